@@ -1,0 +1,42 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+
+/** A value that JSON keeps as it is. */
+export type JsonValue =
+  string | number | boolean | null | JsonValue[] | { [key: string]: JsonValue | undefined };
+
+/**
+ * What is stored beside an event: who caused it, why, and whatever else the caller adds.
+ *
+ * A JSON object. `correlationId` is shared by everything that one request set in motion;
+ * `causationId` is the id of the event that a handler was reacting to.
+ */
+export interface EventMetadata {
+  readonly correlationId?: string;
+  readonly causationId?: string;
+  readonly actor?: string;
+  readonly tenant?: string;
+  readonly traceparent?: string;
+  readonly [key: string]: JsonValue | undefined;
+}
+
+// Holds no application state: each value lives in one asynchronous flow and ends with it.
+const surrounding = new AsyncLocalStorage<EventMetadata>();
+
+/**
+ * Runs `work` so that every event appended inside it, however deep, carries `metadata`.
+ *
+ * Nested calls add to the outer metadata and win over it key by key. Returns what `work` returns.
+ *
+ * @example
+ * await runWithMetadata({ actor: user.id, correlationId: request.id }, () =>
+ *   commandBus.execute(new ApproveApplication(id)),
+ * );
+ */
+export function runWithMetadata<T>(metadata: EventMetadata, work: () => T): T {
+  return surrounding.run({ ...surrounding.getStore(), ...metadata }, work);
+}
+
+/** Returns the metadata that an event appended here and now would carry. */
+export function currentMetadata(): EventMetadata {
+  return surrounding.getStore() ?? {};
+}

@@ -1,0 +1,38 @@
+import type { EventMetadata } from './event-metadata.ts';
+
+/** A recorded event: what was written, where it stands, and the event as an instance of its class. */
+export interface EventRecord<E extends object = object> {
+  /** The event's id, a UUID. */
+  readonly id: string;
+  /** Place in the whole log. Strictly increasing; gaps are normal. */
+  readonly position: number;
+  readonly aggregate: { readonly type: string; readonly id: string };
+  /** Place inside the aggregate: 1, 2, 3 … without a gap. */
+  readonly version: number;
+  /** Place among the events that one stored event was upcast into; 0 for all others. */
+  readonly part: number;
+  /** The event's name and revision after upcasting: those of its class. */
+  readonly type: string;
+  readonly revision: number;
+  readonly event: E;
+  readonly metadata: EventMetadata;
+  /** By the clock of the database, when the append was written. */
+  readonly recordedAt: Date;
+}
+
+// Keyed by the instance itself, so it holds nothing that the application does not hold already.
+const recordsByEvent = new WeakMap<object, EventRecord>();
+
+/** Remembers the record of an event instance for `recordOf`. */
+export function rememberRecord(record: EventRecord): void {
+  recordsByEvent.set(record.event, record);
+}
+
+/**
+ * Returns the record of an event that came out of the store: appended, read, or handed to a handler.
+ *
+ * The same instance is needed, not a copy. `undefined` for an event that is not stored.
+ */
+export function recordOf<E extends object>(event: E): EventRecord<E> | undefined {
+  return recordsByEvent.get(event) as EventRecord<E> | undefined;
+}

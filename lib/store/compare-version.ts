@@ -1,0 +1,21 @@
+export type VersionComparison = 'equal' | 'next' | 'future' | 'past';
+
+/**
+ * Tells a consumer that stands at `current` what to do with a pushed record at `incoming`.
+ *
+ * Apply the `'next'` (current + 1), drop the `'equal'` and the `'past'`, and for a `'future'` one
+ * read from the store what lies between. Positions may have gaps, so a future record may turn out
+ * to be the next one: that read is then short, and always right.
+ *
+ * @throws TypeError if either is not a whole number from 0 to `Number.MAX_SAFE_INTEGER`.
+ */
+export function compareVersion(current: number, incoming: number): VersionComparison {
+  for (const [name, value] of Object.entries({ current, incoming })) {
+    if (!Number.isSafeInteger(value) || value < 0) {
+      throw new TypeError(`${name} must be a whole number from 0 up, got ${String(value)}.`);
+    }
+  }
+  if (incoming === current) return 'equal';
+  if (incoming < current) return 'past';
+  return incoming === current + 1 ? 'next' : 'future';
+}

@@ -1,0 +1,194 @@
+import type { EntityManager } from 'typeorm';
+import type { EventData } from '../events/event-data.ts';
+import type { EventMetadata } from '../events/event-metadata.ts';
+import type { EventRecord } from '../events/event-record.ts';
+import type { AggregateRef } from './aggregate-ref.ts';
+import { compareVersion, type VersionComparison } from './compare-version.ts';
+import type { ExpectedVersion } from './expected-version.ts';
+import type { AggregateReadOptions, ReadOptions } from './read-options.ts';
+
+export interface AppendOptions {
+  /** @default 'any' */
+  readonly expectedVersion?: ExpectedVersion;
+  /** Metadata for every event of the append, over what `runWithMetadata` supplies. */
+  readonly metadata?: EventMetadata;
+  /** Appends inside this manager's open transaction: the events commit or roll back with it. */
+  readonly manager?: EntityManager;
+}
+
+/** One append among several that commit together; see `EventStore.appendAll`. */
+export interface Append {
+  readonly aggregate: AggregateRef;
+  readonly events: readonly (object | EventData)[];
+  /** @default 'any' */
+  readonly expectedVersion?: ExpectedVersion;
+  readonly metadata?: EventMetadata;
+}
+
+export interface AppendResult {
+  /** The aggregate's version after the append. */
+  readonly version: number;
+  /** Position of the append's last event; for an empty append, 0. */
+  readonly position: number;
+  /** The records written, in order. */
+  readonly records: readonly EventRecord[];
+  /** True if the same events, by their ids, had been appended before and nothing was written now. */
+  readonly duplicate: boolean;
+}
+
+export interface LogPage {
+  /** Where to go on: the place of the last event read, or the current position if the log ended here. */
+  readonly position: number;
+  readonly records: readonly EventRecord[];
+}
+
+export interface AggregatePage {
+  /** Where to go on: the version of the last event read, or the current version if the aggregate ended here. */
+  readonly version: number;
+  readonly records: readonly EventRecord[];
+}
+
+/** The folded state of one aggregate at one version. */
+export interface Snapshot {
+  readonly version: number;
+  readonly state: object;
+}
+
+export interface SnapshotOptions {
+  /** Which shape the state has; a snapshot of another revision counts as absent. @default 1 */
+  readonly revision?: number;
+  readonly manager?: EntityManager;
+}
+
+/** The last usable snapshot of an aggregate and the events after it, read at one moment. */
+export interface AggregateHistory {
+  /** The aggregate's version now; 0 if it has no event. */
+  readonly version: number;
+  readonly snapshot: Snapshot | null;
+  /** All events after the snapshot, or after `after`, in order. */
+  readonly records: readonly EventRecord[];
+}
+
+export interface HistoryOptions extends SnapshotOptions {
+  /** The version already known to the caller: with it, no snapshot is read, only what came later. */
+  readonly after?: number;
+}
+
+/** Called with the records of appends that are known to have committed, in the order of commit. */
+export type AppendListener = (records: readonly EventRecord[]) => void;
+
+/**
+ * The injectable store repository: appends events to aggregates and reads them back.
+ *
+ * An append is all or nothing. Versions count the events of one aggregate without a gap; positions
+ * order the whole log and may have gaps. Reading the log never skips an event that commits late.
+ */
+export abstract class EventStore {
+  /**
+   * Appends events to one aggregate: all of them, in order, at consecutive versions, or none.
+   *
+   * An empty list checks the expectation, writes nothing, and returns the current version. Events
+   * with ids that stand at this very place already are not written again: the first result comes
+   * back with `duplicate: true`.
+   *
+   * @throws WrongExpectedVersionError if the aggregate is at another version; nothing is written.
+   * @throws DuplicateEventError if an event's id stands at another place of the log.
+   * @throws InvalidEventError if an event cannot be stored exactly; it names the path inside it.
+   * @throws StoreOverloadedError if too many appends are waiting; nothing is written.
+   */
+  abstract append(
+    aggregate: AggregateRef,
+    events: readonly (object | EventData)[],
+    options?: AppendOptions,
+  ): Promise<AppendResult>;
+
+  /** Appends to several aggregates, each with its own expectation: all of it commits, or nothing. */
+  abstract appendAll(
+    appends: readonly Append[],
+    options?: { readonly manager?: EntityManager },
+  ): Promise<readonly AppendResult[]>;
+
+  /**
+   * Reads the log strictly after a position, in the order of positions.
+   *
+   * An event whose transaction is still open, and everything behind it, is left for a later call:
+   * a reader that goes on from the returned position sees every event exactly once.
+   */
+  abstract fetch(after?: number, options?: ReadOptions): Promise<LogPage>;
+
+  /** Reads one aggregate strictly after a version. An unknown aggregate is at version 0, with no events. */
+  abstract fetchByAggregate(
+    aggregate: AggregateRef,
+    after?: number,
+    options?: AggregateReadOptions,
+  ): Promise<AggregatePage>;
+
+  /** Reads the last snapshot of an aggregate and the events after it in one round trip. */
+  abstract fetchHistory(aggregate: AggregateRef, options?: HistoryOptions): Promise<AggregateHistory>;
+
+  /** Returns the last snapshot, or `null` if there is none that can be read at this revision. */
+  abstract getSnapshot(aggregate: AggregateRef, options?: SnapshotOptions): Promise<Snapshot | null>;
+
+  /**
+   * Keeps `state` as the aggregate's only snapshot. An older version never replaces a newer one.
+   *
+   * @throws SnapshotAheadError if the aggregate has not reached `version`.
+   */
+  abstract snapshot(
+    aggregate: AggregateRef,
+    state: object,
+    version: number,
+    options?: SnapshotOptions,
+  ): Promise<void>;
+
+  /** Returns the position up to which the log can be read now; 0 for an empty log. */
+  abstract currentPosition(): Promise<number>;
+
+  /** Returns the version of the aggregate's last event; 0 if it has none. */
+  abstract currentVersion(aggregate: AggregateRef): Promise<number>;
+
+  /**
+   * Deletes every event and the snapshot of one aggregate and returns how many events there were.
+   *
+   * Its version stays: the next event continues the count, and no position is used again.
+   *
+   * @throws RemovalRefusedError unless the store was configured with `allowRemoval: true`.
+   */
+  abstract removeEvents(aggregate: AggregateRef): Promise<number>;
+
+  /** Calls `listener` after every commit of this process's appends; returns how to stop that. */
+  abstract onAppended(listener: AppendListener): () => void;
+
+  /** Reads the log page by page, so that memory does not grow with it; ends at its current end. */
+  async *stream(after = 0, options: ReadOptions = {}): AsyncGenerator<EventRecord> {
+    const limit = options.limit ?? 1000;
+    let position = after;
+    for (;;) {
+      const page = await this.fetch(position, { ...options, limit });
+      if (page.records.length === 0) return;
+      yield* page.records;
+      position = page.position;
+    }
+  }
+
+  /** Reads one aggregate page by page; ends at its current end. */
+  async *streamByAggregate(
+    aggregate: AggregateRef,
+    after = 0,
+    options: AggregateReadOptions = {},
+  ): AsyncGenerator<EventRecord> {
+    const limit = options.limit ?? 1000;
+    let version = after;
+    for (;;) {
+      const page = await this.fetchByAggregate(aggregate, version, { ...options, limit });
+      if (page.records.length === 0) return;
+      yield* page.records;
+      version = page.version;
+    }
+  }
+
+  /** @see compareVersion */
+  compareVersion(current: number, incoming: number): VersionComparison {
+    return compareVersion(current, incoming);
+  }
+}

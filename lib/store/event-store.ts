@@ -124,10 +124,16 @@ export abstract class EventStore {
   ): Promise<AggregatePage>;
 
   /** Reads the last snapshot of an aggregate and the events after it in one round trip. */
-  abstract fetchHistory(aggregate: AggregateRef, options?: HistoryOptions): Promise<AggregateHistory>;
+  abstract fetchHistory(
+    aggregate: AggregateRef,
+    options?: HistoryOptions,
+  ): Promise<AggregateHistory>;
 
   /** Returns the last snapshot, or `null` if there is none that can be read at this revision. */
-  abstract getSnapshot(aggregate: AggregateRef, options?: SnapshotOptions): Promise<Snapshot | null>;
+  abstract getSnapshot(
+    aggregate: AggregateRef,
+    options?: SnapshotOptions,
+  ): Promise<Snapshot | null>;
 
   /**
    * Keeps `state` as the aggregate's only snapshot. An older version never replaces a newer one.

@@ -1,3 +1,5 @@
+import { checkPlace } from './read-options.ts';
+
 export type VersionComparison = 'equal' | 'next' | 'future' | 'past';
 
 /**
@@ -10,11 +12,8 @@ export type VersionComparison = 'equal' | 'next' | 'future' | 'past';
  * @throws TypeError if either is not a whole number from 0 to `Number.MAX_SAFE_INTEGER`.
  */
 export function compareVersion(current: number, incoming: number): VersionComparison {
-  for (const [name, value] of Object.entries({ current, incoming })) {
-    if (!Number.isSafeInteger(value) || value < 0) {
-      throw new TypeError(`${name} must be a whole number from 0 up, got ${String(value)}.`);
-    }
-  }
+  checkPlace('current', current);
+  checkPlace('incoming', incoming);
   if (incoming === current) return 'equal';
   if (incoming < current) return 'past';
   return incoming === current + 1 ? 'next' : 'future';

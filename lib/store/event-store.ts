@@ -30,20 +30,23 @@ export interface AppendResult {
   readonly version: number;
   /** Position of the append's last event; for an empty append, 0. */
   readonly position: number;
-  /** The records written, in order. */
+  /** The records, in order: with the instances that were appended, or, of a duplicate, as read. */
   readonly records: readonly EventRecord[];
   /** True if the same events, by their ids, had been appended before and nothing was written now. */
   readonly duplicate: boolean;
 }
 
 export interface LogPage {
-  /** Where to go on: the place of the last event read, or the current position if the log ended here. */
+  /**
+   * Where to go on: the position of the last event read. An empty page has the current position,
+   * and so has a forward page that found fewer than `limit`, so that a filtered reader advances.
+   */
   readonly position: number;
   readonly records: readonly EventRecord[];
 }
 
 export interface AggregatePage {
-  /** Where to go on: the version of the last event read, or the current version if the aggregate ended here. */
+  /** Where to go on: the version of the last event read. An empty page has the current version. */
   readonly version: number;
   readonly records: readonly EventRecord[];
 }
@@ -88,11 +91,15 @@ export abstract class EventStore {
    * Appends events to one aggregate: all of them, in order, at consecutive versions, or none.
    *
    * An empty list checks the expectation, writes nothing, and returns the current version. Events
-   * with ids that stand at this very place already are not written again: the first result comes
-   * back with `duplicate: true`.
+   * whose ids are stored already are not written again: where the same events, in the same order,
+   * stand in this aggregate one after another, where the expectation allows them to be, the first
+   * result comes back with `duplicate: true`. Metadata is not compared.
    *
    * @throws WrongExpectedVersionError if the aggregate is at another version; nothing is written.
-   * @throws DuplicateEventError if an event's id stands at another place of the log.
+   * @throws DuplicateEventError if an event's id is stored already in any other way, or comes twice.
+   * @throws InvalidAggregateRefError if the aggregate's type or id cannot be stored exactly.
+   * @throws AppendTooLargeError if there are more than `maxAppendEvents` events.
+   * @throws TypeError if `expectedVersion` is neither one of the words nor a whole number from 0 up.
    * @throws InvalidEventError if an event cannot be stored exactly; it names the path inside it.
    * @throws StoreOverloadedError if too many appends are waiting; nothing is written.
    */
@@ -102,7 +109,13 @@ export abstract class EventStore {
     options?: AppendOptions,
   ): Promise<AppendResult>;
 
-  /** Appends to several aggregates, each with its own expectation: all of it commits, or nothing. */
+  /**
+   * Appends to several aggregates, each with its own expectation: all of it commits, or nothing.
+   *
+   * The appends are applied in the order of the list, and each aggregate may come more than once.
+   * The results stand in the same order. An event's id may come only once in the whole list. Throws
+   * what `append` throws, for the first append that cannot be taken.
+   */
   abstract appendAll(
     appends: readonly Append[],
     options?: { readonly manager?: EntityManager },
@@ -113,17 +126,33 @@ export abstract class EventStore {
    *
    * An event whose transaction is still open, and everything behind it, is left for a later call:
    * a reader that goes on from the returned position sees every event exactly once.
+   *
+   * @throws TypeError if `after`, `limit` or `direction` is not one of the values they may have.
    */
   abstract fetch(after?: number, options?: ReadOptions): Promise<LogPage>;
 
-  /** Reads one aggregate strictly after a version. An unknown aggregate is at version 0, with no events. */
+  /**
+   * Reads one aggregate strictly after a version, in the order of versions.
+   *
+   * An unknown aggregate is at version 0 and has no events. A page does not tell a removed event
+   * from one that is missing; `fetchHistory` does.
+   *
+   * @throws TypeError if `after`, `limit` or `direction` is not one of the values they may have.
+   */
   abstract fetchByAggregate(
     aggregate: AggregateRef,
     after?: number,
     options?: AggregateReadOptions,
   ): Promise<AggregatePage>;
 
-  /** Reads the last snapshot of an aggregate and the events after it in one round trip. */
+  /**
+   * Reads the last usable snapshot of an aggregate and all events after it, in one round trip.
+   *
+   * A snapshot that cannot be read, is of another revision, or is ahead of the events is logged and
+   * left out; the history then starts with the first event. With `after` no snapshot is read.
+   *
+   * @throws CorruptAggregateError if an event is missing in between.
+   */
   abstract fetchHistory(
     aggregate: AggregateRef,
     options?: HistoryOptions,
@@ -136,8 +165,11 @@ export abstract class EventStore {
   ): Promise<Snapshot | null>;
 
   /**
-   * Keeps `state` as the aggregate's only snapshot. An older version never replaces a newer one.
+   * Keeps `state` as the aggregate's only snapshot.
    *
+   * An older version never replaces a newer one, and of one version the last one wins.
+   *
+   * @throws TypeError if `version` or `revision` is not a whole number from 1 up.
    * @throws SnapshotAheadError if the aggregate has not reached `version`.
    */
   abstract snapshot(
@@ -150,7 +182,7 @@ export abstract class EventStore {
   /** Returns the position up to which the log can be read now; 0 for an empty log. */
   abstract currentPosition(): Promise<number>;
 
-  /** Returns the version of the aggregate's last event; 0 if it has none. */
+  /** Returns the version of the last event that the aggregate ever had; 0 if it never had one. */
   abstract currentVersion(aggregate: AggregateRef): Promise<number>;
 
   /**
@@ -162,7 +194,12 @@ export abstract class EventStore {
    */
   abstract removeEvents(aggregate: AggregateRef): Promise<number>;
 
-  /** Calls `listener` after every commit of this process's appends; returns how to stop that. */
+  /**
+   * Calls `listener` after every commit of this process's appends; returns how to stop that.
+   *
+   * An append that wrote nothing is not reported. A listener that throws is logged: the append has
+   * succeeded, and the other listeners are called.
+   */
   abstract onAppended(listener: AppendListener): () => void;
 
   /** Reads the log page by page, so that memory does not grow with it; ends at its current end. */

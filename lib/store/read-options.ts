@@ -1,10 +1,11 @@
+import { inspect } from 'node:util';
 import type { EntityManager } from 'typeorm';
 
 /** Reading forward yields the oldest first; backward, the newest first. */
 export type ReadDirection = 'forward' | 'backward';
 
 export interface AggregateReadOptions {
-  /** At most so many stored events. @default 1000 */
+  /** At most so many stored events, 1 to 10,000. @default 1000 */
   readonly limit?: number;
   /**
    * With `'backward'` the place given is where reading stopped last: what stands before it comes
@@ -16,8 +17,33 @@ export interface AggregateReadOptions {
 }
 
 export interface ReadOptions extends AggregateReadOptions {
-  /** Only events of these types: stored names, or event classes. */
+  /** Only events of these types: stored names, or event classes. An empty list matches nothing. */
   readonly types?: readonly (string | (abstract new (...args: never[]) => object))[];
-  /** Only events of aggregates of these types. */
+  /** Only events of aggregates of these types. An empty list matches nothing. */
   readonly aggregateTypes?: readonly string[];
 }
+
+/** Returns `place`, a version or a position. @throws TypeError if it is not a whole number from `min` up. */
+export function checkPlace(name: string, place: number, min = 0): number {
+  if (Number.isSafeInteger(place) && place >= min) return place;
+  throw new TypeError(
+    `${name} must be a whole number from ${min} to ${Number.MAX_SAFE_INTEGER}, got ${show(place)}.`,
+  );
+}
+
+/** Returns `limit`. @throws TypeError if it is not a whole number from 1 to 10,000. */
+export function checkLimit(limit = 1000): number {
+  if (Number.isInteger(limit) && limit >= 1 && limit <= 10_000) return limit;
+  throw new TypeError(
+    `limit must be a whole number from 1 to 10000, got ${show(limit)}. ` +
+      'Read more than that page by page, or with stream().',
+  );
+}
+
+/** Returns `direction`. @throws TypeError if it is neither `'forward'` nor `'backward'`. */
+export function checkDirection(direction: ReadDirection = 'forward'): ReadDirection {
+  if (direction === 'forward' || direction === 'backward') return direction;
+  throw new TypeError(`direction must be 'forward' or 'backward', got ${show(direction)}.`);
+}
+
+const show = (value: unknown): string => inspect(value, { depth: -1, maxStringLength: 50 });

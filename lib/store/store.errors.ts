@@ -169,3 +169,15 @@ export class TransactionRequiredError extends EventStoreError {
     );
   }
 }
+
+/** The store keeps its events in memory, where nothing can join a database transaction. */
+export class TransactionsUnsupportedError extends EventStoreError {
+  readonly code = 'TRANSACTIONS_UNSUPPORTED';
+
+  constructor() {
+    super(
+      'The in-memory event store has no transactions to join; nothing was read or written. ' +
+        'Leave `manager` out, or test this code with PostgresEventStore and a test database.',
+    );
+  }
+}

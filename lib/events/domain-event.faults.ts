@@ -1,0 +1,58 @@
+import { isDatePath } from './date-paths.ts';
+import type { DomainEventOptions } from './domain-event.decorator.ts';
+import { nearestName } from './nearest-name.ts';
+
+const optionNames = ['revision', 'schema', 'dates', 'aliases'];
+
+/** Returns what is wrong with the arguments of a `@DomainEvent`, each fault with its remedy. */
+export function domainEventFaults(
+  className: string,
+  name: string,
+  options: DomainEventOptions,
+): string[] {
+  const { revision = 1, schema, dates = [], aliases = [] } = options;
+  const faults: string[] = [];
+  const fault = (what: string): void => {
+    faults.push(`@DomainEvent on ${className}: ${what}`);
+  };
+
+  if (!isEventName(name)) fault(`the name ${nameRule}`);
+  if (!Number.isSafeInteger(revision) || revision < 1 || revision > maxRevision) {
+    fault(`\`revision\` must be a whole number from 1 to ${maxRevision}.`);
+  }
+  if (schema !== undefined && typeof schema?.['~standard']?.validate !== 'function') {
+    fault('`schema` must be a Standard Schema, such as one of zod, valibot or arktype.');
+  }
+  if (dates === 'schema') {
+    if (schema === undefined) fault("`dates: 'schema'` needs a `schema`.");
+  } else if (!Array.isArray(dates) || !dates.every(isDatePath)) {
+    fault("`dates` must be a list of paths like 'sentAt' or 'lines[].shippedAt', or 'schema'.");
+  }
+  if (!Array.isArray(aliases) || !aliases.every(isEventName)) {
+    fault(`every one of \`aliases\` ${nameRule}`);
+  } else if (aliases.includes(name)) {
+    fault('`aliases` must not hold the name itself; list former names only.');
+  }
+  for (const key of Object.keys(options)) {
+    if (optionNames.includes(key)) continue;
+    const meant = nearestName(key, optionNames);
+    fault(
+      `unknown option \`${key}\`${meant === undefined ? '' : `; did you mean \`${meant}\`?`} ` +
+        `Options are ${optionNames.join(', ')}.`,
+    );
+  }
+  return faults;
+}
+
+const maxRevision = 2_147_483_647;
+const nameRule = 'must be well-formed text of 1 to 255 bytes without control characters.';
+const controlOrLoneSurrogate = /[\p{Cc}\p{Cs}]/u;
+
+function isEventName(name: unknown): boolean {
+  return (
+    typeof name === 'string' &&
+    name.trim() !== '' &&
+    !controlOrLoneSurrogate.test(name) &&
+    Buffer.byteLength(name) <= 255
+  );
+}

@@ -1,0 +1,142 @@
+import {
+  domainEventOf,
+  type DomainEventDefinition,
+  type EventClass,
+} from './domain-event.decorator.ts';
+import { UnregisteredEventError } from './events.errors.ts';
+import { nearestName } from './nearest-name.ts';
+import type { Upcaster } from './upcaster.ts';
+
+/** Which class stands for which stored name, and which upcasters there are. One per store. */
+export class EventRegistry {
+  readonly #faults: string[] = [];
+  /** By current name and by alias. */
+  readonly #byName = new Map<string, DomainEventDefinition>();
+  /** By prototype: unlike `constructor`, an event's data cannot hide it. */
+  readonly #byPrototype = new Map<unknown, DomainEventDefinition>();
+  readonly #upcasters = new Map<string, Map<number, Upcaster>>();
+
+  /** Makes a class known; registering the same class again changes nothing. */
+  register(eventClass: EventClass): void {
+    const definition = domainEventOf(eventClass);
+    if (definition === undefined) {
+      this.#faults.push(
+        `The class ${eventClass?.name} is listed in \`events\` but has no @DomainEvent of its own. ` +
+          "Name it with @DomainEvent('…').",
+      );
+      return;
+    }
+    if (this.#byPrototype.has(eventClass.prototype)) return;
+    this.#byPrototype.set(eventClass.prototype, definition);
+    this.#faults.push(...definition.faults);
+    for (const name of [definition.name, ...definition.aliases]) this.#claim(name, definition);
+  }
+
+  registerUpcaster(upcaster: Upcaster): void {
+    const { type, revision } = upcaster;
+    const ofType = this.#upcasters.get(type) ?? new Map<number, Upcaster>();
+    const present = ofType.get(revision);
+    if (present === upcaster) return;
+    if (present !== undefined) {
+      this.#faults.push(
+        `Two upcasters read '${type}' at revision ${revision}. Keep one: an upcaster reads exactly ` +
+          'one revision.',
+      );
+      return;
+    }
+    if (typeof type !== 'string' || !Number.isSafeInteger(revision) || revision < 1) {
+      this.#faults.push(
+        `An upcaster reads '${String(type)}' at revision ${String(revision)}. Give it the stored ` +
+          'name and the revision that it reads, a whole number from 1 up.',
+      );
+      return;
+    }
+    this.#upcasters.set(type, ofType.set(revision, upcaster));
+  }
+
+  /** What is wrong with what was registered so far, each fault one sentence and its remedy. */
+  get faults(): readonly string[] {
+    return [...this.#faults, ...this.#unreachableRevisions()];
+  }
+
+  /**
+   * Returns the definition of an event's class.
+   *
+   * @throws UnregisteredEventError if its class, not only a parent of it, is not registered.
+   */
+  definitionOf(event: object): DomainEventDefinition {
+    const prototype: unknown = Object.getPrototypeOf(event);
+    const definition = this.#byPrototype.get(prototype);
+    if (definition !== undefined) return definition;
+    const eventClass = (prototype as { constructor?: EventClass } | null)?.constructor;
+    throw new UnregisteredEventError(
+      eventClass?.name ?? 'Object',
+      eventClass !== undefined && domainEventOf(eventClass) !== undefined,
+    );
+  }
+
+  /** Returns the definition that events stored under this name, current or former, are read as. */
+  resolve(storedType: string): DomainEventDefinition | undefined {
+    return this.#byName.get(storedType);
+  }
+
+  /** Returns the upcaster for events stored under this very name, or else under the current one. */
+  upcasterFor(type: string, revision: number): Upcaster | undefined {
+    const current = this.#byName.get(type)?.name ?? type;
+    return this.#upcasters.get(type)?.get(revision) ?? this.#upcasters.get(current)?.get(revision);
+  }
+
+  /**
+   * Returns the names under which events of these types are stored, for a filter of a read.
+   *
+   * A class or a current name includes the aliases; other names stay as they are. Names that an
+   * upcaster changes into one of these are not included.
+   *
+   * @throws UnregisteredEventError for a class that is not registered.
+   */
+  storedNames(types: readonly (string | EventClass)[]): string[] {
+    return [...new Set(types.flatMap((type) => this.#storedNamesOf(type)))];
+  }
+
+  /** Returns the registered name most like this one, if any is near. */
+  nearest(name: string): string | undefined {
+    return nearestName(name, this.#byName.keys());
+  }
+
+  #storedNamesOf(type: string | EventClass): string[] {
+    const definition =
+      typeof type === 'string'
+        ? this.#byName.get(type)
+        : this.definitionOf(type.prototype === undefined ? {} : Object.create(type.prototype));
+    if (definition === undefined || definition.aliases.includes(type as string)) {
+      return [type as string];
+    }
+    return [definition.name, ...definition.aliases];
+  }
+
+  #claim(name: string, definition: DomainEventDefinition): void {
+    const holder = this.#byName.get(name);
+    if (holder !== undefined && holder !== definition) {
+      this.#faults.push(
+        `The event name '${name}' stands on two classes, ${holder.eventClass.name} and ` +
+          `${definition.eventClass.name}. Rename one of them.`,
+      );
+      return;
+    }
+    this.#byName.set(name, definition);
+  }
+
+  #unreachableRevisions(): string[] {
+    return [...this.#upcasters.values()]
+      .flatMap((ofType) => [...ofType.values()])
+      .filter(({ type, revision }) => {
+        const definition = this.#byName.get(type);
+        return definition?.name === type && revision >= definition.revision;
+      })
+      .map(
+        ({ type, revision }) =>
+          `An upcaster reads '${type}' at revision ${revision}, but its class is at revision ` +
+          `${this.#byName.get(type)!.revision}. Raise \`revision\` in @DomainEvent('${type}').`,
+      );
+  }
+}

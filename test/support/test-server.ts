@@ -1,0 +1,4 @@
+import type { EmbeddedPostgres } from '../../sample-app/database/embedded-postgres.ts';
+
+/** What `globalSetup` leaves for `globalTeardown`; spec files see `DATABASE_URL` only. */
+export const server: { embedded?: EmbeddedPostgres } = {};

@@ -1,0 +1,108 @@
+import type { EntityManager } from 'typeorm';
+import type { SerializedEvent } from '../events/event-serializer.ts';
+import type { AggregateRef } from '../store/aggregate-ref.ts';
+import type { ExpectedVersion } from '../store/expected-version.ts';
+import type { PreparedAppend } from '../store/prepare-append.ts';
+import { type Database, Statement } from './database.ts';
+
+/** What became of one append of a call. */
+export interface AppendOutcome {
+  readonly outcome:
+    'ok' | 'duplicate' | 'wrong_version' | 'corrupt_duplicate' | 'busy' | 'withdrawn';
+  /** The version after the append; for `wrong_version`, the actual one. */
+  readonly version: number;
+  readonly positions: readonly number[];
+  /** Milliseconds since the epoch, by the clock of the database. */
+  readonly recorded_at: number;
+}
+
+export interface CallOptions {
+  /** All appends are written, or none. */
+  readonly allOrNothing: boolean;
+  /** Waits for aggregates that other transactions hold; without it they come back `busy`. */
+  readonly wait: boolean;
+  /** How long to wait for a lock; in a caller's transaction its own setting counts. */
+  readonly lockTimeoutMs?: number;
+  readonly manager?: EntityManager | undefined;
+}
+
+/** Sends any number of appends in one call of `append_events`: one statement, one round trip. */
+export class AppendCall {
+  readonly #database: Database;
+  readonly #statement: Statement;
+
+  constructor(database: Database, schema: string) {
+    this.#database = database;
+    this.#statement = new Statement(
+      `SELECT * FROM "${schema}".append_events($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
+    );
+  }
+
+  /** Answers one outcome per append, in order. */
+  send(appends: readonly PreparedAppend[], options: CallOptions): Promise<AppendOutcome[]> {
+    const places = new Map<string, number>();
+    const aggregateTypes: string[] = [];
+    const aggregateIds: string[] = [];
+    const plannedVersions: number[] = [];
+    const mayCreate: boolean[] = [];
+    const appendAggregates: number[] = [];
+    const expectedVersions: number[] = [];
+    const eventAppends: number[] = [];
+    const events: SerializedEvent[] = [];
+
+    for (const [index, { aggregate, expectation, events: own }] of appends.entries()) {
+      const key = aggregateKey(aggregate);
+      let place = places.get(key);
+      if (place === undefined) {
+        place = aggregateIds.push(aggregate.id) - 1;
+        places.set(key, place);
+        aggregateTypes.push(aggregate.type);
+        plannedVersions.push(0);
+        mayCreate.push(false);
+      }
+      const expected = encodeExpectation(expectation.expected);
+      plannedVersions[place]! += own.length;
+      mayCreate[place] ||= own.length > 0 && (expected === -1 || expected === 0);
+      appendAggregates.push(place + 1);
+      expectedVersions.push(expected);
+      for (const event of own) {
+        eventAppends.push(index + 1);
+        events.push(event);
+      }
+    }
+
+    return this.#database.query<AppendOutcome>(
+      this.#statement,
+      [
+        aggregateTypes,
+        aggregateIds,
+        plannedVersions.map((version, place) => (mayCreate[place] ? version : 0)),
+        appendAggregates,
+        expectedVersions,
+        eventAppends,
+        events.map((event) => event.id),
+        events.map((event) => event.type),
+        events.map((event) => event.revision),
+        // As one JSON text each: the driver would escape every element of an array once more.
+        `[${events.map((event) => event.payload).join(',')}]`,
+        events.map((event) => event.binary),
+        `[${events.map((event) => event.metadata).join(',')}]`,
+        options.allOrNothing,
+        options.wait,
+        options.lockTimeoutMs,
+      ],
+      options.manager,
+    );
+  }
+}
+
+/** Tells aggregates apart; types and ids contain no control characters. */
+export function aggregateKey({ type, id }: AggregateRef): string {
+  return `${type}\n${id}`;
+}
+
+function encodeExpectation(expected: ExpectedVersion): number {
+  if (expected === 'any') return -1;
+  if (expected === 'exists') return -2;
+  return expected === 'no_stream' ? 0 : expected;
+}

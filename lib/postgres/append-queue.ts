@@ -1,0 +1,192 @@
+import { StoreClosedError, StoreOverloadedError } from '../store/store.errors.ts';
+import type { PreparedAppend } from '../store/prepare-append.ts';
+import { type AppendCall, type AppendOutcome, aggregateKey } from './append-call.ts';
+import { isConnectionLoss, isLockTimeout, translateError } from './postgres-errors.ts';
+
+export interface AppendQueueOptions {
+  /** How many appends may wait, in flight included. */
+  readonly maxQueuedAppends: number;
+  /** How long an append waits for an aggregate that another transaction holds. */
+  readonly lockTimeoutMs: number;
+  /** How many connections may wait for held aggregates at once. */
+  readonly maxLanes: number;
+}
+
+/** What became of an append, and whether it had to be sent a second time to know. */
+export interface SettledAppend extends AppendOutcome {
+  readonly resent: boolean;
+}
+
+interface QueuedAppend extends PreparedAppend {
+  readonly key: string;
+  readonly resolve: (settled: SettledAppend) => void;
+  readonly reject: (error: unknown) => void;
+  resent: boolean;
+}
+
+// A batch waits this long for an aggregate that another transaction is just creating.
+const batchLockTimeoutMs = 50;
+const maxBatchEvents = 2_000;
+const maxBatchBytes = 8 * 1024 * 1024;
+
+/**
+ * Group commit: appends that are called while a batch is in flight go out together in the next one,
+ * with one round trip and one flush to disk for all of them.
+ *
+ * There is no timer: an append that finds nothing in flight leaves at once. Appends to one aggregate
+ * keep their call order. A batch never waits for an aggregate that another transaction holds: the
+ * appends to it come back as busy and go on in a lane of their own, where their connection waits,
+ * together with all that are called for that aggregate meanwhile. A batch that fails as a whole is
+ * halved and sent again, down to the one append that fails alone.
+ */
+export class AppendQueue {
+  readonly #call: AppendCall;
+  readonly #options: AppendQueueOptions;
+  #waiting: QueuedAppend[] = [];
+  readonly #lanes = new Map<string, QueuedAppend[]>();
+  readonly #idleLanes: string[] = [];
+  #openLanes = 0;
+  #flying = false;
+  #size = 0;
+  #closed = false;
+  #whenDrained: (() => void) | undefined;
+
+  constructor(call: AppendCall, options: AppendQueueOptions) {
+    this.#call = call;
+    this.#options = options;
+  }
+
+  /** Sends an append with the next batch. Rejects if the queue is full or closed. */
+  add(append: PreparedAppend): Promise<SettledAppend> {
+    if (this.#closed) return Promise.reject(new StoreClosedError());
+    if (this.#size >= this.#options.maxQueuedAppends) {
+      return Promise.reject(new StoreOverloadedError(this.#options.maxQueuedAppends));
+    }
+    return new Promise((resolve, reject) => {
+      this.#size++;
+      this.#waiting.push({
+        ...append,
+        key: aggregateKey(append.aggregate),
+        resolve,
+        reject,
+        resent: false,
+      });
+      // Once the caller's own turn is over, so that appends called side by side leave side by side.
+      if (!this.#flying) {
+        this.#flying = true;
+        queueMicrotask(() => void this.#fly());
+      }
+    });
+  }
+
+  /** Takes no more appends and resolves once all that were taken are settled. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    if (this.#size > 0) await new Promise<void>((resolve) => (this.#whenDrained = resolve));
+  }
+
+  async #fly(): Promise<void> {
+    for (let batch = this.#nextBatch(); batch.length > 0; batch = this.#nextBatch()) {
+      await this.#send(batch, { wait: false, lockTimeoutMs: batchLockTimeoutMs });
+    }
+    this.#flying = false;
+  }
+
+  #nextBatch(): QueuedAppend[] {
+    // What is called for an aggregate with a lane queues up behind those that came before.
+    this.#waiting = this.#waiting.filter((append) => {
+      const lane = this.#lanes.get(append.key);
+      lane?.push(append);
+      return lane === undefined;
+    });
+    return takeBatch(this.#waiting);
+  }
+
+  /** Settles every append of the batch, or hands it to a lane. Never throws. */
+  async #send(
+    batch: readonly QueuedAppend[],
+    patience: { readonly wait: boolean; readonly lockTimeoutMs: number },
+  ): Promise<void> {
+    let outcomes: AppendOutcome[];
+    try {
+      outcomes = await this.#call.send(batch, { allOrNothing: false, ...patience });
+    } catch (error) {
+      if (isConnectionLoss(error) && !batch[0]!.resent) {
+        // Whether it was written is unknown, so it is sent again: the events' ids make that safe.
+        for (const append of batch) append.resent = true;
+        return this.#send(batch, patience);
+      }
+      const hopeless = isConnectionLoss(error) || (patience.wait && isLockTimeout(error));
+      if (batch.length > 1 && !hopeless) {
+        const middle = batch.length >> 1;
+        await this.#send(batch.slice(0, middle), patience);
+        return this.#send(batch.slice(middle), patience);
+      }
+      for (const append of batch) {
+        if (isLockTimeout(error) && !patience.wait) this.#enterLane(append);
+        else this.#fail(append, error);
+      }
+      return;
+    }
+    for (const [index, outcome] of outcomes.entries()) {
+      const append = batch[index]!;
+      if (outcome.outcome === 'busy') this.#enterLane(append);
+      else this.#settle(() => append.resolve({ ...outcome, resent: append.resent }));
+    }
+  }
+
+  #enterLane(append: QueuedAppend): void {
+    const lane = this.#lanes.get(append.key);
+    if (lane) {
+      lane.push(append);
+      return;
+    }
+    this.#lanes.set(append.key, [append]);
+    this.#idleLanes.push(append.key);
+    this.#openNextLane();
+  }
+
+  #openNextLane(): void {
+    if (this.#openLanes >= this.#options.maxLanes) return;
+    const key = this.#idleLanes.shift();
+    if (key === undefined) return;
+    this.#openLanes++;
+    void this.#runLane(key);
+  }
+
+  async #runLane(key: string): Promise<void> {
+    const lane = this.#lanes.get(key)!;
+    while (lane.length > 0) {
+      await this.#send(takeBatch(lane), { wait: true, lockTimeoutMs: this.#options.lockTimeoutMs });
+    }
+    this.#lanes.delete(key);
+    this.#openLanes--;
+    this.#openNextLane();
+  }
+
+  #fail(append: QueuedAppend, error: unknown): void {
+    const { aggregate, events } = append;
+    const { lockTimeoutMs } = this.#options;
+    this.#settle(() =>
+      append.reject(translateError(error, { aggregates: [aggregate], events, lockTimeoutMs })),
+    );
+  }
+
+  #settle(answer: () => void): void {
+    answer();
+    this.#size--;
+    if (this.#size === 0) this.#whenDrained?.();
+  }
+}
+
+/** Takes from the front as many appends as one call should carry, at least one. */
+function takeBatch(waiting: QueuedAppend[]): QueuedAppend[] {
+  let events = 0;
+  let bytes = 0;
+  const end = waiting.findIndex((append, index) => {
+    events += append.events.length;
+    for (const event of append.events) bytes += event.payload.length + (event.binary?.length ?? 0);
+    return index > 0 && (events > maxBatchEvents || bytes > maxBatchBytes);
+  });
+  return waiting.splice(0, end === -1 ? waiting.length : end);
+}

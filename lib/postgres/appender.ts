@@ -1,0 +1,153 @@
+import type { EntityManager } from 'typeorm';
+import { rememberRecord, type EventRecord } from '../events/event-record.ts';
+import type { EventSerializer } from '../events/event-serializer.ts';
+import type { Append, AppendResult } from '../store/event-store.ts';
+import { prepareAppend, type PreparedAppend } from '../store/prepare-append.ts';
+import {
+  DuplicateEventError,
+  StoreClosedError,
+  WrongExpectedVersionError,
+} from '../store/store.errors.ts';
+import type { AppendCall, AppendOutcome, CallOptions } from './append-call.ts';
+import type { AppendQueue } from './append-queue.ts';
+import type { CallerTransactions } from './caller-transactions.ts';
+import type { EventReader } from './event-reader.ts';
+import { isConnectionLoss, isTransactionConflict, translateError } from './postgres-errors.ts';
+
+export interface AppenderOptions {
+  readonly maxAppendEvents: number;
+  readonly lockTimeoutMs: number;
+}
+
+/** Carries appends to the database, and makes results and errors of what it answers. */
+export class Appender {
+  #closed = false;
+
+  constructor(
+    private readonly serializer: EventSerializer,
+    private readonly call: AppendCall,
+    private readonly queue: AppendQueue,
+    private readonly reader: EventReader,
+    private readonly callerTransactions: CallerTransactions,
+    private readonly notify: (records: readonly EventRecord[]) => void,
+    private readonly options: AppenderOptions,
+  ) {}
+
+  /** One append: with the others of this process, or inside the manager's transaction. */
+  async append(append: Append, manager: EntityManager | undefined): Promise<AppendResult> {
+    if (manager) return (await this.appendAll([append], manager))[0]!;
+
+    const preparing = prepareAppend(append, this.serializer, this.options.maxAppendEvents);
+    const prepared = preparing instanceof Promise ? await preparing : preparing;
+    const { resent, ...outcome } = await this.queue.add(prepared);
+    const result = await this.#toResult(prepared, outcome);
+    // Sent twice with ids of our own, a repetition can only be of our own first attempt.
+    const isOurs = resent && !prepared.hasCallerIds;
+    if (!result.duplicate || isOurs) this.notify(result.records);
+    return isOurs ? { ...result, duplicate: false } : result;
+  }
+
+  /** Several appends, all or none: in a transaction of their own, or inside the manager's. */
+  async appendAll(
+    appends: readonly Append[],
+    manager: EntityManager | undefined,
+  ): Promise<AppendResult[]> {
+    if (this.#closed) throw new StoreClosedError();
+    const prepared = await Promise.all(
+      appends.map((append) => prepareAppend(append, this.serializer, this.options.maxAppendEvents)),
+    );
+    if (prepared.length === 0) return [];
+
+    const outcomes = await this.#send(prepared, manager);
+    for (const [index, outcome] of outcomes.entries()) refuse(prepared[index]!, outcome);
+    const results: AppendResult[] = [];
+    for (const [index, outcome] of outcomes.entries()) {
+      results.push(await this.#toResult(prepared[index]!, outcome, manager));
+    }
+    const records = results.flatMap((result) => (result.duplicate ? [] : result.records));
+    if (manager) this.callerTransactions.remember(manager, records);
+    else this.notify(records);
+    return results;
+  }
+
+  /** Takes no more appends and resolves once all that were taken are settled. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.queue.close();
+  }
+
+  async #send(
+    prepared: readonly PreparedAppend[],
+    manager: EntityManager | undefined,
+  ): Promise<AppendOutcome[]> {
+    const lockTimeoutMs = manager ? undefined : this.options.lockTimeoutMs;
+    const options: CallOptions = { allOrNothing: true, wait: true, lockTimeoutMs, manager };
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.call.send(prepared, options);
+      } catch (error) {
+        // A lost connection once more, as the ids make that safe; a deadlock until it is gone.
+        const mayRetry = isConnectionLoss(error) ? attempt === 1 : isTransactionConflict(error);
+        if (!manager && mayRetry && attempt < 10) continue;
+        throw translateError(error, {
+          aggregates: prepared.map((append) => append.aggregate),
+          events: prepared.flatMap((append) => append.events),
+          lockTimeoutMs,
+        });
+      }
+    }
+  }
+
+  async #toResult(
+    append: PreparedAppend,
+    outcome: AppendOutcome,
+    manager?: EntityManager,
+  ): Promise<AppendResult> {
+    refuse(append, outcome);
+    const { version, positions } = outcome;
+    const first = version - append.events.length + 1;
+    if (outcome.outcome === 'duplicate') {
+      const { events } = await this.reader.aggregate(
+        append.aggregate,
+        first - 1,
+        append.events.length,
+        'forward',
+        manager,
+      );
+      const records = events.flatMap((event) => this.serializer.deserialize(event));
+      return { version, position: events.at(-1)?.position ?? 0, records, duplicate: true };
+    }
+
+    const recordedAt = new Date(outcome.recorded_at);
+    const records = append.events.map((event, index): EventRecord => {
+      const record = {
+        id: event.id,
+        position: positions[index]!,
+        aggregate: append.aggregate,
+        version: first + index,
+        part: 0,
+        type: event.type,
+        revision: event.revision,
+        event: event.event,
+        metadata: event.metadataObject,
+        recordedAt,
+      };
+      rememberRecord(record);
+      return record;
+    });
+    return { version, position: positions.at(-1) ?? 0, records, duplicate: false };
+  }
+}
+
+/** Throws what the caller should know if the append was not written because of itself. */
+function refuse({ aggregate, expectation, events }: PreparedAppend, outcome: AppendOutcome): void {
+  if (outcome.outcome === 'wrong_version') {
+    throw new WrongExpectedVersionError(aggregate, expectation.expected, outcome.version);
+  }
+  if (outcome.outcome === 'corrupt_duplicate') {
+    throw new DuplicateEventError(
+      aggregate,
+      events.map((event) => event.id),
+    );
+  }
+}

@@ -1,0 +1,108 @@
+import { createHash } from 'node:crypto';
+import type { Pool, PoolClient, QueryResultRow } from 'pg';
+import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
+import { TransactionRequiredError } from '../store/store.errors.ts';
+import { isConnectionLoss } from './postgres-errors.ts';
+
+/** One statement of the store. Its name is a digest of the text, so no two texts share a name. */
+export class Statement {
+  readonly name: string;
+
+  constructor(readonly text: string) {
+    this.name = `event_store_${createHash('sha256').update(text).digest('hex').slice(0, 16)}`;
+  }
+}
+
+/**
+ * Runs the store's statements on the raw `pg` clients of TypeORM's pool.
+ *
+ * Each statement is prepared once per connection, unless told otherwise for a pooler that cannot
+ * keep prepared statements. Values come back as the store needs them, whatever type parsers the
+ * application has set for itself.
+ */
+export class Database {
+  readonly #pool: Pool;
+  readonly #preparedStatements: boolean;
+
+  constructor(
+    readonly dataSource: DataSource,
+    options: { readonly preparedStatements: boolean },
+  ) {
+    this.#pool = (dataSource.driver as unknown as { master: Pool }).master;
+    this.#preparedStatements = options.preparedStatements;
+  }
+
+  /** How many connections the pool may have. */
+  get poolSize(): number {
+    return this.#pool.options.max ?? 10;
+  }
+
+  /** Runs one statement: on the manager's connection, inside its transaction, or on any other. */
+  async query<Row extends QueryResultRow>(
+    statement: Statement,
+    values: readonly unknown[],
+    manager?: EntityManager,
+  ): Promise<Row[]> {
+    if (manager) return this.queryOn(queryRunnerOf(manager), statement, values);
+
+    const client = await this.#pool.connect();
+    let broken = false;
+    try {
+      return await this.#run(client, statement, values);
+    } catch (error) {
+      broken = isConnectionLoss(error);
+      throw error;
+    } finally {
+      client.release(broken);
+    }
+  }
+
+  /** Runs one statement on the connection of a query runner. */
+  async queryOn<Row extends QueryResultRow>(
+    queryRunner: QueryRunner,
+    statement: Statement,
+    values: readonly unknown[],
+  ): Promise<Row[]> {
+    return this.#run((await queryRunner.connect()) as PoolClient, statement, values);
+  }
+
+  async #run<Row extends QueryResultRow>(
+    client: PoolClient,
+    { name, text }: Statement,
+    values: readonly unknown[],
+  ): Promise<Row[]> {
+    const result = await client.query<Row>({
+      ...(this.#preparedStatements && { name }),
+      text,
+      values: values as unknown[],
+      types: { getTypeParser: (oid: number) => parsers.get(oid) ?? asText },
+    });
+    return result.rows;
+  }
+}
+
+/** @throws TransactionRequiredError if the manager has no transaction open. */
+function queryRunnerOf({ queryRunner }: EntityManager): QueryRunner {
+  if (!queryRunner?.isTransactionActive) throw new TransactionRequiredError();
+  return queryRunner;
+}
+
+const asText = (text: string): string => text;
+
+const parsers = new Map<number, (text: string) => unknown>([
+  [16, (text) => text === 't'],
+  [17, (text) => Buffer.from(text.slice(2), 'hex')], // bytea
+  [20, safeInteger], // bigint
+  [23, Number], // integer
+  [701, Number], // double precision
+  [1016, (text) => (text === '{}' ? [] : text.slice(1, -1).split(',').map(safeInteger))], // bigint[]
+]);
+
+/** Versions and positions are numbers; one that a number cannot hold exactly must never be used. */
+function safeInteger(text: string): number {
+  const value = Number(text);
+  if (Number.isSafeInteger(value)) return value;
+  throw new RangeError(
+    `${text} is beyond the safe integers and cannot be a version or a position.`,
+  );
+}

@@ -1,0 +1,152 @@
+import type { EntityManager } from 'typeorm';
+import type { StoredEvent } from '../events/event-serializer.ts';
+import type { AggregateRef } from '../store/aggregate-ref.ts';
+import type { ReadDirection } from '../store/read-options.ts';
+import type { StoredSnapshot } from '../store/revive-snapshot.ts';
+import { type Database, Statement } from './database.ts';
+import { readAggregate, readAggregateBackward, readHistory } from './sql/read-aggregate.ts';
+
+interface EventRow {
+  position: number;
+  event_id: string;
+  version: number;
+  type: string;
+  revision: number;
+  payload: string;
+  binary_payload: Buffer | null;
+  metadata: string;
+  recorded_at: number;
+}
+
+/** A row of a left join: it has an event, or says only where the aggregate or the log stands. */
+type Nullable<Row> = { [Column in keyof Row]: Row[Column] | null };
+type LogRow = { head: number } & Nullable<
+  EventRow & { aggregate_type: string; aggregate_id: string }
+>;
+type AggregateRow = { current_version: number; removed_version: number } & Nullable<EventRow>;
+type HistoryRow = AggregateRow & {
+  snapshot_version: number | null;
+  snapshot_revision: number | null;
+  snapshot_state: string | null;
+  snapshot_binary: Buffer | null;
+};
+
+export interface StoredLogPage {
+  /** The last position that can be read now. */
+  readonly head: number;
+  readonly events: readonly StoredEvent[];
+}
+
+export interface StoredAggregate {
+  /** The aggregate's version; 0 if it is unknown. */
+  readonly version: number;
+  /** Events up to this version have been removed. */
+  readonly removedVersion: number;
+  readonly events: readonly StoredEvent[];
+}
+
+export interface StoredHistory extends StoredAggregate {
+  readonly snapshot: StoredSnapshot | null;
+}
+
+export interface LogRange {
+  readonly after: number;
+  readonly limit: number;
+  readonly types?: readonly string[] | undefined;
+  readonly aggregateTypes?: readonly string[] | undefined;
+  readonly direction: ReadDirection;
+  readonly manager?: EntityManager | undefined;
+}
+
+/** Reads stored events: the whole log up to its horizon, or one aggregate; one statement each. */
+export class EventReader {
+  readonly #database: Database;
+  readonly #log: Statement;
+  readonly #aggregate: Record<ReadDirection, Statement>;
+  readonly #history: Statement;
+
+  constructor(database: Database, schema: string) {
+    this.#database = database;
+    this.#log = new Statement(`SELECT * FROM "${schema}".read_log($1, $2, $3, $4, $5)`);
+    this.#aggregate = {
+      forward: new Statement(readAggregate(schema)),
+      backward: new Statement(readAggregateBackward(schema)),
+    };
+    this.#history = new Statement(readHistory(schema));
+  }
+
+  async log(range: LogRange): Promise<StoredLogPage> {
+    const { after, limit, types, aggregateTypes, direction, manager } = range;
+    const rows = await this.#database.query<LogRow>(
+      this.#log,
+      [after, limit, types, aggregateTypes, direction === 'backward'],
+      manager,
+    );
+    const events = rows
+      .filter(isEvent)
+      .map((row) => toStoredEvent(row, { type: row.aggregate_type!, id: row.aggregate_id! }));
+    return { head: rows[0]!.head, events };
+  }
+
+  async aggregate(
+    aggregate: AggregateRef,
+    after: number,
+    limit: number,
+    direction: ReadDirection,
+    manager?: EntityManager,
+  ): Promise<StoredAggregate> {
+    const values = [aggregate.type, aggregate.id, after, limit];
+    const statement = this.#aggregate[direction];
+    return toAggregate(
+      aggregate,
+      await this.#database.query<AggregateRow>(statement, values, manager),
+    );
+  }
+
+  /** The last snapshot, whatever its revision, and every event after the usable one. */
+  async history(
+    aggregate: AggregateRef,
+    revision: number,
+    manager?: EntityManager,
+  ): Promise<StoredHistory> {
+    const values = [aggregate.type, aggregate.id, revision];
+    const rows = await this.#database.query<HistoryRow>(this.#history, values, manager);
+    const first = rows[0];
+    const snapshot =
+      first?.snapshot_version == null
+        ? null
+        : {
+            version: first.snapshot_version,
+            revision: first.snapshot_revision!,
+            state: { json: first.snapshot_state!, binary: first.snapshot_binary },
+          };
+    return { ...toAggregate(aggregate, rows), snapshot };
+  }
+}
+
+function toAggregate(aggregate: AggregateRef, rows: readonly AggregateRow[]): StoredAggregate {
+  return {
+    version: rows[0]?.current_version ?? 0,
+    removedVersion: rows[0]?.removed_version ?? 0,
+    events: rows.filter(isEvent).map((row) => toStoredEvent(row, aggregate)),
+  };
+}
+
+function isEvent<Row extends Nullable<EventRow>>(row: Row): row is Row & EventRow {
+  return row.position !== null;
+}
+
+function toStoredEvent(row: EventRow, aggregate: AggregateRef): StoredEvent {
+  return {
+    id: row.event_id,
+    position: row.position,
+    aggregate,
+    version: row.version,
+    type: row.type,
+    revision: row.revision,
+    payload: row.payload,
+    binary: row.binary_payload,
+    metadata: row.metadata,
+    recordedAt: new Date(row.recorded_at),
+  };
+}

@@ -1,0 +1,278 @@
+import type { DataSource, EntityManager } from 'typeorm';
+import type { EventData } from '../events/event-data.ts';
+import type { EventRegistry } from '../events/event-registry.ts';
+import type { EventSerializer, StoredEvent } from '../events/event-serializer.ts';
+import type { EventRecord } from '../events/event-record.ts';
+import { AppendListeners } from '../store/append-listeners.ts';
+import { checkAggregateRef, type AggregateRef } from '../store/aggregate-ref.ts';
+import { checkNoGap } from '../store/check-no-gap.ts';
+import {
+  EventStore,
+  type AggregateHistory,
+  type AggregatePage,
+  type Append,
+  type AppendListener,
+  type AppendOptions,
+  type AppendResult,
+  type HistoryOptions,
+  type LogPage,
+  type Snapshot,
+  type SnapshotOptions,
+} from '../store/event-store.ts';
+import {
+  checkDirection,
+  checkLimit,
+  checkPlace,
+  type AggregateReadOptions,
+  type ReadOptions,
+} from '../store/read-options.ts';
+import { reviveSnapshot, type StoredSnapshot } from '../store/revive-snapshot.ts';
+import { RemovalRefusedError, SnapshotAheadError } from '../store/store.errors.ts';
+import { AppendCall } from './append-call.ts';
+import { AppendQueue } from './append-queue.ts';
+import { Appender } from './appender.ts';
+import { CallerTransactions } from './caller-transactions.ts';
+import { Database, Statement } from './database.ts';
+import { EventReader } from './event-reader.ts';
+import { translateError } from './postgres-errors.ts';
+import { SnapshotTable } from './snapshot-table.ts';
+
+export interface PostgresEventStoreOptions {
+  readonly schema: string;
+  readonly maxAppendEvents: number;
+  readonly maxQueuedAppends: number;
+  readonly lockTimeoutMs: number;
+  readonly allowRemoval: boolean;
+  readonly preparedStatements: boolean;
+  /** The manager of the ambient transaction, if one is open. */
+  readonly transactionManager: () => EntityManager | undefined;
+  /** Told of what must not fail a call: unreadable snapshots, listeners that throw. */
+  readonly onWarning: (message: string, error?: unknown) => void;
+}
+
+const maxInteger = 2 ** 31 - 1;
+
+/** The event store in PostgreSQL: it appends through one function of its schema, and reads by statement. */
+export class PostgresEventStore extends EventStore {
+  readonly #registry: EventRegistry;
+  readonly #serializer: EventSerializer;
+  readonly #options: PostgresEventStoreOptions;
+  readonly #database: Database;
+  readonly #reader: EventReader;
+  readonly #snapshots: SnapshotTable;
+  readonly #remove: Statement;
+  readonly #listeners: AppendListeners;
+  readonly #callerTransactions: CallerTransactions;
+  readonly #appender: Appender;
+
+  constructor(
+    dataSource: DataSource,
+    registry: EventRegistry,
+    serializer: EventSerializer,
+    options: PostgresEventStoreOptions,
+  ) {
+    super();
+    const { schema, onWarning } = options;
+    this.#registry = registry;
+    this.#serializer = serializer;
+    this.#options = options;
+    this.#listeners = new AppendListeners((error) =>
+      onWarning('A listener of appended events threw; the append has succeeded.', error),
+    );
+    const notify = (records: readonly EventRecord[]): void => this.#listeners.notify(records);
+
+    this.#database = new Database(dataSource, options);
+    this.#reader = new EventReader(this.#database, schema);
+    this.#snapshots = new SnapshotTable(this.#database, schema);
+    this.#remove = new Statement(`SELECT "${schema}".remove_events($1, $2) AS removed`);
+    this.#callerTransactions = new CallerTransactions(this.#database, schema, notify, (error) =>
+      onWarning('Events of a transaction that has committed could not be reported.', error),
+    );
+    const call = new AppendCall(this.#database, schema);
+    // Lanes wait with a connection each; most of the pool stays free for those that wait for nobody.
+    const maxLanes = Math.max(1, Math.floor(this.#database.poolSize / 3));
+    this.#appender = new Appender(
+      serializer,
+      call,
+      new AppendQueue(call, { ...options, maxLanes }),
+      this.#reader,
+      this.#callerTransactions,
+      notify,
+      options,
+    );
+  }
+
+  override append(
+    aggregate: AggregateRef,
+    events: readonly (object | EventData)[],
+    { manager, ...options }: AppendOptions = {},
+  ): Promise<AppendResult> {
+    return this.#appender.append({ ...options, aggregate, events }, this.#managerOf(manager));
+  }
+
+  override appendAll(
+    appends: readonly Append[],
+    { manager }: { readonly manager?: EntityManager } = {},
+  ): Promise<readonly AppendResult[]> {
+    return this.#appender.appendAll(appends, this.#managerOf(manager));
+  }
+
+  override async fetch(after = 0, options: ReadOptions = {}): Promise<LogPage> {
+    checkPlace('after', after);
+    const limit = checkLimit(options.limit);
+    const direction = checkDirection(options.direction);
+    const { types, aggregateTypes } = options;
+    const { head, events } = await this.#translated(
+      this.#reader.log({
+        after,
+        limit,
+        direction,
+        types: types && this.#registry.storedNames(types),
+        aggregateTypes,
+        manager: this.#managerOf(options.manager),
+      }),
+    );
+    const isLast = direction === 'forward' && events.length < limit;
+    const position = isLast ? head : (events.at(-1)?.position ?? head);
+    return { position, records: this.#revive(events) };
+  }
+
+  override async fetchByAggregate(
+    aggregate: AggregateRef,
+    after = 0,
+    options: AggregateReadOptions = {},
+  ): Promise<AggregatePage> {
+    checkAggregateRef(aggregate);
+    checkPlace('after', after);
+    const limit = checkLimit(options.limit);
+    const direction = checkDirection(options.direction);
+    const manager = this.#managerOf(options.manager);
+    const { version, events } = await this.#translated(
+      this.#reader.aggregate(aggregate, after, limit, direction, manager),
+    );
+    return { version: events.at(-1)?.version ?? version, records: this.#revive(events) };
+  }
+
+  override async fetchHistory(
+    aggregate: AggregateRef,
+    options: HistoryOptions = {},
+  ): Promise<AggregateHistory> {
+    checkAggregateRef(aggregate);
+    const { after } = options;
+    if (after !== undefined)
+      return this.#historyAfter(aggregate, checkPlace('after', after), options);
+
+    const revision = checkPlace('revision', options.revision ?? 1, 1);
+    const manager = this.#managerOf(options.manager);
+    const stored = await this.#translated(this.#reader.history(aggregate, revision, manager));
+    const snapshot = this.#reviveSnapshot(aggregate, stored.snapshot, revision);
+    if (snapshot === null && stored.snapshot?.revision === revision) {
+      return this.#historyAfter(aggregate, 0, options);
+    }
+    const { version, removedVersion, events } = stored;
+    checkNoGap(aggregate, snapshot?.version ?? removedVersion, events, version);
+    return { version, snapshot, records: this.#revive(events) };
+  }
+
+  override async getSnapshot(
+    aggregate: AggregateRef,
+    options: SnapshotOptions = {},
+  ): Promise<Snapshot | null> {
+    checkAggregateRef(aggregate);
+    const revision = checkPlace('revision', options.revision ?? 1, 1);
+    const manager = this.#managerOf(options.manager);
+    const stored = await this.#translated(this.#snapshots.read(aggregate, manager));
+    return this.#reviveSnapshot(aggregate, stored, revision);
+  }
+
+  override async snapshot(
+    aggregate: AggregateRef,
+    state: object,
+    version: number,
+    options: SnapshotOptions = {},
+  ): Promise<void> {
+    checkAggregateRef(aggregate);
+    checkPlace('version', version, 1);
+    const revision = checkPlace('revision', options.revision ?? 1, 1);
+    const snapshot = { version, revision, state: this.#serializer.serializeState(state) };
+    const manager = this.#managerOf(options.manager);
+    const current = await this.#translated(this.#snapshots.write(aggregate, snapshot, manager));
+    if (version > current) throw new SnapshotAheadError(aggregate, version, current);
+  }
+
+  override async currentPosition(): Promise<number> {
+    const manager = this.#managerOf(undefined);
+    const end = { after: 0, limit: 0, direction: 'forward', manager } as const;
+    return (await this.#translated(this.#reader.log(end))).head;
+  }
+
+  override async currentVersion(aggregate: AggregateRef): Promise<number> {
+    checkAggregateRef(aggregate);
+    const manager = this.#managerOf(undefined);
+    return (await this.#translated(this.#reader.aggregate(aggregate, 0, 0, 'forward', manager)))
+      .version;
+  }
+
+  override async removeEvents(aggregate: AggregateRef): Promise<number> {
+    checkAggregateRef(aggregate);
+    if (!this.#options.allowRemoval) throw new RemovalRefusedError(aggregate);
+    const rows = await this.#translated(
+      this.#database.query<{ removed: number }>(
+        this.#remove,
+        [aggregate.type, aggregate.id],
+        this.#managerOf(undefined),
+      ),
+    );
+    return rows[0]!.removed;
+  }
+
+  override onAppended(listener: AppendListener): () => void {
+    return this.#listeners.add(listener);
+  }
+
+  /** Takes no more appends and resolves once all that were taken are settled. */
+  async close(): Promise<void> {
+    await this.#appender.close();
+    this.#callerTransactions.close();
+  }
+
+  async #historyAfter(
+    aggregate: AggregateRef,
+    after: number,
+    options: HistoryOptions,
+  ): Promise<AggregateHistory> {
+    const manager = this.#managerOf(options.manager);
+    const { version, removedVersion, events } = await this.#translated(
+      this.#reader.aggregate(aggregate, after, maxInteger, 'forward', manager),
+    );
+    checkNoGap(aggregate, Math.max(after, removedVersion), events, version);
+    return { version, snapshot: null, records: this.#revive(events) };
+  }
+
+  /** The manager given, or that of the ambient transaction if one is open. */
+  #managerOf(manager: EntityManager | undefined): EntityManager | undefined {
+    if (manager) return manager;
+    const ambient = this.#options.transactionManager();
+    return ambient?.queryRunner?.isTransactionActive ? ambient : undefined;
+  }
+
+  #revive(events: readonly StoredEvent[]): EventRecord[] {
+    return events.flatMap((event) => this.#serializer.deserialize(event));
+  }
+
+  #reviveSnapshot(
+    aggregate: AggregateRef,
+    stored: StoredSnapshot | null,
+    revision: number,
+  ): Snapshot | null {
+    return reviveSnapshot(aggregate, stored, revision, this.#serializer, this.#options.onWarning);
+  }
+
+  async #translated<T>(work: Promise<T>): Promise<T> {
+    try {
+      return await work;
+    } catch (error) {
+      throw translateError(error);
+    }
+  }
+}

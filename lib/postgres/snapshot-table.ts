@@ -1,0 +1,47 @@
+import type { EntityManager } from 'typeorm';
+import type { AggregateRef } from '../store/aggregate-ref.ts';
+import type { StoredSnapshot } from '../store/revive-snapshot.ts';
+import { type Database, Statement } from './database.ts';
+import { readSnapshot, writeSnapshot } from './sql/snapshots.ts';
+
+/** Reads and writes the one snapshot that stands on an aggregate's row. */
+export class SnapshotTable {
+  readonly #database: Database;
+  readonly #read: Statement;
+  readonly #write: Statement;
+
+  constructor(database: Database, schema: string) {
+    this.#database = database;
+    this.#read = new Statement(readSnapshot(schema));
+    this.#write = new Statement(writeSnapshot(schema));
+  }
+
+  async read({ type, id }: AggregateRef, manager?: EntityManager): Promise<StoredSnapshot | null> {
+    const [row] = await this.#database.query<{
+      snapshot_version: number;
+      snapshot_revision: number;
+      snapshot_state: string;
+      snapshot_binary: Buffer | null;
+    }>(this.#read, [type, id], manager);
+    if (!row) return null;
+    return {
+      version: row.snapshot_version,
+      revision: row.snapshot_revision,
+      state: { json: row.snapshot_state, binary: row.snapshot_binary },
+    };
+  }
+
+  /** Keeps the snapshot unless a newer one is there. Returns the aggregate's version. */
+  async write(
+    { type, id }: AggregateRef,
+    { version, revision, state }: StoredSnapshot,
+    manager?: EntityManager,
+  ): Promise<number> {
+    const [row] = await this.#database.query<{ version: number }>(
+      this.#write,
+      [type, id, version, revision, state.json, state.binary],
+      manager,
+    );
+    return row?.version ?? 0;
+  }
+}

@@ -1,0 +1,272 @@
+import { lockNamespace } from './schema-name.ts';
+
+/**
+ * One call writes one or many appends and answers one outcome row per append, in order.
+ *
+ * Expected conflicts are rows, never exceptions: a neighbour in the same call is untouched, and a
+ * caller's transaction stays usable. Outcomes: ok · duplicate · wrong_version · corrupt_duplicate ·
+ * busy (another transaction holds the aggregate and the call was told not to wait).
+ *
+ * Aggregates come once each, in three parallel arrays; appends point at them, events at appends.
+ * A planned version is the one a new aggregate will have if all its appends succeed, or 0 where
+ * none of them may create it. Expected versions: -1 any, -2 exists, else the exact version.
+ */
+export const appendEvents = (schema: string): string => {
+  const namespace = lockNamespace(schema);
+  const inFlight = `event_store.in_flight_${(namespace >>> 0).toString(16)}`;
+
+  const heldRows = (onLocked: string): string => `
+      SELECT array_agg(h.n), array_agg(h.key), array_agg(h.version)
+      INTO v_found, v_found_keys, v_found_versions
+      FROM (
+        SELECT r.n::integer AS n, g.key, g.version
+        FROM unnest(p_aggregate_types, p_aggregate_ids) WITH ORDINALITY AS r (type, id, n)
+        JOIN "${schema}".aggregates AS g ON g.type = r.type AND g.id = r.id
+        WHERE NOT v_held[r.n]
+        ORDER BY g.type, g.id
+        FOR NO KEY UPDATE OF g ${onLocked}
+      ) AS h;`;
+
+  return `
+CREATE FUNCTION "${schema}".append_events(
+  p_aggregate_types text[],
+  p_aggregate_ids text[],
+  p_planned_versions bigint[],
+  p_append_aggregates integer[],
+  p_expected_versions bigint[],
+  p_event_appends integer[],
+  p_event_ids uuid[],
+  p_event_types text[],
+  p_event_revisions integer[],
+  p_payloads jsonb,
+  p_binaries bytea[],
+  p_metadata jsonb,
+  p_all_or_nothing boolean,
+  p_wait boolean,
+  p_lock_timeout_ms integer
+) RETURNS TABLE (outcome text, version bigint, positions bigint[], recorded_at double precision)
+LANGUAGE plpgsql
+-- Plans are cached per connection, often made while the tables are empty: never one that scans them.
+SET enable_seqscan = off
+AS $function$
+#variable_conflict use_column
+DECLARE
+  v_aggregates integer := cardinality(p_aggregate_ids);
+  v_appends integer := cardinality(p_append_aggregates);
+  v_events integer := cardinality(p_event_ids);
+  v_held boolean[] := array_fill(false, ARRAY[v_aggregates]);
+  v_keys bigint[] := array_fill(0::bigint, ARRAY[v_aggregates]);
+  v_versions bigint[] := array_fill(0::bigint, ARRAY[v_aggregates]);
+  v_starts bigint[];
+  v_stored bigint[] := array_fill(0::bigint, ARRAY[v_aggregates]);
+  v_busy integer[] := '{}';
+  v_found integer[];
+  v_found_keys bigint[];
+  v_found_versions bigint[];
+  v_missing integer[];
+  v_created bigint[];
+  v_new bigint[] := '{}';
+  v_counts integer[] := array_fill(0, ARRAY[v_appends]);
+  v_outcomes text[] := array_fill('ok'::text, ARRAY[v_appends]);
+  v_results bigint[] := array_fill(0::bigint, ARRAY[v_appends]);
+  v_version_shifts bigint[] := array_fill(NULL::bigint, ARRAY[v_appends]);
+  v_position_shifts integer[] := array_fill(0, ARRAY[v_appends]);
+  v_repeats boolean;
+  v_place bigint;
+  v_first integer := 1;
+  v_written integer := 0;
+  v_duplicates integer := 0;
+  v_positions bigint[];
+  v_last bigint;
+  v_now timestamptz;
+  a integer;
+BEGIN
+  IF p_lock_timeout_ms IS NOT NULL THEN
+    PERFORM set_config('lock_timeout', p_lock_timeout_ms::text, true);
+  END IF;
+
+  -- 1. Hold every aggregate. Its row lock serialises the appends of one aggregate, so versions have
+  -- no gap, and an expectation, once checked, stays true until the commit. Rows are locked, and then
+  -- created, in the order of type and id, the same in every call, against deadlocks.
+  LOOP
+    IF p_wait THEN${heldRows('')}
+    ELSE${heldRows('SKIP LOCKED')}
+    END IF;
+    FOR i IN 1 .. coalesce(cardinality(v_found), 0) LOOP
+      a := v_found[i];
+      v_held[a] := true;
+      v_keys[a] := v_found_keys[i];
+      v_versions[a] := v_found_versions[i];
+      v_stored[a] := v_found_versions[i];
+    END LOOP;
+
+    v_missing := '{}';
+    FOR i IN 1 .. v_aggregates LOOP
+      IF NOT v_held[i] AND p_planned_versions[i] > 0 THEN
+        v_missing := v_missing || i;
+        v_keys[i] := nextval('"${schema}".aggregates_key_seq');
+      END IF;
+    END LOOP;
+    EXIT WHEN cardinality(v_missing) = 0;
+
+    -- Created at once with the planned version: one row version written instead of two.
+    WITH created AS (
+      INSERT INTO "${schema}".aggregates AS g (key, type, id, version)
+      SELECT v_keys[m.n], p_aggregate_types[m.n], p_aggregate_ids[m.n], p_planned_versions[m.n]
+      FROM unnest(v_missing) AS m (n)
+      ORDER BY p_aggregate_types[m.n] COLLATE "C", p_aggregate_ids[m.n] COLLATE "C"
+      ON CONFLICT DO NOTHING
+      RETURNING g.key
+    )
+    SELECT array_agg(created.key) INTO v_created FROM created;
+    FOR i IN 1 .. cardinality(v_missing) LOOP
+      a := v_missing[i];
+      IF cardinality(v_created) = cardinality(v_missing) OR v_keys[a] = ANY (v_created) THEN
+        v_held[a] := true;
+        v_stored[a] := p_planned_versions[a];
+        v_new := v_new || v_keys[a];
+      END IF;
+    END LOOP;
+    -- The others exist by now, created or held by another transaction: look again, or give up.
+    EXIT WHEN cardinality(v_created) = cardinality(v_missing) OR NOT p_wait;
+  END LOOP;
+
+  -- What is not held after that exists no more than its expectation says, or is busy elsewhere.
+  IF NOT p_wait THEN
+    SELECT coalesce(array_agg(r.n), '{}') INTO v_busy
+    FROM unnest(p_aggregate_types, p_aggregate_ids) WITH ORDINALITY AS r (type, id, n)
+    WHERE NOT v_held[r.n] AND (
+      p_planned_versions[r.n] > 0
+      OR EXISTS (SELECT FROM "${schema}".aggregates AS g WHERE g.type = r.type AND g.id = r.id)
+    );
+  END IF;
+
+  -- 2. Decide, append by append in call order. Looked up after the locks, so that a repeated append
+  -- that waited for its first attempt sees what that one wrote.
+  v_repeats := EXISTS (SELECT FROM "${schema}".domain_events AS e WHERE e.event_id = ANY (p_event_ids));
+  v_starts := v_versions;
+  FOR i IN 1 .. v_events LOOP
+    v_counts[p_event_appends[i]] := v_counts[p_event_appends[i]] + 1;
+  END LOOP;
+  FOR i IN 1 .. v_appends LOOP
+    a := p_append_aggregates[i];
+    v_place := NULL;
+    IF v_repeats AND v_counts[i] > 0 THEN
+      -- The same events, whole, at one place that the expectation allows: a repetition. v_place is
+      -- the version they end at, or 0 if only some of them are there or they differ.
+      SELECT CASE
+        WHEN count(*) = 0 THEN NULL
+        WHEN count(*) = v_counts[i]
+          AND bool_and(
+            e.aggregate_key = v_keys[a]
+            AND e.type = s.type
+            AND e.payload = p_payloads -> (v_first + s.n::integer - 2)
+          )
+          AND min(e.version - s.n) = max(e.version - s.n)
+          AND (p_expected_versions[i] < 0 OR p_expected_versions[i] = min(e.version - s.n))
+        THEN max(e.version)
+        ELSE 0
+      END
+      INTO v_place
+      FROM unnest(
+        p_event_ids[v_first : v_first + v_counts[i] - 1],
+        p_event_types[v_first : v_first + v_counts[i] - 1]
+      ) WITH ORDINALITY AS s (event_id, type, n)
+      JOIN "${schema}".domain_events AS e ON e.event_id = s.event_id;
+    END IF;
+
+    IF a = ANY (v_busy) THEN
+      v_outcomes[i] := 'busy';
+    ELSIF v_place > 0 THEN
+      v_outcomes[i] := 'duplicate';
+      v_duplicates := v_duplicates + 1;
+      v_results[i] := v_place;
+    ELSIF v_place = 0 THEN
+      v_outcomes[i] := 'corrupt_duplicate';
+    ELSIF p_expected_versions[i] >= 0 AND p_expected_versions[i] <> v_versions[a]
+      OR p_expected_versions[i] = -2 AND v_versions[a] = 0
+    THEN
+      v_outcomes[i] := 'wrong_version';
+      v_results[i] := v_versions[a];
+    ELSE
+      v_version_shifts[i] := v_versions[a] - v_first + 1;
+      v_position_shifts[i] := v_written - v_first + 1;
+      v_versions[a] := v_versions[a] + v_counts[i];
+      v_written := v_written + v_counts[i];
+      v_results[i] := v_versions[a];
+    END IF;
+    v_first := v_first + v_counts[i];
+  END LOOP;
+
+  -- All or nothing: one refusal, or a repetition of only a part, takes the rest with it.
+  IF p_all_or_nothing THEN
+    IF v_duplicates > 0 AND v_written > 0 THEN
+      v_outcomes := array_replace(v_outcomes, 'duplicate', 'corrupt_duplicate');
+    END IF;
+    IF v_outcomes && ARRAY['busy', 'wrong_version', 'corrupt_duplicate'] THEN
+      v_outcomes := array_replace(v_outcomes, 'ok', 'withdrawn');
+      v_versions := v_starts;
+      v_written := 0;
+    END IF;
+  END IF;
+
+  -- 3. Bring the rows of the aggregates in line with what was decided.
+  IF v_versions <> v_stored THEN
+    DELETE FROM "${schema}".aggregates AS g
+    USING unnest(v_keys, v_versions) AS r (key, version)
+    WHERE g.key = r.key AND r.version = 0 AND g.key = ANY (v_new);
+    UPDATE "${schema}".aggregates AS g
+    SET version = r.version
+    FROM unnest(v_keys, v_versions, v_stored) AS r (key, version, stored)
+    WHERE g.key = r.key AND r.version <> r.stored AND r.version > 0;
+  END IF;
+
+  v_now := clock_timestamp();
+  IF v_written > 0 THEN
+    -- 4. Register as in flight before drawing a position. A reader stops at the lowest number that is
+    -- registered, and all positions drawn below are greater than the number registered here; one
+    -- that looked before the registration stops at the last position drawn, which is lower too. The
+    -- lock is shared, so it makes nobody wait, and ends with the transaction, after its commit has
+    -- become visible. Taken after the row locks: a writer that waits for a row holds back no reader.
+    -- Once per transaction is enough; a rolled-back savepoint undoes the lock and the setting alike.
+    IF coalesce(current_setting('${inFlight}', true), '') = '' THEN
+      v_last := coalesce(pg_sequence_last_value('"${schema}".positions'), 0);
+      PERFORM pg_advisory_xact_lock_shared(${namespace}, (v_last & 2147483647)::integer);
+      PERFORM set_config('${inFlight}', v_last::text, true);
+    END IF;
+    v_positions := ARRAY(SELECT nextval('"${schema}".positions') FROM generate_series(1, v_written));
+
+    -- 5. Write the events.
+    INSERT INTO "${schema}".domain_events (
+      position, event_id, aggregate_key, version, type, revision, payload, binary_payload, metadata,
+      recorded_at
+    )
+    SELECT
+      v_positions[v_position_shifts[e.append] + e.n], e.event_id,
+      v_keys[p_append_aggregates[e.append]], v_version_shifts[e.append] + e.n,
+      e.type, e.revision, e.payload, e.binary_payload, e.metadata, v_now
+    FROM ROWS FROM (
+      unnest(p_event_appends, p_event_ids, p_event_types, p_event_revisions, p_binaries),
+      jsonb_array_elements(p_payloads),
+      jsonb_array_elements(p_metadata)
+    ) WITH ORDINALITY
+      AS e (append, event_id, type, revision, binary_payload, payload, metadata, n)
+    WHERE v_outcomes[e.append] = 'ok';
+  END IF;
+
+  v_first := 1;
+  FOR i IN 1 .. v_appends LOOP
+    outcome := v_outcomes[i];
+    version := v_results[i];
+    positions := '{}';
+    IF outcome = 'ok' THEN
+      positions := v_positions[v_position_shifts[i] + v_first : v_position_shifts[i] + v_first + v_counts[i] - 1];
+    END IF;
+    recorded_at := date_part('epoch', v_now) * 1000;
+    RETURN NEXT;
+    v_first := v_first + v_counts[i];
+  END LOOP;
+END
+$function$;
+`;
+};

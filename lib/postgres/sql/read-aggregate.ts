@@ -1,0 +1,64 @@
+const eventColumns = `e.position, e.event_id, e.version, e.type, e.revision, e.payload,
+  e.binary_payload, e.metadata, date_part('epoch', e.recorded_at) * 1000 AS recorded_at`;
+
+/**
+ * One aggregate strictly after a version: $1 type, $2 id, $3 after, $4 limit.
+ *
+ * An aggregate whose versions end there is one row with its current version alone; an unknown one
+ * is no row. Needs no horizon: the row lock of the aggregate commits its versions in order.
+ */
+export const readAggregate = (schema: string): string => `
+SELECT g.version AS current_version, g.removed_version, p.*
+FROM "${schema}".aggregates AS g
+LEFT JOIN LATERAL (
+  SELECT ${eventColumns}
+  FROM "${schema}".domain_events AS e
+  WHERE e.aggregate_key = g.key AND e.version > $3
+  ORDER BY e.version
+  LIMIT $4
+) AS p ON true
+WHERE g.type = $1 AND g.id = $2
+ORDER BY p.version`;
+
+/** The same backward: events before $3, or up to the end if that is 0, newest first. */
+export const readAggregateBackward = (schema: string): string => `
+SELECT g.version AS current_version, g.removed_version, p.*
+FROM "${schema}".aggregates AS g
+LEFT JOIN LATERAL (
+  SELECT ${eventColumns}
+  FROM "${schema}".domain_events AS e
+  WHERE e.aggregate_key = g.key AND ($3 = 0 OR e.version < $3)
+  ORDER BY e.version DESC
+  LIMIT $4
+) AS p ON true
+WHERE g.type = $1 AND g.id = $2
+ORDER BY p.version DESC`;
+
+/**
+ * The last snapshot and all events after it, in one statement and so at one moment: $1 type, $2 id,
+ * $3 revision. A snapshot of another revision is named without its state, and all events are read.
+ *
+ * The state stands on the first row only, so that it is sent once however many events follow.
+ */
+export const readHistory = (schema: string): string => `
+SELECT
+  g.version AS current_version, g.removed_version, g.snapshot_version, g.snapshot_revision,
+  CASE WHEN s.usable AND (p.version IS NULL OR p.version = s.base + 1)
+    THEN g.snapshot_state END AS snapshot_state,
+  CASE WHEN s.usable AND (p.version IS NULL OR p.version = s.base + 1)
+    THEN g.snapshot_binary END AS snapshot_binary,
+  p.*
+FROM "${schema}".aggregates AS g
+CROSS JOIN LATERAL (
+  SELECT
+    g.snapshot_revision IS NOT DISTINCT FROM $3 AS usable,
+    CASE WHEN g.snapshot_revision = $3 THEN g.snapshot_version ELSE g.removed_version END AS base
+) AS s
+LEFT JOIN LATERAL (
+  SELECT ${eventColumns}
+  FROM "${schema}".domain_events AS e
+  WHERE e.aggregate_key = g.key AND e.version > s.base
+  ORDER BY e.version
+) AS p ON true
+WHERE g.type = $1 AND g.id = $2
+ORDER BY p.version`;

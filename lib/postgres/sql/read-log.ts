@@ -1,0 +1,88 @@
+import { lockNamespace } from './schema-name.ts';
+
+/**
+ * One page of the log strictly after a position, up to the horizon: no event that can be read here
+ * will ever be followed by a lower one.
+ *
+ * Every row repeats the head, the last position that can be read now; a page without events is one
+ * row with the head alone. Backward, a page ends before p_after, or at the head if that is 0.
+ */
+export const readLog = (schema: string): string => {
+  const page = (range: string, order: string): string => `
+    RETURN QUERY
+    SELECT h.head, p.*
+    FROM (
+      SELECT coalesce(max(e.position), 0) AS head
+      FROM "${schema}".domain_events AS e
+      WHERE e.position <= v_horizon
+    ) AS h
+    LEFT JOIN (
+      SELECT
+        e.position, e.event_id, g.type AS aggregate_type, g.id AS aggregate_id, e.version, e.type,
+        e.revision, e.payload, e.binary_payload, e.metadata,
+        date_part('epoch', e.recorded_at) * 1000 AS recorded_at
+      FROM "${schema}".domain_events AS e
+      JOIN "${schema}".aggregates AS g ON g.key = e.aggregate_key
+      WHERE ${range} AND e.position <= v_horizon
+        AND (p_types IS NULL OR e.type = ANY (p_types))
+        AND (p_aggregate_types IS NULL OR g.type = ANY (p_aggregate_types))
+      ORDER BY e.position ${order}
+      LIMIT p_limit
+    ) AS p ON true
+    ORDER BY p.position ${order};`;
+
+  return `
+CREATE FUNCTION "${schema}".read_log(
+  p_after bigint,
+  p_limit integer,
+  p_types text[],
+  p_aggregate_types text[],
+  p_backward boolean
+) RETURNS TABLE (
+  head bigint, "position" bigint, event_id uuid, aggregate_type text, aggregate_id text,
+  version bigint, type text, revision integer, payload jsonb, binary_payload bytea, metadata jsonb,
+  recorded_at double precision
+)
+LANGUAGE plpgsql
+SET enable_seqscan = off
+AS $function$
+#variable_conflict use_column
+DECLARE
+  v_last bigint;
+  v_horizon bigint;
+BEGIN
+  IF pg_is_in_recovery() THEN
+    RAISE EXCEPTION 'The log of "${schema}" cannot be read on a standby: only the primary knows its horizon.'
+      USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Read from the primary.';
+  END IF;
+  IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
+    RAISE EXCEPTION 'The log of "${schema}" cannot be read at isolation level %.',
+      current_setting('transaction_isolation')
+      USING ERRCODE = 'active_sql_transaction',
+        HINT = 'Read outside of the transaction, or at READ COMMITTED.';
+  END IF;
+
+  -- Three statements, each with a fresh snapshot, in this order. A writer registers the sequence's
+  -- last value under a lock before it draws its positions. So either it is registered, and the
+  -- horizon stays below its positions; or it has ended, and the third statement sees its commit; or
+  -- it has yet to register, and its positions will be above v_last.
+  v_last := coalesce(pg_sequence_last_value('"${schema}".positions'), 0);
+
+  -- The lock holds the low 31 bits of the registered number; d is how far that lies behind v_last.
+  -- Just below 2^31, d means a writer that registered after the first statement: it is above v_last.
+  SELECT coalesce(min(CASE WHEN d.behind < 2147483648 - 1048576 THEN v_last - d.behind END), v_last)
+  INTO v_horizon
+  FROM pg_locks AS k
+  CROSS JOIN LATERAL (SELECT (v_last - k.objid::bigint) & 2147483647 AS behind) AS d
+  WHERE k.locktype = 'advisory'
+    AND k.database = (SELECT b.oid FROM pg_database AS b WHERE b.datname = current_database())
+    AND k.classid = ${lockNamespace(schema) >>> 0}
+    AND k.objsubid = 2;
+
+  IF p_backward THEN${page('(p_after = 0 OR e.position < p_after)', 'DESC')}
+  ELSE${page('e.position > p_after', 'ASC')}
+  END IF;
+END
+$function$;
+`;
+};

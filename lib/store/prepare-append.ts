@@ -1,0 +1,49 @@
+import { RepeatedEventIdError } from '../events/events.errors.ts';
+import { EventData } from '../events/event-data.ts';
+import type { EventSerializer, SerializedEvent } from '../events/event-serializer.ts';
+import { checkAggregateRef, type AggregateRef } from './aggregate-ref.ts';
+import type { Append } from './event-store.ts';
+import { VersionExpectation } from './expected-version.ts';
+import { AppendTooLargeError, DuplicateEventError } from './store.errors.ts';
+
+/** An append that has been checked and serialized, and only waits for its place. */
+export interface PreparedAppend {
+  readonly aggregate: AggregateRef;
+  readonly expectation: VersionExpectation;
+  readonly events: readonly SerializedEvent[];
+  /** Whether an event came with an id of the caller's, who may have appended it before. */
+  readonly hasCallerIds: boolean;
+}
+
+/**
+ * Checks an append and serializes its events: whatever is refused is refused here, before anything
+ * is sent. Answers at once unless a schema answers with a promise, so that appends keep their order.
+ */
+export function prepareAppend(
+  { aggregate, events, expectedVersion, metadata }: Append,
+  serializer: EventSerializer,
+  maxAppendEvents: number,
+): PreparedAppend | Promise<PreparedAppend> {
+  checkAggregateRef(aggregate);
+  const expectation = new VersionExpectation(expectedVersion);
+  if (!Array.isArray(events)) throw new TypeError('events must be an array of events.');
+  if (events.length > maxAppendEvents)
+    throw new AppendTooLargeError(events.length, maxAppendEvents);
+
+  const finish = (serialized: SerializedEvent[]): PreparedAppend => ({
+    aggregate: { type: aggregate.type, id: aggregate.id },
+    expectation,
+    events: serialized,
+    hasCallerIds: events.some((event) => event instanceof EventData && event.id !== undefined),
+  });
+  const refuse = (error: unknown): never => {
+    if (!(error instanceof RepeatedEventIdError)) throw error;
+    throw new DuplicateEventError(aggregate, [error.eventId], { cause: error });
+  };
+  try {
+    const serialized = serializer.serialize(events, metadata);
+    return serialized instanceof Promise ? serialized.then(finish, refuse) : finish(serialized);
+  } catch (error) {
+    return refuse(error);
+  }
+}

@@ -1,0 +1,34 @@
+import type { EncodedPayload } from '../events/event-codec.ts';
+import type { EventSerializer } from '../events/event-serializer.ts';
+import type { AggregateRef } from './aggregate-ref.ts';
+import type { Snapshot } from './event-store.ts';
+
+/** A snapshot as it is stored. */
+export interface StoredSnapshot {
+  readonly version: number;
+  readonly revision: number;
+  readonly state: EncodedPayload;
+}
+
+/** Returns the snapshot if it can be used at `revision`; else warns, and it counts as absent. */
+export function reviveSnapshot(
+  aggregate: AggregateRef,
+  stored: StoredSnapshot | null,
+  revision: number,
+  serializer: EventSerializer,
+  warn: (message: string, error?: unknown) => void,
+): Snapshot | null {
+  if (stored === null) return null;
+  const { version, state } = stored;
+  const ignored = `The snapshot of ${aggregate.type}/${aggregate.id} at version ${version} is ignored:`;
+  if (stored.revision !== revision) {
+    warn(`${ignored} its revision is ${stored.revision}, not ${revision}.`);
+    return null;
+  }
+  try {
+    return { version, state: serializer.deserializeState(state) };
+  } catch (error) {
+    warn(`${ignored} it cannot be read. ${String(error)}`, error);
+    return null;
+  }
+}

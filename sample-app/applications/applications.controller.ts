@@ -1,0 +1,123 @@
+import { randomUUID } from 'node:crypto';
+import type { ServerResponse } from 'node:http';
+import {
+  BadRequestException,
+  Body,
+  Controller,
+  Get,
+  HttpStatus,
+  Param,
+  Post,
+  Query,
+  Res,
+} from '@nestjs/common';
+import { CommandBus, QueryBus } from '@nestjs/cqrs';
+import { ApiHeader, ApiOperation } from '@nestjs/swagger';
+import { ifMatch } from '../http/entity-tag.ts';
+import { RequestHeader } from '../http/request-header.decorator.ts';
+import { ChangesApplication, ShowsApplication } from './applications.openapi.ts';
+import {
+  applicationId,
+  applicationStep,
+  type HistoryPage,
+  historyPage,
+  idempotencyKey,
+  offerStep,
+  type Submission,
+  submission,
+  workItemKind,
+  workItemStep,
+} from './applications.schemas.ts';
+import type { VersionedApplication } from './commands/application.command.ts';
+import {
+  applicationCommands,
+  type ApplicationStep,
+  offerCommands,
+  type OfferStep,
+  workItemCommands,
+  type WorkItemStep,
+} from './commands/commands-by-step.ts';
+import { SubmitApplication } from './commands/submit-application.ts';
+import {
+  type ApplicationHistoryEntry,
+  GetApplicationEvents,
+} from './queries/get-application-events.ts';
+import { GetApplication } from './queries/get-application.ts';
+import type { WorkItemKind } from './work-items.ts';
+
+@Controller('applications')
+export class ApplicationsController {
+  constructor(
+    private readonly commands: CommandBus,
+    private readonly queries: QueryBus,
+  ) {}
+
+  @Post()
+  @ShowsApplication('Submit an application', HttpStatus.CREATED)
+  @ApiHeader({
+    name: 'Idempotency-Key',
+    required: false,
+    description: 'A UUID: the same request again is recorded once and answered alike',
+  })
+  async submit(
+    @Body({ schema: submission }) { amount, submittedAt }: Submission,
+    @RequestHeader('Idempotency-Key', { schema: idempotencyKey }) key: string | undefined,
+    @Res({ passthrough: true }) response: ServerResponse,
+  ): Promise<VersionedApplication> {
+    if (key && !submittedAt) {
+      throw new BadRequestException('Idempotency-Key needs submittedAt: the request must not vary');
+    }
+    const id = key ?? randomUUID();
+    const submitted = await this.commands.execute(
+      new SubmitApplication(id, amount, { at: submittedAt, eventId: key }),
+    );
+    response.setHeader('Location', `/applications/${id}`);
+    return submitted;
+  }
+
+  @Get(':id')
+  @ShowsApplication('Show an application')
+  show(@Param('id', { schema: applicationId }) id: string): Promise<VersionedApplication> {
+    return this.queries.execute(new GetApplication(id));
+  }
+
+  @Get(':id/events')
+  @ApiOperation({ summary: 'Show what happened to an application' })
+  history(
+    @Param('id', { schema: applicationId }) id: string,
+    @Query({ schema: historyPage }) page: HistoryPage,
+  ): Promise<ApplicationHistoryEntry[]> {
+    return this.queries.execute(new GetApplicationEvents(id, page));
+  }
+
+  @Post(':id/:step')
+  @ChangesApplication('Move an application on')
+  move(
+    @Param('id', { schema: applicationId }) id: string,
+    @Param('step', { schema: applicationStep }) step: ApplicationStep,
+    @RequestHeader('If-Match', { schema: ifMatch }) expectedVersion: number | undefined,
+  ): Promise<VersionedApplication> {
+    return this.commands.execute(new applicationCommands[step](id, { expectedVersion }));
+  }
+
+  @Post(':id/offers/:step')
+  @ChangesApplication('Move the offer of an application on')
+  moveOffer(
+    @Param('id', { schema: applicationId }) id: string,
+    @Param('step', { schema: offerStep }) step: OfferStep,
+    @RequestHeader('If-Match', { schema: ifMatch }) expectedVersion: number | undefined,
+  ): Promise<VersionedApplication> {
+    return this.commands.execute(new offerCommands[step](id, { expectedVersion }));
+  }
+
+  @Post(':id/work-items/:kind/:step')
+  @ChangesApplication('Schedule, start or complete a work item')
+  moveWorkItem(
+    @Param('id', { schema: applicationId }) id: string,
+    @Param('kind', { schema: workItemKind }) kind: WorkItemKind,
+    @Param('step', { schema: workItemStep }) step: WorkItemStep,
+    @RequestHeader('If-Match', { schema: ifMatch }) expectedVersion: number | undefined,
+  ): Promise<VersionedApplication> {
+    return this.commands.execute(new workItemCommands[step](id, kind, { expectedVersion }));
+  }
+}

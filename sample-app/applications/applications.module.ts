@@ -1,0 +1,32 @@
+import { Module } from '@nestjs/common';
+import { EventStoreModule } from 'nest-event-store';
+import { ApplicationsController } from './applications.controller.ts';
+import { applicationCommandHandlers } from './commands/application.commands.ts';
+import { offerCommandHandlers } from './commands/offer.commands.ts';
+import { SubmitApplicationHandler } from './commands/submit-application.ts';
+import { workItemCommandHandlers } from './commands/work-item.commands.ts';
+import { applicationEvents } from './events/application.events.ts';
+import { offerEvents } from './events/offer.events.ts';
+import { workItemEvents } from './events/work-item.events.ts';
+import { LoanApplication } from './loan-application.ts';
+import { GetApplicationEventsHandler } from './queries/get-application-events.ts';
+import { GetApplicationHandler } from './queries/get-application.ts';
+
+@Module({
+  imports: [
+    EventStoreModule.forFeature({
+      aggregates: [LoanApplication],
+      events: [...applicationEvents, ...offerEvents, ...workItemEvents],
+    }),
+  ],
+  controllers: [ApplicationsController],
+  providers: [
+    SubmitApplicationHandler,
+    ...applicationCommandHandlers,
+    ...offerCommandHandlers,
+    ...workItemCommandHandlers,
+    GetApplicationHandler,
+    GetApplicationEventsHandler,
+  ],
+})
+export class ApplicationsModule {}

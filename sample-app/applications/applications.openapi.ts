@@ -1,0 +1,42 @@
+import { applyDecorators, HttpCode, HttpStatus } from '@nestjs/common';
+import {
+  ApiConflictResponse,
+  ApiHeader,
+  ApiNotFoundResponse,
+  ApiOperation,
+  ApiResponse,
+  ApiUnprocessableEntityResponse,
+} from '@nestjs/swagger';
+import { versionedApplication } from './applications.schemas.ts';
+
+/** Describes a handler that answers with an application and its ETag. */
+export function ShowsApplication(
+  summary: string,
+  status: HttpStatus = HttpStatus.OK,
+): MethodDecorator {
+  return applyDecorators(
+    HttpCode(status),
+    ApiOperation({ summary }),
+    ApiResponse({
+      status,
+      description: 'The application',
+      standardSchema: versionedApplication,
+      headers: { ETag: { description: 'Its version, in quotes', schema: { type: 'string' } } },
+    }),
+  );
+}
+
+/** Describes a handler that does something to an application and answers with it. */
+export function ChangesApplication(summary: string): MethodDecorator {
+  return applyDecorators(
+    ShowsApplication(summary),
+    ApiHeader({
+      name: 'If-Match',
+      required: false,
+      description: 'The ETag of an earlier response: refuses if the application has changed since',
+    }),
+    ApiNotFoundResponse({ description: 'There is no such application' }),
+    ApiConflictResponse({ description: 'The application is at another version than If-Match' }),
+    ApiUnprocessableEntityResponse({ description: 'The rules of the loan desk forbid it' }),
+  );
+}

@@ -1,0 +1,58 @@
+import { z } from 'zod';
+import { applicationStatuses, grantSteps } from './application-status.ts';
+import {
+  applicationCommands,
+  offerCommands,
+  workItemCommands,
+} from './commands/commands-by-step.ts';
+import type { VersionedApplication } from './commands/application.command.ts';
+import { workItemKinds } from './work-items.ts';
+
+export const applicationId = z
+  .string()
+  .regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be 1 to 64 letters, digits, hyphens or underscores')
+  .meta({ example: '173688' });
+
+export const idempotencyKey = z.uuid().optional();
+
+export const submission = z.strictObject({
+  amount: z.int().min(0).max(1_000_000).meta({ description: 'Euro', example: 15_000 }),
+  submittedAt: z.iso
+    .datetime({ offset: true })
+    .transform((text) => new Date(text))
+    .optional()
+    .meta({ description: 'Now, if left out; needed with an Idempotency-Key' }),
+});
+export type Submission = z.output<typeof submission>;
+
+export const historyPage = z.strictObject({
+  after: z.coerce.number().int().nonnegative().default(0),
+  limit: z.coerce.number().int().min(1).max(500).default(100),
+});
+export type HistoryPage = z.output<typeof historyPage>;
+
+export const applicationStep = z.enum(keysOf(applicationCommands));
+export const offerStep = z.enum(keysOf(offerCommands));
+export const workItemStep = z.enum(keysOf(workItemCommands));
+export const workItemKind = z.enum(workItemKinds);
+
+/** What an application looks like in a response. */
+export const versionedApplication = z.object({
+  id: z.string(),
+  amount: z.number(),
+  status: z.enum(applicationStatuses),
+  granted: z.array(z.enum(grantSteps)).readonly(),
+  offers: z.object({
+    prepared: z.enum(['selected', 'created']).nullable(),
+    withCustomer: z.enum(['sent', 'sent-back']).nullable(),
+    outcome: z.enum(['accepted', 'declined']).nullable(),
+    everSent: z.boolean(),
+    everSentBack: z.boolean(),
+  }),
+  workItems: z.partialRecord(workItemKind, z.object({ open: z.int(), inWork: z.int() })),
+  version: z.int(),
+}) satisfies z.ZodType<VersionedApplication>;
+
+function keysOf<K extends string>(commands: Record<K, unknown>): K[] {
+  return Object.keys(commands) as K[];
+}

@@ -1,0 +1,77 @@
+import { CommandHandler } from '@nestjs/cqrs';
+import type { LoanApplication } from '../loan-application.ts';
+import { ApplicationCommandHandler } from './application-command.handler.ts';
+import { ApplicationCommand } from './application.command.ts';
+
+export class SelectOffer extends ApplicationCommand {}
+
+@CommandHandler(SelectOffer)
+export class SelectOfferHandler extends ApplicationCommandHandler<SelectOffer> {
+  protected decide(application: LoanApplication, { at }: SelectOffer): void {
+    application.selectOffer(at);
+  }
+}
+
+export class CreateOffer extends ApplicationCommand {}
+
+@CommandHandler(CreateOffer)
+export class CreateOfferHandler extends ApplicationCommandHandler<CreateOffer> {
+  protected decide(application: LoanApplication, { at }: CreateOffer): void {
+    application.createOffer(at);
+  }
+}
+
+export class SendOffer extends ApplicationCommand {}
+
+@CommandHandler(SendOffer)
+export class SendOfferHandler extends ApplicationCommandHandler<SendOffer> {
+  protected decide(application: LoanApplication, { at }: SendOffer): void {
+    application.sendOffer(at);
+  }
+}
+
+export class SendOfferBack extends ApplicationCommand {}
+
+@CommandHandler(SendOfferBack)
+export class SendOfferBackHandler extends ApplicationCommandHandler<SendOfferBack> {
+  protected decide(application: LoanApplication, { at }: SendOfferBack): void {
+    application.sendOfferBack(at);
+  }
+}
+
+export class AcceptOffer extends ApplicationCommand {}
+
+@CommandHandler(AcceptOffer)
+export class AcceptOfferHandler extends ApplicationCommandHandler<AcceptOffer> {
+  protected decide(application: LoanApplication, { at }: AcceptOffer): void {
+    application.acceptOffer(at);
+  }
+}
+
+export class DeclineOffer extends ApplicationCommand {}
+
+@CommandHandler(DeclineOffer)
+export class DeclineOfferHandler extends ApplicationCommandHandler<DeclineOffer> {
+  protected decide(application: LoanApplication, { at }: DeclineOffer): void {
+    application.declineOffer(at);
+  }
+}
+
+export class CancelOffer extends ApplicationCommand {}
+
+@CommandHandler(CancelOffer)
+export class CancelOfferHandler extends ApplicationCommandHandler<CancelOffer> {
+  protected decide(application: LoanApplication, { at }: CancelOffer): void {
+    application.cancelOffer(at);
+  }
+}
+
+export const offerCommandHandlers = [
+  SelectOfferHandler,
+  CreateOfferHandler,
+  SendOfferHandler,
+  SendOfferBackHandler,
+  AcceptOfferHandler,
+  DeclineOfferHandler,
+  CancelOfferHandler,
+];

@@ -1,0 +1,154 @@
+import { Aggregate, everyNEvents } from 'nest-event-store';
+import { ApplicationState } from './application-state.ts';
+import { type ApplicationStatus, canBecome, type GrantStep } from './application-status.ts';
+import {
+  ApplicationAccepted,
+  ApplicationActivated,
+  ApplicationApproved,
+  ApplicationCancelled,
+  ApplicationDeclined,
+  ApplicationFinalized,
+  ApplicationPartlySubmitted,
+  ApplicationPreaccepted,
+  ApplicationRegistered,
+  ApplicationSubmitted,
+} from './events/application.events.ts';
+import {
+  OfferAccepted,
+  OfferCancelled,
+  OfferCreated,
+  OfferDeclined,
+  OfferSelected,
+  OfferSent,
+  OfferSentBack,
+} from './events/offer.events.ts';
+import {
+  WorkItemCompleted,
+  WorkItemScheduled,
+  WorkItemStarted,
+} from './events/work-item.events.ts';
+import { type OfferStep, whyNotOffer } from './offers.ts';
+import { RuleViolationError } from './rule-violation.error.ts';
+import { whyNotWorkItem, type WorkItemKind, type WorkItemStep } from './work-items.ts';
+
+/**
+ * A loan application with its offers and work items: every decision about it is made here.
+ *
+ * A method checks the rules and applies one event, or throws `RuleViolationError`. `at` is when
+ * it happened.
+ */
+@Aggregate('loan-application', { snapshots: everyNEvents(50) })
+export class LoanApplication extends ApplicationState {
+  submit(amount: number, at: Date): void {
+    this.become('submitted', new ApplicationSubmitted(amount, at));
+  }
+
+  partlySubmit(at: Date): void {
+    this.become('partly-submitted', new ApplicationPartlySubmitted(at));
+  }
+
+  preaccept(at: Date): void {
+    this.become('preaccepted', new ApplicationPreaccepted(at));
+  }
+
+  accept(at: Date): void {
+    this.become('accepted', new ApplicationAccepted(at));
+  }
+
+  finalize(at: Date): void {
+    this.become('finalized', new ApplicationFinalized(at));
+  }
+
+  approve(at: Date): void {
+    this.grant('approved', new ApplicationApproved(at));
+  }
+
+  register(at: Date): void {
+    this.grant('registered', new ApplicationRegistered(at));
+  }
+
+  activate(at: Date): void {
+    this.grant('activated', new ApplicationActivated(at));
+  }
+
+  decline(at: Date): void {
+    if (this.offers.outcome === 'accepted') this.refuse('be declined', 'an offer was accepted');
+    this.become('declined', new ApplicationDeclined(at));
+  }
+
+  cancel(at: Date): void {
+    const { outcome } = this.offers;
+    if (outcome) this.refuse('be cancelled', `an offer was ${outcome}`);
+    this.become('cancelled', new ApplicationCancelled(at));
+  }
+
+  selectOffer(at: Date): void {
+    this.moveOffer('select', new OfferSelected(at));
+  }
+
+  createOffer(at: Date): void {
+    this.moveOffer('create', new OfferCreated(at));
+  }
+
+  sendOffer(at: Date): void {
+    this.moveOffer('send', new OfferSent(at));
+  }
+
+  sendOfferBack(at: Date): void {
+    this.moveOffer('send-back', new OfferSentBack(at));
+  }
+
+  acceptOffer(at: Date): void {
+    this.moveOffer('accept', new OfferAccepted(at));
+  }
+
+  declineOffer(at: Date): void {
+    this.moveOffer('decline', new OfferDeclined(at));
+  }
+
+  cancelOffer(at: Date): void {
+    this.moveOffer('cancel', new OfferCancelled(at));
+  }
+
+  scheduleWorkItem(kind: WorkItemKind, at: Date): void {
+    this.moveWorkItem('schedule', new WorkItemScheduled(kind, at));
+  }
+
+  startWorkItem(kind: WorkItemKind, at: Date): void {
+    this.moveWorkItem('start', new WorkItemStarted(kind, at));
+  }
+
+  completeWorkItem(kind: WorkItemKind, at: Date): void {
+    this.moveWorkItem('complete', new WorkItemCompleted(kind, at));
+  }
+
+  private become(status: ApplicationStatus, event: object): void {
+    if (!canBecome(this.status, status)) this.refuse(`become ${status}`, `it is ${this.status}`);
+    this.apply(event);
+  }
+
+  private grant(step: GrantStep, event: object): void {
+    const { withCustomer, outcome, everSentBack } = this.offers;
+    if (this.granted.includes(step)) this.refuse(`be ${step}`, `it is ${step} already`);
+    if (!everSentBack || !(withCustomer || outcome === 'accepted')) {
+      this.refuse(`be ${step}`, 'there is no offer that the customer has agreed to');
+    }
+    this.become('granted', event);
+  }
+
+  private moveOffer(step: OfferStep, event: object): void {
+    const reason = whyNotOffer(step, this.offers, this.status);
+    if (reason) this.refuse(`${step} an offer`, reason);
+    this.apply(event);
+  }
+
+  private moveWorkItem(step: WorkItemStep, event: { readonly kind: WorkItemKind }): void {
+    const reason = whyNotWorkItem(step, event.kind, this.view);
+    if (reason) this.refuse(`${step} work item ${event.kind}`, reason);
+    this.apply(event);
+  }
+
+  private refuse(step: string, reason: string): never {
+    throw new RuleViolationError(this.id, step, reason);
+  }
+}

@@ -1,0 +1,86 @@
+import type { ApplicationStatus } from './application-status.ts';
+
+/**
+ * The offers of one application: at most one being prepared and one with the customer.
+ *
+ *     selected → created → sent → sent-back → accepted
+ *                           └─────────┴─────→ declined | cancelled
+ *
+ * A new offer may be selected while another is out, but the old one is cancelled before the new
+ * one is created.
+ */
+export interface Offers {
+  readonly prepared: 'selected' | 'created' | null;
+  readonly withCustomer: 'sent' | 'sent-back' | null;
+  /** How the offers ended: nothing happens to them any more. */
+  readonly outcome: 'accepted' | 'declined' | null;
+  readonly everSent: boolean;
+  readonly everSentBack: boolean;
+}
+
+export type OfferStep =
+  'select' | 'create' | 'send' | 'send-back' | 'accept' | 'decline' | 'cancel';
+
+export const noOffers: Offers = {
+  prepared: null,
+  withCustomer: null,
+  outcome: null,
+  everSent: false,
+  everSentBack: false,
+};
+
+const allowedDuring: Record<OfferStep, readonly ApplicationStatus[]> = {
+  select: ['accepted', 'finalized'],
+  create: ['finalized'],
+  send: ['finalized'],
+  'send-back': ['finalized'],
+  accept: ['finalized', 'granted'],
+  decline: ['finalized', 'declined'],
+  cancel: ['finalized', 'cancelled'],
+};
+
+/** Returns why the step cannot be taken now, or `null` if it can. */
+export function whyNotOffer(
+  step: OfferStep,
+  offers: Offers,
+  status: ApplicationStatus,
+): string | null {
+  if (!allowedDuring[step].includes(status)) return `the application is ${status}`;
+  if (offers.outcome) return `an offer was ${offers.outcome}`;
+  switch (step) {
+    case 'select':
+      return offers.prepared ? 'another offer is being prepared' : null;
+    case 'create':
+      if (offers.prepared !== 'selected') return 'no offer is selected';
+      return offers.withCustomer ? 'the offer it replaces is not cancelled' : null;
+    case 'send':
+      return offers.prepared === 'created' ? null : 'no offer is created';
+    case 'send-back':
+      return offers.withCustomer === 'sent' ? null : 'the customer has no offer to sign';
+    case 'accept':
+      return offers.withCustomer && offers.everSentBack ? null : 'no offer was sent back';
+    case 'decline':
+    case 'cancel':
+      return offers.withCustomer ? null : 'no offer is with the customer';
+  }
+}
+
+/** Returns the offers after a step that was taken. */
+export function offersAfter(step: OfferStep, offers: Offers): Offers {
+  switch (step) {
+    case 'select':
+      return { ...offers, prepared: 'selected' };
+    case 'create':
+      return { ...offers, prepared: 'created' };
+    case 'send':
+      return { ...offers, prepared: null, withCustomer: 'sent', everSent: true };
+    case 'send-back':
+      return { ...offers, withCustomer: 'sent-back', everSentBack: true };
+    case 'accept':
+      return { ...offers, withCustomer: null, outcome: 'accepted' };
+    case 'decline':
+      return { ...offers, withCustomer: null, outcome: 'declined' };
+    case 'cancel':
+      return { ...offers, withCustomer: null };
+  }
+}

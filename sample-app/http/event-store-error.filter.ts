@@ -1,0 +1,51 @@
+import {
+  type ArgumentsHost,
+  Catch,
+  type ExceptionFilter,
+  HttpStatus,
+  Logger,
+} from '@nestjs/common';
+import { HttpAdapterHost } from '@nestjs/core';
+import { EventStoreError, WrongExpectedVersionError } from 'nest-event-store';
+import { RuleViolationError } from '../applications/rule-violation.error.ts';
+import { entityTag } from './entity-tag.ts';
+
+const statusByCode: Record<string, HttpStatus> = {
+  AGGREGATE_NOT_FOUND: HttpStatus.NOT_FOUND,
+  WRONG_EXPECTED_VERSION: HttpStatus.CONFLICT,
+  DUPLICATE_EVENT: HttpStatus.CONFLICT,
+  RULE_VIOLATION: HttpStatus.UNPROCESSABLE_ENTITY,
+  INVALID_AGGREGATE_REF: HttpStatus.BAD_REQUEST,
+  INVALID_EVENT: HttpStatus.BAD_REQUEST,
+  STORE_OVERLOADED: HttpStatus.SERVICE_UNAVAILABLE,
+  AGGREGATE_LOCKED: HttpStatus.SERVICE_UNAVAILABLE,
+};
+
+/** Answers the errors of the store and of the rules; what is not the caller's doing is logged. */
+@Catch(EventStoreError, RuleViolationError)
+export class EventStoreErrorFilter implements ExceptionFilter<
+  EventStoreError | RuleViolationError
+> {
+  private readonly logger = new Logger(EventStoreErrorFilter.name);
+
+  constructor(private readonly host: HttpAdapterHost) {}
+
+  catch(error: EventStoreError | RuleViolationError, context: ArgumentsHost): void {
+    const { httpAdapter } = this.host;
+    const response = context.switchToHttp().getResponse<unknown>();
+    const statusCode = statusByCode[error.code] ?? HttpStatus.INTERNAL_SERVER_ERROR;
+    if (statusCode === HttpStatus.INTERNAL_SERVER_ERROR) this.logger.error(error);
+
+    if (error instanceof WrongExpectedVersionError) {
+      const currentVersion = error.actualVersion;
+      httpAdapter.setHeader(response, 'ETag', entityTag(currentVersion));
+      const body = { statusCode, error: error.code, message: error.message, currentVersion };
+      return httpAdapter.reply(response, body, statusCode);
+    }
+    httpAdapter.reply(
+      response,
+      { statusCode, error: error.code, message: error.message },
+      statusCode,
+    );
+  }
+}

@@ -1,0 +1,35 @@
+import type { INestApplication } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { AppModule } from './app.module.ts';
+import { provideDatabase } from './database/provide-database.ts';
+import { configureHttp } from './http/configure-http.ts';
+
+export interface LoanDesk {
+  readonly app: INestApplication;
+  /** Where it listens, such as `http://127.0.0.1:3000`. */
+  readonly url: string;
+  stop(): Promise<void>;
+}
+
+/** Starts the database and the application on it; port 0 takes any free one. Ctrl-C stops both. */
+export async function startLoanDesk(options: {
+  readonly schema: string;
+  readonly port: number;
+}): Promise<LoanDesk> {
+  const database = await provideDatabase();
+  const app = await NestFactory.create(
+    AppModule.forRoot({ url: database.url, schema: options.schema }),
+    { logger: ['warn', 'error', 'fatal'] },
+  );
+  configureHttp(app);
+  await app.listen(options.port, '127.0.0.1');
+
+  const stop = async (): Promise<void> => {
+    await app.close();
+    await database.stop();
+  };
+  for (const signal of ['SIGINT', 'SIGTERM']) {
+    process.once(signal, () => void stop().then(() => process.exit()));
+  }
+  return { app, url: await app.getUrl(), stop };
+}

@@ -1,5 +1,5 @@
-import { chmod, cp, mkdtemp, readFile, rename, rm, symlink } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
+import { chmod, cp, mkdtemp, readFile, rename, rm, symlink } from 'node:fs/promises';
 import { arch, platform } from 'node:os';
 import { basename, dirname, join, relative } from 'node:path';
 import { reachableDirectory, type ServerAccount } from './server-account.ts';
@@ -19,8 +19,8 @@ export async function postgresBinaries(account?: ServerAccount): Promise<Postgre
   const { initdb, pg_ctl: pgCtl } = await installedBinaries();
   const installed = dirname(dirname(initdb));
   await createMissingSymlinks(installed);
-  const native = await reachableDirectory(installed, account);
-  if (!existsSync(native)) await copyDirectory(installed, native);
+  const reachable = await reachableDirectory(installed, account);
+  const native = reachable === installed ? installed : await copyBinaries(installed, reachable);
   return {
     initdb: join(native, 'bin', basename(initdb)),
     pgCtl: join(native, 'bin', basename(pgCtl)),
@@ -55,10 +55,14 @@ function unlessExists(error: NodeJS.ErrnoException): void {
   if (error.code !== 'EEXIST') throw error;
 }
 
-async function copyDirectory(from: string, to: string): Promise<void> {
-  const copy = await mkdtemp(`${to}-`);
-  await cp(from, copy, { recursive: true, verbatimSymlinks: true });
-  await chmod(copy, 0o755);
+async function copyBinaries(from: string, to: string): Promise<string> {
+  const manifest = await readFile(join(dirname(from), 'package.json'), 'utf8');
+  const copy = `${to}-${(JSON.parse(manifest) as { version: string }).version}`;
+  if (existsSync(copy)) return copy;
+  const unfinished = await mkdtemp(`${copy}-`);
+  await cp(from, unfinished, { recursive: true, verbatimSymlinks: true });
+  await chmod(unfinished, 0o755);
   // Another process may have been faster; its copy is as good as ours.
-  await rename(copy, to).catch(() => rm(copy, { recursive: true }));
+  await rename(unfinished, copy).catch(() => rm(unfinished, { recursive: true }));
+  return copy;
 }

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { chown, mkdir, mkdtemp, open, readFile, rename, rm } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join, normalize } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { DatabaseError } from 'pg';
 import type { PostgresBinaries } from './postgres-binaries.ts';
@@ -36,8 +36,13 @@ export class PostgresCluster {
     const unfinished = await mkdtemp(`${this.dataDir}-`);
     if (this.account) await chown(unfinished, this.account.uid, this.account.gid);
     const made = await this.run(this.binaries.initdb, [
-      ...['--pgdata', unfinished, '--username', 'postgres', '--auth', 'trust'],
-      ...['--encoding', 'UTF8', '--locale', 'C', '--no-instructions', '--no-sync'],
+      `--pgdata=${unfinished}`,
+      '--username=postgres',
+      '--auth=trust',
+      '--encoding=UTF8',
+      '--locale=C',
+      '--no-instructions',
+      '--no-sync',
     ]);
     if (!made) throw await this.failure('could not be created');
     // Another process may have been faster; its cluster is as good as ours.
@@ -82,7 +87,7 @@ export class PostgresCluster {
   private async answers({ url, pid }: RunningServer): Promise<boolean> {
     for (let waitedMs = 0; isAlive(pid); waitedMs += 100) {
       try {
-        return resolve(String(await queryOnce(url, 'SHOW data_directory'))) === this.dataDir;
+        return normalize(String(await queryOnce(url, 'SHOW data_directory'))) === this.dataDir;
       } catch (error) {
         const recovering = (error as DatabaseError).code === '57P03';
         if (waitedMs >= (recovering ? 60_000 : 3_000)) return false;

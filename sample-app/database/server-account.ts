@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { lstat, mkdir, stat } from 'node:fs/promises';
+import { chmod, lstat, mkdir, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
 /** The account that runs the server where our own must not. */
@@ -41,10 +41,11 @@ export async function reachableDirectory(
   if (!account || (await isOpenToOthers(dirname(directory)))) return directory;
   const name = createHash('sha256').update(directory).digest('hex').slice(0, 12);
   const standIn = join('/var/tmp', `nest-event-store-${name}`);
-  await mkdir(standIn, { mode: 0o755, recursive: true });
+  await mkdir(standIn, { recursive: true });
   // Anyone may create names in /var/tmp: what somebody else put there must not be run or trusted.
   const { uid } = await lstat(standIn);
   if (uid !== process.getuid?.()) throw new Error(`${standIn} belongs to another user (${uid}).`);
+  await chmod(standIn, 0o755);
   return join(standIn, basename(directory));
 }
 

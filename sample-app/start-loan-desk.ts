@@ -8,7 +8,7 @@ export interface LoanDesk {
   readonly app: INestApplication;
   /** Where it listens, such as `http://127.0.0.1:3000`. */
   readonly url: string;
-  stop(): Promise<void>;
+  readonly stop: () => Promise<void>;
 }
 
 /** Starts the database and the application on it; port 0 takes any free one. Ctrl-C stops both. */

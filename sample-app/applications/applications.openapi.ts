@@ -1,5 +1,6 @@
 import { applyDecorators, HttpCode, HttpStatus } from '@nestjs/common';
 import {
+  ApiBadRequestResponse,
   ApiConflictResponse,
   ApiHeader,
   ApiNotFoundResponse,
@@ -35,6 +36,7 @@ export function ChangesApplication(summary: string): MethodDecorator {
       required: false,
       description: 'The ETag of an earlier response: refuses if the application has changed since',
     }),
+    ApiBadRequestResponse({ description: 'The id, the step or If-Match is not one' }),
     ApiNotFoundResponse({ description: 'There is no such application' }),
     ApiConflictResponse({ description: 'The application is at another version than If-Match' }),
     ApiUnprocessableEntityResponse({ description: 'The rules of the loan desk forbid it' }),

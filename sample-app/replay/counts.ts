@@ -1,4 +1,4 @@
-import { type EventStore } from 'nest-event-store';
+import type { EventStore } from 'nest-event-store';
 import { ApplicationSubmitted } from '../applications/events/application.events.ts';
 import type { Report } from '../reports/application-report.ts';
 import { activityOf } from './activities.ts';
@@ -37,23 +37,4 @@ export function countReport(report: Report): Counts {
 function addEvent(counts: Record<string, number> & { events: number }, type: string): void {
   counts.events += 1;
   counts[type] = (counts[type] ?? 0) + 1;
-}
-
-/** Prints the counts side by side and returns whether they all agree. */
-export function printSideBySide(columns: Readonly<Record<string, Counts>>): boolean {
-  const all = Object.values(columns);
-  const names = new Set(all.flatMap((counts) => Object.keys(counts)));
-  const line = (name: string, cells: readonly string[]): string =>
-    name.padEnd(34) + cells.map((cell) => cell.padStart(14)).join('');
-
-  console.log(line('', Object.keys(columns)));
-  let agree = true;
-  for (const name of names) {
-    const values = all.map((counts) => counts[name] ?? 0);
-    const same = values.every((value) => value === values[0]);
-    agree &&= same;
-    const cells = values.map((value) => value.toLocaleString('en'));
-    console.log(line(name, cells) + (same ? '' : '  differs'));
-  }
-  return agree;
 }

@@ -6,9 +6,10 @@ import { Progress } from '../playback/progress.ts';
 import { formatReport } from '../reports/format-report.ts';
 import { ReportKeeper } from '../reports/report-keeper.ts';
 import { activityOf } from './activities.ts';
-import { countLog, countReport, countStore, printSideBySide } from './counts.ts';
+import { countLog, countReport, countStore } from './counts.ts';
 import { knownLog } from './known-log.ts';
 import { type LogRow, readLog } from './log-file.ts';
+import { printCounts } from './print-counts.ts';
 
 /**
  * Replays a log file: every row is one command, which records one event.
@@ -47,7 +48,7 @@ export async function replayLog(
 
   const report = await app.get(ReportKeeper).current();
   console.log(formatReport(report));
-  return printSideBySide({
+  return printCounts({
     file: expected,
     store: await countStore(store),
     report: countReport(report),

@@ -21,5 +21,6 @@ export abstract class ApplicationCommandHandler<C extends ApplicationCommand> {
     return { ...result, version };
   }
 
-  protected abstract decide(application: LoanApplication, command: C): void;
+  /** Does to the application what the command asks for. */
+  abstract decide(application: LoanApplication, command: C): void;
 }

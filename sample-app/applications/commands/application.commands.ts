@@ -7,7 +7,7 @@ export class PartlySubmitApplication extends ApplicationCommand {}
 
 @CommandHandler(PartlySubmitApplication)
 export class PartlySubmitApplicationHandler extends ApplicationCommandHandler<PartlySubmitApplication> {
-  protected decide(application: LoanApplication, { at }: PartlySubmitApplication): void {
+  decide(application: LoanApplication, { at }: PartlySubmitApplication): void {
     application.partlySubmit(at);
   }
 }
@@ -16,7 +16,7 @@ export class PreacceptApplication extends ApplicationCommand {}
 
 @CommandHandler(PreacceptApplication)
 export class PreacceptApplicationHandler extends ApplicationCommandHandler<PreacceptApplication> {
-  protected decide(application: LoanApplication, { at }: PreacceptApplication): void {
+  decide(application: LoanApplication, { at }: PreacceptApplication): void {
     application.preaccept(at);
   }
 }
@@ -25,7 +25,7 @@ export class AcceptApplication extends ApplicationCommand {}
 
 @CommandHandler(AcceptApplication)
 export class AcceptApplicationHandler extends ApplicationCommandHandler<AcceptApplication> {
-  protected decide(application: LoanApplication, { at }: AcceptApplication): void {
+  decide(application: LoanApplication, { at }: AcceptApplication): void {
     application.accept(at);
   }
 }
@@ -34,7 +34,7 @@ export class FinalizeApplication extends ApplicationCommand {}
 
 @CommandHandler(FinalizeApplication)
 export class FinalizeApplicationHandler extends ApplicationCommandHandler<FinalizeApplication> {
-  protected decide(application: LoanApplication, { at }: FinalizeApplication): void {
+  decide(application: LoanApplication, { at }: FinalizeApplication): void {
     application.finalize(at);
   }
 }
@@ -43,7 +43,7 @@ export class ApproveApplication extends ApplicationCommand {}
 
 @CommandHandler(ApproveApplication)
 export class ApproveApplicationHandler extends ApplicationCommandHandler<ApproveApplication> {
-  protected decide(application: LoanApplication, { at }: ApproveApplication): void {
+  decide(application: LoanApplication, { at }: ApproveApplication): void {
     application.approve(at);
   }
 }
@@ -52,7 +52,7 @@ export class RegisterApplication extends ApplicationCommand {}
 
 @CommandHandler(RegisterApplication)
 export class RegisterApplicationHandler extends ApplicationCommandHandler<RegisterApplication> {
-  protected decide(application: LoanApplication, { at }: RegisterApplication): void {
+  decide(application: LoanApplication, { at }: RegisterApplication): void {
     application.register(at);
   }
 }
@@ -61,7 +61,7 @@ export class ActivateApplication extends ApplicationCommand {}
 
 @CommandHandler(ActivateApplication)
 export class ActivateApplicationHandler extends ApplicationCommandHandler<ActivateApplication> {
-  protected decide(application: LoanApplication, { at }: ActivateApplication): void {
+  decide(application: LoanApplication, { at }: ActivateApplication): void {
     application.activate(at);
   }
 }
@@ -70,7 +70,7 @@ export class DeclineApplication extends ApplicationCommand {}
 
 @CommandHandler(DeclineApplication)
 export class DeclineApplicationHandler extends ApplicationCommandHandler<DeclineApplication> {
-  protected decide(application: LoanApplication, { at }: DeclineApplication): void {
+  decide(application: LoanApplication, { at }: DeclineApplication): void {
     application.decline(at);
   }
 }
@@ -79,7 +79,7 @@ export class CancelApplication extends ApplicationCommand {}
 
 @CommandHandler(CancelApplication)
 export class CancelApplicationHandler extends ApplicationCommandHandler<CancelApplication> {
-  protected decide(application: LoanApplication, { at }: CancelApplication): void {
+  decide(application: LoanApplication, { at }: CancelApplication): void {
     application.cancel(at);
   }
 }

@@ -7,7 +7,7 @@ export class SelectOffer extends ApplicationCommand {}
 
 @CommandHandler(SelectOffer)
 export class SelectOfferHandler extends ApplicationCommandHandler<SelectOffer> {
-  protected decide(application: LoanApplication, { at }: SelectOffer): void {
+  decide(application: LoanApplication, { at }: SelectOffer): void {
     application.selectOffer(at);
   }
 }
@@ -16,7 +16,7 @@ export class CreateOffer extends ApplicationCommand {}
 
 @CommandHandler(CreateOffer)
 export class CreateOfferHandler extends ApplicationCommandHandler<CreateOffer> {
-  protected decide(application: LoanApplication, { at }: CreateOffer): void {
+  decide(application: LoanApplication, { at }: CreateOffer): void {
     application.createOffer(at);
   }
 }
@@ -25,7 +25,7 @@ export class SendOffer extends ApplicationCommand {}
 
 @CommandHandler(SendOffer)
 export class SendOfferHandler extends ApplicationCommandHandler<SendOffer> {
-  protected decide(application: LoanApplication, { at }: SendOffer): void {
+  decide(application: LoanApplication, { at }: SendOffer): void {
     application.sendOffer(at);
   }
 }
@@ -34,7 +34,7 @@ export class SendOfferBack extends ApplicationCommand {}
 
 @CommandHandler(SendOfferBack)
 export class SendOfferBackHandler extends ApplicationCommandHandler<SendOfferBack> {
-  protected decide(application: LoanApplication, { at }: SendOfferBack): void {
+  decide(application: LoanApplication, { at }: SendOfferBack): void {
     application.sendOfferBack(at);
   }
 }
@@ -43,7 +43,7 @@ export class AcceptOffer extends ApplicationCommand {}
 
 @CommandHandler(AcceptOffer)
 export class AcceptOfferHandler extends ApplicationCommandHandler<AcceptOffer> {
-  protected decide(application: LoanApplication, { at }: AcceptOffer): void {
+  decide(application: LoanApplication, { at }: AcceptOffer): void {
     application.acceptOffer(at);
   }
 }
@@ -52,7 +52,7 @@ export class DeclineOffer extends ApplicationCommand {}
 
 @CommandHandler(DeclineOffer)
 export class DeclineOfferHandler extends ApplicationCommandHandler<DeclineOffer> {
-  protected decide(application: LoanApplication, { at }: DeclineOffer): void {
+  decide(application: LoanApplication, { at }: DeclineOffer): void {
     application.declineOffer(at);
   }
 }
@@ -61,7 +61,7 @@ export class CancelOffer extends ApplicationCommand {}
 
 @CommandHandler(CancelOffer)
 export class CancelOfferHandler extends ApplicationCommandHandler<CancelOffer> {
-  protected decide(application: LoanApplication, { at }: CancelOffer): void {
+  decide(application: LoanApplication, { at }: CancelOffer): void {
     application.cancelOffer(at);
   }
 }

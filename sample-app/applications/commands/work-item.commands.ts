@@ -18,7 +18,7 @@ export class ScheduleWorkItem extends WorkItemCommand {}
 
 @CommandHandler(ScheduleWorkItem)
 export class ScheduleWorkItemHandler extends ApplicationCommandHandler<ScheduleWorkItem> {
-  protected decide(application: LoanApplication, { kind, at }: ScheduleWorkItem): void {
+  decide(application: LoanApplication, { kind, at }: ScheduleWorkItem): void {
     application.scheduleWorkItem(kind, at);
   }
 }
@@ -27,7 +27,7 @@ export class StartWorkItem extends WorkItemCommand {}
 
 @CommandHandler(StartWorkItem)
 export class StartWorkItemHandler extends ApplicationCommandHandler<StartWorkItem> {
-  protected decide(application: LoanApplication, { kind, at }: StartWorkItem): void {
+  decide(application: LoanApplication, { kind, at }: StartWorkItem): void {
     application.startWorkItem(kind, at);
   }
 }
@@ -36,7 +36,7 @@ export class CompleteWorkItem extends WorkItemCommand {}
 
 @CommandHandler(CompleteWorkItem)
 export class CompleteWorkItemHandler extends ApplicationCommandHandler<CompleteWorkItem> {
-  protected decide(application: LoanApplication, { kind, at }: CompleteWorkItem): void {
+  decide(application: LoanApplication, { kind, at }: CompleteWorkItem): void {
     application.completeWorkItem(kind, at);
   }
 }

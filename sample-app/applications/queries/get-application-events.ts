@@ -1,5 +1,5 @@
 import { type IQueryHandler, Query, QueryHandler } from '@nestjs/cqrs';
-import { type EventMetadata, EventStore } from 'nest-event-store';
+import { AggregateNotFoundError, type EventMetadata, EventStore } from 'nest-event-store';
 
 /** One thing that happened to an application. */
 export interface ApplicationHistoryEntry {
@@ -25,11 +25,11 @@ export class GetApplicationEventsHandler implements IQueryHandler<GetApplication
   constructor(private readonly store: EventStore) {}
 
   async execute({ applicationId, page }: GetApplicationEvents): Promise<ApplicationHistoryEntry[]> {
-    const { records } = await this.store.fetchByAggregate(
-      { type: 'loan-application', id: applicationId },
-      page.after,
-      { limit: page.limit },
-    );
+    const aggregate = { type: 'loan-application', id: applicationId };
+    const { version: reached, records } = await this.store.fetchByAggregate(aggregate, page.after, {
+      limit: page.limit,
+    });
+    if (reached === 0) throw new AggregateNotFoundError(aggregate.type, aggregate.id);
     return records.map(({ version, type, event, metadata, recordedAt }) => ({
       version,
       type,

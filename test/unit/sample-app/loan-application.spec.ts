@@ -1,0 +1,126 @@
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from '@jest/globals';
+import { applicationCommandHandlers } from '../../../sample-app/applications/commands/application.commands.ts';
+import { offerCommandHandlers } from '../../../sample-app/applications/commands/offer.commands.ts';
+import { SubmitApplication } from '../../../sample-app/applications/commands/submit-application.ts';
+import { workItemCommandHandlers } from '../../../sample-app/applications/commands/work-item.commands.ts';
+import { LoanApplication } from '../../../sample-app/applications/loan-application.ts';
+import { activityOf } from '../../../sample-app/replay/activities.ts';
+import { readLog } from '../../../sample-app/replay/log-file.ts';
+import { knownLog } from '../../../sample-app/replay/known-log.ts';
+
+const at = new Date('2026-03-01T09:00:00Z');
+
+type Step = (application: LoanApplication) => void;
+
+const submitted: Step[] = [(it) => it.submit(9000, at), (it) => it.partlySubmit(at)];
+const accepted: Step[] = [...submitted, (it) => it.preaccept(at), (it) => it.accept(at)];
+const finalized: Step[] = [...accepted, (it) => it.finalize(at)];
+const offered: Step[] = [
+  ...finalized,
+  (it) => it.selectOffer(at),
+  (it) => it.createOffer(at),
+  (it) => it.sendOffer(at),
+];
+const signed: Step[] = [...offered, (it) => it.sendOfferBack(at)];
+const activated: Step[] = [
+  ...signed,
+  (it) => it.acceptOffer(at),
+  (it) => it.approve(at),
+  (it) => it.register(at),
+  (it) => it.activate(at),
+];
+
+function given(steps: readonly Step[]): LoanApplication {
+  const application = new LoanApplication('42');
+  for (const step of steps) step(application);
+  application.uncommit();
+  return application;
+}
+
+describe('a loan application', () => {
+  it.each<[string, Step[], Step, string]>([
+    ['approval before acceptance', submitted, (it) => it.approve(at), 'has agreed to'],
+    ['approval without a signed offer', offered, (it) => it.approve(at), 'has agreed to'],
+    ['approval twice', activated, (it) => it.approve(at), 'it is approved already'],
+    ['a second submission', submitted, (it) => it.submit(1, at), 'it is partly-submitted'],
+    ['a refusal after activation', activated, (it) => it.decline(at), 'an offer was accepted'],
+    ['an offer before acceptance', submitted, (it) => it.selectOffer(at), 'is partly-submitted'],
+    [
+      'two offers in preparation',
+      [...finalized, (it) => it.selectOffer(at)],
+      (it) => it.selectOffer(at),
+      'another offer is being prepared',
+    ],
+    [
+      'a new offer beside the one it replaces',
+      [...offered, (it) => it.selectOffer(at)],
+      (it) => it.createOffer(at),
+      'is not cancelled',
+    ],
+    ['acceptance of an unsigned offer', offered, (it) => it.acceptOffer(at), 'was sent back'],
+    ['an offer after activation', activated, (it) => it.selectOffer(at), 'is granted'],
+    [
+      'new work after activation',
+      activated,
+      (it) => it.scheduleWorkItem('assess-fraud', at),
+      'is granted',
+    ],
+    [
+      'validation before the offer is back',
+      offered,
+      (it) => it.scheduleWorkItem('validate-application', at),
+      'has not sent the offer back',
+    ],
+    ['work that is not scheduled', submitted, (it) => it.startWorkItem('handle-lead', at), 'none'],
+    [
+      'two at work on one item',
+      [
+        ...submitted,
+        (it) => it.scheduleWorkItem('handle-lead', at),
+        (it) => it.startWorkItem('handle-lead', at),
+      ],
+      (it) => it.startWorkItem('handle-lead', at),
+      'somebody is working on it',
+    ],
+  ])('refuses %s', (_, history, step, reason) => {
+    const application = given(history);
+    expect(() => step(application)).toThrow(reason);
+    expect(application.getUncommittedEvents()).toHaveLength(0);
+  });
+
+  it('allows contract changes after activation', () => {
+    const application = given(activated);
+    application.scheduleWorkItem('change-contract', at);
+    expect(application.getUncommittedEvents()).toMatchObject([{ kind: 'change-contract', at }]);
+  });
+});
+
+const realLog = fileURLToPath(
+  new URL('../../../../shared/data/loan-applications.csv.gz', import.meta.url),
+);
+const whereTheLogIs = existsSync(realLog) ? it : it.skip;
+
+describe('the rules', () => {
+  if (!existsSync(realLog)) console.info(`Skipped: there is no real log at ${realLog}.`);
+
+  whereTheLogIs('accept every application of the real log, an event a row', async () => {
+    const decisions = new Map(
+      [...applicationCommandHandlers, ...offerCommandHandlers, ...workItemCommandHandlers].map(
+        (handler) => [handler.name, handler.prototype.decide],
+      ),
+    );
+    let events = 0;
+    for (const [id, rows] of await readLog(realLog)) {
+      const application = new LoanApplication(id);
+      for (const row of rows) {
+        const command = activityOf(row).command(row, { at: row.at });
+        if (command instanceof SubmitApplication) application.submit(command.amount, command.at);
+        else decisions.get(`${command.constructor.name}Handler`)?.(application, command as never);
+      }
+      events += application.getUncommittedEvents().length;
+    }
+    expect(events).toBe(knownLog['events']);
+  });
+});

@@ -1,3 +1,5 @@
+import type { DateMembers } from './domain-event.decorator.ts';
+
 /** Where the Dates of a payload are: by member, with `''` for the items of an array. */
 export interface DateTree {
   readonly isDate: boolean;
@@ -19,9 +21,9 @@ export function isDatePath(text: unknown): boolean {
 
 const trees = new WeakMap<readonly string[], DateTree>();
 
-/** Returns the tree of these paths, made once for each list; `undefined` for an empty one. */
-export function dateTreeOf(paths: readonly string[]): DateTree | undefined {
-  if (paths.length === 0) return undefined;
+/** Returns the tree of these paths, made once for each list; `undefined` if there are none. */
+export function dateTreeOf(paths: DateMembers): DateTree | undefined {
+  if (paths === 'schema' || paths.length === 0) return undefined;
   const known = trees.get(paths);
   if (known !== undefined) return known;
   const root: GrowingTree = { isDate: false, members: new Map() };
@@ -45,7 +47,7 @@ export function dateTreeOf(paths: readonly string[]): DateTree | undefined {
  *
  * @throws RangeError if a string is not a date.
  */
-export function reviveDates(payload: object, paths: readonly string[]): void {
+export function reviveDates(payload: object, paths: DateMembers): void {
   const tree = dateTreeOf(paths);
   if (tree !== undefined) reviveMembers(payload as Record<string, unknown>, tree);
 }

@@ -65,7 +65,7 @@ export class EventRegistry {
    * @throws UnregisteredEventError if its class, not only a parent of it, is not registered.
    */
   definitionOf(event: object): DomainEventDefinition {
-    const prototype: unknown = Object.getPrototypeOf(event);
+    const prototype: unknown = Object.getPrototypeOf(Object(event));
     const definition = this.#byPrototype.get(prototype);
     if (definition !== undefined) return definition;
     const eventClass = (prototype as { constructor?: EventClass } | null)?.constructor;

@@ -1,40 +1,19 @@
-import type { EncodedPayload, EventCodec } from './event-codec.ts';
-import type { EventData } from './event-data.ts';
-import type { EventMetadata } from './event-metadata.ts';
-import type { EventRecord } from './event-record.ts';
+import { reviveDates } from './date-paths.ts';
+import type { DomainEventDefinition } from './domain-event.decorator.ts';
+import type { CodecHints, EncodedPayload, EventCodec } from './event-codec.ts';
+import { EventData } from './event-data.ts';
+import { currentMetadata, type EventMetadata } from './event-metadata.ts';
+import { rememberRecord, type EventRecord } from './event-record.ts';
+import { EventIds } from './event-id.ts';
 import type { EventRegistry } from './event-registry.ts';
+import { checkSchema, readThroughSchema } from './event-schema.ts';
+import { EventTooLargeError, UndecodableEventError } from './events.errors.ts';
+import { decodeJson, encodeJson } from './json.codec.ts';
+import type { SerializedEvent, StoredEvent } from './stored-event.ts';
+import { upcastToCurrent, type UpcastResult } from './upcast-chain.ts';
+import type { UpcastPayload } from './upcaster.ts';
 
-/** An event as it is handed to the database. */
-export interface SerializedEvent {
-  readonly id: string;
-  readonly type: string;
-  readonly revision: number;
-  /** JSON text. */
-  readonly payload: string;
-  readonly binary: Buffer | null;
-  /** JSON text. */
-  readonly metadata: string;
-  /** The instance that the caller appended. */
-  readonly event: object;
-  /** The metadata as a reader will get it. */
-  readonly metadataObject: EventMetadata;
-}
-
-/** An event as the database hands it back. */
-export interface StoredEvent {
-  readonly id: string;
-  readonly position: number;
-  readonly aggregate: { readonly type: string; readonly id: string };
-  readonly version: number;
-  readonly type: string;
-  readonly revision: number;
-  /** JSON text. */
-  readonly payload: string;
-  readonly binary: Buffer | null;
-  /** JSON text. */
-  readonly metadata: string;
-  readonly recordedAt: Date;
-}
+export type { SerializedEvent, StoredEvent } from './stored-event.ts';
 
 export interface EventLimits {
   /** Payload and metadata of one event together. @default 1048576 */
@@ -45,28 +24,198 @@ export interface EventLimits {
 
 /** Turns events into what is stored, and what is stored into records. */
 export class EventSerializer {
-  constructor(
-    private readonly registry: EventRegistry,
-    private readonly codec: EventCodec,
-    private readonly limits: EventLimits = {},
-  ) {}
+  readonly #registry: EventRegistry;
+  readonly #codec: EventCodec;
+  readonly #maxEventBytes: number;
+  readonly #maxDepth: number;
 
+  constructor(
+    registry: EventRegistry,
+    codec: EventCodec,
+    { maxEventBytes = 1_048_576, maxDepth = 200 }: EventLimits = {},
+  ) {
+    this.#registry = registry;
+    this.#codec = codec;
+    this.#maxEventBytes = maxEventBytes;
+    this.#maxDepth = maxDepth;
+  }
+
+  /**
+   * Serializes the events of one append: what they hold at this moment is what is stored.
+   *
+   * Metadata is that of `runWithMetadata`, then `metadata`, then the event's own; the later wins key
+   * by key. Ids are the caller's, in lower case, or new UUIDs of version 7. Returns a promise only if
+   * a schema answered with one.
+   *
+   * @throws UnregisteredEventError if the class of an event is not registered.
+   * @throws InvalidEventError if an event, its metadata or its id cannot be stored exactly.
+   * @throws RepeatedEventIdError if two of the events carry the same id.
+   * @throws EventTooLargeError if an event is over `maxEventBytes`.
+   * @throws EventSchemaError if an event's schema refuses it.
+   */
   serialize(
     events: readonly (object | EventData)[],
     metadata: EventMetadata = {},
   ): SerializedEvent[] | Promise<SerializedEvent[]> {
-    throw new Error(`not yet ${events.length} ${typeof metadata} ${typeof this.registry}`);
+    const shared = { ...currentMetadata(), ...metadata };
+    const ids = new EventIds();
+    let encodedShared: EncodedMetadata | undefined;
+
+    const serialized = events.map((item) => {
+      const data = item instanceof EventData ? item : new EventData(item);
+      const definition = this.#registry.definitionOf(data.event);
+      const encodedMetadata =
+        data.metadata === undefined
+          ? (encodedShared ??= this.#encodeMetadata(shared, definition))
+          : this.#encodeMetadata({ ...shared, ...data.metadata }, definition);
+      return this.#serialize(data, definition, encodedMetadata, ids);
+    });
+    const pending = this.#checkSchemas(serialized, 0);
+    return pending === undefined ? serialized : pending.then(() => serialized);
   }
 
+  /**
+   * Returns the records that a stored event is read as: one, or several if it is upcast into more.
+   *
+   * Each event is an instance of its class with the stored members; no constructor is called.
+   *
+   * @throws UnknownEventTypeError if no class is registered for the type.
+   * @throws UpcastError if the revision of the class cannot be reached.
+   * @throws UndecodableEventError if the row is not what the codec, or the schema, reads.
+   */
   deserialize(stored: StoredEvent): EventRecord[] {
-    throw new Error(`not yet ${stored.position} ${typeof this.limits}`);
+    const { id, position, aggregate, version, type, revision, recordedAt } = stored;
+    const metadata = this.#decodeMetadata(stored);
+    const isUpcast = this.#registry.upcasterFor(type, revision) !== undefined;
+    const payload = this.#decodePayload(stored, isUpcast);
+    const context = { position, aggregate, version, metadata, recordedAt };
+
+    return upcastToCurrent({ type, revision, payload }, context, this.#registry).map(
+      (result, part) => {
+        const record: EventRecord = {
+          id,
+          position,
+          aggregate,
+          version,
+          part,
+          type: result.definition.name,
+          revision: result.definition.revision,
+          event: this.#revive(result, isUpcast, stored),
+          metadata,
+          recordedAt,
+        };
+        rememberRecord(record);
+        return record;
+      },
+    );
   }
 
+  /** Encodes the state of a snapshot. @throws InvalidEventError if it cannot be stored exactly. */
   serializeState(state: object): EncodedPayload {
-    return this.codec.encode(state);
+    return this.#codec.encode(state, { maxDepth: this.#maxDepth });
   }
 
+  /** Decodes the state of a snapshot as plain data. @throws UndecodablePayloadError */
   deserializeState(encoded: EncodedPayload): object {
-    return this.codec.decode(encoded);
+    return this.#codec.decode(encoded);
   }
+
+  #serialize(
+    { event, id }: EventData,
+    definition: DomainEventDefinition,
+    metadata: EncodedMetadata,
+    ids: EventIds,
+  ): SerializedEvent {
+    const { name: type, revision } = definition;
+    const { json, binary } = this.#codec.encode(event, this.#hintsOf(definition));
+    this.#checkSize(type, json + metadata.json, binary);
+    return {
+      id: ids.take(id, type),
+      type,
+      revision,
+      payload: json,
+      binary,
+      metadata: metadata.json,
+      event,
+      metadataObject: metadata.object,
+    };
+  }
+
+  /** Checks what readers will get, one event after the other, so that a failure leaves none behind. */
+  #checkSchemas(events: readonly SerializedEvent[], from: number): void | Promise<void> {
+    for (let index = from; index < events.length; index++) {
+      const { event, payload: json, binary } = events[index]!;
+      const definition = this.#registry.definitionOf(event);
+      if (definition.schema === undefined) continue;
+      const payload = this.#codec.decode({ json, binary }, this.#hintsOf(definition));
+      const pending = checkSchema(definition.schema, definition.name, payload);
+      if (pending !== undefined) {
+        return pending.then(() => this.#checkSchemas(events, index + 1));
+      }
+    }
+  }
+
+  #encodeMetadata(metadata: EventMetadata, { name: type }: DomainEventDefinition): EncodedMetadata {
+    const hints = { type, maxDepth: this.#maxDepth, maxBytes: this.#maxEventBytes };
+    const json = encodeJson(metadata, 'metadata', hints);
+    return { json, object: decodeJson(json) as EventMetadata };
+  }
+
+  #checkSize(type: string, json: string, binary: Buffer | null): void {
+    const binaryBytes = binary?.length ?? 0;
+    // No character takes more than three bytes, so that small events need no counting.
+    if (json.length * 3 + binaryBytes <= this.#maxEventBytes) return;
+    const bytes = Buffer.byteLength(json) + binaryBytes;
+    if (bytes > this.#maxEventBytes) throw new EventTooLargeError(type, bytes, this.#maxEventBytes);
+  }
+
+  #hintsOf({ name: type, dates }: DomainEventDefinition): CodecHints {
+    return { type, dates, maxDepth: this.#maxDepth, maxBytes: this.#maxEventBytes };
+  }
+
+  #decodeMetadata({ metadata, type, position }: StoredEvent): EventMetadata {
+    try {
+      return decodeJson(metadata) as EventMetadata;
+    } catch (cause) {
+      throw new UndecodableEventError(type, position, { cause });
+    }
+  }
+
+  #decodePayload(stored: StoredEvent, isUpcast: boolean): UpcastPayload {
+    const { payload: json, binary, type, position } = stored;
+    // The declared Dates are those of the newest revision; upcasters see what was stored.
+    const definition = isUpcast ? undefined : this.#registry.resolve(type);
+    const hints = definition && this.#hintsOf(definition);
+    try {
+      return this.#codec.decode({ json, binary }, hints) as UpcastPayload;
+    } catch (cause) {
+      throw new UndecodableEventError(type, position, { cause });
+    }
+  }
+
+  #revive(
+    { definition, payload }: UpcastResult,
+    isUpcast: boolean,
+    { type, position }: StoredEvent,
+  ): object {
+    const { schema, name, dates, eventClass } = definition;
+    let members = payload;
+    try {
+      if (dates === 'schema' && schema !== undefined) {
+        // Spread, because the output may be frozen or shared.
+        members = { ...readThroughSchema(schema, name, payload) };
+      } else if (isUpcast) {
+        members = { ...payload };
+        reviveDates(members, dates);
+      }
+    } catch (cause) {
+      throw new UndecodableEventError(type, position, { cause });
+    }
+    return Object.setPrototypeOf(members, eventClass.prototype);
+  }
+}
+
+interface EncodedMetadata {
+  readonly json: string;
+  readonly object: EventMetadata;
 }

@@ -52,7 +52,7 @@ export class EventTooLargeError extends EventStoreError {
   }
 }
 
-/** The event's schema does not accept it. Nothing was written. */
+/** The schema of an event does not accept its data, when it is appended or, as a cause, when read. */
 export class EventSchemaError extends EventStoreError {
   readonly code = 'EVENT_SCHEMA';
   // Not an enumerable field: some schema libraries quote the refused value, and loggers print fields.
@@ -66,7 +66,7 @@ export class EventSchemaError extends EventStoreError {
     const paths = issues.slice(0, 5).map((issue) => issue.path);
     super(
       issues.length === 0
-        ? `The schema of event ${cap(eventType)} threw instead of answering; see the cause.`
+        ? `The schema of event ${cap(eventType)} failed to answer; see the cause.`
         : `The schema of event ${cap(eventType)} does not accept ${paths.join(', ')}` +
             `${issues.length > 5 ? `, and ${issues.length - 5} more` : ''}. ` +
             'The reasons are in `issues`.',
@@ -75,7 +75,7 @@ export class EventSchemaError extends EventStoreError {
     this.#issues = issues;
   }
 
-  /** What the schema objects to, in its own words; empty if it threw. */
+  /** What the schema objects to, in its own words; empty if it failed to answer. */
   get issues(): readonly EventSchemaIssue[] {
     return this.#issues;
   }

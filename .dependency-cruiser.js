@@ -94,7 +94,7 @@ export default {
       name: 'lib-has-no-file-that-no-entry-point-reaches',
       severity: 'error',
       from: { path: entryPoints },
-      to: { path: '^lib/', reachable: false },
+      to: { path: '^lib/', pathNot: entryPoints, reachable: false },
     },
     {
       name: 'the-sample-imports-only-the-entry-points',

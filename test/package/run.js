@@ -1,0 +1,97 @@
+// Packs the library, checks the package, and uses it from applications that installed it.
+import { execFileSync } from 'node:child_process';
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import pg from 'pg';
+import { startEmbeddedPostgres } from '../../.build/sample-app/database/embedded-postgres.js';
+
+const here = dirname(fileURLToPath(import.meta.url));
+const root = join(here, '..', '..');
+const { devDependencies: ours } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+const shared = { pg: ours.pg, 'reflect-metadata': ours['reflect-metadata'], rxjs: ours.rxjs };
+
+const installations = {
+  'Nest 12, TypeORM 1': {
+    '@nestjs/common': ours['@nestjs/common'],
+    '@nestjs/core': ours['@nestjs/core'],
+    '@nestjs/cqrs': ours['@nestjs/cqrs'],
+    '@nestjs/typeorm': ours['@nestjs/typeorm'],
+    typeorm: ours.typeorm,
+  },
+  'Nest 11, TypeORM 1': {
+    '@nestjs/common': '11.2.10',
+    '@nestjs/core': '11.2.10',
+    '@nestjs/cqrs': '11.0.3',
+    '@nestjs/typeorm': '11.0.3',
+    typeorm: ours.typeorm,
+  },
+};
+
+function run(directory, program, options, env = {}) {
+  execFileSync(process.execPath, [program, ...options], {
+    cwd: directory,
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
+}
+
+const npm = (directory, ...options) => run(directory, process.env.npm_execpath, options);
+const tool = (path, ...options) => run(root, join(root, 'node_modules', path), options);
+
+async function createDatabase(server, name) {
+  const client = new pg.Client({ connectionString: server });
+  await client.connect();
+  await client.query(`CREATE DATABASE ${name}`);
+  await client.end();
+  return Object.assign(new URL(server), { pathname: `/${name}` }).href;
+}
+
+const workshop = mkdtempSync(join(realpathSync(tmpdir()), 'nest-event-store-package-'));
+const server = await startEmbeddedPostgres({ durable: false });
+try {
+  npm(root, 'pack', '--ignore-scripts', '--silent', '--pack-destination', workshop);
+  const { name, version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  const tarball = join(workshop, `${name}-${version}.tgz`);
+  tool('publint/src/cli.js', 'run', tarball, '--strict');
+  tool('@arethetypeswrong/cli/dist/index.js', tarball, '--profile', 'esm-only');
+
+  for (const [index, [title, dependencies]] of Object.entries(installations).entries()) {
+    const directory = join(workshop, `application-${index}`);
+    mkdirSync(directory);
+    cpSync(here, directory, { recursive: true, filter: (path) => !path.endsWith('run.js') });
+    writeFileSync(
+      join(directory, 'package.json'),
+      JSON.stringify({
+        private: true,
+        dependencies: { ...shared, ...dependencies, [name]: tarball },
+      }),
+    );
+    npm(
+      directory,
+      'install',
+      '--strict-peer-deps',
+      '--prefer-offline',
+      '--no-audit',
+      '--no-fund',
+      '--silent',
+    );
+    for (const application of ['esm.mjs', 'commonjs.cjs']) {
+      const url = await createDatabase(server.url, `package_${index}_${application.split('.')[0]}`);
+      run(directory, application, [], { DATABASE_URL: url });
+      console.log(`${title}: ${application} appended and read`);
+    }
+  }
+} finally {
+  await server.stop();
+  rmSync(workshop, { recursive: true, force: true });
+}

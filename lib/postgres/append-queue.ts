@@ -1,4 +1,4 @@
-import { StoreClosedError, StoreOverloadedError } from '../store/store.errors.ts';
+import { StoreOverloadedError } from '../store/store.errors.ts';
 import type { PreparedAppend } from '../store/prepare-append.ts';
 import { type AppendCall, type AppendOutcome, aggregateKey } from './append-call.ts';
 import { isConnectionLoss, isLockTimeout, translateError } from './postgres-errors.ts';
@@ -48,17 +48,15 @@ export class AppendQueue {
   #openLanes = 0;
   #flying = false;
   #size = 0;
-  #closed = false;
-  #whenDrained: (() => void) | undefined;
+  #onDrained: (() => void)[] = [];
 
   constructor(call: AppendCall, options: AppendQueueOptions) {
     this.#call = call;
     this.#options = options;
   }
 
-  /** Sends an append with the next batch. Rejects if the queue is full or closed. */
+  /** Sends an append with the next batch. Rejects if the queue is full. */
   add(append: PreparedAppend): Promise<SettledAppend> {
-    if (this.#closed) return Promise.reject(new StoreClosedError());
     if (this.#size >= this.#options.maxQueuedAppends) {
       return Promise.reject(new StoreOverloadedError(this.#options.maxQueuedAppends));
     }
@@ -79,10 +77,9 @@ export class AppendQueue {
     });
   }
 
-  /** Takes no more appends and resolves once all that were taken are settled. */
-  async close(): Promise<void> {
-    this.#closed = true;
-    if (this.#size > 0) await new Promise<void>((resolve) => (this.#whenDrained = resolve));
+  /** Resolves once nothing is waiting or in flight. */
+  async drain(): Promise<void> {
+    while (this.#size > 0) await new Promise<void>((resolve) => this.#onDrained.push(resolve));
   }
 
   async #fly(): Promise<void> {
@@ -175,7 +172,8 @@ export class AppendQueue {
   #settle(answer: () => void): void {
     answer();
     this.#size--;
-    if (this.#size === 0) this.#whenDrained?.();
+    if (this.#size > 0) return;
+    for (const resolve of this.#onDrained.splice(0)) resolve();
   }
 }
 

@@ -35,6 +35,7 @@ export class Appender {
 
   /** One append: with the others of this process, or inside the manager's transaction. */
   async append(append: Append, manager: EntityManager | undefined): Promise<AppendResult> {
+    if (this.#closed) throw new StoreClosedError();
     if (manager) return (await this.appendAll([append], manager))[0]!;
 
     const preparing = prepareAppend(append, this.serializer, this.options.maxAppendEvents);
@@ -70,10 +71,15 @@ export class Appender {
     return results;
   }
 
+  /** Resolves once all appends taken so far are settled. */
+  async drain(): Promise<void> {
+    await this.queue.drain();
+  }
+
   /** Takes no more appends and resolves once all that were taken are settled. */
   async close(): Promise<void> {
     this.#closed = true;
-    await this.queue.close();
+    await this.queue.drain();
   }
 
   async #send(

@@ -21,15 +21,17 @@ export class Statement {
  * application has set for itself.
  */
 export class Database {
-  readonly #pool: Pool;
   readonly #preparedStatements: boolean;
 
   constructor(
     readonly dataSource: DataSource,
     options: { readonly preparedStatements: boolean },
   ) {
-    this.#pool = (dataSource.driver as unknown as { master: Pool }).master;
     this.#preparedStatements = options.preparedStatements;
+  }
+
+  get #pool(): Pool {
+    return (this.dataSource.driver as unknown as { master: Pool }).master;
   }
 
   /** How many connections the pool may have. */

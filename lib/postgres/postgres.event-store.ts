@@ -107,14 +107,14 @@ export class PostgresEventStore extends EventStore {
     events: readonly (object | EventData)[],
     { manager, ...options }: AppendOptions = {},
   ): Promise<AppendResult> {
-    return this.#appender.append({ ...options, aggregate, events }, this.#managerOf(manager));
+    return this.#appender.append({ ...options, aggregate, events }, this.transactionOf(manager));
   }
 
   override appendAll(
     appends: readonly Append[],
     { manager }: { readonly manager?: EntityManager } = {},
   ): Promise<readonly AppendResult[]> {
-    return this.#appender.appendAll(appends, this.#managerOf(manager));
+    return this.#appender.appendAll(appends, this.transactionOf(manager));
   }
 
   override async fetch(after = 0, options: ReadOptions = {}): Promise<LogPage> {
@@ -129,7 +129,7 @@ export class PostgresEventStore extends EventStore {
         direction,
         types: types && this.#registry.storedNames(types),
         aggregateTypes,
-        manager: this.#managerOf(options.manager),
+        manager: this.transactionOf(options.manager),
       }),
     );
     const isLast = direction === 'forward' && events.length < limit;
@@ -146,7 +146,7 @@ export class PostgresEventStore extends EventStore {
     checkPlace('after', after);
     const limit = checkLimit(options.limit);
     const direction = checkDirection(options.direction);
-    const manager = this.#managerOf(options.manager);
+    const manager = this.transactionOf(options.manager);
     const { version, events } = await this.#translated(
       this.#reader.aggregate(aggregate, after, limit, direction, manager),
     );
@@ -163,7 +163,7 @@ export class PostgresEventStore extends EventStore {
       return this.#historyAfter(aggregate, checkPlace('after', after), options);
 
     const revision = checkPlace('revision', options.revision ?? 1, 1);
-    const manager = this.#managerOf(options.manager);
+    const manager = this.transactionOf(options.manager);
     const stored = await this.#translated(this.#reader.history(aggregate, revision, manager));
     const snapshot = this.#reviveSnapshot(aggregate, stored.snapshot, revision);
     if (snapshot === null && stored.snapshot?.revision === revision) {
@@ -171,7 +171,7 @@ export class PostgresEventStore extends EventStore {
     }
     const { version, removedVersion, events } = stored;
     checkNoGap(aggregate, snapshot?.version ?? removedVersion, events, version);
-    return { version, snapshot, records: this.#revive(events) };
+    return { version, removedVersion, snapshot, records: this.#revive(events) };
   }
 
   override async getSnapshot(
@@ -180,7 +180,7 @@ export class PostgresEventStore extends EventStore {
   ): Promise<Snapshot | null> {
     checkAggregateRef(aggregate);
     const revision = checkPlace('revision', options.revision ?? 1, 1);
-    const manager = this.#managerOf(options.manager);
+    const manager = this.transactionOf(options.manager);
     const stored = await this.#translated(this.#snapshots.read(aggregate, manager));
     return this.#reviveSnapshot(aggregate, stored, revision);
   }
@@ -195,20 +195,20 @@ export class PostgresEventStore extends EventStore {
     checkPlace('version', version, 1);
     const revision = checkPlace('revision', options.revision ?? 1, 1);
     const snapshot = { version, revision, state: this.#serializer.serializeState(state) };
-    const manager = this.#managerOf(options.manager);
+    const manager = this.transactionOf(options.manager);
     const current = await this.#translated(this.#snapshots.write(aggregate, snapshot, manager));
     if (version > current) throw new SnapshotAheadError(aggregate, version, current);
   }
 
   override async currentPosition(): Promise<number> {
-    const manager = this.#managerOf(undefined);
+    const manager = this.transactionOf();
     const end = { after: 0, limit: 0, direction: 'forward', manager } as const;
     return (await this.#translated(this.#reader.log(end))).head;
   }
 
   override async currentVersion(aggregate: AggregateRef): Promise<number> {
     checkAggregateRef(aggregate);
-    const manager = this.#managerOf(undefined);
+    const manager = this.transactionOf();
     return (await this.#translated(this.#reader.aggregate(aggregate, 0, 0, 'forward', manager)))
       .version;
   }
@@ -220,7 +220,7 @@ export class PostgresEventStore extends EventStore {
       this.#database.query<{ removed: number }>(
         this.#remove,
         [aggregate.type, aggregate.id],
-        this.#managerOf(undefined),
+        this.transactionOf(),
       ),
     );
     return rows[0]!.removed;
@@ -228,6 +228,17 @@ export class PostgresEventStore extends EventStore {
 
   override onAppended(listener: AppendListener): () => void {
     return this.#listeners.add(listener);
+  }
+
+  override transactionOf(manager?: EntityManager): EntityManager | undefined {
+    if (manager) return manager;
+    const ambient = this.#options.transactionManager();
+    return ambient?.queryRunner?.isTransactionActive ? ambient : undefined;
+  }
+
+  /** Resolves once all appends taken so far are settled. */
+  async drain(): Promise<void> {
+    await this.#appender.drain();
   }
 
   /** Takes no more appends and resolves once all that were taken are settled. */
@@ -241,19 +252,12 @@ export class PostgresEventStore extends EventStore {
     after: number,
     options: HistoryOptions,
   ): Promise<AggregateHistory> {
-    const manager = this.#managerOf(options.manager);
+    const manager = this.transactionOf(options.manager);
     const { version, removedVersion, events } = await this.#translated(
       this.#reader.aggregate(aggregate, after, maxInteger, 'forward', manager),
     );
     checkNoGap(aggregate, Math.max(after, removedVersion), events, version);
-    return { version, snapshot: null, records: this.#revive(events) };
-  }
-
-  /** The manager given, or that of the ambient transaction if one is open. */
-  #managerOf(manager: EntityManager | undefined): EntityManager | undefined {
-    if (manager) return manager;
-    const ambient = this.#options.transactionManager();
-    return ambient?.queryRunner?.isTransactionActive ? ambient : undefined;
+    return { version, removedVersion, snapshot: null, records: this.#revive(events) };
   }
 
   #revive(events: readonly StoredEvent[]): EventRecord[] {

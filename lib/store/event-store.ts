@@ -67,6 +67,8 @@ export interface SnapshotOptions {
 export interface AggregateHistory {
   /** The aggregate's version now; 0 if it has no event. */
   readonly version: number;
+  /** Events up to this version have been removed; what was folded from them is no longer true. */
+  readonly removedVersion: number;
   readonly snapshot: Snapshot | null;
   /** All events after the snapshot, or after `after`, in order. */
   readonly records: readonly EventRecord[];
@@ -202,12 +204,16 @@ export abstract class EventStore {
    */
   abstract onAppended(listener: AppendListener): () => void;
 
+  /** Returns the manager whose open transaction a call would join: the one given, or the ambient one. */
+  transactionOf(manager?: EntityManager): EntityManager | undefined {
+    return manager;
+  }
+
   /** Reads the log page by page, so that memory does not grow with it; ends at its current end. */
   async *stream(after = 0, options: ReadOptions = {}): AsyncGenerator<EventRecord> {
-    const limit = options.limit ?? 1000;
     let position = after;
     for (;;) {
-      const page = await this.fetch(position, { ...options, limit });
+      const page = await this.fetch(position, options);
       if (page.records.length === 0) return;
       yield* page.records;
       position = page.position;
@@ -220,10 +226,9 @@ export abstract class EventStore {
     after = 0,
     options: AggregateReadOptions = {},
   ): AsyncGenerator<EventRecord> {
-    const limit = options.limit ?? 1000;
     let version = after;
     for (;;) {
-      const page = await this.fetchByAggregate(aggregate, version, { ...options, limit });
+      const page = await this.fetchByAggregate(aggregate, version, options);
       if (page.records.length === 0) return;
       yield* page.records;
       version = page.version;

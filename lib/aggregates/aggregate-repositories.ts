@@ -1,0 +1,69 @@
+import type { EventStore } from '../store/event-store.ts';
+import {
+  aggregateOf,
+  type AggregateClass,
+  type AggregateDefinition,
+  type IdentifiedAggregate,
+} from './aggregate.decorator.ts';
+import { AggregateRepository, type AggregateRepositoryOptions } from './aggregate-repository.ts';
+import { UnknownAggregateError } from './aggregates.errors.ts';
+
+/**
+ * The repositories of one store: one for every aggregate class, however often it is asked for.
+ *
+ * One, because a repository remembers at which version it loaded an instance.
+ */
+export class AggregateRepositories {
+  readonly #repositories = new Map<AggregateClass, AggregateRepository<IdentifiedAggregate>>();
+  readonly #byType = new Map<string, AggregateClass>();
+  readonly #faults: string[] = [];
+
+  constructor(
+    private readonly store: EventStore,
+    private readonly options: AggregateRepositoryOptions,
+  ) {}
+
+  /** What is wrong with the classes asked for so far, each fault one sentence and its remedy. */
+  get faults(): readonly string[] {
+    return this.#faults;
+  }
+
+  /** @throws UnknownAggregateError if the class has no `@Aggregate`. */
+  of<T extends IdentifiedAggregate>(aggregateClass: AggregateClass<T>): AggregateRepository<T> {
+    const known = this.#repositories.get(aggregateClass);
+    if (known) return known as unknown as AggregateRepository<T>;
+
+    const definition = aggregateOf(aggregateClass);
+    if (!definition) throw new UnknownAggregateError(aggregateClass.name);
+    this.#check(definition, aggregateClass);
+    const repository = new AggregateRepository(
+      this.store,
+      aggregateClass,
+      definition,
+      this.options,
+    );
+    this.#repositories.set(
+      aggregateClass,
+      repository as unknown as AggregateRepository<IdentifiedAggregate>,
+    );
+    return repository;
+  }
+
+  #check(definition: AggregateDefinition, aggregateClass: AggregateClass): void {
+    const { type, snapshotRevision } = definition;
+    const holder = this.#byType.get(type);
+    if (holder) {
+      this.#faults.push(
+        `The aggregate type '${type}' stands on two classes, ${holder.name} and ` +
+          `${aggregateClass.name}. Rename one of them.`,
+      );
+    }
+    this.#byType.set(type, aggregateClass);
+    if (!Number.isSafeInteger(snapshotRevision) || snapshotRevision < 1) {
+      this.#faults.push(
+        `@Aggregate('${type}') has the snapshotRevision ${String(snapshotRevision)}. Use a whole ` +
+          'number from 1 up.',
+      );
+    }
+  }
+}

@@ -1,0 +1,55 @@
+import type { AggregateRoot } from '@nestjs/cqrs';
+import { noSnapshots, type SnapshotPolicy } from './snapshot-policy.ts';
+
+/** An `AggregateRoot` of `@nestjs/cqrs` with an id, which can say how it becomes a snapshot and back. */
+export interface IdentifiedAggregate extends AggregateRoot<object> {
+  readonly id: string;
+  /** Returns the state to keep. @default a copy of the own members, `id` left out */
+  toSnapshot?(): object;
+  /** Takes over a kept state. @default the members of `state` become own members */
+  restoreSnapshot?(state: object): void;
+}
+
+/** A class of aggregates; it is constructed with the id alone, and then given its history. */
+export type AggregateClass<T extends IdentifiedAggregate = IdentifiedAggregate> = new (
+  id: string,
+) => T;
+
+export interface AggregateOptions {
+  /** When to keep a snapshot, such as `everyNEvents(100)`. @default no snapshots */
+  readonly snapshots?: SnapshotPolicy;
+  /** Which shape the snapshot's state has; raise it with every change of it. @default 1 */
+  readonly snapshotRevision?: number;
+}
+
+/** What `@Aggregate` says about a class. */
+export interface AggregateDefinition {
+  readonly type: string;
+  readonly snapshots: SnapshotPolicy;
+  readonly snapshotRevision: number;
+}
+
+// Registered, so that two copies of this package in one process understand each other's classes.
+const definitionKey = Symbol.for('nest-event-store:aggregate');
+
+/**
+ * Names a class as an aggregate: `type` is what is stored, so it must never change.
+ *
+ * @example
+ * @Aggregate('loan-application', { snapshots: everyNEvents(100) })
+ * export class LoanApplication extends AggregateRoot<object> {
+ *   constructor(readonly id: string) { super(); }
+ * }
+ */
+export function Aggregate(type: string, options: AggregateOptions = {}) {
+  return (aggregateClass: AggregateClass): void => {
+    const { snapshots = noSnapshots, snapshotRevision = 1 } = options;
+    const definition: AggregateDefinition = Object.freeze({ type, snapshots, snapshotRevision });
+    Object.defineProperty(aggregateClass, definitionKey, { value: definition });
+  };
+}
+
+/** Returns what `@Aggregate` on this very class says; a parent's decorator does not count. */
+export function aggregateOf(aggregateClass: AggregateClass): AggregateDefinition | undefined {
+  return Object.getOwnPropertyDescriptor(aggregateClass, definitionKey)?.value;
+}

@@ -1,0 +1,71 @@
+import { Module, type DynamicModule } from '@nestjs/common';
+import {
+  ASYNC_OPTIONS_TYPE,
+  ConfigurableModuleClass,
+  OPTIONS_TYPE,
+  type EventStoreExtras,
+} from './event-store.module-definition.ts';
+import {
+  featureProviders,
+  getAggregateRepositoryToken,
+  postgresStore,
+  storeExports,
+  storeProviders,
+  type EventStoreFeature,
+} from './event-store.providers.ts';
+
+/**
+ * Gives an application its event store.
+ *
+ * `forRoot` once for each store, in the application's module: it uses the application's TypeORM
+ * data source and publishes on the application's `EventBus`. `forFeature` wherever aggregates are
+ * used: it registers classes and provides their repositories.
+ *
+ * @example
+ * @Module({
+ *   imports: [
+ *     TypeOrmModule.forRoot({ type: 'postgres', url }),
+ *     CqrsModule.forRoot(),
+ *     EventStoreModule.forRoot(),
+ *     EventStoreModule.forFeature({ aggregates: [LoanApplication], events: [ApplicationSubmitted] }),
+ *   ],
+ * })
+ * export class AppModule {}
+ */
+@Module({})
+export class EventStoreModule extends ConfigurableModuleClass {
+  /** Configures a store, available in the whole application. */
+  static override forRoot(options: typeof OPTIONS_TYPE = {}): DynamicModule {
+    return withStore(super.forRoot(options), options);
+  }
+
+  /** The same with options that are injected, such as from a configuration service. */
+  static override forRootAsync(options: typeof ASYNC_OPTIONS_TYPE): DynamicModule {
+    return withStore(super.forRootAsync(options), options);
+  }
+
+  /** Registers event classes, upcasters and aggregates in the store of that name. */
+  static forFeature(feature: EventStoreFeature, name?: string): DynamicModule {
+    const { aggregates = [] } = feature;
+    return {
+      module: EventStoreModule,
+      providers: featureProviders(feature, name),
+      exports: aggregates.map((aggregate) => getAggregateRepositoryToken(aggregate, name)),
+    };
+  }
+}
+
+function withStore(
+  definition: DynamicModule,
+  { name, dataSource }: EventStoreExtras,
+): DynamicModule {
+  return {
+    ...definition,
+    global: true,
+    providers: [
+      ...(definition.providers ?? []),
+      ...storeProviders(name, postgresStore(dataSource)),
+    ],
+    exports: storeExports(name),
+  };
+}

@@ -1,0 +1,132 @@
+import type { EntityManager } from 'typeorm';
+import type { EventBusMode } from './event-bus/event-bus-bridge.ts';
+import type { EventCodec } from './events/event-codec.ts';
+import { JsonCodec } from './events/json.codec.ts';
+import { nearestName } from './events/nearest-name.ts';
+import { isSchemaName } from './postgres/sql/schema-name.ts';
+
+/** What happens at boot if the schema is not up to date. */
+export type MigrationsMode = 'run' | 'check' | 'off';
+
+/** How the store behaves; every field may be left out. */
+export interface EventStoreOptions {
+  /** The PostgreSQL schema that holds the store's tables. @default 'event_store' */
+  readonly schema?: string;
+  /**
+   * At boot, `'run'` brings the schema up to date, `'check'` refuses to start if it is not and says
+   * what to run, and `'off'` does not look. @default 'run'
+   */
+  readonly migrations?: MigrationsMode;
+  /** How payloads and snapshots are stored. @default new JsonCodec() */
+  readonly codec?: EventCodec;
+  /**
+   * Which events are published on the `EventBus`: those appended by this process, those of every
+   * process from now on, or none. @default 'own'
+   */
+  readonly eventBus?: EventBusMode;
+  /** With `eventBus: 'all'`, milliseconds until appends of other processes are noticed. @default 500 */
+  readonly pollIntervalMs?: number;
+  /** The most bytes that one event may take, metadata included. @default 1048576 */
+  readonly maxEventBytes?: number;
+  /** How deep payloads, metadata and snapshots may nest. @default 200 */
+  readonly maxDepth?: number;
+  /** The most events that one append may have. @default 10000 */
+  readonly maxAppendEvents?: number;
+  /** The most appends that may wait in this process before `StoreOverloadedError`. @default 10000 */
+  readonly maxQueuedAppends?: number;
+  /** Milliseconds that an append waits for an aggregate held by another transaction. @default 5000 */
+  readonly lockTimeoutMs?: number;
+  /** How many folded aggregates each repository keeps for `execute`; 0 for none. @default 1000 */
+  readonly aggregateCacheSize?: number;
+  /** Whether `removeEvents` may remove anything. @default false */
+  readonly allowRemoval?: boolean;
+  /** Off for a pooler that cannot keep prepared statements. @default true */
+  readonly preparedStatements?: boolean;
+  /**
+   * Returns the manager of the ambient transaction, so that calls join it: for example
+   * `() => txHost.tx` with `@nestjs-cls/transactional`. A manager without an open transaction, or
+   * `undefined`, means there is none. @default there is no ambient transaction
+   */
+  readonly transactionManager?: () => EntityManager | undefined;
+}
+
+export type ResolvedOptions = Required<EventStoreOptions>;
+
+const defaults: ResolvedOptions = {
+  schema: 'event_store',
+  migrations: 'run',
+  codec: new JsonCodec(),
+  eventBus: 'own',
+  pollIntervalMs: 500,
+  maxEventBytes: 1_048_576,
+  maxDepth: 200,
+  maxAppendEvents: 10_000,
+  maxQueuedAppends: 10_000,
+  lockTimeoutMs: 5_000,
+  aggregateCacheSize: 1_000,
+  allowRemoval: false,
+  preparedStatements: true,
+  transactionManager: () => undefined,
+};
+
+type Rule = readonly [accepts: (value: unknown) => boolean, wanted: string];
+
+const oneOf = (...words: string[]): Rule => [
+  (value) => words.includes(value as string),
+  `one of ${words.map((word) => `'${word}'`).join(', ')}`,
+];
+const wholeNumber = (min: number, max: number): Rule => [
+  (value) => Number.isInteger(value) && (value as number) >= min && (value as number) <= max,
+  `a whole number from ${min} to ${max}`,
+];
+const flag: Rule = [(value) => typeof value === 'boolean', 'true or false'];
+
+const maxTimerMs = 2 ** 31 - 1;
+const rules: Record<keyof EventStoreOptions, Rule> = {
+  schema: [isSchemaName, 'a lower-case name of letters, digits and _, up to 63 bytes, not pg_…'],
+  migrations: oneOf('run', 'check', 'off'),
+  codec: [
+    (value) =>
+      typeof (value as EventCodec | null)?.encode === 'function' &&
+      typeof (value as EventCodec).decode === 'function',
+    'an EventCodec, such as new JsonCodec() or new BinaryCodec()',
+  ],
+  eventBus: oneOf('own', 'all', 'off'),
+  pollIntervalMs: wholeNumber(10, maxTimerMs),
+  // One event more must always fit into what PostgreSQL takes as one value.
+  maxEventBytes: wholeNumber(1, 128 * 1024 * 1024),
+  maxDepth: wholeNumber(1, 1_000),
+  maxAppendEvents: wholeNumber(1, 1_000_000),
+  maxQueuedAppends: wholeNumber(1, 10_000_000),
+  lockTimeoutMs: wholeNumber(1, maxTimerMs),
+  aggregateCacheSize: wholeNumber(0, 100_000_000),
+  allowRemoval: flag,
+  preparedStatements: flag,
+  transactionManager: [(value) => typeof value === 'function', 'a function'],
+};
+
+/** The options with their defaults, and what is wrong with those given. */
+export interface OptionsResolution {
+  readonly options: ResolvedOptions;
+  readonly faults: readonly string[];
+}
+
+/** Checks the given options, all of them at once, and fills in the defaults. */
+export function resolveOptions(given: EventStoreOptions = {}): OptionsResolution {
+  const faults: string[] = [];
+  const options: Record<string, unknown> = { ...defaults };
+  for (const [key, value] of Object.entries(given)) {
+    const rule = Object.hasOwn(rules, key) ? rules[key as keyof EventStoreOptions] : undefined;
+    if (!rule) {
+      const meant = nearestName(key, Object.keys(rules));
+      faults.push(
+        `There is no option '${key}'${meant ? `; did you mean '${meant}'?` : '. Remove it.'}`,
+      );
+    } else if (value !== undefined) {
+      const [accepts, wanted] = rule;
+      if (accepts(value)) options[key] = value;
+      else faults.push(`The option '${key}' must be ${wanted}.`);
+    }
+  }
+  return { options: options as unknown as ResolvedOptions, faults };
+}

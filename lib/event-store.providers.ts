@@ -1,0 +1,216 @@
+import { Inject, Logger, type InjectionToken, type Provider } from '@nestjs/common';
+import { ModuleRef } from '@nestjs/core';
+import { getDataSourceToken } from '@nestjs/typeorm';
+import type { DataSource } from 'typeorm';
+import { AggregateRepositories } from './aggregates/aggregate-repositories.ts';
+import type { AggregateRepository } from './aggregates/aggregate-repository.ts';
+import {
+  aggregateOf,
+  type AggregateClass,
+  type IdentifiedAggregate,
+} from './aggregates/aggregate.decorator.ts';
+import { UnknownAggregateError } from './aggregates/aggregates.errors.ts';
+import { EventStoreConfigurationError } from './event-store.configuration.error.ts';
+import { EventStoreLifecycle, type BootedStore } from './event-store.lifecycle.ts';
+import { MODULE_OPTIONS_TOKEN } from './event-store.module-definition.ts';
+import {
+  resolveOptions,
+  type EventStoreOptions,
+  type OptionsResolution,
+  type ResolvedOptions,
+} from './event-store.options.ts';
+import type { EventClass } from './events/domain-event.decorator.ts';
+import { EventRegistry } from './events/event-registry.ts';
+import { EventSerializer } from './events/event-serializer.ts';
+import type { Upcaster } from './events/upcaster.ts';
+import { Migrator } from './postgres/migrator.ts';
+import { PostgresEventStore } from './postgres/postgres.event-store.ts';
+import { EventStore } from './store/event-store.ts';
+
+const defaultName = 'default';
+const logger = new Logger('EventStore');
+
+/** Returns the injection token of a store: the class `EventStore` itself for the default one. */
+export function getEventStoreToken(name = defaultName): InjectionToken<EventStore> {
+  return name === defaultName ? EventStore : `EventStore(${name})`;
+}
+
+/**
+ * Returns the injection token of an aggregate's repository in a store.
+ *
+ * @throws UnknownAggregateError if the class has no `@Aggregate`.
+ */
+export function getAggregateRepositoryToken<T extends IdentifiedAggregate>(
+  aggregateClass: AggregateClass<T>,
+  name = defaultName,
+): InjectionToken<AggregateRepository<T>> {
+  const definition = aggregateOf(aggregateClass);
+  if (!definition) throw new UnknownAggregateError(aggregateClass.name);
+  return `AggregateRepository(${definition.type}, ${name})`;
+}
+
+/** Injects a store by its name; the default one is injected by its class, `EventStore`. */
+export const InjectEventStore = (name = defaultName): ParameterDecorator & PropertyDecorator =>
+  Inject(getEventStoreToken(name));
+
+/** Injects the `AggregateRepository` of a class that was given to `forFeature`. */
+export const InjectAggregateRepository = (
+  aggregateClass: AggregateClass<never>,
+  name = defaultName,
+): ParameterDecorator & PropertyDecorator =>
+  Inject(getAggregateRepositoryToken(aggregateClass, name));
+
+/** What `EventStoreModule.forFeature` registers in a store. */
+export interface EventStoreFeature {
+  /** Aggregate classes, each with `@Aggregate`: their repositories can be injected. */
+  readonly aggregates?: readonly AggregateClass<never>[];
+  /** Event classes, each with `@DomainEvent`: what is not registered can be neither stored nor read. */
+  readonly events?: readonly EventClass[];
+  readonly upcasters?: readonly Upcaster[];
+}
+
+/** Makes a store; what is named in `inject` is handed over behind the options and the registry. */
+export interface StoreFactory {
+  readonly inject?: readonly InjectionToken[];
+  boot(
+    options: ResolvedOptions,
+    registry: EventRegistry,
+    // What is injected has the types that the factory knows behind its tokens.
+    ...injected: never[]
+  ): BootedStore | Promise<BootedStore>;
+}
+
+const token = (name: string, part: string): string => `EventStore(${name}).${part}`;
+
+/** The tokens of a store that the application's other modules may inject. */
+export const storeExports = (name = defaultName): InjectionToken[] => [
+  getEventStoreToken(name),
+  token(name, 'registry'),
+  token(name, 'repositories'),
+];
+
+/** Which classes serve one store. */
+export function storeProviders(
+  name = defaultName,
+  { inject = [], boot }: StoreFactory,
+): Provider[] {
+  return [
+    { provide: token(name, 'registry'), useFactory: () => new EventRegistry() },
+    {
+      provide: token(name, 'options'),
+      inject: [MODULE_OPTIONS_TOKEN],
+      useFactory: (options?: EventStoreOptions) => resolveOptions(options),
+    },
+    {
+      provide: token(name, 'booted'),
+      inject: [token(name, 'options'), token(name, 'registry'), ...inject],
+      useFactory: (
+        { options, faults }: OptionsResolution,
+        registry: EventRegistry,
+        ...injected: never[]
+      ) => (faults.length > 0 ? undefined : boot(options, registry, ...injected)),
+    },
+    {
+      provide: getEventStoreToken(name),
+      inject: [token(name, 'booted')],
+      // Without a store the lifecycle ends the boot, with all faults at once.
+      useFactory: (booted: BootedStore | undefined) => booted?.store,
+    },
+    {
+      provide: token(name, 'repositories'),
+      inject: [getEventStoreToken(name), token(name, 'options')],
+      useFactory: (store: EventStore, { options }: OptionsResolution) =>
+        new AggregateRepositories(store, {
+          cacheSize: options.aggregateCacheSize,
+          onWarning: warn,
+        }),
+    },
+    {
+      provide: EventStoreLifecycle,
+      inject: [
+        token(name, 'booted'),
+        token(name, 'options'),
+        token(name, 'registry'),
+        token(name, 'repositories'),
+        ModuleRef,
+      ],
+      useFactory: (
+        booted: BootedStore | undefined,
+        { options, faults }: OptionsResolution,
+        registry: EventRegistry,
+        repositories: AggregateRepositories,
+        moduleRef: ModuleRef,
+      ) =>
+        new EventStoreLifecycle(
+          { ...options, storeName: name },
+          booted,
+          () => [...faults, ...registry.faults, ...repositories.faults],
+          moduleRef,
+        ),
+    },
+  ];
+}
+
+/** The store in PostgreSQL, on the application's data source of that name. */
+export const postgresStore = (dataSource?: string): StoreFactory => ({
+  inject: [getDataSourceToken(dataSource)],
+  async boot(options, registry, source: DataSource): Promise<BootedStore> {
+    const serializer = new EventSerializer(registry, options.codec, options);
+    const store = new PostgresEventStore(source, registry, serializer, {
+      ...options,
+      onWarning: warn,
+    });
+    return {
+      store,
+      faults: await databaseFaults(options, source),
+      drain: () => store.drain(),
+      close: () => store.close(),
+    };
+  },
+});
+
+/** Brings the schema up to date before anybody is given the store, or tells what is wrong with it. */
+async function databaseFaults(options: ResolvedOptions, source: DataSource): Promise<string[]> {
+  const { type } = source.options;
+  if (type !== 'postgres') {
+    return [`The data source is of type '${type}'. The event store needs one of type 'postgres'.`];
+  }
+  const migrator = new Migrator(source, options.schema);
+  if (options.migrations === 'run') await migrator.run();
+  const fault = options.migrations === 'off' ? undefined : await migrator.check();
+  return fault === undefined ? [] : [fault];
+}
+
+/** What one call of `forFeature` adds to a store: registrations, and a repository for each aggregate. */
+export function featureProviders(feature: EventStoreFeature, name = defaultName): Provider[] {
+  const { aggregates = [], events = [], upcasters = [] } = feature;
+  return [
+    {
+      provide: 'EventStore.registrations',
+      inject: [{ token: token(name, 'registry'), optional: true }],
+      useFactory: (registry: EventRegistry | undefined) => {
+        if (!registry) {
+          throw new EventStoreConfigurationError(name, [
+            `forFeature() was called for the store '${name}', which does not exist. Add ` +
+              "EventStoreModule.forRoot() to the imports of your application's module" +
+              `${name === defaultName ? '' : ` with name: '${name}'`}.`,
+          ]);
+        }
+        for (const eventClass of events) registry.register(eventClass);
+        for (const upcaster of upcasters) registry.registerUpcaster(upcaster);
+        return registry;
+      },
+    },
+    ...aggregates.map((aggregateClass) => ({
+      provide: getAggregateRepositoryToken(aggregateClass, name),
+      // Named only so that a missing store is reported by the registrations.
+      inject: ['EventStore.registrations', { token: token(name, 'repositories'), optional: true }],
+      useFactory: (_: EventRegistry, repositories: AggregateRepositories) =>
+        repositories.of(aggregateClass),
+    })),
+  ];
+}
+
+function warn(message: string, error?: unknown): void {
+  logger.warn(error === undefined ? message : `${message} ${String(error)}`);
+}

@@ -1,0 +1,114 @@
+export { EventStoreModule } from './event-store.module.ts';
+export type { EventStoreExtras } from './event-store.module-definition.ts';
+export type { EventStoreOptions, MigrationsMode } from './event-store.options.ts';
+export {
+  getAggregateRepositoryToken,
+  getEventStoreToken,
+  InjectAggregateRepository,
+  InjectEventStore,
+  type EventStoreFeature,
+} from './event-store.providers.ts';
+export { EventStoreConfigurationError } from './event-store.configuration.error.ts';
+export { EventStoreError } from './event-store.error.ts';
+
+export { BinaryCodec, type BinaryCodecOptions } from './events/binary.codec.ts';
+export {
+  DomainEvent,
+  type DateMembers,
+  type DomainEventOptions,
+  type EventClass,
+} from './events/domain-event.decorator.ts';
+export type { CodecHints, EncodedPayload, EventCodec } from './events/event-codec.ts';
+export { EventData } from './events/event-data.ts';
+export {
+  currentMetadata,
+  runWithMetadata,
+  type EventMetadata,
+  type JsonValue,
+} from './events/event-metadata.ts';
+export { recordOf, type EventRecord } from './events/event-record.ts';
+export {
+  EventSchemaError,
+  EventTooLargeError,
+  InvalidEventError,
+  UndecodableEventError,
+  UnknownEventTypeError,
+  UnregisteredEventError,
+  UpcastError,
+} from './events/events.errors.ts';
+export { JsonCodec } from './events/json.codec.ts';
+export {
+  upcaster,
+  type UpcastContext,
+  type UpcastEvent,
+  type UpcastPayload,
+  type Upcaster,
+} from './events/upcaster.ts';
+
+export type { AggregateRef } from './store/aggregate-ref.ts';
+export { compareVersion, type VersionComparison } from './store/compare-version.ts';
+export {
+  EventStore,
+  type AggregateHistory,
+  type AggregatePage,
+  type Append,
+  type AppendListener,
+  type AppendOptions,
+  type AppendResult,
+  type HistoryOptions,
+  type LogPage,
+  type Snapshot,
+  type SnapshotOptions,
+} from './store/event-store.ts';
+export type { ExpectedVersion } from './store/expected-version.ts';
+export {
+  InMemoryEventStore,
+  type InMemoryEventStoreOptions,
+} from './store/in-memory.event-store.ts';
+export type { AggregateReadOptions, ReadDirection, ReadOptions } from './store/read-options.ts';
+
+export {
+  AggregateLockedError,
+  AppendTooLargeError,
+  ConnectionLostError,
+  CorruptAggregateError,
+  DuplicateEventError,
+  InvalidAggregateRefError,
+  RemovalRefusedError,
+  SnapshotAheadError,
+  StatementFailedError,
+  StoreClosedError,
+  StoreOverloadedError,
+  TransactionConflictError,
+  TransactionRequiredError,
+  TransactionsUnsupportedError,
+  WrongExpectedVersionError,
+} from './store/store.errors.ts';
+
+export {
+  Aggregate,
+  type AggregateClass,
+  type AggregateOptions,
+  type IdentifiedAggregate,
+} from './aggregates/aggregate.decorator.ts';
+export {
+  AggregateRepository,
+  type ExecuteOptions,
+  type ExecuteResult,
+  type LoadOptions,
+  type SaveOptions,
+} from './aggregates/aggregate-repository.ts';
+export {
+  AggregateInUseError,
+  AggregateNotFoundError,
+  AutoCommitUnsupportedError,
+  UnknownAggregateError,
+} from './aggregates/aggregates.errors.ts';
+export { everyNEvents, noSnapshots, type SnapshotPolicy } from './aggregates/snapshot-policy.ts';
+
+export type { EventBusMode } from './event-bus/event-bus-bridge.ts';
+
+export { eventStoreEntities } from './postgres/entities/index.ts';
+export { AggregateEntity } from './postgres/entities/aggregate.entity.ts';
+export { DomainEventEntity } from './postgres/entities/domain-event.entity.ts';
+export { eventStoreMigrations } from './postgres/migrations/index.ts';

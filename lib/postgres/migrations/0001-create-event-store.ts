@@ -1,0 +1,37 @@
+import type { MigrationInterface, QueryRunner } from 'typeorm';
+import { appendEvents } from '../sql/append-events.ts';
+import { createTables } from '../sql/create-tables.ts';
+import { protectEvents } from '../sql/protect-events.ts';
+import { readLog } from '../sql/read-log.ts';
+import { removeEvents } from '../sql/remove-events.ts';
+import { schemaVersion } from '../sql/schema-version.ts';
+import { installedVersion } from './installed-version.ts';
+
+/** The first schema: aggregates, domain events, and the functions that write and read them. */
+export abstract class CreateEventStore implements MigrationInterface {
+  // TypeORM orders migrations by the time at the end of their names.
+  readonly name = 'CreateEventStore1764000000000';
+  protected abstract readonly schema: string;
+
+  async up(queryRunner: QueryRunner): Promise<void> {
+    if ((await installedVersion(queryRunner, this.schema)) >= 1) return;
+    for (const statements of [createTables, protectEvents, appendEvents, readLog, removeEvents]) {
+      await queryRunner.query(statements(this.schema));
+    }
+    await queryRunner.query(schemaVersion(this.schema, 1));
+  }
+
+  /** Drops the schema, but never one with an event in it. */
+  async down(queryRunner: QueryRunner): Promise<void> {
+    const rows = (await queryRunner.query(
+      `SELECT FROM "${this.schema}".domain_events LIMIT 1`,
+    )) as unknown[];
+    if (rows.length > 0) {
+      throw new Error(
+        `The schema "${this.schema}" holds events, so it is not dropped. Drop it by hand if you ` +
+          'are sure: they are the only copy.',
+      );
+    }
+    await queryRunner.query(`DROP SCHEMA "${this.schema}" CASCADE`);
+  }
+}

@@ -1,0 +1,262 @@
+import type { EntityManager } from 'typeorm';
+import type { EventClass } from '../events/domain-event.decorator.ts';
+import type { EventCodec } from '../events/event-codec.ts';
+import type { EventData } from '../events/event-data.ts';
+import { rememberRecord, type EventRecord } from '../events/event-record.ts';
+import { EventRegistry } from '../events/event-registry.ts';
+import {
+  EventSerializer,
+  type SerializedEvent,
+  type StoredEvent,
+} from '../events/event-serializer.ts';
+import { JsonCodec } from '../events/json.codec.ts';
+import type { Upcaster } from '../events/upcaster.ts';
+import { checkAggregateRef, type AggregateRef } from './aggregate-ref.ts';
+import { AppendListeners } from './append-listeners.ts';
+import { checkNoGap } from './check-no-gap.ts';
+import {
+  EventStore,
+  type AggregateHistory,
+  type AggregatePage,
+  type Append,
+  type AppendListener,
+  type AppendOptions,
+  type AppendResult,
+  type HistoryOptions,
+  type LogPage,
+  type Snapshot,
+  type SnapshotOptions,
+} from './event-store.ts';
+import { InMemoryLog, pageOf } from './in-memory.log.ts';
+import { prepareAppend } from './prepare-append.ts';
+import {
+  checkLimit,
+  checkPlace,
+  type AggregateReadOptions,
+  type ReadOptions,
+} from './read-options.ts';
+import { reviveSnapshot } from './revive-snapshot.ts';
+import {
+  RemovalRefusedError,
+  SnapshotAheadError,
+  TransactionsUnsupportedError,
+} from './store.errors.ts';
+
+export interface InMemoryEventStoreOptions {
+  /** Event classes to register. @default [] */
+  readonly events?: readonly EventClass[];
+  /** Upcasters to register. @default [] */
+  readonly upcasters?: readonly Upcaster[];
+  /** Where event classes and upcasters are registered. @default a registry of its own */
+  readonly registry?: EventRegistry;
+  /** @default new JsonCodec() */
+  readonly codec?: EventCodec;
+  /** The most bytes that one event may take. @default 1048576 */
+  readonly maxEventBytes?: number;
+  /** How deep payloads, metadata and states may nest. @default 200 */
+  readonly maxDepth?: number;
+  /** The most events that one append may have. @default 10000 */
+  readonly maxAppendEvents?: number;
+  /** Whether `removeEvents` may remove anything. @default false */
+  readonly allowRemoval?: boolean;
+  /** Tells when an append was written. @default () => new Date() */
+  readonly clock?: () => Date;
+  /** Told of snapshots that were left out and of listeners that threw. @default nobody is told */
+  readonly onWarning?: (message: string, error?: unknown) => void;
+}
+
+/**
+ * Keeps events in the memory of this process, for tests and first steps.
+ *
+ * It stores serialized events and revives them on every read, so a test sees what production would.
+ * It has no transactions: `manager` is refused. Everything is gone when the process ends.
+ *
+ * @example
+ * const store = new InMemoryEventStore({ events: [AccountOpened] });
+ */
+export class InMemoryEventStore extends EventStore {
+  readonly #registry: EventRegistry;
+  readonly #serializer: EventSerializer;
+  readonly #log = new InMemoryLog();
+  readonly #listeners: AppendListeners;
+  readonly #maxAppendEvents: number;
+  readonly #allowRemoval: boolean;
+  readonly #clock: () => Date;
+  readonly #warn: (message: string, error?: unknown) => void;
+
+  /** @throws TypeError if an event class or an upcaster cannot be registered; it names them all. */
+  constructor(options: InMemoryEventStoreOptions = {}) {
+    super();
+    this.#registry = options.registry ?? new EventRegistry();
+    for (const eventClass of options.events ?? []) this.#registry.register(eventClass);
+    for (const upcaster of options.upcasters ?? []) this.#registry.registerUpcaster(upcaster);
+    const { faults } = this.#registry;
+    if (faults.length > 0) throw new TypeError(faults.join('\n'));
+
+    this.#serializer = new EventSerializer(
+      this.#registry,
+      options.codec ?? new JsonCodec(),
+      options,
+    );
+    this.#maxAppendEvents = options.maxAppendEvents ?? 10_000;
+    this.#allowRemoval = options.allowRemoval ?? false;
+    this.#clock = options.clock ?? (() => new Date());
+    this.#warn = options.onWarning ?? (() => undefined);
+    this.#listeners = new AppendListeners((error) =>
+      this.#warn('A listener threw after an append; the append has succeeded.', error),
+    );
+  }
+
+  async append(
+    aggregate: AggregateRef,
+    events: readonly (object | EventData)[],
+    { manager, ...options }: AppendOptions = {},
+  ): Promise<AppendResult> {
+    const [result] = await this.appendAll([{ ...options, aggregate, events }], { manager });
+    return result!;
+  }
+
+  async appendAll(
+    appends: readonly Append[],
+    { manager }: { readonly manager?: EntityManager } = {},
+  ): Promise<readonly AppendResult[]> {
+    refuseManager(manager);
+    const prepared = await Promise.all(
+      appends.map(async (append) => prepareAppend(append, this.#serializer, this.#maxAppendEvents)),
+    );
+    const placements = this.#log.write(prepared, this.#clock());
+    const results = placements.map(({ version, stored, duplicate }, index) => ({
+      version,
+      position: stored.at(-1)?.position ?? 0,
+      records: duplicate
+        ? this.#revive(stored)
+        : stored.map((event, place) => writtenRecord(event, prepared[index]!.events[place]!)),
+      duplicate,
+    }));
+    this.#listeners.notify(results.flatMap(({ records, duplicate }) => (duplicate ? [] : records)));
+    return results;
+  }
+
+  async fetch(after = 0, options: ReadOptions = {}): Promise<LogPage> {
+    refuseManager(options.manager);
+    checkPlace('after', after);
+    const types = options.types && new Set(this.#registry.storedNames(options.types));
+    const aggregateTypes = options.aggregateTypes && new Set(options.aggregateTypes);
+    const matching = this.#log.events.filter(
+      ({ type, aggregate }) =>
+        (types?.has(type) ?? true) && (aggregateTypes?.has(aggregate.type) ?? true),
+    );
+    const limit = checkLimit(options.limit);
+    const stored = pageOf(matching, 'position', after, limit, options.direction);
+    const isLast = options.direction !== 'backward' && stored.length < limit;
+    return {
+      position: (isLast ? undefined : stored.at(-1)?.position) ?? this.#log.lastPosition,
+      records: this.#revive(stored),
+    };
+  }
+
+  async fetchByAggregate(
+    aggregate: AggregateRef,
+    after = 0,
+    options: AggregateReadOptions = {},
+  ): Promise<AggregatePage> {
+    refuseManager(options.manager);
+    checkPlace('after', after);
+    const row = this.#rowOf(aggregate);
+    const stored = pageOf(
+      row.events,
+      'version',
+      after,
+      checkLimit(options.limit),
+      options.direction,
+    );
+    return { version: stored.at(-1)?.version ?? row.version, records: this.#revive(stored) };
+  }
+
+  async fetchHistory(
+    aggregate: AggregateRef,
+    options: HistoryOptions = {},
+  ): Promise<AggregateHistory> {
+    refuseManager(options.manager);
+    const { version, removedVersion, events } = this.#rowOf(aggregate);
+    if (options.after !== undefined) checkPlace('after', options.after);
+    const snapshot = options.after === undefined ? this.#usableSnapshot(aggregate, options) : null;
+    const after = Math.max(snapshot?.version ?? options.after ?? 0, removedVersion);
+    const stored = events.filter((event) => event.version > after);
+    checkNoGap(aggregate, after, stored, version);
+    return { version, removedVersion, snapshot, records: this.#revive(stored) };
+  }
+
+  async getSnapshot(
+    aggregate: AggregateRef,
+    options: SnapshotOptions = {},
+  ): Promise<Snapshot | null> {
+    refuseManager(options.manager);
+    return this.#usableSnapshot(aggregate, options);
+  }
+
+  async snapshot(
+    aggregate: AggregateRef,
+    state: object,
+    version: number,
+    options: SnapshotOptions = {},
+  ): Promise<void> {
+    refuseManager(options.manager);
+    checkPlace('version', version, 1);
+    const revision = checkPlace('revision', options.revision ?? 1, 1);
+    const row = this.#rowOf(aggregate);
+    const encoded = this.#serializer.serializeState(state);
+    if (version > row.version) throw new SnapshotAheadError(aggregate, version, row.version);
+    if (version <= row.removedVersion || version < (row.snapshot?.version ?? 0)) return;
+    row.snapshot = { version, revision, state: encoded };
+  }
+
+  async currentPosition(): Promise<number> {
+    return this.#log.lastPosition;
+  }
+
+  async currentVersion(aggregate: AggregateRef): Promise<number> {
+    return this.#rowOf(aggregate).version;
+  }
+
+  async removeEvents(aggregate: AggregateRef): Promise<number> {
+    checkAggregateRef(aggregate);
+    if (!this.#allowRemoval) throw new RemovalRefusedError(aggregate);
+    return this.#log.remove(aggregate);
+  }
+
+  onAppended(listener: AppendListener): () => void {
+    return this.#listeners.add(listener);
+  }
+
+  #rowOf(aggregate: AggregateRef) {
+    checkAggregateRef(aggregate);
+    return this.#log.aggregate(aggregate);
+  }
+
+  #usableSnapshot(aggregate: AggregateRef, options: SnapshotOptions): Snapshot | null {
+    const revision = checkPlace('revision', options.revision ?? 1, 1);
+    const { snapshot } = this.#rowOf(aggregate);
+    return reviveSnapshot(aggregate, snapshot, revision, this.#serializer, this.#warn);
+  }
+
+  #revive(stored: readonly StoredEvent[]): EventRecord[] {
+    return stored.flatMap((event) => this.#serializer.deserialize(event));
+  }
+}
+
+function refuseManager(manager: EntityManager | undefined): void {
+  if (manager !== undefined) throw new TransactionsUnsupportedError();
+}
+
+/** The record of an event written just now: it keeps the very instance that was appended. */
+function writtenRecord(
+  stored: StoredEvent,
+  { event, metadataObject }: SerializedEvent,
+): EventRecord {
+  const { id, position, aggregate, version, type, revision, recordedAt } = stored;
+  const place = { id, position, aggregate, version, part: 0 };
+  const record = { ...place, type, revision, event, metadata: metadataObject, recordedAt };
+  rememberRecord(record);
+  return record;
+}

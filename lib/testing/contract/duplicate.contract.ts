@@ -1,0 +1,136 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { EventData } from '../../events/event-data.ts';
+import type { AppendResult, EventStore } from '../../store/event-store.ts';
+import type { ExpectedVersion } from '../../store/expected-version.ts';
+import { DuplicateEventError } from '../../store/store.errors.ts';
+import { assertNothingWritten, rejection } from './assertions.ts';
+import { AccountClosed, deposits, MoneyDeposited, newAccount } from './contract-events.ts';
+import type { ContractTest } from './contract-test.ts';
+
+const deposit = (amount: number, id: string = randomUUID()): EventData =>
+  new EventData(new MoneyDeposited(amount), { id });
+
+function assertSameResult(repeated: AppendResult, first: AppendResult): void {
+  assert.deepEqual(repeated, { ...first, duplicate: true });
+}
+
+async function assertDuplicate(
+  store: EventStore,
+  append: () => Promise<unknown>,
+  ids: readonly (string | undefined)[],
+): Promise<void> {
+  await assertNothingWritten(store, async () => {
+    const error = await rejection(append(), DuplicateEventError);
+    for (const id of ids) assert.ok(error.eventIds.includes(String(id)), error.message);
+  });
+}
+
+export function duplicateContract(test: ContractTest): void {
+  for (const expectedVersion of [undefined, 'any', 'exists', 1] as const) {
+    test(`answers with the first result (expecting ${expectedVersion})`, async ({ store }) => {
+      const account = newAccount();
+      await store.append(account, deposits(1));
+      const events = [deposit(5), deposit(6)];
+      const first = await store.append(account, events, { expectedVersion });
+
+      await assertNothingWritten(store, async () => {
+        assertSameResult(await store.append(account, events, { expectedVersion }), first);
+      });
+    });
+  }
+
+  for (const expectedVersion of ['no_stream', 0] as const) {
+    test(`answers with the first result of a new aggregate (expecting ${expectedVersion})`, async ({
+      store,
+    }) => {
+      const account = newAccount();
+      const events = [deposit(5)];
+      const first = await store.append(account, events, { expectedVersion });
+      assertSameResult(await store.append(account, events, { expectedVersion }), first);
+    });
+  }
+
+  test('answers with the first result after the aggregate has gone on', async ({ store }) => {
+    const account = newAccount();
+    const events = [deposit(5), deposit(6)];
+    const first = await store.append(account, events, { expectedVersion: 0 });
+    await store.append(account, deposits(3));
+
+    assertSameResult(await store.append(account, events, { expectedVersion: 0 }), first);
+  });
+
+  test('knows an id in upper case, and does not compare metadata', async ({ store }) => {
+    const account = newAccount();
+    const id = randomUUID();
+    const first = await store.append(account, [deposit(5, id)], { metadata: { actor: 'Ada' } });
+    const again = [deposit(5, id.toUpperCase())];
+
+    assertSameResult(await store.append(account, again, { metadata: { actor: 'Bob' } }), first);
+  });
+
+  test('of two repetitions side by side, one is written', async ({ store }) => {
+    const account = newAccount();
+    const events = [deposit(5), deposit(6)];
+    const results = await Promise.all([
+      store.append(account, events, { expectedVersion: 0 }),
+      store.append(account, events, { expectedVersion: 0 }),
+    ]);
+    assert.equal(results.filter((result) => result.duplicate).length, 1);
+    assert.equal(await store.currentVersion(account), 2);
+  });
+
+  for (const expectedVersion of [1, 2, 'no_stream'] satisfies ExpectedVersion[]) {
+    test(`refuses events that stand where ${expectedVersion} cannot have let them in`, async ({
+      store,
+    }) => {
+      const account = newAccount();
+      await store.append(account, deposits(3));
+      const event = deposit(5);
+      await store.append(account, [event]);
+      const repeat = () => store.append(account, [event], { expectedVersion });
+      await assertDuplicate(store, repeat, [event.id]);
+    });
+  }
+
+  test('refuses a stored event together with a new one', async ({ store }) => {
+    const account = newAccount();
+    const event = deposit(5);
+    await store.append(account, [event]);
+
+    await assertDuplicate(store, () => store.append(account, [event, deposit(6)]), [event.id]);
+    await assertDuplicate(store, () => store.append(account, [deposit(6), event]), [event.id]);
+  });
+
+  test('refuses stored events in another order, or with others in between', async ({ store }) => {
+    const account = newAccount();
+    const [first, second, third] = [deposit(5), deposit(6), deposit(7)];
+    await store.append(account, [first, second, third]);
+
+    const ids = [first.id, second.id];
+    await assertDuplicate(store, () => store.append(account, [second, first]), ids);
+    await assertDuplicate(store, () => store.append(account, [first, third]), [first.id, third.id]);
+  });
+
+  test('refuses a stored id in another aggregate', async ({ store }) => {
+    const event = deposit(5);
+    await store.append(newAccount(), [event]);
+    await assertDuplicate(store, () => store.append(newAccount(), [event]), [event.id]);
+  });
+
+  test('refuses a stored id with another payload or another type', async ({ store }) => {
+    const account = newAccount();
+    const id = randomUUID();
+    await store.append(account, [deposit(5, id)]);
+
+    await assertDuplicate(store, () => store.append(account, [deposit(6, id)]), [id]);
+    const closed = new EventData(new AccountClosed(), { id });
+    await assertDuplicate(store, () => store.append(account, [closed]), [id]);
+  });
+
+  test('refuses an id that comes twice in one append', async ({ store }) => {
+    const id = randomUUID();
+    const events = [deposit(5, id), deposit(5, id)];
+    await assertDuplicate(store, () => store.append(newAccount(), events), [id]);
+  });
+}

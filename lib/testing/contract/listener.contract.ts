@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { EventData } from '../../events/event-data.ts';
+import type { EventRecord } from '../../events/event-record.ts';
+import { WrongExpectedVersionError } from '../../store/store.errors.ts';
+import { rejection } from './assertions.ts';
+import { deposits, MoneyDeposited, newAccount } from './contract-events.ts';
+import type { ContractTest } from './contract-test.ts';
+
+export function listenerContract(test: ContractTest): void {
+  test('tells the records of every append, in order', async ({ store }) => {
+    const heard: EventRecord[] = [];
+    store.onAppended((records) => heard.push(...records));
+    const first = await store.append(newAccount(), deposits(2));
+    const rest = await store.appendAll([
+      { aggregate: newAccount(), events: deposits(1) },
+      { aggregate: newAccount(), events: deposits(2) },
+    ]);
+
+    assert.deepEqual(
+      heard,
+      [first, ...rest].flatMap((result) => result.records),
+    );
+    assert.equal(heard[0]?.event, first.records[0]?.event);
+  });
+
+  test('has told when the append answers', async ({ store }) => {
+    const told: string[] = [];
+    store.onAppended(() => told.push('listener'));
+    await store.append(newAccount(), deposits(1)).then(() => told.push('caller'));
+    assert.deepEqual(told, ['listener', 'caller']);
+  });
+
+  test('says nothing when nothing was written', async ({ store }) => {
+    const account = newAccount();
+    const events = [new EventData(new MoneyDeposited(1), { id: randomUUID() })];
+    await store.append(account, events);
+    let calls = 0;
+    store.onAppended(() => (calls += 1));
+
+    await store.append(account, []);
+    assert.equal((await store.append(account, events)).duplicate, true);
+    await rejection(
+      store.append(account, deposits(1), { expectedVersion: 0 }),
+      WrongExpectedVersionError,
+    );
+    assert.equal(calls, 0);
+  });
+
+  test('a listener that throws fails neither the append nor the other listeners', async ({
+    store,
+  }) => {
+    const heard: EventRecord[] = [];
+    store.onAppended(() => {
+      throw new Error('listener');
+    });
+    store.onAppended((records) => heard.push(...records));
+    const account = newAccount();
+    assert.equal((await store.append(account, deposits(1))).version, 1);
+    assert.equal((await store.append(account, deposits(1))).version, 2);
+    assert.equal(heard.length, 2);
+  });
+
+  test('stops when asked to', async ({ store }) => {
+    let calls = 0;
+    const stop = store.onAppended(() => (calls += 1));
+    await store.append(newAccount(), deposits(1));
+    stop();
+    stop();
+    await store.append(newAccount(), deposits(1));
+    assert.equal(calls, 1);
+  });
+}

@@ -4,7 +4,8 @@ import type { EventRegistry } from '../events/event-registry.ts';
 import type { EventSerializer, StoredEvent } from '../events/event-serializer.ts';
 import type { EventRecord } from '../events/event-record.ts';
 import { AppendListeners } from '../store/append-listeners.ts';
-import { checkAggregateRef, type AggregateRef } from '../store/aggregate-ref.ts';
+import type { AggregateRef } from '../store/aggregate-ref.ts';
+import { checkAggregateRef } from '../store/check-aggregate-ref.ts';
 import { checkNoGap } from '../store/check-no-gap.ts';
 import {
   EventStore,

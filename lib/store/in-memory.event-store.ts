@@ -11,7 +11,8 @@ import {
 } from '../events/event-serializer.ts';
 import { JsonCodec } from '../events/json.codec.ts';
 import type { Upcaster } from '../events/upcaster.ts';
-import { checkAggregateRef, type AggregateRef } from './aggregate-ref.ts';
+import type { AggregateRef } from './aggregate-ref.ts';
+import { checkAggregateRef } from './check-aggregate-ref.ts';
 import { AppendListeners } from './append-listeners.ts';
 import { checkNoGap } from './check-no-gap.ts';
 import {

@@ -1,7 +1,8 @@
 import { RepeatedEventIdError } from '../events/events.errors.ts';
 import { EventData } from '../events/event-data.ts';
 import type { EventSerializer, SerializedEvent } from '../events/event-serializer.ts';
-import { checkAggregateRef, type AggregateRef } from './aggregate-ref.ts';
+import type { AggregateRef } from './aggregate-ref.ts';
+import { checkAggregateRef } from './check-aggregate-ref.ts';
 import type { Append } from './event-store.ts';
 import { VersionExpectation } from './expected-version.ts';
 import { AppendTooLargeError, DuplicateEventError } from './store.errors.ts';

@@ -28,12 +28,12 @@ const installations = {
     '@nestjs/typeorm': ours['@nestjs/typeorm'],
     typeorm: ours.typeorm,
   },
-  'Nest 11, TypeORM 1': {
+  'Nest 11, TypeORM 0.3': {
     '@nestjs/common': '11.2.10',
     '@nestjs/core': '11.2.10',
     '@nestjs/cqrs': '11.0.3',
     '@nestjs/typeorm': '11.0.3',
-    typeorm: ours.typeorm,
+    typeorm: '0.3.31',
   },
 };
 

@@ -55,7 +55,7 @@ export const InjectEventStore = (name = defaultName): ParameterDecorator & Prope
 
 /** Injects the `AggregateRepository` of a class that was given to `forFeature`. */
 export const InjectAggregateRepository = (
-  aggregateClass: AggregateClass<never>,
+  aggregateClass: AggregateClass,
   name = defaultName,
 ): ParameterDecorator & PropertyDecorator =>
   Inject(getAggregateRepositoryToken(aggregateClass, name));
@@ -63,7 +63,7 @@ export const InjectAggregateRepository = (
 /** What `EventStoreModule.forFeature` registers in a store. */
 export interface EventStoreFeature {
   /** Aggregate classes, each with `@Aggregate`: their repositories can be injected. */
-  readonly aggregates?: readonly AggregateClass<never>[];
+  readonly aggregates?: readonly AggregateClass[];
   /** Event classes, each with `@DomainEvent`: what is not registered can be neither stored nor read. */
   readonly events?: readonly EventClass[];
   readonly upcasters?: readonly Upcaster[];

@@ -1,0 +1,37 @@
+import type { DataSource } from 'typeorm';
+import { resolveOptions, type EventStoreOptions } from '../../lib/event-store.options.ts';
+import { DomainEvent, type EventClass } from '../../lib/events/domain-event.decorator.ts';
+import { EventRegistry } from '../../lib/events/event-registry.ts';
+import { EventSerializer } from '../../lib/events/event-serializer.ts';
+import { Migrator } from '../../lib/postgres/migrator.ts';
+import { PostgresEventStore } from '../../lib/postgres/postgres.event-store.ts';
+
+@DomainEvent('counter.counted')
+export class Counted {
+  constructor(readonly by: number) {}
+}
+
+export interface TestStore extends PostgresEventStore {
+  readonly schema: string;
+  readonly warnings: string[];
+}
+
+/** Opens a store on a data source, its schema migrated, without an application around it. */
+export async function openStore(
+  dataSource: DataSource,
+  { events = [Counted], ...given }: EventStoreOptions & { events?: readonly EventClass[] } = {},
+): Promise<TestStore> {
+  const { options, faults } = resolveOptions(given);
+  if (faults.length > 0) throw new Error(faults.join('\n'));
+  await new Migrator(dataSource, options.schema).run();
+  const registry = new EventRegistry();
+  for (const eventClass of events) registry.register(eventClass);
+  const warnings: string[] = [];
+  const store = new PostgresEventStore(
+    dataSource,
+    registry,
+    new EventSerializer(registry, options.codec, options),
+    { ...options, onWarning: (message) => warnings.push(message) },
+  );
+  return Object.assign(store, { schema: options.schema, warnings });
+}

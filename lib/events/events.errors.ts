@@ -1,6 +1,8 @@
 import { EventStoreError } from '../event-store.error.ts';
 
 const cap = (text: string): string => (text.length > 80 ? `${text.slice(0, 80)}…` : text);
+const subject = (eventType: string | undefined): string =>
+  eventType === undefined ? "A snapshot's state" : `Event ${cap(eventType)}`;
 
 /** An event, its metadata or a snapshot's state cannot be stored exactly. Nothing was written. */
 export class InvalidEventError extends EventStoreError {
@@ -15,8 +17,7 @@ export class InvalidEventError extends EventStoreError {
     options?: ErrorOptions,
   ) {
     super(
-      `${eventType === undefined ? "A snapshot's state" : `Event ${cap(eventType)}`} cannot be ` +
-        `stored: ${path} ${reason}. Nothing was written.`,
+      `${subject(eventType)} cannot be stored: ${path} ${reason}. Nothing was written.`,
       options,
     );
   }
@@ -39,13 +40,14 @@ export class EventTooLargeError extends EventStoreError {
   readonly code = 'EVENT_TOO_LARGE';
 
   constructor(
-    readonly eventType: string,
+    /** The event's name; `undefined` for the state of a snapshot. */
+    readonly eventType: string | undefined,
     /** Bytes counted; the whole event may be larger still. */
     readonly bytes: number,
     readonly maxEventBytes: number,
   ) {
     super(
-      `Event ${cap(eventType)} takes at least ${bytes} bytes, over maxEventBytes ` +
+      `${subject(eventType)} takes at least ${bytes} bytes, over maxEventBytes ` +
         `(${maxEventBytes}); nothing was written. Keep large content elsewhere and store a ` +
         'reference to it, or raise maxEventBytes.',
     );

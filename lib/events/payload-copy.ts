@@ -1,10 +1,11 @@
 import { types } from 'node:util';
 import type { DateTree } from './date-paths.ts';
 import { EventTooLargeError, InvalidEventError } from './events.errors.ts';
-import { formatDatePath, formatPath, type PathStep } from './payload-path.ts';
+import { PayloadPlace } from './payload-place.ts';
 
 /** How a payload is copied and what is refused. */
 export interface CopyRules {
+  /** The event's name, for errors; `undefined` for the state of a snapshot. */
   readonly type: string | undefined;
   /** What paths in errors begin with: `$`, or `metadata`. */
   readonly root: string;
@@ -23,36 +24,35 @@ export interface CopyRules {
 /**
  * Copies a payload as plain data, or refuses what could not come back equal.
  *
- * Every member is read exactly once, so what was checked is what is stored, whatever a getter
+ * Every member is read exactly once, so that what was checked is what is stored, whatever a getter
  * answers the next time. `toJSON` is honoured, except on Dates. Members that are undefined,
- * functions or symbols are dropped as in JSON. The text inside strings and keys is not checked.
+ * functions or symbols are dropped, as in JSON. The text of strings and keys is not looked at.
  *
  * @throws InvalidEventError with the path of what cannot be stored.
  * @throws EventTooLargeError as soon as more than `maxBytes` are certain.
  */
 export function copyPayload(payload: object, rules: CopyRules): object {
-  return new PayloadCopy(rules).of(payload);
+  return new PayloadCopier(rules).copyRoot(payload);
 }
 
-class PayloadCopy {
+class PayloadCopier {
   readonly #rules: CopyRules;
-  /** The way to the value at hand: the first `#depth` steps. What stands behind them is stale. */
-  readonly #steps: PathStep[] = [];
-  readonly #ancestors: object[] = [];
-  #depth = 0;
+  readonly #place: PayloadPlace;
+  /** Never more than the JSON text will have. */
   #bytes = 0;
 
   constructor(rules: CopyRules) {
     this.#rules = rules;
+    this.#place = new PayloadPlace(rules.type, rules.root);
   }
 
-  of(payload: object): object {
+  copyRoot(payload: object): object {
     try {
       const copy = this.#copy(payload, this.#rules.dates, true);
-      return isPlainObject(copy) ? copy : this.#refuse('must be an object with members');
+      return isPlainObject(copy) ? copy : this.#place.refuse('must be an object with members');
     } catch (error) {
       if (error instanceof InvalidEventError || error instanceof EventTooLargeError) throw error;
-      return this.#refuse('cannot be read: a getter, a toJSON or a Proxy threw', error);
+      return this.#place.refuse('cannot be read: a getter, a toJSON or a Proxy threw', error);
     }
   }
 
@@ -60,35 +60,34 @@ class PayloadCopy {
   #copy(value: unknown, dates: DateTree | undefined, honoursToJson: boolean): unknown {
     switch (typeof value) {
       case 'string':
-        if (dates?.isDate) this.#refuse('is declared in `dates` but is a string; make it a Date');
+        if (dates?.isDate) this.#place.refuse('is declared in `dates` but is text; make it a Date');
         this.#bytes += value.length;
         return value;
       case 'number':
         return this.#copyNumber(value);
-      case 'boolean':
-        return value;
+      case 'bigint':
+        if (this.#rules.keepsMoreThanJson) return value;
+        return this.#place.refuse(`is a BigInt; ${orBinary('a string')}`);
       case 'object':
         return value === null ? null : this.#copyObject(value, dates, honoursToJson);
-      case 'bigint':
-        if (!this.#rules.keepsMoreThanJson) this.#refuse(`is a BigInt; ${orBinary('a string')}`);
-        return value;
       default:
-        return undefined;
+        return typeof value === 'boolean' ? value : undefined;
     }
   }
 
   #copyNumber(value: number): number {
     if (Math.abs(value) <= Number.MAX_SAFE_INTEGER || this.#rules.keepsMoreThanJson) return value;
     return Number.isFinite(value)
-      ? this.#refuse(`is a number beyond ±(2^53 − 1), which is not exact; ${orBinary('a string')}`)
-      : this.#refuse(`is ${value}, which JSON cannot hold; ${orBinary('null')}`);
+      ? this.#place.refuse(
+          `is a number beyond ±(2^53 − 1), which is not exact; ${orBinary('text')}`,
+        )
+      : this.#place.refuse(`is ${value}, which JSON cannot hold; ${orBinary('null')}`);
   }
 
   #copyObject(value: object, dates: DateTree | undefined, honoursToJson: boolean): unknown {
-    const depth = this.#depth;
-    if (depth >= this.#rules.maxDepth) this.#refuseDepth(value);
-    this.#ancestors[depth] = value;
-    if (this.#bytes > this.#rules.maxBytes) this.#refuseSize();
+    this.#place.mark(value);
+    if (this.#place.depth >= this.#rules.maxDepth) this.#place.refuseDepth(this.#rules.maxDepth);
+    this.#checkBytes();
 
     const isArray = Array.isArray(value);
     const isPlain = isArray || isPlainPrototype(Object.getPrototypeOf(value));
@@ -98,8 +97,7 @@ class PayloadCopy {
     }
     const toJson = honoursToJson && (value as { toJSON?: unknown }).toJSON;
     if (typeof toJson === 'function') {
-      const key = depth === 0 ? '' : String(this.#steps[depth - 1]);
-      return this.#copy(toJson.call(value, key), dates, false);
+      return this.#copy(toJson.call(value, this.#place.key), dates, false);
     }
     if (isArray) return this.#copyItems(value, dates);
     if (isPlain) return this.#copyMembers(value, dates);
@@ -107,49 +105,47 @@ class PayloadCopy {
   }
 
   #copyItems(items: readonly unknown[], dates: DateTree | undefined): unknown[] {
-    const depth = this.#depth;
+    const { depth } = this.#place;
     const itemDates = dates?.members.get('');
     const { length } = items;
     this.#bytes += length;
-    if (this.#bytes > this.#rules.maxBytes) this.#refuseSize();
+    this.#checkBytes();
     const copies: unknown[] = [];
     for (let index = 0; index < length; index++) {
-      this.#steps[depth] = index;
-      this.#depth = depth + 1;
+      this.#place.enter(depth, index);
       const item = items[index];
       const copy = this.#copy(item, itemDates, true);
       if (copy === undefined) this.#checkDroppedItem(item);
       copies.push(copy);
     }
-    this.#depth = depth;
+    this.#place.depth = depth;
     return copies;
   }
 
   #copyMembers(value: object, dates: DateTree | undefined): object {
-    const depth = this.#depth;
+    const { depth } = this.#place;
     const copies: Record<string, unknown> = {};
     for (const key of Object.keys(value)) {
-      this.#steps[depth] = key;
-      this.#depth = depth + 1;
+      this.#place.enter(depth, key);
       this.#bytes += key.length + 1;
       const member = (value as Record<string, unknown>)[key];
       const copy = this.#copy(member, dates?.members.get(key), true);
       if (copy === undefined) continue;
-      if (key === '__proto__') this.#copyProtoMember(copies, copy);
+      if (key === '__proto__') this.#defineProto(copies, copy);
       else copies[key] = copy;
     }
-    this.#depth = depth;
+    this.#place.depth = depth;
     return copies;
   }
 
-  #copyProtoMember(copies: object, copy: unknown): void {
-    // MessagePack readers rename this key, because assigning it would change the prototype.
-    if (this.#rules.keepsMoreThanJson) this.#refuse('is a key that only JsonCodec keeps');
+  #defineProto(copies: object, copy: unknown): void {
+    // Readers of MessagePack rename this key, as assigning it would change the prototype.
+    if (this.#rules.keepsMoreThanJson) this.#place.refuse('is a key that only JsonCodec keeps');
     const descriptor = { value: copy, enumerable: true, configurable: true, writable: true };
     Object.defineProperty(copies, '__proto__', descriptor);
   }
 
-  #copyInstance(value: object, dates: DateTree | undefined): unknown {
+  #copyInstance(value: object, dates: DateTree | undefined): object {
     if (this.#rules.keepsMoreThanJson && types.isMap(value)) {
       return new Map(this.#copyItems([...value], undefined) as [unknown, unknown][]);
     }
@@ -157,100 +153,57 @@ class PayloadCopy {
       return new Set(this.#copyItems([...value], undefined));
     }
     // Private fields, weak references, streams: nothing of them would be stored.
-    const isOpaque = this.#depth > 0 && Object.keys(value).length === 0;
+    const isOpaque = this.#place.depth > 0 && Object.keys(value).length === 0;
     if (isOpaque || isBuiltIn(value)) this.#refuseInstance(value, 'plain data');
     return this.#copyMembers(value, dates);
   }
 
-  #copyDate(date: Date, dates: DateTree | undefined): unknown {
+  #copyDate(date: Date, dates: DateTree | undefined): Date | string {
     const time = Date.prototype.getTime.call(date);
-    if (Number.isNaN(time)) this.#refuse('is an invalid Date');
-    if (!this.#rules.acceptsEveryDate && !dates?.isDate) this.#refuseUndeclaredDate();
+    if (Number.isNaN(time)) this.#place.refuse('is an invalid Date');
+    if (!this.#rules.acceptsEveryDate && !dates?.isDate) this.#place.refuseUndeclaredDate();
     const copy = new Date(time);
     return this.#rules.keepsMoreThanJson ? copy : copy.toISOString();
   }
 
   #copyBytes(bytes: ArrayBufferView | ArrayBufferLike): object {
     this.#bytes += bytes.byteLength;
-    if (this.#bytes > this.#rules.maxBytes) this.#refuseSize();
+    this.#checkBytes();
     return this.#rules.copyBytes(bytes) ?? this.#refuseInstance(bytes, 'a base64 string');
   }
 
   #checkDroppedItem(item: unknown): void {
     if (item === undefined && this.#rules.keepsMoreThanJson) return;
-    const what =
-      typeof item === 'object' ? 'has a toJSON that returns nothing' : `is ${typeof item}`;
-    this.#refuse(
-      `${what} inside an array, where JSON would make it null; use null or leave it out`,
-    );
+    const what = typeof item === 'object' ? 'an object whose toJSON returns nothing' : typeof item;
+    this.#place.refuse(`is ${what} inside an array, where JSON would make it null; leave it out`);
   }
 
-  #refuseUndeclaredDate(): never {
-    const { type } = this.#rules;
-    if (type === undefined || this.#rules.root !== '$') {
-      this.#refuse('is a Date, which would come back as a string; use its toISOString()');
-    }
-    const path = formatDatePath(this.#steps.slice(0, this.#depth));
-    return this.#refuse(
-      'is a Date that is not declared, so it would come back as a string; add it to ' +
-        `@DomainEvent(…, { dates: ['${path}'] })`,
-    );
+  #checkBytes(): void {
+    if (this.#bytes <= this.#rules.maxBytes) return;
+    throw new EventTooLargeError(this.#rules.type, this.#bytes, this.#rules.maxBytes);
   }
 
   #refuseInstance(value: object, instead: string): never {
     const className: unknown = Object.getPrototypeOf(value)?.constructor?.name;
-    return this.#refuse(
+    return this.#place.refuse(
       `is an instance of ${String(className ?? 'a class')} and would be stored empty or changed; ` +
         orBinary(instead),
-    );
-  }
-
-  #refuseDepth(value: object): never {
-    const chain = [...this.#ancestors.slice(0, this.#depth), value];
-    const again = chain.findIndex((ancestor, index) => chain.indexOf(ancestor) < index);
-    if (again > 0) {
-      const first = formatPath(
-        this.#steps.slice(0, chain.indexOf(chain[again]!)),
-        this.#rules.root,
-      );
-      this.#depth = again;
-      this.#refuse(`refers back to ${first}; store a reference by id instead of the object`);
-    }
-    this.#depth = Math.min(this.#depth, 5);
-    return this.#refuse(
-      `leads deeper than maxDepth (${this.#rules.maxDepth}); flatten it, or raise maxDepth`,
-    );
-  }
-
-  #refuseSize(): never {
-    throw new EventTooLargeError(this.#rules.type ?? '', this.#bytes, this.#rules.maxBytes);
-  }
-
-  #refuse(reason: string, cause?: unknown): never {
-    const path = formatPath(this.#steps.slice(0, this.#depth), this.#rules.root);
-    throw new InvalidEventError(
-      this.#rules.type,
-      path,
-      reason,
-      cause === undefined ? undefined : { cause },
     );
   }
 }
 
 const orBinary = (instead: string): string => `use ${instead}, or configure BinaryCodec`;
 
+const isPlainObject = (value: unknown): value is object =>
+  typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
+
 /** Object.prototype of any realm, or none at all. */
-function isPlainPrototype(prototype: object | null): boolean {
-  return (
-    prototype === Object.prototype ||
-    prototype === null ||
-    Object.getPrototypeOf(prototype) === null
-  );
-}
+const isPlainPrototype = (prototype: object | null): boolean =>
+  prototype === Object.prototype || prototype === null || Object.getPrototypeOf(prototype) === null;
 
 /** Says whether the instance keeps its content where JSON does not look. */
 function isBuiltIn(value: object): boolean {
-  // The tag is cheap and right for all but classes that define one of their own.
+  // The tag is cheap, and right for all but classes that define one of their own.
   if (Object.prototype.toString.call(value) === '[object Object]') return false;
   return (
     types.isNativeError(value) ||
@@ -259,11 +212,5 @@ function isBuiltIn(value: object): boolean {
     types.isRegExp(value) ||
     types.isPromise(value) ||
     types.isBoxedPrimitive(value)
-  );
-}
-
-function isPlainObject(value: unknown): value is object {
-  return (
-    typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype
   );
 }

@@ -1,2 +1,9 @@
 export { eventStoreContract, type EventStoreContractOptions } from './event-store-contract.ts';
 export type { ContractStoreOptions, ContractSubject } from './contract/contract-test.ts';
+export {
+  scenario,
+  type Scenario,
+  type ScenarioAggregate,
+  type ScenarioOptions,
+  type ScenarioOutcome,
+} from './scenario.ts';

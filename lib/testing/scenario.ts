@@ -1,0 +1,120 @@
+import assert from 'node:assert/strict';
+import { inspect, types } from 'node:util';
+import type { EventCodec } from '../events/event-codec.ts';
+import { StoredForm } from './stored-form.ts';
+
+/** What a scenario needs of an aggregate; every `AggregateRoot` of `@nestjs/cqrs` has it. */
+export interface ScenarioAggregate {
+  loadFromHistory(history: object[]): void;
+  getUncommittedEvents(): object[];
+}
+
+export interface ScenarioOptions {
+  /** What the aggregate is constructed with. @default 'scenario' */
+  readonly id?: string;
+  /** The codec of the store, which decides what an event can hold. @default new JsonCodec() */
+  readonly codec?: EventCodec;
+}
+
+/**
+ * Starts a test of one decision of an aggregate: given events, when something is asked of it, then
+ * other events, or an error.
+ *
+ * Events make the way through the store's codec and back, given and expected ones alike. So an event
+ * that cannot be stored, or would come back as something else, fails the test. Works under any test
+ * runner: what is not as expected is thrown as an `AssertionError` of `node:assert`.
+ *
+ * @example
+ * scenario(LoanApplication)
+ *   .given(new ApplicationSubmitted(5_000), new OfferAccepted())
+ *   .when((application) => application.approve())
+ *   .then(new ApplicationApproved());
+ */
+export function scenario<T extends ScenarioAggregate>(
+  aggregateClass: new (id: string) => T,
+  { id = 'scenario', codec }: ScenarioOptions = {},
+): Scenario<T> {
+  return new Scenario(new aggregateClass(id), new StoredForm(codec));
+}
+
+/** What happened before. */
+export class Scenario<T extends ScenarioAggregate> {
+  readonly #aggregate: T;
+  readonly #storedForm: StoredForm;
+
+  constructor(aggregate: T, storedForm: StoredForm) {
+    this.#aggregate = aggregate;
+    this.#storedForm = storedForm;
+  }
+
+  /** Folds events that happened before; may be called several times, or not at all. */
+  given(...events: object[]): this {
+    this.#aggregate.loadFromHistory(this.#storedForm.of(events));
+    return this;
+  }
+
+  /** Runs the work on the aggregate. It must end at once; a promise is refused with a TypeError. */
+  when(work: (aggregate: T) => void): ScenarioOutcome<T> {
+    try {
+      const result: unknown = work(this.#aggregate);
+      if (types.isPromise(result)) {
+        result.catch(() => 'refused below, whatever comes of it');
+        throw new TypeError('The work given to when() returned a promise. It must end at once.');
+      }
+    } catch (error) {
+      return new ScenarioOutcome(this.#aggregate, this.#storedForm, { error });
+    }
+    return new ScenarioOutcome(this.#aggregate, this.#storedForm);
+  }
+}
+
+/** What came of it. */
+export class ScenarioOutcome<T extends ScenarioAggregate> {
+  readonly #aggregate: T;
+  readonly #storedForm: StoredForm;
+  readonly #failure: { readonly error: unknown } | undefined;
+
+  constructor(aggregate: T, storedForm: StoredForm, failure?: { readonly error: unknown }) {
+    this.#aggregate = aggregate;
+    this.#storedForm = storedForm;
+    this.#failure = failure;
+  }
+
+  /** Expects exactly these new events, in this order; none at all if none is given. */
+  then(...events: object[]): void {
+    if (events.some((event) => typeof event === 'function')) {
+      throw new TypeError(
+        'A scenario is not a promise: do not await it, end it with then(…events).',
+      );
+    }
+    this.#rethrow();
+    assert.deepEqual(this.#newEvents(), this.#storedForm.of(events));
+  }
+
+  /** Expects the work to throw an error of this class, or one whose text matches. */
+  thenThrows(expected: RegExp | (abstract new (...args: never[]) => Error)): void {
+    if (this.#failure === undefined) {
+      const wanted = typeof expected === 'function' ? expected.name : String(expected);
+      assert.fail(
+        `Expected ${wanted} to be thrown, but these events came: ${inspect(this.#newEvents())}`,
+      );
+    }
+    const { error } = this.#failure;
+    if (typeof expected !== 'function') assert.match(String(error), expected);
+    else if (!(error instanceof expected)) throw error;
+  }
+
+  /** Hands over the aggregate as it is now; the check throws, or returns false, if it is wrong. */
+  thenState(check: (aggregate: T) => unknown): void {
+    this.#rethrow();
+    assert.notEqual(check(this.#aggregate), false, 'The state is not as expected.');
+  }
+
+  #newEvents(): object[] {
+    return this.#storedForm.of(this.#aggregate.getUncommittedEvents());
+  }
+
+  #rethrow(): void {
+    if (this.#failure !== undefined) throw this.#failure.error;
+  }
+}

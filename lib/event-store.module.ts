@@ -3,14 +3,12 @@ import {
   ASYNC_OPTIONS_TYPE,
   ConfigurableModuleClass,
   OPTIONS_TYPE,
-  type EventStoreExtras,
 } from './event-store.module-definition.ts';
 import {
   featureProviders,
   getAggregateRepositoryToken,
   postgresStore,
-  storeExports,
-  storeProviders,
+  withStore,
   type EventStoreFeature,
 } from './event-store.providers.ts';
 
@@ -36,12 +34,12 @@ import {
 export class EventStoreModule extends ConfigurableModuleClass {
   /** Configures a store, available in the whole application. */
   static override forRoot(options: typeof OPTIONS_TYPE = {}): DynamicModule {
-    return withStore(super.forRoot(options), options);
+    return withStore(super.forRoot(options), options.name, postgresStore(options.dataSource));
   }
 
   /** The same with options that are injected, such as from a configuration service. */
   static override forRootAsync(options: typeof ASYNC_OPTIONS_TYPE): DynamicModule {
-    return withStore(super.forRootAsync(options), options);
+    return withStore(super.forRootAsync(options), options.name, postgresStore(options.dataSource));
   }
 
   /** Registers event classes, upcasters and aggregates in the store of that name. */
@@ -53,19 +51,4 @@ export class EventStoreModule extends ConfigurableModuleClass {
       exports: aggregates.map((aggregate) => getAggregateRepositoryToken(aggregate, name)),
     };
   }
-}
-
-function withStore(
-  definition: DynamicModule,
-  { name, dataSource }: EventStoreExtras,
-): DynamicModule {
-  return {
-    ...definition,
-    global: true,
-    providers: [
-      ...(definition.providers ?? []),
-      ...storeProviders(name, postgresStore(dataSource)),
-    ],
-    exports: storeExports(name),
-  };
 }

@@ -1,4 +1,10 @@
-import { Inject, Logger, type InjectionToken, type Provider } from '@nestjs/common';
+import {
+  Inject,
+  Logger,
+  type DynamicModule,
+  type InjectionToken,
+  type Provider,
+} from '@nestjs/common';
 import { ModuleRef } from '@nestjs/core';
 import { getDataSourceToken } from '@nestjs/typeorm';
 import type { DataSource } from 'typeorm';
@@ -72,28 +78,39 @@ export interface EventStoreFeature {
 /** Makes a store; what is named in `inject` is handed over behind the options and the registry. */
 export interface StoreFactory {
   readonly inject?: readonly InjectionToken[];
-  boot(
+  readonly boot: (
     options: ResolvedOptions,
     registry: EventRegistry,
     // What is injected has the types that the factory knows behind its tokens.
     ...injected: never[]
-  ): BootedStore | Promise<BootedStore>;
+  ) => BootedStore | Promise<BootedStore>;
 }
 
 const token = (name: string, part: string): string => `EventStore(${name}).${part}`;
 
+/** Completes a module with a store that the whole application may inject. */
+export function withStore(
+  definition: DynamicModule,
+  name: string | undefined,
+  factory: StoreFactory,
+): DynamicModule {
+  return {
+    ...definition,
+    global: true,
+    providers: [...(definition.providers ?? []), ...storeProviders(name, factory)],
+    exports: storeExports(name),
+  };
+}
+
 /** The tokens of a store that the application's other modules may inject. */
-export const storeExports = (name = defaultName): InjectionToken[] => [
+const storeExports = (name = defaultName): InjectionToken[] => [
   getEventStoreToken(name),
   token(name, 'registry'),
   token(name, 'repositories'),
 ];
 
 /** Which classes serve one store. */
-export function storeProviders(
-  name = defaultName,
-  { inject = [], boot }: StoreFactory,
-): Provider[] {
+function storeProviders(name = defaultName, { inject = [], boot }: StoreFactory): Provider[] {
   return [
     { provide: token(name, 'registry'), useFactory: () => new EventRegistry() },
     {
@@ -211,6 +228,7 @@ export function featureProviders(feature: EventStoreFeature, name = defaultName)
   ];
 }
 
-function warn(message: string, error?: unknown): void {
+/** Logs what must not fail a call. */
+export function warn(message: string, error?: unknown): void {
   logger.warn(error === undefined ? message : `${message} ${String(error)}`);
 }

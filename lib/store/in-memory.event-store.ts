@@ -85,14 +85,18 @@ export class InMemoryEventStore extends EventStore {
   readonly #clock: () => Date;
   readonly #warn: (message: string, error?: unknown) => void;
 
-  /** @throws TypeError if an event class or an upcaster cannot be registered; it names them all. */
+  /**
+   * @throws TypeError if `events` or `upcasters` cannot be registered; it names all faults. A registry
+   * that was given is not checked.
+   */
   constructor(options: InMemoryEventStoreOptions = {}) {
     super();
     this.#registry = options.registry ?? new EventRegistry();
     for (const eventClass of options.events ?? []) this.#registry.register(eventClass);
     for (const upcaster of options.upcasters ?? []) this.#registry.registerUpcaster(upcaster);
     const { faults } = this.#registry;
-    if (faults.length > 0) throw new TypeError(faults.join('\n'));
+    // Whoever brings a registry may still be filling it, and checks it when that is done.
+    if (!options.registry && faults.length > 0) throw new TypeError(faults.join('\n'));
 
     this.#serializer = new EventSerializer(
       this.#registry,

@@ -1,3 +1,4 @@
+export { EventStoreTestingModule } from './event-store-testing.module.ts';
 export { eventStoreContract, type EventStoreContractOptions } from './event-store-contract.ts';
 export type { ContractStoreOptions, ContractSubject } from './contract/contract-test.ts';
 export {

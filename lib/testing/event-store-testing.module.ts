@@ -1,0 +1,55 @@
+import { Module, type DynamicModule } from '@nestjs/common';
+import {
+  ConfigurableModuleClass,
+  type ASYNC_OPTIONS_TYPE,
+  type OPTIONS_TYPE,
+} from '../event-store.module-definition.ts';
+import { EventStoreModule } from '../event-store.module.ts';
+import {
+  warn,
+  withStore,
+  type EventStoreFeature,
+  type StoreFactory,
+} from '../event-store.providers.ts';
+import { InMemoryEventStore } from '../store/in-memory.event-store.ts';
+
+const inMemoryStore: StoreFactory = {
+  boot: (options, registry) => ({
+    store: new InMemoryEventStore({ ...options, registry, onWarning: warn }),
+    faults: [],
+    drain: async () => undefined,
+    close: async () => undefined,
+  }),
+};
+
+/**
+ * Stands in for `EventStoreModule` where a test needs no database.
+ *
+ * The store keeps its events in memory; repositories, features and the bridge to the `EventBus` are
+ * the real ones. Modules that call `EventStoreModule.forFeature` work with it as they are. Options
+ * about PostgreSQL are checked and have no effect. There are no transactions: see
+ * `InMemoryEventStore`.
+ *
+ * @example
+ * const module = await Test.createTestingModule({
+ *   imports: [CqrsModule.forRoot(), EventStoreTestingModule.forRoot(), ApplicationsModule],
+ * }).compile();
+ * await module.init();
+ */
+@Module({})
+export class EventStoreTestingModule extends ConfigurableModuleClass {
+  /** Configures a store in memory, available in the whole application. */
+  static override forRoot(options: typeof OPTIONS_TYPE = {}): DynamicModule {
+    return withStore(super.forRoot(options), options.name, inMemoryStore);
+  }
+
+  /** The same with options that are injected. */
+  static override forRootAsync(options: typeof ASYNC_OPTIONS_TYPE): DynamicModule {
+    return withStore(super.forRootAsync(options), options.name, inMemoryStore);
+  }
+
+  /** Registers event classes, upcasters and aggregates, as `EventStoreModule.forFeature` does. */
+  static forFeature(feature: EventStoreFeature, name?: string): DynamicModule {
+    return EventStoreModule.forFeature(feature, name);
+  }
+}

@@ -6,7 +6,7 @@ const { TypeOrmModule } = require('@nestjs/typeorm');
 const { DomainEvent, EventStore, EventStoreModule } = require('nest-event-store');
 const { appendAndRead } = require('./application.cjs');
 
-appendAndRead({
+void appendAndRead({
   Module,
   NestFactory,
   CqrsModule,

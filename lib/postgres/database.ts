@@ -47,7 +47,7 @@ export class Database {
   ): Promise<Row[]> {
     if (manager) return this.queryOn(queryRunnerOf(manager), statement, values);
 
-    const client = await this.#pool.connect();
+    const client = await this.#connect();
     let broken = false;
     try {
       return await this.#run(client, statement, values);
@@ -66,6 +66,21 @@ export class Database {
     values: readonly unknown[],
   ): Promise<Row[]> {
     return this.#run((await queryRunner.connect()) as PoolClient, statement, values);
+  }
+
+  #connect(): Promise<PoolClient> {
+    return new Promise((resolve, reject) => {
+      this.#pool.connect((error, client) => {
+        if (!client) {
+          reject(error ?? new Error('The pool has no connection.'));
+          return;
+        }
+        // A connection lost between two statements says so by an event, which would end the process
+        // if nobody listened. The pool sorts such a client out when it is released.
+        if (client.listenerCount('error', ignore) === 0) client.on('error', ignore);
+        resolve(client);
+      });
+    });
   }
 
   async #run<Row extends QueryResultRow>(
@@ -88,6 +103,8 @@ function queryRunnerOf({ queryRunner }: EntityManager): QueryRunner {
   if (!queryRunner?.isTransactionActive) throw new TransactionRequiredError();
   return queryRunner;
 }
+
+const ignore = (): void => undefined;
 
 const asText = (text: string): string => text;
 

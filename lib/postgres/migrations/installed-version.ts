@@ -3,14 +3,18 @@ export interface Queryable {
   query(sql: string, parameters?: unknown[]): Promise<unknown>;
 }
 
+// Asks the catalogue's tables: to_regprocedure() answers from a cache of the connection, which may
+// not know yet what another process has just committed.
+const isInstalled = `
+SELECT FROM pg_proc AS p
+JOIN pg_namespace AS n ON n.oid = p.pronamespace
+WHERE n.nspname = $1 AND p.proname = 'schema_version' AND p.pronargs = 0`;
+
 /** Returns the number of the last migration that the schema has seen; 0 if there is no such schema. */
 export async function installedVersion(queryable: Queryable, schema: string): Promise<number> {
-  const regprocedure = `"${schema}".schema_version()`;
-  const [found] = (await queryable.query('SELECT to_regprocedure($1) IS NOT NULL AS installed', [
-    regprocedure,
-  ])) as [{ installed: boolean }];
-  if (!found.installed) return 0;
-  const [row] = (await queryable.query(`SELECT ${regprocedure} AS version`)) as [
+  const found = (await queryable.query(isInstalled, [schema])) as unknown[];
+  if (found.length === 0) return 0;
+  const [row] = (await queryable.query(`SELECT "${schema}".schema_version() AS version`)) as [
     { version: number },
   ];
   return row.version;

@@ -76,7 +76,7 @@ DECLARE
   v_first integer := 1;
   v_written integer := 0;
   v_duplicates integer := 0;
-  v_positions bigint[];
+  v_positions bigint[] := '{}';
   v_last bigint;
   v_now timestamptz;
   a integer;

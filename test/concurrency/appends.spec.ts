@@ -1,0 +1,258 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { DataSource } from 'typeorm';
+import { EventData } from '../../lib/events/event-data.ts';
+import type { AppendResult } from '../../lib/store/event-store.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { eventually } from '../support/eventually.ts';
+import { random, seed } from '../support/random.ts';
+import { Counted, openStore, type TestStore } from '../support/store.ts';
+
+const ref = (id: string) => ({ type: 'counter', id });
+const one = () => [new Counted(1)];
+
+describe('appending from many places at once', () => {
+  let database: TestDatabase;
+  /** Two stores with a pool each, as two processes would have. */
+  let dataSources: DataSource[];
+  let stores: TestStore[];
+  let store: TestStore;
+  const testSeed = seed();
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    dataSources = [await database.dataSource({ poolSize: 12 }), await database.dataSource()];
+    stores = await Promise.all(dataSources.map((each) => openStore(each)));
+    store = stores[0]!;
+  });
+  afterAll(() => database.drop());
+
+  it('lets exactly one of twenty writers win a race for one expectation', async () => {
+    for (let round = 0; round < 20; round++) {
+      const aggregate = ref(`race-${round}`);
+      if (round % 2 === 1) await store.append(aggregate, one());
+      const expectedVersion = round % 2;
+      const outcomes = await Promise.allSettled(
+        Array.from({ length: 20 }, (_, n) =>
+          // By group commit, and one by one on connections of their own.
+          n % 4 === 0
+            ? dataSources[n % 2]!.transaction((manager) =>
+                stores[n % 2]!.append(aggregate, one(), { expectedVersion, manager }),
+              )
+            : stores[n % 2]!.append(aggregate, one(), { expectedVersion }),
+        ),
+      );
+      const refusals = outcomes.flatMap((each) =>
+        each.status === 'rejected' ? [each.reason] : [],
+      );
+      expect(refusals.map((error) => error.code)).toEqual(Array(19).fill('WRONG_EXPECTED_VERSION'));
+      expect(refusals[0]).toMatchObject({ aggregate, actualVersion: expectedVersion + 1 });
+      expect(await store.currentVersion(aggregate)).toBe(expectedVersion + 1);
+    }
+  });
+
+  it('keeps appends without an expectation free of conflicts, and versions free of gaps', async () => {
+    const choices = random(testSeed);
+    const aggregates = Array.from({ length: 8 }, (_, n) => ref(`busy-${n}`));
+    const results = await Promise.all(
+      Array.from({ length: 1_000 }, () =>
+        choices
+          .pick(stores)
+          .append(
+            choices.pick(aggregates),
+            Array.from({ length: choices.integer(1, 3) }, one).flat(),
+          ),
+      ),
+    );
+    for (const result of results) {
+      const versions = result.records.map((record) => record.version);
+      expect(versions.at(-1)).toBe(result.version);
+      expect(versions).toEqual(versions.map((_, index) => versions[0]! + index));
+    }
+    for (const aggregate of aggregates) {
+      const { records } = await store.fetchByAggregate(aggregate, 0, { limit: 10_000 });
+      expect(records.map((record) => record.version)).toEqual(records.map((_, index) => index + 1));
+    }
+  });
+
+  it('applies appends to one aggregate in the order in which they are called', async () => {
+    const aggregate = ref('in-order');
+    const results = await Promise.all(
+      Array.from({ length: 200 }, (_, n) =>
+        store.append(aggregate, [new Counted(n)], { expectedVersion: n }),
+      ),
+    );
+    expect(results.map((result) => result.version)).toEqual(results.map((_, index) => index + 1));
+  });
+
+  it('answers an append and its repetition at the same moment with one copy', async () => {
+    const events = [new EventData(new Counted(1), { id: randomUUID() })];
+    const results = await Promise.all(
+      Array.from({ length: 10 }, (_, n) => stores[n % 2]!.append(ref('repeated'), events)),
+    );
+    expect(results.filter((result) => !result.duplicate)).toHaveLength(1);
+    expect(new Set(results.map((result) => result.position)).size).toBe(1);
+    expect(await store.currentVersion(ref('repeated'))).toBe(1);
+  });
+
+  it('fails a poisoned append alone', async () => {
+    // Stands for whatever the database may refuse that the library has let through.
+    await dataSources[0]!.query(
+      `ALTER TABLE event_store.domain_events ADD CONSTRAINT poison CHECK (payload <> '{"by": 13}') NOT VALID`,
+    );
+    const outcomes = await Promise.allSettled(
+      Array.from({ length: 40 }, (_, n) => store.append(ref(`poison-${n % 7}`), [new Counted(n)])),
+    );
+    await dataSources[0]!.query('ALTER TABLE event_store.domain_events DROP CONSTRAINT poison');
+    const failed = outcomes.flatMap((each, n) =>
+      each.status === 'rejected' ? [[n, each.reason.code]] : [],
+    );
+    expect(failed).toEqual([[13, 'STATEMENT_FAILED']]);
+  });
+
+  it('rejects what the queue cannot take, and writes nothing of it', async () => {
+    const small = await openStore(dataSources[1]!, { maxQueuedAppends: 5 });
+    const before = await store.currentPosition();
+    const outcomes = await Promise.allSettled(
+      Array.from({ length: 8 }, (_, n) => small.append(ref(`queued-${n}`), one())),
+    );
+    expect(outcomes.filter((each) => each.status === 'fulfilled')).toHaveLength(5);
+    expect(outcomes[7]).toMatchObject({
+      reason: { code: 'STORE_OVERLOADED', maxQueuedAppends: 5 },
+    });
+    expect((await store.fetch(before)).records).toHaveLength(5);
+  });
+
+  it('never deadlocks on appends to several aggregates in opposite orders', async () => {
+    const [a, b] = [ref('left'), ref('right')];
+    await Promise.all(
+      Array.from({ length: 300 }, (_, n) => {
+        const appends = [
+          { aggregate: a, events: one() },
+          { aggregate: b, events: one() },
+        ];
+        return stores[n % 2]!.appendAll(n % 3 === 0 ? appends : appends.reverse());
+      }),
+    );
+    expect(await store.currentVersion(a)).toBe(300);
+    expect(await store.currentVersion(b)).toBe(300);
+  });
+
+  describe('while a caller’s transaction holds an aggregate for ten seconds', () => {
+    const holdMs = 10_000;
+
+    it('delays appends to that aggregate only, and no reader', async () => {
+      const held = ref('held');
+      const created = ref('held-new');
+      await store.append(held, one());
+      const waiting: Promise<AppendResult>[] = [];
+      const latencies: number[] = [];
+      const start = performance.now();
+
+      await dataSources[0]!.transaction(async (manager) => {
+        // Holds the one by its check alone, and creates the other.
+        await store.append(held, [], { manager, expectedVersion: 1 });
+        await manager.query(
+          `INSERT INTO event_store.aggregates (type, id, version) VALUES ('counter', 'held-new', 0)`,
+        );
+        const patient = await openStore(dataSources[0]!, { lockTimeoutMs: 2 * holdMs });
+        for (let n = 0; performance.now() - start < holdMs; n++) {
+          if (n % 20 === 0 && waiting.length < 40) {
+            waiting.push(patient.append(held, [new Counted(n)]), patient.append(created, one()));
+          }
+          const before = performance.now();
+          const [result] = await Promise.all([
+            patient.append(ref(`free-${n % 50}`), one()),
+            patient.append(ref(`free-new-${n}`), one()),
+          ]);
+          latencies.push(performance.now() - before);
+          if (n % 50 === 0) {
+            const { records } = await patient.fetch(result.position - 1, { limit: 1 });
+            expect(records[0]).toMatchObject({ position: result.position });
+          }
+        }
+        expect(await store.currentVersion(held)).toBe(1);
+      });
+
+      const versions = (await Promise.all(waiting)).filter((_, n) => n % 2 === 0);
+      expect(versions.map((each) => each.version)).toEqual(versions.map((_, n) => n + 2));
+      latencies.sort((x, y) => x - y);
+      const at = (share: number) => latencies[Math.floor(latencies.length * share)]!;
+      console.info(
+        `${latencies.length} rounds of free appends: p50 ${at(0.5).toFixed(1)} ms, ` +
+          `p99 ${at(0.99).toFixed(1)} ms, slowest ${latencies.at(-1)!.toFixed(1)} ms`,
+      );
+      expect(at(0.99)).toBeLessThan(250);
+      expect(latencies.at(-1)).toBeLessThan(2_000);
+    }, 40_000);
+
+    it('times the waiting append out with a typed error that names the aggregate', async () => {
+      const aggregate = ref('held-on');
+      await store.append(aggregate, one());
+      const impatient = await openStore(dataSources[1]!, { lockTimeoutMs: 200 });
+      await dataSources[0]!.transaction(async (manager) => {
+        await store.append(aggregate, one(), { manager });
+        await expect(impatient.append(aggregate, one())).rejects.toMatchObject({
+          code: 'AGGREGATE_LOCKED',
+          aggregates: [aggregate],
+          waitedMs: 200,
+        });
+      });
+      expect(await store.currentVersion(aggregate)).toBe(2);
+    });
+  });
+
+  it('stores every acknowledged append once while connections are being killed', async () => {
+    const choices = random(testSeed);
+    const acknowledged: AppendResult[] = [];
+    const unknown: string[] = [];
+    let writing = true;
+    const killer = (async () => {
+      const killing = await database.dataSource({ poolSize: 1 });
+      while (writing) {
+        await killing.query(
+          `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+           WHERE datname = current_database() AND pid <> pg_backend_pid() ORDER BY random() LIMIT 1`,
+        );
+        await killing.query('SELECT pg_sleep(0.02)');
+      }
+    })();
+    await Promise.all(
+      Array.from({ length: 16 }, async () => {
+        for (let n = 0; n < 60; n++) {
+          const id = randomUUID();
+          const events = [new EventData(new Counted(n), { id })];
+          await store.append(ref(`killed-${choices.integer(0, 9)}`), events).then(
+            (result) => acknowledged.push(result),
+            (error: { code: string }) => {
+              expect(error.code).toBe('CONNECTION_LOST');
+              unknown.push(id);
+            },
+          );
+        }
+      }),
+    );
+    writing = false;
+    await killer;
+
+    const stored = await eventually(async () =>
+      (await readAll(store)).filter(({ aggregate }) => aggregate.id.startsWith('killed-')),
+    );
+    const byId = new Map(stored.map((record) => [record.id, record]));
+    expect(byId.size).toBe(stored.length);
+    for (const { records, version, position } of acknowledged) {
+      expect(byId.get(records[0]!.id)).toMatchObject({ version, position });
+    }
+    const accounted = new Set([...unknown, ...acknowledged.map(({ records }) => records[0]!.id)]);
+    expect(stored.filter(({ id }) => !accounted.has(id))).toEqual([]);
+    console.info(
+      `${acknowledged.length} appends acknowledged, ${unknown.length} unknown to the caller.`,
+    );
+  }, 30_000);
+});
+
+async function readAll(store: TestStore) {
+  const records = [];
+  for await (const record of store.stream()) records.push(record);
+  return records;
+}

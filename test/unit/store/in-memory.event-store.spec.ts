@@ -1,0 +1,112 @@
+import { describe, expect, it } from '@jest/globals';
+import type { EntityManager } from 'typeorm';
+import { DomainEvent } from '../../../lib/events/domain-event.decorator.ts';
+import { upcaster } from '../../../lib/events/upcaster.ts';
+import { checkNoGap } from '../../../lib/store/check-no-gap.ts';
+import { InMemoryEventStore } from '../../../lib/store/in-memory.event-store.ts';
+import {
+  CorruptAggregateError,
+  TransactionsUnsupportedError,
+} from '../../../lib/store/store.errors.ts';
+
+@DomainEvent('parcel.sent')
+class ParcelSent {
+  constructor(readonly to: string) {}
+}
+
+@DomainEvent('parcel.sent')
+class OtherParcelSent {
+  constructor(readonly to: string) {}
+}
+
+const parcel = { type: 'parcel', id: 'p-1' };
+
+describe('InMemoryEventStore', () => {
+  it('names every fault of its classes', () => {
+    class Unnamed {
+      readonly to = 'nobody';
+    }
+    const make = () => new InMemoryEventStore({ events: [ParcelSent, OtherParcelSent, Unnamed] });
+    expect(make).toThrow(/'parcel\.sent'[^]*\nThe class Unnamed/);
+  });
+
+  it('registers upcasters', () => {
+    const upcasters = [upcaster('parcel.sent', 1, (payload) => payload)];
+    expect(() => new InMemoryEventStore({ events: [ParcelSent], upcasters })).toThrow(/revision/);
+  });
+
+  it('has no transaction to join', async () => {
+    const store = new InMemoryEventStore({ events: [ParcelSent] });
+    const manager = {} as EntityManager;
+    const refused = [
+      store.append(parcel, [new ParcelSent('Ada')], { manager }),
+      store.appendAll([], { manager }),
+      store.fetch(0, { manager }),
+      store.fetchByAggregate(parcel, 0, { manager }),
+      store.fetchHistory(parcel, { manager }),
+      store.getSnapshot(parcel, { manager }),
+      store.snapshot(parcel, {}, 1, { manager }),
+    ];
+    for (const outcome of await Promise.allSettled(refused)) {
+      expect(outcome).toMatchObject({ reason: expect.any(TransactionsUnsupportedError) });
+    }
+    expect(await store.currentPosition()).toBe(0);
+  });
+
+  it('dates appends by the clock it is given', async () => {
+    const now = new Date('2026-11-23T12:00:00Z');
+    const store = new InMemoryEventStore({ events: [ParcelSent], clock: () => now });
+    await store.append(parcel, [new ParcelSent('Ada')]);
+    expect((await store.fetch()).records[0]?.recordedAt).toEqual(now);
+  });
+
+  it('warns of snapshots that it leaves out and of listeners that throw', async () => {
+    const warnings: unknown[][] = [];
+    const store = new InMemoryEventStore({
+      events: [ParcelSent],
+      onWarning: (...warning) => warnings.push(warning),
+    });
+    const failure = new Error('out of paper');
+    store.onAppended(() => {
+      throw failure;
+    });
+    await store.append(parcel, [new ParcelSent('Ada')]);
+    await store.snapshot(parcel, {}, 1);
+    await store.getSnapshot(parcel, { revision: 2 });
+
+    expect(warnings).toEqual([
+      [expect.stringMatching(/listener/), failure],
+      [expect.stringMatching(/parcel\/p-1 at version 1 is ignored: its revision is 1, not 2/)],
+    ]);
+  });
+});
+
+describe('checkNoGap', () => {
+  const at = (...versions: number[]) =>
+    versions.map((version) => ({ version, position: version * 10 }));
+
+  it('lets a history pass that is whole', () => {
+    expect(() => checkNoGap(parcel, 0, [], 0)).not.toThrow();
+    expect(() => checkNoGap(parcel, 0, at(1, 2, 3), 3)).not.toThrow();
+    expect(() => checkNoGap(parcel, 2, at(3), 3)).not.toThrow();
+    expect(() => checkNoGap(parcel, 3, [], 3)).not.toThrow();
+    expect(() => checkNoGap(parcel, 9, [], 3)).not.toThrow();
+  });
+
+  it.each([
+    ['the first event', 0, at(2, 3), 3, 1, 2, 20],
+    ['an event in the middle', 0, at(1, 3), 3, 2, 3, 30],
+    ['the event after the snapshot', 1, at(3), 3, 2, 3, 30],
+    ['the last event', 0, at(1, 2), 3, 3, undefined, undefined],
+    ['every event', 0, [], 3, 1, undefined, undefined],
+  ])(
+    'names %s if it is missing',
+    (_, after, stored, version, expectedEventVersion, foundEventVersion, position) => {
+      const check = () => checkNoGap(parcel, after, stored, version);
+      expect(check).toThrow(CorruptAggregateError);
+      expect(check).toThrow(
+        expect.objectContaining({ expectedEventVersion, foundEventVersion, position }),
+      );
+    },
+  );
+});

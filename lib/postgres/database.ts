@@ -30,13 +30,13 @@ export class Database {
     this.#preparedStatements = options.preparedStatements;
   }
 
-  get #pool(): Pool {
-    return (this.dataSource.driver as unknown as { master: Pool }).master;
+  get #pool(): Pool | undefined {
+    return (this.dataSource.driver as unknown as { master?: Pool }).master;
   }
 
-  /** How many connections the pool may have. */
+  /** How many connections the pool may have; the driver's default before it has a pool. */
   get poolSize(): number {
-    return this.#pool.options.max ?? 10;
+    return this.#pool?.options.max ?? 10;
   }
 
   /** Runs one statement: on the manager's connection, inside its transaction, or on any other. */
@@ -70,7 +70,12 @@ export class Database {
 
   #connect(): Promise<PoolClient> {
     return new Promise((resolve, reject) => {
-      this.#pool.connect((error, client) => {
+      const pool = this.#pool;
+      if (!pool) {
+        reject(new Error('the data source is not initialized'));
+        return;
+      }
+      pool.connect((error, client) => {
         if (!client) {
           reject(error ?? new Error('The pool has no connection.'));
           return;

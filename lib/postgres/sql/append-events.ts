@@ -132,7 +132,7 @@ BEGIN
   END LOOP;
 
   -- What is not held after that exists no more than its expectation says, or is busy elsewhere.
-  IF NOT p_wait THEN
+  IF NOT p_wait AND false = ANY (v_held) THEN
     SELECT coalesce(array_agg(r.n), '{}') INTO v_busy
     FROM unnest(p_aggregate_types, p_aggregate_ids) WITH ORDINALITY AS r (type, id, n)
     WHERE NOT v_held[r.n] AND (

@@ -36,10 +36,8 @@ export function domainEventFaults(
   for (const key of Object.keys(options)) {
     if (optionNames.includes(key)) continue;
     const meant = nearestName(key, optionNames);
-    fault(
-      `unknown option \`${key}\`${meant === undefined ? '' : `; did you mean \`${meant}\`?`} ` +
-        `Options are ${optionNames.join(', ')}.`,
-    );
+    const suggestion = meant === undefined ? '' : ` Did you mean \`${meant}\`?`;
+    fault(`unknown option \`${key}\`.${suggestion} Options are ${optionNames.join(', ')}.`);
   }
   return faults;
 }

@@ -18,12 +18,9 @@ export class EventRegistry {
 
   /** Makes a class known; registering the same class again changes nothing. */
   register(eventClass: EventClass): void {
-    const definition = domainEventOf(eventClass);
+    const definition = typeof eventClass === 'function' ? domainEventOf(eventClass) : undefined;
     if (definition === undefined) {
-      this.#faults.push(
-        `The class ${eventClass?.name} is listed in \`events\` but has no @DomainEvent of its own. ` +
-          "Name it with @DomainEvent('…').",
-      );
+      this.#faults.push(undecorated(eventClass));
       return;
     }
     if (this.#byPrototype.has(eventClass.prototype)) return;
@@ -46,7 +43,7 @@ export class EventRegistry {
     }
     if (typeof type !== 'string' || !Number.isSafeInteger(revision) || revision < 1) {
       this.#faults.push(
-        `An upcaster reads '${String(type)}' at revision ${String(revision)}. Give it the stored ` +
+        `An upcaster reads '${type}' at revision ${revision}. Give it the stored ` +
           'name and the revision that it reads, a whole number from 1 up.',
       );
       return;
@@ -65,14 +62,7 @@ export class EventRegistry {
    * @throws UnregisteredEventError if its class, not only a parent of it, is not registered.
    */
   definitionOf(event: object): DomainEventDefinition {
-    const prototype: unknown = Object.getPrototypeOf(Object(event));
-    const definition = this.#byPrototype.get(prototype);
-    if (definition !== undefined) return definition;
-    const eventClass = (prototype as { constructor?: EventClass } | null)?.constructor;
-    throw new UnregisteredEventError(
-      eventClass?.name ?? 'Object',
-      eventClass !== undefined && domainEventOf(eventClass) !== undefined,
-    );
+    return this.#definitionFor(Object.getPrototypeOf(Object(event)) as object | null);
   }
 
   /** Returns the definition that events stored under this name, current or former, are read as. */
@@ -105,13 +95,22 @@ export class EventRegistry {
 
   #storedNamesOf(type: string | EventClass): string[] {
     const definition =
-      typeof type === 'string'
-        ? this.#byName.get(type)
-        : this.definitionOf(type.prototype === undefined ? {} : Object.create(type.prototype));
-    if (definition === undefined || definition.aliases.includes(type as string)) {
+      typeof type === 'string' ? this.#byName.get(type) : this.#definitionFor(type.prototype);
+    // A former name stays: who asks for it wants what was stored under it, and nothing else.
+    if (definition === undefined || definition.aliases.some((alias) => alias === type)) {
       return [type as string];
     }
     return [definition.name, ...definition.aliases];
+  }
+
+  #definitionFor(prototype: object | null): DomainEventDefinition {
+    const definition = this.#byPrototype.get(prototype);
+    if (definition !== undefined) return definition;
+    const eventClass = prototype?.constructor as EventClass | undefined;
+    throw new UnregisteredEventError(
+      eventClass?.name ?? 'null',
+      eventClass !== undefined && domainEventOf(eventClass) !== undefined,
+    );
   }
 
   #claim(name: string, definition: DomainEventDefinition): void {
@@ -139,4 +138,12 @@ export class EventRegistry {
           `${this.#byName.get(type)!.revision}. Raise \`revision\` in @DomainEvent('${type}').`,
       );
   }
+}
+
+function undecorated(eventClass: unknown): string {
+  return typeof eventClass === 'function'
+    ? `The class ${eventClass.name} is listed in \`events\` but has no @DomainEvent of its own. ` +
+        "Name it with @DomainEvent('…')."
+    : `\`events\` lists ${String(eventClass)} instead of a class. Look for files that import each ` +
+        'other in a circle.';
 }

@@ -20,7 +20,7 @@ export function checkSchema(
     outputOf(answer, eventType);
     return undefined;
   }
-  return (answer as Promise<Result>).then(
+  return answer.then(
     (result) => void outputOf(result, eventType),
     (cause: unknown) => {
       throw new EventSchemaError(eventType, [], { cause });

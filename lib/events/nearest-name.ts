@@ -1,11 +1,11 @@
 /**
  * Returns the candidate that is most likely meant by a misspelt name, or `undefined` if none is near.
  *
- * Near is at most a third of the name's characters wrong, missing or too many.
+ * Near is at most four in ten of the name's characters wrong, missing or too many.
  */
 export function nearestName(name: string, candidates: Iterable<string>): string | undefined {
   let nearest: string | undefined;
-  let allowed = Math.floor(name.length / 3);
+  let allowed = Math.floor(name.length * 0.4);
   for (const candidate of candidates) {
     if (Math.abs(candidate.length - name.length) > allowed) continue;
     const distance = editDistance(name.toLowerCase(), candidate.toLowerCase());

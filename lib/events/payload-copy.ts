@@ -184,10 +184,10 @@ class PayloadCopier {
   }
 
   #refuseInstance(value: object, instead: string): never {
-    const className: unknown = Object.getPrototypeOf(value)?.constructor?.name;
+    const prototype = Object.getPrototypeOf(value) as { constructor?: { name?: string } } | null;
     return this.#place.refuse(
-      `is an instance of ${String(className ?? 'a class')} and would be stored empty or changed; ` +
-        orBinary(instead),
+      `is an instance of ${prototype?.constructor?.name ?? 'a class'} and would be stored empty or ` +
+        `changed; ${orBinary(instead)}`,
     );
   }
 }

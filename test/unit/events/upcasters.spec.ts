@@ -1,0 +1,158 @@
+import { describe, expect, it } from '@jest/globals';
+import { DomainEvent } from '../../../lib/events/domain-event.decorator.ts';
+import { recordOf, type EventRecord } from '../../../lib/events/event-record.ts';
+import { EventRegistry } from '../../../lib/events/event-registry.ts';
+import { EventSerializer, type StoredEvent } from '../../../lib/events/event-serializer.ts';
+import { UnknownEventTypeError, UpcastError } from '../../../lib/events/events.errors.ts';
+import { JsonCodec } from '../../../lib/events/json.codec.ts';
+import { upcaster, type Upcaster } from '../../../lib/events/upcaster.ts';
+
+@DomainEvent('offer.sent', { revision: 3, dates: ['sentAt'], aliases: ['offer.mailed'] })
+class OfferSent {
+  constructor(
+    readonly amount: number,
+    readonly currency: string,
+    readonly sentAt: Date,
+  ) {
+    throw new Error('Reading an event must not call its constructor.');
+  }
+}
+
+@DomainEvent('offer.printed')
+class OfferPrinted {}
+
+const addCurrency = upcaster('offer.sent', 1, (offer) => ({ ...offer, currency: 'EUR' }));
+const addDate = upcaster('offer.sent', 2, (offer, { recordedAt }) => ({
+  ...offer,
+  sentAt: recordedAt.toISOString(),
+}));
+
+const stored: StoredEvent = {
+  id: 'a',
+  position: 17,
+  aggregate: { type: 'loan-application', id: '1' },
+  version: 4,
+  type: 'offer.sent',
+  revision: 1,
+  payload: '{"amount":5}',
+  binary: null,
+  metadata: '{"actor":"user 112"}',
+  recordedAt: new Date(1000),
+};
+
+function read(row: Partial<StoredEvent>, ...upcasters: Upcaster[]): EventRecord[] {
+  const registry = new EventRegistry();
+  registry.register(OfferSent);
+  registry.register(OfferPrinted);
+  for (const each of upcasters) registry.registerUpcaster(each);
+  return new EventSerializer(registry, new JsonCodec()).deserialize({ ...stored, ...row });
+}
+
+describe('Reading an event of an old shape', () => {
+  it('applies one upcaster after the other, up to the revision of the class', () => {
+    const [record] = read({}, addDate, addCurrency);
+    expect(record).toMatchObject({ type: 'offer.sent', revision: 3, part: 0, position: 17 });
+    expect(record?.event).toBeInstanceOf(OfferSent);
+    expect({ ...record?.event }).toEqual({ amount: 5, currency: 'EUR', sentAt: new Date(1000) });
+    expect(recordOf(record!.event)).toBe(record);
+  });
+
+  it('applies the upcasters of the current name to events stored under a former one', () => {
+    const [record] = read({ type: 'offer.mailed' }, addDate, addCurrency);
+    expect(record).toMatchObject({ type: 'offer.sent', event: { currency: 'EUR' } });
+  });
+
+  it('prefers an upcaster of the former name itself', () => {
+    const ofMailed = upcaster('offer.mailed', 1, () => ({ amount: 0 }));
+    const [record] = read({ type: 'offer.mailed' }, ofMailed, addCurrency, addDate);
+    expect(record).toMatchObject({
+      type: 'offer.sent',
+      event: { amount: 0, sentAt: new Date(1000) },
+    });
+  });
+
+  it('leaves new events alone', () => {
+    const payload = '{"amount":1,"currency":"USD","sentAt":"2026-01-02T03:04:05.678Z"}';
+    const [record] = read({ revision: 3, payload }, addDate, addCurrency);
+    const sentAt = new Date('2026-01-02T03:04:05.678Z');
+    expect({ ...record?.event }).toEqual({ amount: 1, currency: 'USD', sentAt });
+  });
+
+  it('may make several events of one, each in its part of the same place', () => {
+    const split = upcaster('offer.made', 1, (payload) => [
+      { type: 'offer.printed', revision: 1, payload: {} },
+      { type: 'offer.sent', revision: 2, payload },
+    ]);
+    const records = read({ type: 'offer.made' }, split, addDate);
+    expect(
+      records.map(({ type, position, version, part }) => [type, position, version, part]),
+    ).toEqual([
+      ['offer.printed', 17, 4, 0],
+      ['offer.sent', 17, 4, 1],
+    ]);
+    expect(records.map(({ event }) => event.constructor)).toEqual([OfferPrinted, OfferSent]);
+  });
+
+  it('is not disturbed by an upcaster that returns a frozen constant', () => {
+    const constant = Object.freeze({ amount: 1, sentAt: '2026-01-01T00:00:00Z' });
+    const [first] = read(
+      { revision: 2 },
+      upcaster('offer.sent', 2, () => constant),
+    );
+    expect(first?.event).toMatchObject({ sentAt: new Date('2026-01-01T00:00:00Z') });
+    expect(Object.getPrototypeOf(constant)).toBe(Object.prototype);
+  });
+
+  it.each<[string, RegExp, Partial<StoredEvent>, Upcaster[]]>([
+    ['an upcaster is missing', /no upcaster reads revision 2/, {}, [addCurrency]],
+    ['a newer version of the application wrote it', /newer version/, { revision: 4 }, []],
+    [
+      'an upcaster throws',
+      /upcaster threw/,
+      {},
+      [
+        upcaster('offer.sent', 1, () => {
+          throw new Error('secret');
+        }),
+      ],
+    ],
+    ...[
+      undefined,
+      null,
+      'text',
+      [],
+      [{}],
+      [{ type: 'a', revision: 1, payload: null }],
+      Promise.resolve({}),
+    ].map((result): [string, RegExp, Partial<StoredEvent>, Upcaster[]] => [
+      `an upcaster returns ${JSON.stringify(result)}`,
+      /must return a payload or a list/,
+      {},
+      [upcaster('offer.sent', 1, () => result as object)],
+    ]),
+    [
+      'upcasters lead in a circle',
+      /back to this revision/,
+      { type: 'a' },
+      [
+        upcaster('a', 1, (payload) => [{ type: 'b', revision: 1, payload }]),
+        upcaster('b', 1, (payload) => [{ type: 'a', revision: 1, payload }]),
+      ],
+    ],
+  ])('fails with type, revision and position if %s', (_, reason, row, upcasters) => {
+    const failing = (): unknown => read(row, ...upcasters);
+    expect(failing).toThrow(UpcastError);
+    expect(failing).toThrow(
+      expect.objectContaining({ position: 17, message: expect.stringMatching(reason) }),
+    );
+    expect(failing).not.toThrow(/secret/);
+  });
+
+  it.each([
+    ['offer.send', 'offer.sent'],
+    ['__proto__', undefined],
+  ])('fails for the unknown type %s with its nearest name', (type, nearest) => {
+    expect(() => read({ type })).toThrow(UnknownEventTypeError);
+    expect(() => read({ type })).toThrow(expect.objectContaining({ type, position: 17, nearest }));
+  });
+});

@@ -46,7 +46,8 @@ CREATE FUNCTION "${schema}".append_events(
   p_lock_timeout_ms integer
 ) RETURNS TABLE (outcome text, version bigint, positions bigint[], recorded_at double precision)
 LANGUAGE plpgsql
--- Plans are cached per connection, often made while the tables are empty: never one that scans them.
+-- One plan per connection, made while the tables may still be empty: it must never scan them.
+SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
 AS $function$
 #variable_conflict use_column

@@ -44,6 +44,8 @@ CREATE FUNCTION "${schema}".read_log(
   recorded_at double precision
 )
 LANGUAGE plpgsql
+-- Planned for every page: a plan for any limit and any filter would be a bad one for most of them.
+SET plan_cache_mode = force_custom_plan
 SET enable_seqscan = off
 AS $function$
 #variable_conflict use_column

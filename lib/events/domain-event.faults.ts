@@ -1,5 +1,5 @@
 import { isDatePath } from './date-paths.ts';
-import type { DomainEventOptions } from './domain-event.decorator.ts';
+import type { DomainEventOptions } from './domain-event.ts';
 import { nearestName } from './nearest-name.ts';
 
 const optionNames = ['revision', 'schema', 'dates', 'aliases'];

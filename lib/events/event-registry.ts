@@ -1,8 +1,5 @@
-import {
-  domainEventOf,
-  type DomainEventDefinition,
-  type EventClass,
-} from './domain-event.decorator.ts';
+import { domainEventOf } from './domain-event.decorator.ts';
+import type { DomainEventDefinition, EventClass } from './domain-event.ts';
 import { UnregisteredEventError } from './events.errors.ts';
 import { nearestName } from './nearest-name.ts';
 import type { Upcaster } from './upcaster.ts';

@@ -1,5 +1,5 @@
 import { reviveDates } from './date-paths.ts';
-import type { DomainEventDefinition } from './domain-event.decorator.ts';
+import type { DomainEventDefinition } from './domain-event.ts';
 import type { CodecHints, EncodedPayload, EventCodec } from './event-codec.ts';
 import { EventData } from './event-data.ts';
 import { currentMetadata, type EventMetadata } from './event-metadata.ts';

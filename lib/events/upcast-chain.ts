@@ -1,5 +1,5 @@
 import { types } from 'node:util';
-import type { DomainEventDefinition } from './domain-event.decorator.ts';
+import type { DomainEventDefinition } from './domain-event.ts';
 import type { EventRegistry } from './event-registry.ts';
 import { UnknownEventTypeError, UpcastError } from './events.errors.ts';
 import type { UpcastContext, UpcastEvent, UpcastPayload, Upcaster } from './upcaster.ts';

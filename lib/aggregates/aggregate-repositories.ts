@@ -50,7 +50,7 @@ export class AggregateRepositories {
   }
 
   #check(definition: AggregateDefinition, aggregateClass: AggregateClass): void {
-    const { type, snapshotRevision } = definition;
+    const { type, faults } = definition;
     const holder = this.#byType.get(type);
     if (holder) {
       this.#faults.push(
@@ -59,11 +59,6 @@ export class AggregateRepositories {
       );
     }
     this.#byType.set(type, aggregateClass);
-    if (!Number.isSafeInteger(snapshotRevision) || snapshotRevision < 1) {
-      this.#faults.push(
-        `@Aggregate('${type}') has the snapshotRevision ${String(snapshotRevision)}. Use a whole ` +
-          'number from 1 up.',
-      );
-    }
+    this.#faults.push(...faults);
   }
 }

@@ -1,4 +1,5 @@
 import type { AggregateRoot } from '@nestjs/cqrs';
+import { aggregateFaults } from './aggregate.faults.ts';
 import { noSnapshots, type SnapshotPolicy } from './snapshot-policy.ts';
 
 /** An `AggregateRoot` of `@nestjs/cqrs` with an id, which can say how it becomes a snapshot and back. */
@@ -27,6 +28,8 @@ export interface AggregateDefinition {
   readonly type: string;
   readonly snapshots: SnapshotPolicy;
   readonly snapshotRevision: number;
+  /** What is wrong with the decorator's arguments, each fault one sentence and its remedy. */
+  readonly faults: readonly string[];
 }
 
 // Registered, so that two copies of this package in one process understand each other's classes.
@@ -34,6 +37,8 @@ const definitionKey = Symbol.for('nest-event-store:aggregate');
 
 /**
  * Names a class as an aggregate: `type` is what is stored, so it must never change.
+ *
+ * Faulty arguments are reported when the class is registered.
  *
  * @example
  * @Aggregate('loan-application', { snapshots: everyNEvents(100) })
@@ -44,7 +49,13 @@ const definitionKey = Symbol.for('nest-event-store:aggregate');
 export function Aggregate(type: string, options: AggregateOptions = {}) {
   return (aggregateClass: AggregateClass): void => {
     const { snapshots = noSnapshots, snapshotRevision = 1 } = options;
-    const definition: AggregateDefinition = Object.freeze({ type, snapshots, snapshotRevision });
+    const faults = aggregateFaults(type, options);
+    const definition: AggregateDefinition = Object.freeze({
+      type,
+      snapshots,
+      snapshotRevision,
+      faults,
+    });
     Object.defineProperty(aggregateClass, definitionKey, { value: definition });
   };
 }

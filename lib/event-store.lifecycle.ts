@@ -34,9 +34,9 @@ export class EventStoreLifecycle
 
   constructor(
     private readonly options: LifecycleOptions,
-    /** Absent if the options were too faulty to make a store of them. */
-    private readonly booted: BootedStore | undefined,
-    private readonly registeredFaults: () => readonly string[],
+    private readonly booted: BootedStore,
+    /** What is wrong with the options, the store, and the classes registered so far. */
+    private readonly knownFaults: () => readonly string[],
     private readonly moduleRef: ModuleRef,
   ) {}
 
@@ -44,15 +44,14 @@ export class EventStoreLifecycle
   async onModuleInit(): Promise<void> {
     const { storeName, eventBus } = this.options;
     const bus = eventBus === 'off' ? undefined : this.#findBus();
-    const faults = [...(this.booted?.faults ?? []), ...this.registeredFaults()];
+    const faults = [...this.knownFaults()];
     if (eventBus !== 'off' && !bus) {
       faults.push(
         'There is no EventBus to publish on. Import CqrsModule.forRoot() of @nestjs/cqrs in your ' +
           "application's module, or set eventBus: 'off'.",
       );
     }
-    if (faults.length > 0 || !this.booted)
-      throw new EventStoreConfigurationError(storeName, faults);
+    if (faults.length > 0) throw new EventStoreConfigurationError(storeName, faults);
     if (!bus) return;
     this.#bridge = new EventBusBridge(this.booted.store, bus, this.options);
     await this.#bridge.start();
@@ -60,12 +59,12 @@ export class EventStoreLifecycle
 
   /** Requests in flight still append after this, until the server has let go of them. */
   async beforeApplicationShutdown(): Promise<void> {
-    await this.booted?.drain();
+    await this.booted.drain();
   }
 
   async onApplicationShutdown(): Promise<void> {
     await this.#bridge?.stop();
-    await this.booted?.close();
+    await this.booted.close();
   }
 
   /** The application's own bus: a second CqrsModule would have one without any handlers. */

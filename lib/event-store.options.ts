@@ -113,6 +113,10 @@ export interface OptionsResolution {
 
 /** Checks the given options, all of them at once, and fills in the defaults. */
 export function resolveOptions(given: EventStoreOptions = {}): OptionsResolution {
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
+    const fault = 'The options must be an object; leave them out for the defaults.';
+    return { options: defaults, faults: [fault] };
+  }
   const faults: string[] = [];
   const options: Record<string, unknown> = { ...defaults };
   for (const [key, value] of Object.entries(given)) {

@@ -125,13 +125,19 @@ function storeProviders(name = defaultName, { inject = [], boot }: StoreFactory)
         { options, faults }: OptionsResolution,
         registry: EventRegistry,
         ...injected: never[]
-      ) => (faults.length > 0 ? undefined : boot(options, registry, ...injected)),
+      ) =>
+        // Faulty options end the boot, but not before all classes are looked at; until then the
+        // database is left alone.
+        boot(
+          faults.length > 0 ? { ...options, migrations: 'off' } : options,
+          registry,
+          ...injected,
+        ),
     },
     {
       provide: getEventStoreToken(name),
       inject: [token(name, 'booted')],
-      // Without a store the lifecycle ends the boot, with all faults at once.
-      useFactory: (booted: BootedStore | undefined) => booted?.store,
+      useFactory: ({ store }: BootedStore) => store,
     },
     {
       provide: token(name, 'repositories'),
@@ -152,7 +158,7 @@ function storeProviders(name = defaultName, { inject = [], boot }: StoreFactory)
         ModuleRef,
       ],
       useFactory: (
-        booted: BootedStore | undefined,
+        booted: BootedStore,
         { options, faults }: OptionsResolution,
         registry: EventRegistry,
         repositories: AggregateRepositories,
@@ -161,7 +167,7 @@ function storeProviders(name = defaultName, { inject = [], boot }: StoreFactory)
         new EventStoreLifecycle(
           { ...options, storeName: name },
           booted,
-          () => [...faults, ...registry.faults, ...repositories.faults],
+          () => [...faults, ...booted.faults, ...registry.faults, ...repositories.faults],
           moduleRef,
         ),
     },
@@ -204,9 +210,12 @@ export function featureProviders(feature: EventStoreFeature, name = defaultName)
   return [
     {
       provide: 'EventStore.registrations',
-      inject: [{ token: token(name, 'registry'), optional: true }],
-      useFactory: (registry: EventRegistry | undefined) => {
-        if (!registry) {
+      inject: [
+        { token: token(name, 'registry'), optional: true },
+        { token: token(name, 'repositories'), optional: true },
+      ],
+      useFactory: (registry?: EventRegistry, repositories?: AggregateRepositories) => {
+        if (!registry || !repositories) {
           throw new EventStoreConfigurationError(name, [
             `forFeature() was called for the store '${name}', which does not exist. Add ` +
               "EventStoreModule.forRoot() to the imports of your application's module" +
@@ -215,15 +224,15 @@ export function featureProviders(feature: EventStoreFeature, name = defaultName)
         }
         for (const eventClass of events) registry.register(eventClass);
         for (const upcaster of upcasters) registry.registerUpcaster(upcaster);
-        return registry;
+        // All of them, though two classes of one type are one provider: both must be heard of.
+        for (const aggregateClass of aggregates) repositories.of(aggregateClass);
+        return repositories;
       },
     },
     ...aggregates.map((aggregateClass) => ({
       provide: getAggregateRepositoryToken(aggregateClass, name),
-      // Named only so that a missing store is reported by the registrations.
-      inject: ['EventStore.registrations', { token: token(name, 'repositories'), optional: true }],
-      useFactory: (_: EventRegistry, repositories: AggregateRepositories) =>
-        repositories.of(aggregateClass),
+      inject: ['EventStore.registrations'],
+      useFactory: (repositories: AggregateRepositories) => repositories.of(aggregateClass),
     })),
   ];
 }

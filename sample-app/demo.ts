@@ -6,14 +6,14 @@ import { GeneratedApplication } from './demo/generated-application.ts';
 import { randomFrom } from './demo/random.ts';
 import { showConflict, showIdempotentRetry, showSnapshotLoad } from './demo/scenes.ts';
 import { play } from './playback/playback.ts';
-import { Progress } from './playback/progress.ts';
+import { withProgress } from './playback/with-progress.ts';
 import { formatReport } from './reports/format-report.ts';
 import { ReportKeeper } from './reports/report-keeper.ts';
 import { startLoanDesk } from './start-loan-desk.ts';
 
 const { values } = parseArgs({
   options: {
-    applications: { type: 'string', default: '3000' },
+    applications: { type: 'string', default: '2000' },
     seed: { type: 'string', default: '2012' },
     schema: { type: 'string', default: 'loan_desk_demo' },
   },
@@ -39,10 +39,10 @@ try {
       `256 at once, seed ${values.seed}.`,
   );
 
-  const progress = new Progress(total);
   const scripts = applications.map(({ steps }) => steps);
-  await play(app.get(CommandBus), scripts, { inFlight: 256, onStep: () => progress.step() });
-  console.log(progress.finish());
+  await withProgress(total, (onStep) =>
+    play(app.get(CommandBus), scripts, { inFlight: 256, onStep }),
+  );
   console.log(formatReport(await app.get(ReportKeeper).current()));
 
   await showConflict(url);

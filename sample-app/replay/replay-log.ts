@@ -2,7 +2,7 @@ import type { INestApplicationContext } from '@nestjs/common';
 import { CommandBus } from '@nestjs/cqrs';
 import { EventStore } from 'nest-event-store';
 import { play, type Step } from '../playback/playback.ts';
-import { Progress } from '../playback/progress.ts';
+import { withProgress } from '../playback/with-progress.ts';
 import { formatReport } from '../reports/format-report.ts';
 import { ReportKeeper } from '../reports/report-keeper.ts';
 import { activityOf } from './activities.ts';
@@ -41,10 +41,10 @@ export async function replayLog(
   const replayed = [...versions.values()].reduce((sum, version) => sum + version, 0);
   if (replayed > 0) console.log(`${replayed} rows were replayed before and are left out.`);
 
-  const progress = new Progress((expected['events'] ?? 0) - replayed);
   const scripts = [...log].map(([id, rows]) => stepsAfter(versions.get(id) ?? 0, rows));
-  await play(app.get(CommandBus), scripts, { inFlight, onStep: () => progress.step() });
-  console.log(progress.finish());
+  await withProgress((expected['events'] ?? 0) - replayed, (onStep) =>
+    play(app.get(CommandBus), scripts, { inFlight, onStep }),
+  );
 
   const report = await app.get(ReportKeeper).current();
   console.log(formatReport(report));

@@ -122,5 +122,5 @@ describe('the rules', () => {
       events += application.getUncommittedEvents().length;
     }
     expect(events).toBe(knownLog['events']);
-  });
+  }, 60_000);
 });

@@ -7,7 +7,9 @@ import { type Database, Statement } from './database.ts';
  *
  * TypeORM reports a commit for savepoints too, and for a COMMIT that the server answered with a
  * rollback. So when the outermost transaction has ended, the log itself is asked, on the same
- * connection: only the events that are there are reported, in the order of their positions.
+ * connection: only the events that are there are reported, in the order of their positions. Asked
+ * for by position, for it is never drawn twice: an event of a savepoint that was rolled back may have
+ * been appended again, under its own id.
  * A transaction that is not ended through TypeORM's query runner is not noticed.
  */
 export class CallerTransactions {
@@ -26,7 +28,7 @@ export class CallerTransactions {
   ) {
     this.#database = database;
     this.#statement = new Statement(
-      `SELECT event_id FROM "${schema}".domain_events WHERE event_id = ANY ($1::uuid[])`,
+      `SELECT position FROM "${schema}".domain_events WHERE position = ANY ($1::bigint[])`,
     );
     this.#onCommitted = onCommitted;
     this.#onError = onError;
@@ -61,14 +63,16 @@ export class CallerTransactions {
     if (!records) return;
     this.#appended.delete(queryRunner);
     try {
-      const rows = await this.#database.queryOn<{ event_id: string }>(
+      const rows = await this.#database.queryOn<{ position: number }>(
         queryRunner,
         this.#statement,
-        [records.map((record) => record.id)],
+        [records.map((record) => record.position)],
       );
-      const stored = new Set(rows.map((row) => row.event_id));
+      const stored = new Set(rows.map((row) => row.position));
       this.#onCommitted(
-        records.filter((record) => stored.has(record.id)).sort((a, b) => a.position - b.position),
+        records
+          .filter((record) => stored.has(record.position))
+          .sort((a, b) => a.position - b.position),
       );
     } catch (error) {
       this.#onError(error);

@@ -5,7 +5,7 @@ import type {
 } from '@nestjs/common';
 import type { ModuleRef } from '@nestjs/core';
 import { EventBus } from '@nestjs/cqrs';
-import { EventBusBridge, type EventBusMode } from './event-bus/event-bus-bridge.ts';
+import { EventBusBridge, type EventBusBridgeOptions } from './event-bus/event-bus-bridge.ts';
 import { EventStoreConfigurationError } from './event-store.configuration.error.ts';
 import type { EventStore } from './store/event-store.ts';
 
@@ -20,10 +20,8 @@ export interface BootedStore {
   close(): Promise<void>;
 }
 
-export interface LifecycleOptions {
+export interface LifecycleOptions extends EventBusBridgeOptions {
   readonly storeName: string;
-  readonly eventBus: EventBusMode;
-  readonly pollIntervalMs: number;
 }
 
 /** Refuses to start with a fault, publishes while the application runs, and drains before it ends. */

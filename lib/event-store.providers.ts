@@ -165,7 +165,7 @@ function storeProviders(name = defaultName, { inject = [], boot }: StoreFactory)
         moduleRef: ModuleRef,
       ) =>
         new EventStoreLifecycle(
-          { ...options, storeName: name },
+          { ...options, storeName: name, readableTypes: () => registry.readableTypes },
           booted,
           () => [...faults, ...booted.faults, ...registry.faults, ...repositories.faults],
           moduleRef,

@@ -11,7 +11,7 @@ export function aggregateFaults(
   options: { readonly snapshots?: SnapshotPolicy; readonly snapshotRevision?: number },
 ): string[] {
   const { snapshots, snapshotRevision = 1 } = options;
-  const subject = `@Aggregate('${String(type)}')`;
+  const subject = `@Aggregate('${type}')`;
   const faults: string[] = [];
 
   const typeFault = faultOfType(type);

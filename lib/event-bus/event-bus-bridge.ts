@@ -12,6 +12,8 @@ export interface EventBusBridgeOptions {
   readonly eventBus: EventBusMode;
   /** With `'all'`: how long until appends of other processes are noticed. */
   readonly pollIntervalMs: number;
+  /** With `'all'`: the types that this process can read, by their stored names. */
+  readonly readableTypes: () => readonly string[];
 }
 
 /**
@@ -38,7 +40,8 @@ export class EventBusBridge {
     if (this.options.eventBus === 'own') {
       this.#stop = this.store.onAppended(publish);
     } else if (this.options.eventBus === 'all') {
-      const tail = new LogTail(this.store, this.options.pollIntervalMs, publish, (error) =>
+      const { pollIntervalMs: intervalMs, readableTypes: types } = this.options;
+      const tail = new LogTail(this.store, { intervalMs, types }, publish, (error) =>
         this.#logger.error('The log could not be read for the EventBus; trying again.', error),
       );
       tail.start(await this.store.currentPosition());

@@ -85,6 +85,11 @@ export class EventRegistry {
     return [...new Set(types.flatMap((type) => this.#storedNamesOf(type)))];
   }
 
+  /** Every stored name, current or former, that a class or an upcaster is registered for. */
+  get readableTypes(): readonly string[] {
+    return [...new Set([...this.#byName.keys(), ...this.#upcasters.keys()])];
+  }
+
   /** Returns the registered name most like this one, if any is near. */
   nearest(name: string): string | undefined {
     return nearestName(name, this.#byName.keys());

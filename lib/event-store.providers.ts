@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import {
   Inject,
   Logger,
@@ -239,5 +240,6 @@ export function featureProviders(feature: EventStoreFeature, name = defaultName)
 
 /** Logs what must not fail a call. */
 export function warn(message: string, error?: unknown): void {
-  logger.warn(error === undefined ? message : `${message} ${String(error)}`);
+  const reason = error instanceof Error ? String(error) : inspect(error, { depth: 0 });
+  logger.warn(error === undefined ? message : `${message} ${reason}`);
 }

@@ -145,10 +145,11 @@ describe("eventBus: 'own'", () => {
   it('publishes nothing before its commit, nor of an append that was refused', async () => {
     const { store, heard, dataSource } = await start({ schema: newSchema() });
     const visible: boolean[] = [];
-    store.onAppended(async ([record]) => {
-      const { records } = await store.fetchByAggregate(record!.aggregate);
-      visible.push(records.some(({ id }) => id === record!.id));
-    });
+    const look = async (appended: EventRecord): Promise<void> => {
+      const { records } = await store.fetchByAggregate(appended.aggregate);
+      visible.push(records.some(({ id }) => id === appended.id));
+    };
+    store.onAppended(([appended]) => void look(appended!));
     await store.append(order('o-1'), [new OrderPlaced('lamp')]);
     await dataSource.transaction((manager) =>
       store.append(order('o-2'), [new OrderPlaced('desk')], { manager }),

@@ -56,7 +56,6 @@ function reviveMembers(value: Record<string, unknown>, tree: DateTree): void {
   for (const [member, next] of tree.members) {
     const keys = member === '' && Array.isArray(value) ? Object.keys(value) : [member];
     for (const key of keys) {
-      if (!Object.hasOwn(value, key)) continue;
       const found = value[key];
       if (typeof found === 'string' && next.isDate) value[key] = toDate(found);
       else if (typeof found === 'object' && found !== null) {

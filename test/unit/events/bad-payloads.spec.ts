@@ -363,7 +363,8 @@ const rows: Row[] = [
     what: 'own keys constructor, prototype, hasOwnProperty',
     payload: () => ({
       constructor: 'a',
-      in: { prototype: { x: 1 }, hasOwnProperty: 1, toJSON: 1 },
+      toJSON: 1,
+      in: { prototype: { x: 1 }, hasOwnProperty: 1 },
     }),
     ...both('kept'),
   },
@@ -433,6 +434,13 @@ describe('A store that changes its codec', () => {
     expect(small.binary!.length).toBeLessThan(plain.binary!.length / 10);
     expect(new BinaryCodec().decode(small)).toStrictEqual(payload);
     expect(new BinaryCodec({ compressAboveBytes: 1000 }).decode(plain)).toStrictEqual(payload);
+  });
+
+  it('shares no memory with the row it was read from', () => {
+    const row = new BinaryCodec().encode({ bytes: Buffer.from('abc') });
+    const decoded = new BinaryCodec().decode(row);
+    row.binary!.fill(0);
+    expect(decoded).toEqual({ bytes: Buffer.from('abc') });
   });
 
   it.each([

@@ -70,7 +70,7 @@ describe('@DomainEvent', () => {
   ])('reports %s when the class is registered, not before', (_, fault, decorator) => {
     class Faulty {}
     decorator()(Faulty);
-    expect(registryOf(Faulty).faults).toEqual([expect.stringMatching(fault)]);
+    expect(registryOf(Faulty, Faulty).faults).toEqual([expect.stringMatching(fault)]);
     expect(registryOf(Faulty).faults[0]).toContain('@DomainEvent on Faulty');
   });
 });

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { describe, expect, it } from '@jest/globals';
 import { z } from 'zod';
 import { BinaryCodec } from '../../../lib/events/binary.codec.ts';
@@ -14,7 +15,7 @@ import {
 import { EventSchemaError, RepeatedEventIdError } from '../../../lib/events/events.errors.ts';
 import { JsonCodec } from '../../../lib/events/json.codec.ts';
 
-@DomainEvent('noted')
+@DomainEvent('noted', { dates: ['at'] })
 class Noted {
   readonly text: unknown;
   constructor(text: unknown) {
@@ -30,8 +31,9 @@ class Checked {
   constructor(public amount: number) {}
 }
 
+const isKnown = (sku: string): Promise<boolean> => Promise.resolve(sku !== 'secret');
 const lookedUp = z.object({
-  sku: z.string().refine(async (sku) => Promise.resolve(sku !== 'none')),
+  sku: z.string().refine(isKnown, { error: ({ input }) => `${String(input)} is not for sale` }),
 });
 @DomainEvent('looked-up', { schema: lookedUp })
 class LookedUp {
@@ -155,7 +157,7 @@ describe('Serializing events', () => {
   it('stores what events hold at the call, though a schema keeps it waiting', async () => {
     const event = new LookedUp('a-1');
     const pending = serializer.serialize([event]);
-    event.sku = 'none';
+    event.sku = 'secret';
     expect(await pending).toMatchObject([{ payload: '{"sku":"a-1"}' }]);
   });
 
@@ -170,12 +172,15 @@ describe('Serializing events', () => {
     );
     const failing = serializer.serialize([
       new LookedUp('a'),
-      new LookedUp('none'),
+      new LookedUp('secret'),
       new LookedUp('b'),
     ]);
     const error: unknown = await (failing as Promise<unknown>).catch((reason: unknown) => reason);
-    expect(error).toMatchObject({ code: 'EVENT_SCHEMA', issues: [{ path: '$.sku' }] });
-    expect(JSON.stringify(error)).not.toContain('none');
+    expect(error).toMatchObject({
+      code: 'EVENT_SCHEMA',
+      issues: [{ path: '$.sku', message: 'secret is not for sale' }],
+    });
+    expect(inspect(error) + JSON.stringify(error)).not.toContain('secret is');
   });
 
   it('shows the schema what a reader would get', () => {
@@ -203,6 +208,7 @@ describe('Reading events back', () => {
   it.each<[string, { type: string; payload: string; binary?: Buffer; metadata?: string }]>([
     ['no JSON', { type: 'noted', payload: '{"secret' }],
     ['no object', { type: 'noted', payload: '["secret"]' }],
+    ['a Date that is none', { type: 'noted', payload: '{"at":"secret"}' }],
     ['metadata that is no object', { type: 'noted', payload: '{}', metadata: '"secret"' }],
     ['bytes for another codec', { type: 'noted', payload: '{}', binary: Buffer.of(1, 0) }],
     ['what its schema refuses', { type: 'dated', payload: '{"at":"secret"}' }],
@@ -211,6 +217,19 @@ describe('Reading events back', () => {
     expect(reading).toThrow(
       expect.objectContaining({ code: 'UNDECODABLE_EVENT', position: 17, type: row.type }),
     );
+    expect(reading).not.toThrow(/secret/);
+  });
+
+  it('does not repeat the words of a foreign codec, which may quote the payload', () => {
+    const codec: EventCodec = {
+      encode: () => ({ json: '{}', binary: null }),
+      decode: () => {
+        throw new Error('secret');
+      },
+    };
+    const reading = (): unknown =>
+      serializerWith(codec).deserialize(stored({ type: 'noted', payload: '{}' }));
+    expect(reading).toThrow(/position 17, of type noted, cannot be decoded\. See the cause/);
     expect(reading).not.toThrow(/secret/);
   });
 

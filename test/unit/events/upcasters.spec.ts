@@ -71,6 +71,18 @@ describe('Reading an event of an old shape', () => {
     });
   });
 
+  it('shows upcasters what was stored, and revives Dates afterwards', () => {
+    const sentAt = '2026-01-02T03:04:05.678Z';
+    const shown: unknown[] = [];
+    const look = upcaster('offer.sent', 2, (payload) => {
+      shown.push({ ...payload });
+      return payload;
+    });
+    const [record] = read({ revision: 2, payload: JSON.stringify({ sentAt }) }, look);
+    expect(shown).toEqual([{ sentAt }]);
+    expect(record?.event).toMatchObject({ sentAt: new Date(sentAt) });
+  });
+
   it('leaves new events alone', () => {
     const payload = '{"amount":1,"currency":"USD","sentAt":"2026-01-02T03:04:05.678Z"}';
     const [record] = read({ revision: 3, payload }, addDate, addCurrency);

@@ -68,6 +68,15 @@ export class Database {
     return this.#run((await queryRunner.connect()) as PoolClient, statement, values);
   }
 
+  /**
+   * Runs work behind a savepoint of the manager's transaction, which stays usable if the work fails.
+   *
+   * @throws TransactionRequiredError if the manager has no transaction open.
+   */
+  async nested<T>(manager: EntityManager, work: (inner: EntityManager) => Promise<T>): Promise<T> {
+    return queryRunnerOf(manager).manager.transaction(work);
+  }
+
   #connect(): Promise<PoolClient> {
     return new Promise((resolve, reject) => {
       const pool = this.#pool;

@@ -31,8 +31,22 @@ export class SnapshotTable {
     };
   }
 
-  /** Keeps the snapshot unless a newer one is there. Returns the aggregate's version. */
-  async write(
+  /**
+   * Keeps the snapshot unless a newer one is there. Returns the aggregate's version.
+   *
+   * Behind a savepoint, because a snapshot may be given up: a refused statement would otherwise
+   * abort the caller's transaction, whose COMMIT then loses all of it without an error.
+   */
+  write(
+    aggregate: AggregateRef,
+    snapshot: StoredSnapshot,
+    manager?: EntityManager,
+  ): Promise<number> {
+    if (!manager) return this.#writeRow(aggregate, snapshot);
+    return this.#database.nested(manager, (inner) => this.#writeRow(aggregate, snapshot, inner));
+  }
+
+  async #writeRow(
     { type, id }: AggregateRef,
     { version, revision, state }: StoredSnapshot,
     manager?: EntityManager,

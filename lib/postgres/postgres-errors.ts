@@ -80,5 +80,5 @@ export function translateError(
   const translate = translations.get(`${code} ${constraint}`) ?? translations.get(code ?? '');
   return translate
     ? translate(facts, code ?? '', cause)
-    : new StatementFailedError(code, cause.message, { cause });
+    : new StatementFailedError(code, cause.message.replace(/\.$/, ''), { cause });
 }

@@ -55,7 +55,9 @@ export class Appender {
   ): Promise<AppendResult[]> {
     if (this.#closed) throw new StoreClosedError();
     const prepared = await Promise.all(
-      appends.map((append) => prepareAppend(append, this.serializer, this.options.maxAppendEvents)),
+      appends.map(async (append) =>
+        prepareAppend(append, this.serializer, this.options.maxAppendEvents),
+      ),
     );
     if (prepared.length === 0) return [];
 

@@ -23,29 +23,30 @@ export class EventRegistry {
     if (this.#byPrototype.has(eventClass.prototype)) return;
     this.#byPrototype.set(eventClass.prototype, definition);
     this.#faults.push(...definition.faults);
+    if (definition.faults.length > 0) return;
     for (const name of [definition.name, ...definition.aliases]) this.#claim(name, definition);
   }
 
+  /** Makes an upcaster known; registering the same one again changes nothing. */
   registerUpcaster(upcaster: Upcaster): void {
+    if (!isUpcaster(upcaster)) {
+      this.#faults.push(
+        `\`upcasters\` lists something that is no upcaster. Make it with ` +
+          'upcaster(type, fromRevision, upcast), the revision being a whole number from 1 up.',
+      );
+      return;
+    }
     const { type, revision } = upcaster;
     const ofType = this.#upcasters.get(type) ?? new Map<number, Upcaster>();
     const present = ofType.get(revision);
-    if (present === upcaster) return;
-    if (present !== undefined) {
+    if (present === undefined) {
+      this.#upcasters.set(type, ofType.set(revision, upcaster));
+    } else if (present !== upcaster) {
       this.#faults.push(
         `Two upcasters read '${type}' at revision ${revision}. Keep one: an upcaster reads exactly ` +
           'one revision.',
       );
-      return;
     }
-    if (typeof type !== 'string' || !Number.isSafeInteger(revision) || revision < 1) {
-      this.#faults.push(
-        `An upcaster reads '${type}' at revision ${revision}. Give it the stored ` +
-          'name and the revision that it reads, a whole number from 1 up.',
-      );
-      return;
-    }
-    this.#upcasters.set(type, ofType.set(revision, upcaster));
   }
 
   /** What is wrong with what was registered so far, each fault one sentence and its remedy. */
@@ -148,4 +149,15 @@ function undecorated(eventClass: unknown): string {
         "Name it with @DomainEvent('…')."
     : `\`events\` lists ${String(eventClass)} instead of a class. Look for files that import each ` +
         'other in a circle.';
+}
+
+function isUpcaster(value: unknown): value is Upcaster {
+  if (typeof value !== 'object' || value === null) return false;
+  const { type, revision, upcast } = value as Partial<Upcaster>;
+  return (
+    typeof type === 'string' &&
+    Number.isSafeInteger(revision) &&
+    revision! >= 1 &&
+    typeof upcast === 'function'
+  );
 }

@@ -33,7 +33,11 @@ function upcastFurther(
   const upcaster = registry.upcasterFor(event.type, event.revision);
   if (upcaster === undefined) return [current(event, context, registry)];
   if (passed.includes(upcaster)) {
-    throw upcastError(event, context, 'its upcasters lead back to this revision');
+    throw upcastError(
+      event,
+      context,
+      'its upcasters lead back to this revision; remove the circle',
+    );
   }
   return apply(upcaster, event, context).flatMap((next) =>
     upcastFurther(next, context, registry, [...passed, upcaster]),
@@ -45,7 +49,7 @@ function apply(upcaster: Upcaster, event: UpcastEvent, context: UpcastContext): 
   try {
     upcast = upcaster.upcast(event.payload, context);
   } catch (cause) {
-    throw upcastError(event, context, 'its upcaster threw', { cause });
+    throw upcastError(event, context, 'its upcaster threw; see the cause', { cause });
   }
   if (Array.isArray(upcast) && upcast.length > 0 && upcast.every(isUpcastEvent)) return upcast;
   if (isPayload(upcast)) {
@@ -72,9 +76,10 @@ function current(
     { type, revision },
     context,
     revision < definition.revision
-      ? `its class is at revision ${definition.revision} and no upcaster reads revision ${revision}`
+      ? `its class is at revision ${definition.revision} and no upcaster reads revision ` +
+          `${revision}; add one to forFeature({ upcasters: […] })`
       : `its class is at revision ${definition.revision}; a newer version of the application ` +
-          'wrote it',
+          'wrote it, so deploy that version here, too',
   );
 }
 

@@ -61,6 +61,7 @@ describe('@DomainEvent', () => {
       /Standard Schema/,
       () => DomainEvent('a', { schema: {} as z.ZodType }),
     ],
+    ['aliases that are no list', /`aliases`/, () => DomainEvent('a', { aliases: 5 as never })],
     ['itself as an alias', /former names only/, () => DomainEvent('a', { aliases: ['a'] })],
     [
       'an unknown option',
@@ -126,7 +127,7 @@ describe('An event registry', () => {
     registry.registerUpcaster(upcaster('offer.sent', 3, (payload) => payload));
     expect(registry.faults).toEqual([
       expect.stringMatching(/Two upcasters .* revision 1/),
-      expect.stringMatching(/revision 0.* from 1 up/),
+      expect.stringMatching(/is no upcaster.* from 1 up/),
       expect.stringMatching(/at revision 3, but its class is at revision 3/),
     ]);
   });

@@ -2,14 +2,15 @@ import { randomUUID } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { CommandBus } from '@nestjs/cqrs';
 import { EventStore } from 'nest-event-store';
+import { z } from 'zod';
 import { GeneratedApplication } from './demo/generated-application.ts';
 import { randomFrom } from './demo/random.ts';
 import { showConflict, showIdempotentRetry, showSnapshotLoad } from './demo/scenes.ts';
-import { play } from './playback/playback.ts';
+import { play } from './playback/play.ts';
 import { withProgress } from './playback/with-progress.ts';
 import { formatReport } from './reports/format-report.ts';
 import { ReportKeeper } from './reports/report-keeper.ts';
-import { startLoanDesk } from './start-loan-desk.ts';
+import { runOnLoanDesk } from './run-on-loan-desk.ts';
 
 const { values } = parseArgs({
   options: {
@@ -18,14 +19,15 @@ const { values } = parseArgs({
     schema: { type: 'string', default: 'loan_desk_demo' },
   },
 });
+const count = z.coerce.number().int().min(1).parse(values.applications);
+const seed = z.coerce.number().int().parse(values.seed);
 
-const { app, url, stop } = await startLoanDesk({ schema: values.schema, port: 0 });
-try {
+await runOnLoanDesk(values.schema, async ({ app, url }, interruption) => {
   // Ids differ from run to run, so that the demo can be run again on the same store.
   const run = randomUUID().slice(0, 8);
-  const random = randomFrom(Number(values.seed));
+  const random = randomFrom(seed);
   const applications = Array.from(
-    { length: Number(values.applications) },
+    { length: count },
     (_, index) =>
       new GeneratedApplication(
         `demo-${run}-${index + 1}`,
@@ -33,15 +35,15 @@ try {
         random,
       ),
   );
-  const total = applications.reduce((sum, { steps }) => sum + steps.length, 0);
   console.log(
     `The loan desk listens at ${url} and plays ${applications.length} applications, ` +
-      `256 at once, seed ${values.seed}.`,
+      `256 at once, seed ${seed}.`,
   );
 
   const scripts = applications.map(({ steps }) => steps);
+  const total = scripts.reduce((sum, steps) => sum + steps.length, 0);
   await withProgress(total, (onStep) =>
-    play(app.get(CommandBus), scripts, { inFlight: 256, onStep }),
+    play(app.get(CommandBus), scripts, { inFlight: 256, onStep, interruption }),
   );
   console.log(formatReport(await app.get(ReportKeeper).current()));
 
@@ -50,6 +52,5 @@ try {
   await showSnapshotLoad(app.get(EventStore), longest.id);
   await showIdempotentRetry(url);
   console.log(`\nnpm start -- --schema ${values.schema} serves what the demo recorded.`);
-} finally {
-  await stop();
-}
+  return true;
+});

@@ -10,6 +10,13 @@ const { values } = parseArgs({
   },
 });
 
-const { app, url } = await startLoanDesk({ schema: values.schema, port: Number(values.port) });
+const { app, url, stop } = await startLoanDesk({
+  schema: values.schema,
+  port: Number(values.port),
+});
 console.log(formatReport(await app.get(ReportKeeper).current()));
 console.log(`The loan desk listens at ${url}. OpenAPI: ${url}/api, report: ${url}/report`);
+
+for (const signal of ['SIGINT', 'SIGTERM']) {
+  process.once(signal, () => void stop().then(() => process.exit()));
+}

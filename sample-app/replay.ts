@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
+import { z } from 'zod';
 import { replayLog } from './replay/replay-log.ts';
-import { startLoanDesk } from './start-loan-desk.ts';
+import { runOnLoanDesk } from './run-on-loan-desk.ts';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -12,18 +13,12 @@ const { values, positionals } = parseArgs({
 const [file] = positionals;
 
 if (file) {
-  const { app, stop } = await startLoanDesk({ schema: values.schema, port: 0 });
-  try {
-    const agree = await replayLog(app, file, { inFlight: Number(values['in-flight']) });
-    console.log(
-      agree
-        ? `Store and report agree. npm start -- --schema ${values.schema} shows them again.`
-        : 'The counts do not agree.',
-    );
-    process.exitCode = agree ? 0 : 1;
-  } finally {
-    await stop();
-  }
+  const inFlight = z.coerce.number().int().min(1).parse(values['in-flight']);
+  await runOnLoanDesk(values.schema, async ({ app }, interruption) => {
+    const agree = await replayLog(app, file, { inFlight, interruption });
+    if (agree) console.log(`npm start -- --schema ${values.schema} shows them again.`);
+    return agree;
+  });
 } else {
   console.error('Usage: npm run replay -- FILE.csv.gz [--schema NAME] [--in-flight NUMBER]');
   process.exitCode = 1;

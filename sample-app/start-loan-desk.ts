@@ -11,25 +11,26 @@ export interface LoanDesk {
   readonly stop: () => Promise<void>;
 }
 
-/** Starts the database and the application on it; port 0 takes any free one. Ctrl-C stops both. */
+/** Starts the database and the application on it; port 0 takes any free one. */
 export async function startLoanDesk(options: {
   readonly schema: string;
   readonly port: number;
 }): Promise<LoanDesk> {
   const database = await provideDatabase();
-  const app = await NestFactory.create(
-    AppModule.forRoot({ url: database.url, schema: options.schema }),
-    { logger: ['warn', 'error', 'fatal'] },
-  );
-  configureHttp(app);
-  await app.listen(options.port, '127.0.0.1');
-
-  const stop = async (): Promise<void> => {
-    await app.close();
+  try {
+    const app = await NestFactory.create(
+      AppModule.forRoot({ url: database.url, schema: options.schema }),
+      { logger: ['warn', 'error', 'fatal'], abortOnError: false },
+    );
+    configureHttp(app);
+    await app.listen(options.port, '127.0.0.1');
+    const stop = async (): Promise<void> => {
+      await app.close();
+      await database.stop();
+    };
+    return { app, url: await app.getUrl(), stop };
+  } catch (error) {
     await database.stop();
-  };
-  for (const signal of ['SIGINT', 'SIGTERM']) {
-    process.once(signal, () => void stop().then(() => process.exit()));
+    throw error;
   }
-  return { app, url: await app.getUrl(), stop };
 }

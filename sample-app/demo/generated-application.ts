@@ -29,7 +29,7 @@ import {
   StartWorkItem,
 } from '../applications/commands/work-item.commands.ts';
 import type { WorkItemKind } from '../applications/work-items.ts';
-import type { Step } from '../playback/playback.ts';
+import type { Step } from '../playback/play.ts';
 
 type CommandClass = new (applicationId: string, options: CommandOptions) => ApplicationCommand;
 

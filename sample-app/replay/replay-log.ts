@@ -1,7 +1,7 @@
 import type { INestApplicationContext } from '@nestjs/common';
 import { CommandBus } from '@nestjs/cqrs';
 import { EventStore } from 'nest-event-store';
-import { play, type Step } from '../playback/playback.ts';
+import { play, type Step } from '../playback/play.ts';
 import { withProgress } from '../playback/with-progress.ts';
 import { formatReport } from '../reports/format-report.ts';
 import { ReportKeeper } from '../reports/report-keeper.ts';
@@ -22,7 +22,7 @@ import { printCounts } from './print-counts.ts';
 export async function replayLog(
   app: INestApplicationContext,
   path: string,
-  { inFlight }: { readonly inFlight: number },
+  options: { readonly inFlight: number; readonly interruption: AbortSignal },
 ): Promise<boolean> {
   const store = app.get(EventStore);
   const log = await readLog(path);
@@ -41,19 +41,24 @@ export async function replayLog(
   const replayed = [...versions.values()].reduce((sum, version) => sum + version, 0);
   if (replayed > 0) console.log(`${replayed} rows were replayed before and are left out.`);
 
-  const scripts = [...log].map(([id, rows]) => stepsAfter(versions.get(id) ?? 0, rows));
-  await withProgress((expected['events'] ?? 0) - replayed, (onStep) =>
-    play(app.get(CommandBus), scripts, { inFlight, onStep }),
-  );
+  const remaining = (expected['events'] ?? 0) - replayed;
+  if (remaining > 0) {
+    const scripts = [...log].map(([id, rows]) => stepsAfter(versions.get(id) ?? 0, rows));
+    await withProgress(remaining, (onStep) =>
+      play(app.get(CommandBus), scripts, { ...options, onStep }),
+    );
+  }
 
   const report = await app.get(ReportKeeper).current();
   console.log(formatReport(report));
-  return printCounts({
+  const agree = printCounts({
     file: expected,
     store: await countStore(store),
     report: countReport(report),
     ...(expected['events'] === knownLog['events'] ? { known: knownLog } : {}),
   });
+  console.log(agree ? 'All counts agree.' : 'The counts do not agree.');
+  return agree;
 }
 
 async function versionsIn(store: EventStore): Promise<Map<string, number>> {

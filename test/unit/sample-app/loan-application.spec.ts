@@ -117,7 +117,7 @@ describe('the rules', () => {
       for (const row of rows) {
         const command = activityOf(row).command(row, { at: row.at });
         if (command instanceof SubmitApplication) application.submit(command.amount, command.at);
-        else decisions.get(`${command.constructor.name}Handler`)?.(application, command as never);
+        else decisions.get(`${command.constructor.name}Handler`)?.(application, command);
       }
       events += application.getUncommittedEvents().length;
     }

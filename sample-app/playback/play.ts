@@ -16,6 +16,8 @@ export interface PlayOptions {
   readonly inFlight: number;
   /** Called after every step. */
   readonly onStep: () => void;
+  /** Aborted to begin no further step; `play` then throws the signal's reason. */
+  readonly interruption: AbortSignal;
 }
 
 /**
@@ -27,13 +29,14 @@ export interface PlayOptions {
 export async function play(
   commands: CommandBus,
   scripts: readonly Script[],
-  { inFlight, onStep }: PlayOptions,
+  { inFlight, onStep, interruption }: PlayOptions,
 ): Promise<void> {
   const waiting = [...scripts].reverse();
 
   const playOneAfterTheOther = async (): Promise<void> => {
     for (let script = waiting.pop(); script; script = waiting.pop()) {
       for (const { command, actor } of script) {
+        interruption.throwIfAborted();
         await runWithMetadata(actor ? { actor } : {}, () => commands.execute(command));
         onStep();
       }

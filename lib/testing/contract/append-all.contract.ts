@@ -105,7 +105,27 @@ export function appendAllContract(test: ContractTest): void {
       const error = await rejection(appends, WrongExpectedVersionError);
       assert.equal(error.actualVersion, 1);
     });
-    assert.equal(await store.currentVersion(account), 0);
+    assert.deepEqual(await store.fetchByAggregate(account), { version: 0, records: [] });
+  });
+
+  test('takes a list that was refused once its reason is gone, with the same ids', async ({
+    store,
+  }) => {
+    const [one, two] = [newAccount(), newAccount()];
+    const appends = [
+      { aggregate: one, events: [new EventData(new MoneyDeposited(5), { id: randomUUID() })] },
+      { aggregate: two, events: deposits(1), expectedVersion: 1 },
+    ];
+    await rejection(store.appendAll(appends), WrongExpectedVersionError);
+    await store.append(two, deposits(1));
+
+    assert.deepEqual(
+      (await store.appendAll(appends)).map(({ version, duplicate }) => ({ version, duplicate })),
+      [
+        { version: 1, duplicate: false },
+        { version: 2, duplicate: false },
+      ],
+    );
   });
 
   test('refuses an event id that comes twice in the list', async ({ store }) => {

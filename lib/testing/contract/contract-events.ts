@@ -15,13 +15,18 @@ export class MoneyDeposited {
   constructor(readonly amount: number) {}
 }
 
+@DomainEvent('account.money-withdrawn')
+export class MoneyWithdrawn {
+  constructor(readonly amount: number) {}
+}
+
 @DomainEvent('account.closed')
 export class AccountClosed {}
 
 @DomainEvent('account.never-registered')
 export class NeverRegistered {}
 
-export const contractEvents = [AccountOpened, MoneyDeposited, AccountClosed];
+export const contractEvents = [AccountOpened, MoneyDeposited, MoneyWithdrawn, AccountClosed];
 
 /** Names an aggregate that no other test uses. */
 export function newAccount(type = 'account'): AggregateRef {

@@ -9,9 +9,12 @@ import { installedVersion } from './installed-version.ts';
 
 /** The first schema: aggregates, domain events, and the functions that write and read them. */
 export abstract class CreateEventStore implements MigrationInterface {
-  // TypeORM orders migrations by the time at the end of their names.
-  readonly name = 'CreateEventStore1764000000000';
   protected abstract readonly schema: string;
+
+  /** TypeORM knows migrations apart by name, and orders them by the time at its end. */
+  get name(): string {
+    return `CreateEventStore_${this.schema}_1764000000000`;
+  }
 
   async up(queryRunner: QueryRunner): Promise<void> {
     if ((await installedVersion(queryRunner, this.schema)) >= 1) return;

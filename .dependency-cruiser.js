@@ -3,7 +3,7 @@
  * of the wiring, packages, and packages of which it may know the types only. All else is refused.
  */
 const layers = {
-  events: { packages: ['msgpackr', 'uuid'], types: ['@standard-schema/spec'] },
+  events: { packages: ['msgpackr'], types: ['@standard-schema/spec'] },
   store: { folders: ['events'], types: ['typeorm'] },
   aggregates: { folders: ['events', 'store'], packages: ['@nestjs/cqrs', 'lru-cache'] },
   subscriptions: { folders: ['events', 'store'] },

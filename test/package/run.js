@@ -12,28 +12,32 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import pg from 'pg';
+import { Client } from 'pg';
 import { startEmbeddedPostgres } from '../../.build/sample-app/database/embedded-postgres.js';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = join(here, '..', '..');
-const { devDependencies: ours } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-const shared = { pg: ours.pg, 'reflect-metadata': ours['reflect-metadata'], rxjs: ours.rxjs };
+const {
+  name,
+  version,
+  peerDependencies: peers,
+  devDependencies: ours,
+} = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 
 const installations = {
-  'Nest 12, TypeORM 1': {
-    '@nestjs/common': ours['@nestjs/common'],
-    '@nestjs/core': ours['@nestjs/core'],
-    '@nestjs/cqrs': ours['@nestjs/cqrs'],
-    '@nestjs/typeorm': ours['@nestjs/typeorm'],
-    typeorm: ours.typeorm,
-  },
-  'Nest 11, TypeORM 0.3': {
-    '@nestjs/common': '11.2.10',
-    '@nestjs/core': '11.2.10',
-    '@nestjs/cqrs': '11.0.3',
-    '@nestjs/typeorm': '11.0.3',
-    typeorm: '0.3.31',
+  'the peers that the tests run on': Object.fromEntries(
+    Object.keys(peers).map((peer) => [peer, ours[peer]]),
+  ),
+  // The lower ends of the peer ranges.
+  'the oldest peers': {
+    '@nestjs/common': '11.0.0',
+    '@nestjs/core': '11.0.0',
+    '@nestjs/cqrs': '11.0.0',
+    '@nestjs/typeorm': '11.0.0',
+    pg: '8.11.0',
+    'reflect-metadata': '0.2.0',
+    rxjs: '7.8.0',
+    typeorm: '0.3.20',
   },
 };
 
@@ -49,7 +53,7 @@ const npm = (directory, ...options) => run(directory, process.env.npm_execpath, 
 const tool = (path, ...options) => run(root, join(root, 'node_modules', path), options);
 
 async function createDatabase(server, name) {
-  const client = new pg.Client({ connectionString: server });
+  const client = new Client({ connectionString: server });
   await client.connect();
   await client.query(`CREATE DATABASE ${name}`);
   await client.end();
@@ -60,7 +64,6 @@ const workshop = mkdtempSync(join(realpathSync(tmpdir()), 'nest-event-store-pack
 const server = await startEmbeddedPostgres({ durable: false });
 try {
   npm(root, 'pack', '--ignore-scripts', '--silent', '--pack-destination', workshop);
-  const { name, version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   const tarball = join(workshop, `${name}-${version}.tgz`);
   tool('publint/src/cli.js', 'run', tarball, '--strict');
   tool('@arethetypeswrong/cli/dist/index.js', tarball, '--profile', 'esm-only');
@@ -73,7 +76,7 @@ try {
       join(directory, 'package.json'),
       JSON.stringify({
         private: true,
-        dependencies: { ...shared, ...dependencies, [name]: tarball },
+        dependencies: { ...dependencies, [name]: tarball },
       }),
     );
     npm(
@@ -88,7 +91,7 @@ try {
     for (const application of ['esm.mjs', 'commonjs.cjs']) {
       const url = await createDatabase(server.url, `package_${index}_${application.split('.')[0]}`);
       run(directory, application, [], { DATABASE_URL: url });
-      console.log(`${title}: ${application} appended and read`);
+      console.log(`${application} on ${title}: appended and read`);
     }
   }
 } finally {

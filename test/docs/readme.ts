@@ -1,0 +1,103 @@
+import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
+import { basename, join, resolve } from 'node:path';
+
+/** One block of TypeScript in README.md. */
+export interface Block {
+  /** The heading that it stands under. */
+  readonly title: string;
+  readonly code: string;
+  /** The lines that it says it prints: behind `console.log`, or in the text block that follows. */
+  readonly output: readonly string[];
+}
+
+/** What a table of README.md says in one row, by the titles of the columns, without backticks. */
+export type Row = Readonly<Record<string, string>>;
+
+export interface Readme {
+  readonly blocks: readonly Block[];
+  /** Returns the rows of the table whose first column has this title. */
+  rows(firstColumn: string): Row[];
+}
+
+export async function readReadme(): Promise<Readme> {
+  const text = await readFile('README.md', 'utf8');
+  const fences = [...text.matchAll(/^```(\w+)\n(.*?)^```$/gms)];
+  const blocks = fences.flatMap(({ index, 1: language, 2: code = '' }, place): Block[] => {
+    if (language !== 'ts') return [];
+    const title = [...text.slice(0, index).matchAll(/^##+ (.+)$/gm)].at(-1)![1]!;
+    const [, nextLanguage, nextCode = ''] = fences[place + 1] ?? [];
+    const printed = nextLanguage === 'text' ? nextCode.trimEnd().split('\n') : commentsOf(code);
+    return [{ title, code, output: printed }];
+  });
+  return { blocks, rows: (firstColumn) => rowsOf(text, firstColumn) };
+}
+
+/**
+ * Writes each block as a module of its own and returns the files, in order.
+ *
+ * The first is written as it stands. The others may use what it imports and exports, and `store`,
+ * `accounts` and `dataSource`, without importing them.
+ */
+export async function writeModules([example, ...guides]: readonly Block[]): Promise<string[]> {
+  await mkdir('.build', { recursive: true });
+  const directory = await mkdtemp(resolve('.build', 'readme-'));
+  const write = async (name: string, code: string): Promise<string> => {
+    const file = join(directory, `${name.toLowerCase().replaceAll(/\W+/g, '-')}.ts`);
+    await writeFile(file, code);
+    return file;
+  };
+
+  const exampleFile = await write(example!.title, example!.code);
+  const imports = example!.code.match(/^import [^;]+;$/gm)!.join('\n');
+  const exported = [...example!.code.matchAll(/^export class (\w+)/gm)].map(([, name]) => name!);
+  const prelude = (code: string): string => {
+    const names = exported.filter((name) => !code.includes(`export class ${name} `));
+    return `${imports}\nimport { ${names.join(', ')} } from './${basename(exampleFile)}';\n`;
+  };
+  await write('setting', prelude(setting) + setting);
+  const given = "import { accounts, dataSource, store } from './setting.ts';\n";
+  const guideFiles = guides.map(({ title, code }) => write(title, prelude(code) + given + code));
+  return [exampleFile, ...(await Promise.all(guideFiles))];
+}
+
+const setting = `
+import { getDataSourceToken } from '@nestjs/typeorm';
+import { EventStore, getAggregateRepositoryToken } from 'nest-event-store';
+import type { DataSource } from 'typeorm';
+
+@Module({
+  imports: [
+    TypeOrmModule.forRoot({ name: 'guides', type: 'postgres', url: process.env.DATABASE_URL }),
+    CqrsModule.forRoot(),
+    EventStoreModule.forRoot({ dataSource: 'guides' }),
+    EventStoreModule.forFeature({ aggregates: [Account], events: [AccountOpened, MoneyDeposited] }),
+  ],
+})
+class GuidesModule {}
+
+export const guides = await NestFactory.createApplicationContext(GuidesModule, { logger: false });
+export const store = guides.get(EventStore);
+export const accounts = guides.get(getAggregateRepositoryToken(Account), { strict: false });
+export const dataSource = guides.get<DataSource>(getDataSourceToken('guides'));
+`;
+
+function commentsOf(code: string): string[] {
+  return [...code.matchAll(/console\.log\(.*\/\/ (.+)$/gm)].map(([, comment]) => comment!);
+}
+
+function rowsOf(text: string, firstColumn: string): Row[] {
+  const tables = text.match(/(?:^\|.*\n)+/gm) ?? [];
+  const lines = tables
+    .map((table) => table.trimEnd().split('\n').map(cellsOf))
+    .find(([titles]) => titles?.[0] === firstColumn);
+  if (!lines) throw new Error(`README.md has no table whose first column is '${firstColumn}'.`);
+  const [titles = [], , ...rows] = lines;
+  return rows.map((cells) =>
+    Object.fromEntries(titles.map((title, column) => [title, cells[column]!])),
+  );
+}
+
+function cellsOf(line: string): string[] {
+  const cells = line.split(/(?<!\\)\|/).slice(1, -1);
+  return cells.map((cell) => cell.trim().replaceAll('`', '').replaceAll('\\|', '|'));
+}

@@ -1,4 +1,4 @@
-import { Aggregate, everyNEvents } from 'nest-event-store';
+import { Aggregate, type AggregateRef, everyNEvents } from 'nest-event-store';
 import { ApplicationState } from './application-state.ts';
 import { type ApplicationStatus, canBecome, type GrantStep } from './application-status.ts';
 import {
@@ -31,14 +31,21 @@ import { type OfferStep, whyNotOffer } from './offers.ts';
 import { RuleViolationError } from './rule-violation.error.ts';
 import { whyNotWorkItem, type WorkItemKind, type WorkItemStep } from './work-items.ts';
 
+const aggregateType = 'loan-application';
+
 /**
  * A loan application with its offers and work items: every decision about it is made here.
  *
  * A method checks the rules and applies one event, or throws `RuleViolationError`. `at` is when
  * it happened.
  */
-@Aggregate('loan-application', { snapshots: everyNEvents(50) })
+@Aggregate(aggregateType, { snapshots: everyNEvents(50) })
 export class LoanApplication extends ApplicationState {
+  /** Names an application to the store. */
+  static ref(id: string): AggregateRef {
+    return { type: aggregateType, id };
+  }
+
   submit(amount: number, at: Date): void {
     this.become('submitted', new ApplicationSubmitted(amount, at));
   }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { EventStore } from 'nest-event-store';
 import { z } from 'zod';
+import { LoanApplication } from '../applications/loan-application.ts';
 
 const answer = z.looseObject({ id: z.string().optional(), message: z.string().optional() });
 
@@ -32,10 +33,9 @@ export async function showIdempotentRetry(url: string): Promise<void> {
 export async function showSnapshotLoad(store: EventStore, applicationId: string): Promise<void> {
   console.log('\nA load from a snapshot');
   const startedAt = performance.now();
-  const { version, snapshot, records } = await store.fetchHistory({
-    type: 'loan-application',
-    id: applicationId,
-  });
+  const { version, snapshot, records } = await store.fetchHistory(
+    LoanApplication.ref(applicationId),
+  );
   const ms = (performance.now() - startedAt).toFixed(1);
   console.log(
     `  ${applicationId} is at version ${version}: read its snapshot at version ` +

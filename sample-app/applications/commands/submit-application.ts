@@ -35,7 +35,7 @@ export class SubmitApplicationHandler implements ICommandHandler<SubmitApplicati
     const application = new LoanApplication(command.applicationId);
     application.submit(command.amount, command.at);
     const { version } = await this.store.append(
-      { type: 'loan-application', id: command.applicationId },
+      LoanApplication.ref(command.applicationId),
       application
         .getUncommittedEvents()
         .map((event) => new EventData(event, { id: command.eventId })),

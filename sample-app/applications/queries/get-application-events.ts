@@ -1,5 +1,6 @@
 import { type IQueryHandler, Query, QueryHandler } from '@nestjs/cqrs';
 import { AggregateNotFoundError, type EventMetadata, EventStore } from 'nest-event-store';
+import { LoanApplication } from '../loan-application.ts';
 
 /** One thing that happened to an application. */
 export interface ApplicationHistoryEntry {
@@ -25,7 +26,7 @@ export class GetApplicationEventsHandler implements IQueryHandler<GetApplication
   constructor(private readonly store: EventStore) {}
 
   async execute({ applicationId, page }: GetApplicationEvents): Promise<ApplicationHistoryEntry[]> {
-    const aggregate = { type: 'loan-application', id: applicationId };
+    const aggregate = LoanApplication.ref(applicationId);
     const { version: reached, records } = await this.store.fetchByAggregate(aggregate, page.after, {
       limit: page.limit,
     });

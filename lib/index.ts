@@ -29,9 +29,11 @@ export {
 export { recordOf, type EventRecord } from './events/event-record.ts';
 export {
   EventSchemaError,
+  type EventSchemaIssue,
   EventTooLargeError,
   InvalidEventError,
   UndecodableEventError,
+  UndecodablePayloadError,
   UnknownEventTypeError,
   UnregisteredEventError,
   UpcastError,

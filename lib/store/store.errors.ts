@@ -181,3 +181,55 @@ export class TransactionsUnsupportedError extends EventStoreError {
     );
   }
 }
+
+/** The connection was lost before the database answered, so nobody knows whether it was written. */
+export class ConnectionLostError extends EventStoreError {
+  readonly code = 'CONNECTION_LOST';
+  readonly retryable = true;
+  readonly outcome = 'unknown';
+
+  constructor(options: ErrorOptions) {
+    super(
+      'The connection to the database was lost before it answered, also at the second try. An ' +
+        'append may or may not be stored: repeat it with the same event ids, which is safe.',
+      options,
+    );
+  }
+}
+
+/** The database gave up one of two transactions that stood in each other's way. Nothing was written. */
+export class TransactionConflictError extends EventStoreError {
+  readonly code = 'TRANSACTION_CONFLICT';
+  readonly retryable = true;
+  readonly outcome = 'not-applied';
+
+  constructor(
+    readonly sqlState: string,
+    options: ErrorOptions,
+  ) {
+    super(
+      `The database ended the transaction because another one was in its way (SQLSTATE ${sqlState}); ` +
+        'nothing was written. Run the whole transaction again from its beginning.',
+      options,
+    );
+  }
+}
+
+/** The database refused a statement of the store. Nothing was written. */
+export class StatementFailedError extends EventStoreError {
+  readonly code = 'STATEMENT_FAILED';
+  readonly retryable = false;
+  readonly outcome = 'not-applied';
+
+  constructor(
+    readonly sqlState: string | undefined,
+    reason: string,
+    options: ErrorOptions,
+  ) {
+    super(
+      `The database refused a statement of the event store (SQLSTATE ${sqlState ?? 'unknown'}): ` +
+        `${reason}. Nothing was written.`,
+      options,
+    );
+  }
+}

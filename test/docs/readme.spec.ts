@@ -1,5 +1,5 @@
 import type { AsyncLocalStorage } from 'node:async_hooks';
-import { readdir, readFile, rm } from 'node:fs/promises';
+import { access, readdir, readFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { format, inspect } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
@@ -132,6 +132,14 @@ interface Vault extends library.IdentifiedAggregate {
   readonly cents: number;
   deposit(cents: number): void;
 }
+
+describe('The links of README.md', () => {
+  it.each(readme.links)('%s leads somewhere', async (link) => {
+    const [path = '', heading] = link.split('#');
+    if (path === '') expect(readme.anchors).toContain(heading);
+    else await expect(access(path)).resolves.toBeUndefined();
+  });
+});
 
 describe('The tables of README.md', () => {
   const table = (title: string, value: string) =>

@@ -15,6 +15,9 @@ export type Row = Readonly<Record<string, string>>;
 
 export interface Readme {
   readonly blocks: readonly Block[];
+  /** Where its links lead to, inside the page or the repository. */
+  readonly links: readonly string[];
+  readonly anchors: readonly string[];
   /** Returns the rows of the table whose first column has this title. */
   rows(firstColumn: string): Row[];
 }
@@ -29,7 +32,10 @@ export async function readReadme(): Promise<Readme> {
     const printed = nextLanguage === 'text' ? nextCode.trimEnd().split('\n') : commentsOf(code);
     return [{ title, code, output: printed }];
   });
-  return { blocks, rows: (firstColumn) => rowsOf(text, firstColumn) };
+  const links = [...text.matchAll(/\]\((?!https?:)([^)]+)\)/g)].map(([, link]) => link!);
+  const headings = [...text.matchAll(/^##+ (.+)$/gm)].map(([, heading]) => heading!);
+  const anchors = headings.map((heading) => heading.toLowerCase().replaceAll(' ', '-'));
+  return { blocks, links, anchors, rows: (firstColumn) => rowsOf(text, firstColumn) };
 }
 
 /**

@@ -181,10 +181,18 @@ export class AppendQueue {
 function takeBatch(waiting: QueuedAppend[]): QueuedAppend[] {
   let events = 0;
   let bytes = 0;
+  const ids = new Set<string>();
   const end = waiting.findIndex((append, index) => {
     events += append.events.length;
-    for (const event of append.events) bytes += event.payload.length + (event.binary?.length ?? 0);
-    return index > 0 && (events > maxBatchEvents || bytes > maxBatchBytes);
+    let isRepetition = false;
+    for (const { id, payload, binary } of append.events) {
+      bytes += payload.length + (binary?.length ?? 0);
+      if (!append.hasCallerIds) continue;
+      isRepetition ||= ids.has(id);
+      ids.add(id);
+    }
+    // A repetition finds what it repeats only once that is stored: not in one call with it.
+    return index > 0 && (isRepetition || events > maxBatchEvents || bytes > maxBatchBytes);
   });
   return waiting.splice(0, end === -1 ? waiting.length : end);
 }

@@ -164,7 +164,11 @@ BEGIN
             AND e.payload = p_payloads -> (v_first + s.n::integer - 2)
           )
           AND min(e.version - s.n) = max(e.version - s.n)
-          AND (p_expected_versions[i] < 0 OR p_expected_versions[i] = min(e.version - s.n))
+          AND CASE p_expected_versions[i]
+            WHEN -1 THEN true
+            WHEN -2 THEN min(e.version - s.n) > 0
+            ELSE min(e.version - s.n) = p_expected_versions[i]
+          END
         THEN max(e.version)
         ELSE 0
       END

@@ -157,7 +157,10 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
       const result = await work(aggregate);
       try {
         const saved = await this.save(aggregate, options);
-        if (isShareable) this.#cache.put(id, { aggregate, version: saved.version });
+        // Events applied during the save are those of this caller: the next one must not save them.
+        if (isShareable && aggregate.getUncommittedEvents().length === 0) {
+          this.#cache.put(id, { aggregate, version: saved.version });
+        }
         return { ...saved, result };
       } catch (error) {
         const isConflict = error instanceof WrongExpectedVersionError;
@@ -224,8 +227,9 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
   ): Promise<void> {
     const { type, snapshots, snapshotRevision: revision } = this.#definition;
     // With events applied during the save, the state is ahead of the version: the next save will do.
-    if (!snapshots.isDue(before, after) || aggregate.getUncommittedEvents().length > 0) return;
+    if (aggregate.getUncommittedEvents().length > 0) return;
     try {
+      if (!snapshots.isDue(before, after)) return;
       const options = { revision, ...(manager && { manager }) };
       await this.#store.snapshot(this.#ref(aggregate.id), stateOf(aggregate), after, options);
     } catch (error) {

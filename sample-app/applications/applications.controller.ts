@@ -12,7 +12,7 @@ import {
   Res,
 } from '@nestjs/common';
 import { CommandBus, QueryBus } from '@nestjs/cqrs';
-import { ApiHeader, ApiOperation } from '@nestjs/swagger';
+import { ApiConflictResponse, ApiHeader, ApiNotFoundResponse, ApiOperation } from '@nestjs/swagger';
 import { ifMatch } from '../http/entity-tag.ts';
 import { RequestHeader } from '../http/request-header.decorator.ts';
 import { ChangesApplication, ShowsApplication } from './applications.openapi.ts';
@@ -54,6 +54,7 @@ export class ApplicationsController {
 
   @Post()
   @ShowsApplication('Submit an application', HttpStatus.CREATED)
+  @ApiConflictResponse({ description: 'The Idempotency-Key came with another submission before' })
   @ApiHeader({
     name: 'Idempotency-Key',
     required: false,
@@ -77,12 +78,14 @@ export class ApplicationsController {
 
   @Get(':id')
   @ShowsApplication('Show an application')
+  @ApiNotFoundResponse({ description: 'There is no such application' })
   show(@Param('id', { schema: applicationId }) id: string): Promise<VersionedApplication> {
     return this.queries.execute(new GetApplication(id));
   }
 
   @Get(':id/events')
   @ApiOperation({ summary: 'Show what happened to an application' })
+  @ApiNotFoundResponse({ description: 'There is no such application' })
   history(
     @Param('id', { schema: applicationId }) id: string,
     @Query({ schema: historyPage }) page: HistoryPage,

@@ -18,6 +18,7 @@ export function ShowsApplication(
   return applyDecorators(
     HttpCode(status),
     ApiOperation({ summary }),
+    ApiBadRequestResponse({ description: 'Something in the request is not what it should be' }),
     ApiResponse({
       status,
       description: 'The application',
@@ -36,7 +37,6 @@ export function ChangesApplication(summary: string): MethodDecorator {
       required: false,
       description: 'The ETag of an earlier response: refuses if the application has changed since',
     }),
-    ApiBadRequestResponse({ description: 'The id, the step or If-Match is not one' }),
     ApiNotFoundResponse({ description: 'There is no such application' }),
     ApiConflictResponse({ description: 'The application is at another version than If-Match' }),
     ApiUnprocessableEntityResponse({ description: 'The rules of the loan desk forbid it' }),

@@ -13,7 +13,7 @@ export const applicationId = z
   .regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be 1 to 64 letters, digits, hyphens or underscores')
   .meta({ example: '173688' });
 
-export const idempotencyKey = z.uuid().optional();
+export const idempotencyKey = z.uuid().toLowerCase().optional();
 
 export const submission = z.strictObject({
   amount: z.int().min(0).max(1_000_000).meta({ description: 'Euro', example: 15_000 }),
@@ -36,12 +36,14 @@ export const offerStep = z.enum(keysOf(offerCommands));
 export const workItemStep = z.enum(keysOf(workItemCommands));
 export const workItemKind = z.enum(workItemKinds);
 
+const count = z.int().min(0);
+
 /** What an application looks like in a response. */
 export const versionedApplication = z.object({
   id: z.string(),
   amount: z.number(),
   status: z.enum(applicationStatuses),
-  granted: z.array(z.enum(grantSteps)).readonly(),
+  granted: z.array(z.enum(grantSteps)),
   offers: z.object({
     prepared: z.enum(['selected', 'created']).nullable(),
     withCustomer: z.enum(['sent', 'sent-back']).nullable(),
@@ -49,8 +51,8 @@ export const versionedApplication = z.object({
     everSent: z.boolean(),
     everSentBack: z.boolean(),
   }),
-  workItems: z.partialRecord(workItemKind, z.object({ open: z.int(), inWork: z.int() })),
-  version: z.int(),
+  workItems: z.partialRecord(workItemKind, z.object({ open: count, inWork: count })),
+  version: count,
 }) satisfies z.ZodType<VersionedApplication>;
 
 function keysOf<K extends string>(commands: Record<K, unknown>): K[] {

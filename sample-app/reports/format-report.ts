@@ -4,6 +4,7 @@ const number = new Intl.NumberFormat('en');
 
 /** Returns the report as lines for a terminal. */
 export function formatReport(report: Report): string {
+  if (report.applications === 0) return 'There are no applications yet.';
   const states = Object.entries(report.statesReached).map(
     ([state, { applications, amount }]) =>
       `  ${state.padEnd(18)}${number.format(applications).padStart(10)}${number.format(amount).padStart(16)} €`,

@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { AggregateRoot } from '@nestjs/cqrs';
 import type { DataSource, EntityManager } from 'typeorm';
@@ -353,9 +354,11 @@ describe('an aggregate in a transaction', () => {
     });
     await expect(joined).rejects.toBe(rollback);
 
+    // Now at the version that it had in there, with another event.
+    await store.append(counter, counted(5));
     const { version, result } = await counters.execute(counter.id, (after) => after.count(1));
-    expect([version, result]).toEqual([3, 3]);
-    expect(await store.getSnapshot(counter)).toEqual({ version: 3, state: { total: 3 } });
+    expect([version, result]).toEqual([4, 8]);
+    expect(await store.getSnapshot(counter)).toBeNull();
   });
 
   it('is tried again in the same transaction after a conflict', async () => {
@@ -399,6 +402,20 @@ describe('an aggregate in a transaction', () => {
 });
 
 describe.each([1, 2])('a pool of %i', (poolSize) => {
+  it('is enough to repeat an append inside the transaction that made it', async () => {
+    const small = await database.dataSource({ poolSize });
+    const smallStore = await openStore(small);
+    const twice = () =>
+      small.transaction(async (manager) => {
+        const aggregate = newCounter();
+        const events = [new EventData(new Counted(1), { id: randomUUID() })];
+        const first = await smallStore.append(aggregate, events, { manager });
+        const again = await smallStore.append(aggregate, events, { manager });
+        expect(again).toEqual({ ...first, duplicate: true });
+      });
+    await Promise.all(Array.from({ length: poolSize }, twice));
+  });
+
   it('finishes fifty commands in transactions at once, beside appends of their own', async () => {
     const small = await database.dataSource({ poolSize });
     const smallStore = await openStore(small, { transactionManager: () => ambient.getStore() });

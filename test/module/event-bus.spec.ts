@@ -400,13 +400,17 @@ describe('what a handler appends', () => {
   });
 
   it('is not inside a transaction that has ended', async () => {
-    const ambient = new AsyncLocalStorage<EntityManager>();
+    const ambient = new AsyncLocalStorage<{ manager?: EntityManager }>();
     const { dataSource, store } = await start(
-      { schema: newSchema(), transactionManager: () => ambient.getStore() },
+      { schema: newSchema(), transactionManager: () => ambient.getStore()?.manager },
       { providers: [Shipper] },
     );
-    await dataSource.transaction((manager) =>
-      ambient.run(manager, () => store.append(order('o-1'), [new OrderPacked('lamp')])),
+    // The flow goes on after its transaction, and whatever it starts still sees the manager.
+    await ambient.run({}, () =>
+      dataSource.transaction(async (manager) => {
+        Object.assign(ambient.getStore()!, { manager });
+        await store.append(order('o-1'), [new OrderPacked('lamp')]);
+      }),
     );
     await eventually(async () => (await store.currentVersion(order('shipped-lamp'))) === 1);
   });

@@ -17,6 +17,7 @@ export async function withProgress(
   const bar = new SingleBar(
     {
       format: '{bar} {percentage}% | {value} of {total} commands | {rate}/s | {eta_formatted} left',
+      etaBuffer: 100,
       noTTYOutput: true,
       notTTYSchedule: 5000,
     },

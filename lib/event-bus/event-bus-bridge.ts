@@ -19,8 +19,9 @@ export interface EventBusBridgeOptions {
 /**
  * Publishes recorded events on the `EventBus` of `@nestjs/cqrs`, after their commit, never before.
  *
- * At most once, in the order of commit, and without waiting for handlers: that is all a bus in
- * memory can promise. Handlers and sagas run with the record's correlation, so that what they
+ * At most once and without waiting for handlers: that is all a bus in memory can promise. `'all'`
+ * follows the order of the log; `'own'` the order in which this process learns of its commits,
+ * which beside callers' transactions may be another one. Handlers and sagas run with the record's correlation, so that what they
  * append says what caused it.
  */
 export class EventBusBridge {

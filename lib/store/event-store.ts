@@ -79,7 +79,13 @@ export interface HistoryOptions extends SnapshotOptions {
   readonly after?: number;
 }
 
-/** Called with the records of appends that are known to have committed, in the order of commit. */
+/**
+ * Called with the records of an append that is known to have committed.
+ *
+ * Appends come in the order in which this process learns of their commits. For those that the store
+ * commits itself that is the order of positions; one in a caller's transaction may come later than
+ * an append that followed it.
+ */
 export type AppendListener = (records: readonly EventRecord[]) => void;
 
 /**

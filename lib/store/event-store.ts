@@ -5,7 +5,7 @@ import type { EventRecord } from '../events/event-record.ts';
 import type { AggregateRef } from './aggregate-ref.ts';
 import { compareVersion, type VersionComparison } from './compare-version.ts';
 import type { ExpectedVersion } from './expected-version.ts';
-import type { AggregateReadOptions, ReadOptions } from './read-options.ts';
+import { checkLimit, type AggregateReadOptions, type ReadOptions } from './read-options.ts';
 
 export interface AppendOptions {
   /** @default 'any' */
@@ -217,13 +217,13 @@ export abstract class EventStore {
 
   /** Reads the log page by page, so that memory does not grow with it; ends at its current end. */
   async *stream(after = 0, options: ReadOptions = {}): AsyncGenerator<EventRecord> {
-    let position = after;
-    for (;;) {
-      const page = await this.fetch(position, options);
-      if (page.records.length === 0) return;
+    const limit = checkLimit(options.limit);
+    let page: LogPage = { position: after, records: [] };
+    do {
+      page = await this.fetch(page.position, options);
       yield* page.records;
-      position = page.position;
-    }
+      // Upcasting makes records more, never fewer: a short page was the last one.
+    } while (page.records.length >= limit);
   }
 
   /** Reads one aggregate page by page; ends at its current end. */
@@ -232,13 +232,12 @@ export abstract class EventStore {
     after = 0,
     options: AggregateReadOptions = {},
   ): AsyncGenerator<EventRecord> {
-    let version = after;
-    for (;;) {
-      const page = await this.fetchByAggregate(aggregate, version, options);
-      if (page.records.length === 0) return;
+    const limit = checkLimit(options.limit);
+    let page: AggregatePage = { version: after, records: [] };
+    do {
+      page = await this.fetchByAggregate(aggregate, page.version, options);
       yield* page.records;
-      version = page.version;
-    }
+    } while (page.records.length >= limit);
   }
 
   /** @see compareVersion */

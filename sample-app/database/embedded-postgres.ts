@@ -45,7 +45,7 @@ export async function startEmbeddedPostgres({
       ? await temporaryDirectory(account)
       : await keptDirectory(dataDir, account);
   const cluster = new PostgresCluster(place.dataDir, binaries, account);
-  await cluster.create();
+  await cluster.create({ durable });
   const server = await cluster.start({
     port,
     settings: { ...(durable ? {} : { fsync: 'off', full_page_writes: 'off' }), ...settings },

@@ -29,7 +29,7 @@ export class PostgresCluster {
   ) {}
 
   /** Makes the data directory if there is none: encoding UTF8, order of bytes, no passwords. */
-  async create(): Promise<void> {
+  async create({ durable }: { readonly durable: boolean }): Promise<void> {
     if (existsSync(this.dataDir)) return;
     await mkdir(dirname(this.dataDir), { recursive: true });
     // A half-made data directory is of no use, so it gets its name when it is complete.
@@ -42,7 +42,7 @@ export class PostgresCluster {
       '--encoding=UTF8',
       '--locale=C',
       '--no-instructions',
-      '--no-sync',
+      ...(durable ? [] : ['--no-sync']),
     ]);
     if (!made) throw await this.failure('could not be created');
     // Another process may have been faster; its cluster is as good as ours.

@@ -1,6 +1,6 @@
 import { Logger } from '@nestjs/common';
 import type { EventBus } from '@nestjs/cqrs';
-import { runWithMetadata } from '../events/event-metadata.ts';
+import { runAsReactionTo } from '../events/event-metadata.ts';
 import type { EventRecord } from '../events/event-record.ts';
 import type { EventStore } from '../store/event-store.ts';
 import { LogTail } from '../store/log-tail.ts';
@@ -55,12 +55,8 @@ export class EventBusBridge {
   }
 
   #publish(record: EventRecord): void {
-    const correlation = {
-      correlationId: record.metadata.correlationId ?? record.id,
-      causationId: record.id,
-    };
     try {
-      runWithMetadata(correlation, () => this.bus.publish(record.event));
+      runAsReactionTo(record, () => this.bus.publish(record.event));
     } catch (error) {
       this.#logger.error(
         `Publishing the event at position ${record.position} (${record.type}) failed; it is stored.`,

@@ -36,6 +36,20 @@ export function runWithMetadata<T>(metadata: EventMetadata, work: () => T): T {
   return surrounding.run({ ...surrounding.getStore(), ...metadata }, work);
 }
 
+/**
+ * Runs `work` as a reaction to a recorded event: what it appends names that event as its cause.
+ *
+ * Nothing else of the surrounding metadata is carried over, so that a reaction is the same wherever
+ * and for whomever it runs.
+ */
+export function runAsReactionTo<T>(
+  cause: { readonly id: string; readonly metadata: EventMetadata },
+  work: () => T,
+): T {
+  const correlationId = cause.metadata.correlationId ?? cause.id;
+  return surrounding.run({ correlationId, causationId: cause.id }, work);
+}
+
 /** Returns the metadata that an event appended here and now would carry. */
 export function currentMetadata(): EventMetadata {
   return surrounding.getStore() ?? {};

@@ -1,0 +1,81 @@
+import { isDeepStrictEqual } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import type { DataSource } from 'typeorm';
+import { BinaryCodec } from '../../lib/events/binary.codec.ts';
+import { DomainEvent } from '../../lib/events/domain-event.decorator.ts';
+import { JsonCodec } from '../../lib/events/json.codec.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { anything, expected, isStorable, jsonLike } from '../support/payloads.ts';
+import { seed } from '../support/random.ts';
+import { openStore, type TestStore } from '../support/store.ts';
+
+@DomainEvent('payload.recorded')
+class Recorded {}
+
+/** An event with these members, made as a reader would get it: without any constructor. */
+const eventOf = (payload: object): object =>
+  Object.setPrototypeOf(structuredClone(payload), Recorded.prototype);
+
+describe('a round trip through PostgreSQL', () => {
+  let database: TestDatabase;
+  let dataSource: DataSource;
+  const testSeed = seed();
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    dataSource = await database.dataSource();
+  });
+  afterAll(() => database.drop());
+
+  /** Appends every payload by itself and says what came back, or with which code it was refused. */
+  async function recordAll(store: TestStore, payloads: readonly object[]): Promise<unknown[]> {
+    return Promise.all(
+      payloads.map(async (payload, n) => {
+        const aggregate = { type: 'payload', id: String(n) };
+        try {
+          await store.append(aggregate, [eventOf(payload)]);
+        } catch (error) {
+          expect(await store.currentVersion(aggregate)).toBe(0);
+          return (error as { code?: string }).code;
+        }
+        const { records } = await store.fetchByAggregate(aggregate);
+        return { ...records[0]!.event };
+      }),
+    );
+  }
+
+  it('gives back every JSON-like payload exactly, or has refused it before writing', async () => {
+    const store = await openStore(dataSource, {
+      schema: 'as_json',
+      codec: new JsonCodec(),
+      events: [Recorded],
+    });
+    const payloads = fc.sample(jsonLike, { seed: testSeed, numRuns: 500 });
+    const outcomes = await recordAll(store, payloads);
+    for (const [n, outcome] of outcomes.entries()) {
+      const payload = payloads[n]!;
+      const wanted = isStorable(payload) ? expected(payload) : 'INVALID_EVENT';
+      if (!isDeepStrictEqual(outcome, wanted)) expect(outcome).toEqual(wanted);
+    }
+    expect(outcomes.some((outcome) => outcome === 'INVALID_EVENT')).toBe(true);
+  });
+
+  it('gives back every payload that BinaryCodec takes exactly', async () => {
+    const store = await openStore(dataSource, {
+      schema: 'as_binary',
+      codec: new BinaryCodec(),
+      events: [Recorded],
+    });
+    const payloads = fc.sample(anything, { seed: testSeed, numRuns: 500 });
+    const outcomes = await recordAll(store, payloads);
+    const kept = outcomes.filter((outcome, n) => {
+      if (outcome === 'INVALID_EVENT') return false;
+      if (!isDeepStrictEqual(outcome, expected(payloads[n]))) {
+        expect(outcome).toEqual(expected(payloads[n]));
+      }
+      return true;
+    });
+    expect(kept.length).toBeGreaterThan(50);
+  });
+});

@@ -2,7 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { DataSource } from 'typeorm';
 import { EventData } from '../../lib/events/event-data.ts';
+import { AppendCall } from '../../lib/postgres/append-call.ts';
+import { Database } from '../../lib/postgres/database.ts';
 import type { AppendResult } from '../../lib/store/event-store.ts';
+import { VersionExpectation } from '../../lib/store/expected-version.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
 import { random, seed } from '../support/random.ts';
@@ -138,6 +141,28 @@ describe('appending from many places at once', () => {
     expect(await store.currentVersion(b)).toBe(300);
   });
 
+  it('passes over an aggregate that another transaction has appended to', async () => {
+    const [held, free] = [ref('passed-over'), ref('not-passed-over')];
+    await store.append(held, one());
+    const call = new AppendCall(
+      new Database(dataSources[1]!, { preparedStatements: true }),
+      'event_store',
+    );
+    const prepared = [held, held, free].map((aggregate, n) => ({
+      aggregate,
+      expectation: new VersionExpectation(n === 1 ? 'exists' : 'any'),
+      events: [serialized(randomUUID())],
+      hasCallerIds: false,
+    }));
+    await dataSources[0]!.transaction(async (manager) => {
+      await store.append(held, one(), { manager });
+      // With one millisecond of patience, any wait at all is an error.
+      const options = { allOrNothing: false, wait: false, lockTimeoutMs: 1 };
+      const outcomes = await call.send(prepared, options);
+      expect(outcomes.map(({ outcome }) => outcome)).toEqual(['busy', 'busy', 'ok']);
+    });
+  });
+
   describe('while a caller’s transaction holds an aggregate for ten seconds', () => {
     const holdMs = 10_000;
 
@@ -250,6 +275,12 @@ describe('appending from many places at once', () => {
     );
   }, 30_000);
 });
+
+function serialized(id: string) {
+  const event = new Counted(1);
+  const stored = { type: 'counter.counted', revision: 1, payload: '{"by":1}', metadata: '{}' };
+  return { ...stored, id, binary: null, event, metadataObject: {} };
+}
 
 async function readAll(store: TestStore) {
   const records = [];

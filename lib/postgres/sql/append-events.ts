@@ -110,11 +110,16 @@ BEGIN
     END LOOP;
     EXIT WHEN cardinality(v_missing) = 0;
 
-    -- Created at once with the planned version: one row version written instead of two.
+    -- Created at once with the planned version: one row version written instead of two. One that is
+    -- there already is left alone: an insert would wait for whoever is changing it.
     WITH created AS (
       INSERT INTO "${schema}".aggregates AS g (key, type, id, version)
       SELECT v_keys[m.n], p_aggregate_types[m.n], p_aggregate_ids[m.n], p_planned_versions[m.n]
       FROM unnest(v_missing) AS m (n)
+      WHERE NOT EXISTS (
+        SELECT FROM "${schema}".aggregates AS g
+        WHERE g.type = p_aggregate_types[m.n] AND g.id = p_aggregate_ids[m.n]
+      )
       ORDER BY p_aggregate_types[m.n] COLLATE "C", p_aggregate_ids[m.n] COLLATE "C"
       ON CONFLICT DO NOTHING
       RETURNING g.key

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { AggregateRoot } from '@nestjs/cqrs';
 import pg from 'pg';
@@ -167,13 +168,17 @@ describe('the number of statements', () => {
   });
 });
 
-describe('among 50,000 events', () => {
-  const aggregates = 5_000;
-  const perAggregate = 10;
-  const middle = { type: 'counter', id: 'bulk-2500' };
+const aggregates = 5_000;
+const perAggregate = 10;
+const middle = { type: 'counter', id: 'bulk-2500' };
 
-  beforeAll(async () => {
-    await dataSource.query(`
+describe.each([
+  // A new store fills faster than statistics come in, and plans are made all the same.
+  [
+    'in tables that were never analysed',
+    `
+      ALTER TABLE ${schema}.aggregates SET (autovacuum_enabled = false);
+      ALTER TABLE ${schema}.domain_events SET (autovacuum_enabled = false);
       INSERT INTO ${schema}.aggregates (key, type, id, version)
       SELECT 100000 + n, 'counter', 'bulk-' || n, ${perAggregate}
       FROM generate_series(1, ${aggregates}) AS n;
@@ -182,8 +187,12 @@ describe('among 50,000 events', () => {
       SELECT
         nextval('${schema}.positions'), gen_random_uuid(), 100000 + n, v, 'counter.counted', 1,
         '{"by": 1}', '{}', now()
-      FROM generate_series(1, ${perAggregate}) AS v, generate_series(1, ${aggregates}) AS n;
-      ANALYZE ${schema}.aggregates, ${schema}.domain_events`);
+      FROM generate_series(1, ${perAggregate}) AS v, generate_series(1, ${aggregates}) AS n`,
+  ],
+  ['in analysed tables', `ANALYZE ${schema}.aggregates, ${schema}.domain_events`],
+])('among 50,000 events %s', (_, preparation) => {
+  beforeAll(async () => {
+    await dataSource.query(preparation);
   }, 20_000);
 
   it.each([
@@ -256,10 +265,10 @@ describe('among 50,000 events', () => {
     });
 
   it('a page of the log reads the rows of the page', async () => {
-    const cost = await often((inside, n) => inside.fetch(25_000 + n, { limit: 100 }));
+    const cost = await often((inside, n) => inside.fetch(25_000 + n));
     expect(cost).toMatchObject({ aggregates: { scans: 0 }, domain_events: { scans: 0 } });
-    expect(cost.domain_events.fetched).toBeLessThanOrEqual(times * 110);
-    expect(cost.aggregates.fetched).toBeLessThanOrEqual(times * 110);
+    expect(cost.domain_events.fetched).toBeLessThanOrEqual(times * 1_010);
+    expect(cost.aggregates.fetched).toBeLessThanOrEqual(times * 1_010);
   });
 
   it('the end of the log is found without reading the log', async () => {
@@ -276,7 +285,7 @@ describe('among 50,000 events', () => {
   });
 
   it('a repeated append is recognised through the index of ids', async () => {
-    const id = '0197a0c8-7f00-7000-8000-000000000001';
+    const id = randomUUID();
     const repeated = [new EventData(new Counted(1), { id })];
     const cost = await often(async (inside, n) => {
       expect((await inside.append(middle, repeated)).duplicate).toBe(n > 0);

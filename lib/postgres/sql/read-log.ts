@@ -44,9 +44,14 @@ CREATE FUNCTION "${schema}".read_log(
   recorded_at double precision
 )
 LANGUAGE plpgsql
--- Planned for every page: a plan for any limit and any filter would be a bad one for most of them.
+-- Planned for every page, as one plan for any limit and filter would be a bad one for most. A page is
+-- always best read along the index of positions, up to its limit; without statistics of the table the
+-- planner would rather sort everything behind the position.
 SET plan_cache_mode = force_custom_plan
 SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
 AS $function$
 #variable_conflict use_column
 DECLARE

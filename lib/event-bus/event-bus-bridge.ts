@@ -21,7 +21,7 @@ export interface EventBusBridgeOptions {
  *
  * At most once and without waiting for handlers: that is all a bus in memory can promise. `'all'`
  * follows the order of the log; `'own'` the order in which this process learns of its commits,
- * which beside callers' transactions may be another one. Handlers and sagas run with the record's correlation, so that what they
+ * which for one aggregate is that of its versions. Handlers and sagas run with the record's correlation, so that what they
  * append says what caused it.
  */
 export class EventBusBridge {

@@ -29,7 +29,6 @@ export class Appender {
     private readonly queue: AppendQueue,
     private readonly reader: EventReader,
     private readonly callerTransactions: CallerTransactions,
-    private readonly notify: (records: readonly EventRecord[]) => void,
     private readonly options: AppenderOptions,
   ) {}
 
@@ -44,7 +43,7 @@ export class Appender {
     const result = await this.#toResult(prepared, outcome);
     // Sent twice with ids of our own, a repetition can only be of our own first attempt.
     const isOurs = resent && !prepared.hasCallerIds;
-    if (!result.duplicate || isOurs) this.notify(result.records);
+    if (!result.duplicate || isOurs) this.callerTransactions.report(result.records);
     return isOurs ? { ...result, duplicate: false } : result;
   }
 
@@ -69,7 +68,7 @@ export class Appender {
     }
     const records = results.flatMap((result) => (result.duplicate ? [] : result.records));
     if (manager) this.callerTransactions.remember(manager, records);
-    else this.notify(records);
+    else this.callerTransactions.report(records);
     return results;
   }
 

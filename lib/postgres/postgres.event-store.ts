@@ -80,14 +80,17 @@ export class PostgresEventStore extends EventStore {
     this.#listeners = new AppendListeners((error) =>
       onWarning('A listener of appended events threw; the append has succeeded.', error),
     );
-    const notify = (records: readonly EventRecord[]): void => this.#listeners.notify(records);
 
     this.#database = new Database(dataSource, options);
     this.#reader = new EventReader(this.#database, schema);
     this.#snapshots = new SnapshotTable(this.#database, schema);
     this.#remove = new Statement(`SELECT "${schema}".remove_events($1, $2) AS removed`);
-    this.#callerTransactions = new CallerTransactions(this.#database, schema, notify, (error) =>
-      onWarning('Events of a transaction that has committed could not be reported.', error),
+    this.#callerTransactions = new CallerTransactions(
+      this.#database,
+      schema,
+      (records) => this.#listeners.notify(records),
+      (error) =>
+        onWarning('Events of a transaction that has committed could not be reported.', error),
     );
     const call = new AppendCall(this.#database, schema);
     // Lanes wait with a connection each; most of the pool stays free for those that wait for nobody.
@@ -98,7 +101,6 @@ export class PostgresEventStore extends EventStore {
       new AppendQueue(call, { ...options, maxLanes }),
       this.#reader,
       this.#callerTransactions,
-      notify,
       options,
     );
   }

@@ -82,9 +82,9 @@ export interface HistoryOptions extends SnapshotOptions {
 /**
  * Called with the records of an append that is known to have committed.
  *
- * Appends come in the order in which this process learns of their commits. For those that the store
- * commits itself that is the order of positions; one in a caller's transaction may come later than
- * an append that followed it.
+ * Appends come in the order in which this process learns of their commits: those of one aggregate in
+ * the order of versions. One in a caller's transaction may come later than one to another aggregate
+ * that was committed after it.
  */
 export type AppendListener = (records: readonly EventRecord[]) => void;
 

@@ -244,6 +244,34 @@ describe("an append in a caller's transaction", () => {
     expect(heard.positions).toEqual([first, first + 1, first + 2, first + 3]);
   });
 
+  it('is published before appends to its aggregate that have waited for it', async () => {
+    const { store, heard, dataSource } = started;
+    for (let round = 0; round < 20; round++) {
+      const aggregate = order(`waited-${round}`);
+      await store.append(aggregate, [new OrderPlaced('1')]);
+      const waiting: Promise<unknown>[] = [];
+      const work = dataSource.transaction(async (manager) => {
+        await store.append(aggregate, [new OrderPacked('2')], { manager });
+        waiting.push(
+          store.append(aggregate, [new OrderShipped('3')]),
+          store.append(aggregate, [new OrderShipped('4')]),
+        );
+        await eventually(async () => {
+          const [{ blocked }] = await dataSource.query(
+            'SELECT count(*)::int AS blocked FROM pg_locks WHERE NOT granted',
+          );
+          return blocked > 0;
+        });
+        if (round % 4 === 3) throw new Error('rolled back');
+      });
+      await Promise.allSettled([work, ...waiting]);
+      await Promise.all(waiting);
+      const versions = heard.events.map((event) => recordOf(event)?.version);
+      expect(versions).toEqual(round % 4 === 3 ? [1, 2, 3] : [1, 2, 3, 4]);
+      heard.events.length = 0;
+    }
+  });
+
   it('is not published if the transaction is rolled back', async () => {
     const { store, heard, dataSource } = started;
     const work = dataSource.transaction(async (manager) => {

@@ -6,11 +6,11 @@ import {
 } from './event-store.module-definition.ts';
 import {
   featureProviders,
-  getAggregateRepositoryToken,
   postgresStore,
   withStore,
   type EventStoreFeature,
 } from './event-store.providers.ts';
+import { getAggregateRepositoryToken } from './event-store.tokens.ts';
 
 /**
  * Gives an application its event store.

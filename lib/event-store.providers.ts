@@ -1,22 +1,10 @@
 import { inspect } from 'node:util';
-import {
-  Inject,
-  Logger,
-  type DynamicModule,
-  type InjectionToken,
-  type Provider,
-} from '@nestjs/common';
+import { Logger, type DynamicModule, type InjectionToken, type Provider } from '@nestjs/common';
 import { ModuleRef } from '@nestjs/core';
 import { getDataSourceToken } from '@nestjs/typeorm';
 import type { DataSource } from 'typeorm';
 import { AggregateRepositories } from './aggregates/aggregate-repositories.ts';
-import type { AggregateRepository } from './aggregates/aggregate-repository.ts';
-import {
-  aggregateOf,
-  type AggregateClass,
-  type IdentifiedAggregate,
-} from './aggregates/aggregate.decorator.ts';
-import { UnknownAggregateError } from './aggregates/aggregates.errors.ts';
+import type { AggregateClass } from './aggregates/aggregate.decorator.ts';
 import { EventStoreConfigurationError } from './event-store.configuration.error.ts';
 import { EventStoreLifecycle, type BootedStore } from './event-store.lifecycle.ts';
 import { MODULE_OPTIONS_TOKEN } from './event-store.module-definition.ts';
@@ -26,6 +14,11 @@ import {
   type OptionsResolution,
   type ResolvedOptions,
 } from './event-store.options.ts';
+import {
+  defaultStoreName,
+  getAggregateRepositoryToken,
+  getEventStoreToken,
+} from './event-store.tokens.ts';
 import type { EventClass } from './events/domain-event.decorator.ts';
 import { EventRegistry } from './events/event-registry.ts';
 import { EventSerializer } from './events/event-serializer.ts';
@@ -34,38 +27,7 @@ import { Migrator } from './postgres/migrator.ts';
 import { PostgresEventStore } from './postgres/postgres.event-store.ts';
 import { EventStore } from './store/event-store.ts';
 
-const defaultName = 'default';
 const logger = new Logger('EventStore');
-
-/** Returns the injection token of a store: the class `EventStore` itself for the default one. */
-export function getEventStoreToken(name = defaultName): InjectionToken<EventStore> {
-  return name === defaultName ? EventStore : `EventStore(${name})`;
-}
-
-/**
- * Returns the injection token of an aggregate's repository in a store.
- *
- * @throws UnknownAggregateError if the class has no `@Aggregate`.
- */
-export function getAggregateRepositoryToken<T extends IdentifiedAggregate>(
-  aggregateClass: AggregateClass<T>,
-  name = defaultName,
-): InjectionToken<AggregateRepository<T>> {
-  const definition = aggregateOf(aggregateClass);
-  if (!definition) throw new UnknownAggregateError(aggregateClass.name);
-  return `AggregateRepository(${definition.type}, ${name})`;
-}
-
-/** Injects a store by its name; the default one is injected by its class, `EventStore`. */
-export const InjectEventStore = (name = defaultName): ParameterDecorator & PropertyDecorator =>
-  Inject(getEventStoreToken(name));
-
-/** Injects the `AggregateRepository` of a class that was given to `forFeature`. */
-export const InjectAggregateRepository = (
-  aggregateClass: AggregateClass,
-  name = defaultName,
-): ParameterDecorator & PropertyDecorator =>
-  Inject(getAggregateRepositoryToken(aggregateClass, name));
 
 /** What `EventStoreModule.forFeature` registers in a store. */
 export interface EventStoreFeature {
@@ -104,14 +66,14 @@ export function withStore(
 }
 
 /** The tokens of a store that the application's other modules may inject. */
-const storeExports = (name = defaultName): InjectionToken[] => [
+const storeExports = (name = defaultStoreName): InjectionToken[] => [
   getEventStoreToken(name),
   token(name, 'registry'),
   token(name, 'repositories'),
 ];
 
 /** Which classes serve one store. */
-function storeProviders(name = defaultName, { inject = [], boot }: StoreFactory): Provider[] {
+function storeProviders(name = defaultStoreName, { inject = [], boot }: StoreFactory): Provider[] {
   return [
     { provide: token(name, 'registry'), useFactory: () => new EventRegistry() },
     {
@@ -206,7 +168,7 @@ async function databaseFaults(options: ResolvedOptions, source: DataSource): Pro
 }
 
 /** What one call of `forFeature` adds to a store: registrations, and a repository for each aggregate. */
-export function featureProviders(feature: EventStoreFeature, name = defaultName): Provider[] {
+export function featureProviders(feature: EventStoreFeature, name = defaultStoreName): Provider[] {
   const { aggregates = [], events = [], upcasters = [] } = feature;
   return [
     {
@@ -220,7 +182,7 @@ export function featureProviders(feature: EventStoreFeature, name = defaultName)
           throw new EventStoreConfigurationError(name, [
             `forFeature() was called for the store '${name}', which does not exist. Add ` +
               "EventStoreModule.forRoot() to the imports of your application's module" +
-              `${name === defaultName ? '' : ` with name: '${name}'`}.`,
+              `${name === defaultStoreName ? '' : ` with name: '${name}'`}.`,
           ]);
         }
         for (const eventClass of events) registry.register(eventClass);

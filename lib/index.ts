@@ -1,13 +1,13 @@
 export { EventStoreModule } from './event-store.module.ts';
 export type { EventStoreExtras } from './event-store.module-definition.ts';
 export type { EventStoreOptions, MigrationsMode } from './event-store.options.ts';
+export type { EventStoreFeature } from './event-store.providers.ts';
 export {
   getAggregateRepositoryToken,
   getEventStoreToken,
   InjectAggregateRepository,
   InjectEventStore,
-  type EventStoreFeature,
-} from './event-store.providers.ts';
+} from './event-store.tokens.ts';
 export { EventStoreConfigurationError } from './event-store.configuration.error.ts';
 export { EventStoreError } from './event-store.error.ts';
 

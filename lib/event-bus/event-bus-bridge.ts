@@ -42,8 +42,16 @@ export class EventBusBridge {
       this.#stop = this.store.onAppended(publish);
     } else if (this.options.eventBus === 'all') {
       const { pollIntervalMs: intervalMs, readableTypes: types } = this.options;
-      const tail = new LogTail(this.store, { intervalMs, types }, publish, (error) =>
-        this.#logger.error('The log could not be read for the EventBus; trying again.', error),
+      const tail = new LogTail(
+        this.store,
+        { intervalMs, types },
+        {
+          onRecords: publish,
+          onUnreadable: (error) =>
+            this.#logger.error('An event cannot be read and does not reach the EventBus.', error),
+          onError: (error) =>
+            this.#logger.error('The log could not be read for the EventBus; trying again.', error),
+        },
       );
       tail.start(await this.store.currentPosition());
       this.#stop = () => tail.stop();

@@ -524,6 +524,29 @@ describe("eventBus: 'all'", () => {
     expect(surroundings).toEqual([{ correlationId: id, causationId: id }]);
   });
 
+  it('leaves out an event that only a newer application can read, and says so', async () => {
+    @DomainEvent('order.packed', { revision: 2 })
+    class NewerPacked {
+      constructor(readonly item: string) {}
+    }
+    const schema = newSchema();
+    const { store, heard } = await start(options(schema));
+    const newer = await start({ schema, eventBus: 'off' }, { events: [NewerPacked] });
+    const logged = jest.spyOn(Logger.prototype, 'error');
+    await store.append(order('o-1'), [new OrderPlaced('lamp')]);
+    await newer.store.append(order('o-1'), [new NewerPacked('lamp')]);
+    await store.append(order('o-1'), [new OrderShipped('lamp'), new OrderShipped('shade')]);
+    await eventually(() => heard.positions.length === 3);
+    expect(heard.positions).toEqual([1, 3, 4]);
+    expect(logged.mock.calls).toEqual([
+      [
+        'An event cannot be read and does not reach the EventBus.',
+        expect.objectContaining({ code: 'UPCAST', position: 2 }),
+      ],
+    ]);
+    logged.mockRestore();
+  });
+
   it('goes on after an error', async () => {
     const schema = newSchema();
     const { store, heard, dataSource } = await start(options(schema));

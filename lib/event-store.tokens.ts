@@ -1,0 +1,42 @@
+import { Inject, type InjectionToken } from '@nestjs/common';
+import type { AggregateRepository } from './aggregates/aggregate-repository.ts';
+import {
+  aggregateOf,
+  type AggregateClass,
+  type IdentifiedAggregate,
+} from './aggregates/aggregate.decorator.ts';
+import { UnknownAggregateError } from './aggregates/aggregates.errors.ts';
+import { EventStore } from './store/event-store.ts';
+
+/** The name of a store that is configured without one. */
+export const defaultStoreName = 'default';
+
+/** Returns the injection token of a store: the class `EventStore` itself for the default one. */
+export function getEventStoreToken(name = defaultStoreName): InjectionToken<EventStore> {
+  return name === defaultStoreName ? EventStore : `EventStore(${name})`;
+}
+
+/**
+ * Returns the injection token of an aggregate's repository in a store.
+ *
+ * @throws UnknownAggregateError if the class has no `@Aggregate`.
+ */
+export function getAggregateRepositoryToken<T extends IdentifiedAggregate>(
+  aggregateClass: AggregateClass<T>,
+  name = defaultStoreName,
+): InjectionToken<AggregateRepository<T>> {
+  const definition = aggregateOf(aggregateClass);
+  if (!definition) throw new UnknownAggregateError(aggregateClass.name);
+  return `AggregateRepository(${definition.type}, ${name})`;
+}
+
+/** Injects a store by its name; the default one is injected by its class, `EventStore`. */
+export const InjectEventStore = (name = defaultStoreName): ParameterDecorator & PropertyDecorator =>
+  Inject(getEventStoreToken(name));
+
+/** Injects the `AggregateRepository` of a class that was given to `forFeature`. */
+export const InjectAggregateRepository = (
+  aggregateClass: AggregateClass,
+  name = defaultStoreName,
+): ParameterDecorator & PropertyDecorator =>
+  Inject(getAggregateRepositoryToken(aggregateClass, name));

@@ -73,7 +73,9 @@ BEGIN
   -- last value under a lock before it draws its positions. So either it is registered, and the
   -- horizon stays below its positions; or it has ended, and the third statement sees its commit; or
   -- it has yet to register, and its positions will be above v_last.
-  v_last := coalesce(pg_sequence_last_value('"${schema}".positions'), 0);
+  -- Not pg_sequence_last_value(): to a role without rights on the sequence that is NULL, and the log
+  -- would look empty.
+  v_last := (SELECT CASE WHEN s.is_called THEN s.last_value ELSE 0 END FROM "${schema}".positions AS s);
 
   -- The lock holds the low 31 bits of the registered number; d is how far that lies behind v_last.
   -- Just below 2^31, d means a writer that registered after the first statement: it is above v_last.

@@ -58,6 +58,8 @@ export {
   type AppendOptions,
   type AppendResult,
   type HistoryOptions,
+  type HorizonHolder,
+  type LogHorizon,
   type LogPage,
   type Snapshot,
   type SnapshotOptions,

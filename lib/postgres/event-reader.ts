@@ -1,10 +1,12 @@
 import type { EntityManager } from 'typeorm';
 import type { StoredEvent } from '../events/event-serializer.ts';
 import type { AggregateRef } from '../store/aggregate-ref.ts';
+import type { LogHorizon } from '../store/event-store.ts';
 import type { ReadDirection } from '../store/read-options.ts';
 import type { StoredSnapshot } from '../store/revive-snapshot.ts';
 import { type Database, Statement } from './database.ts';
 import { readAggregate, readAggregateBackward, readHistory } from './sql/read-aggregate.ts';
+import { readHorizon } from './sql/read-horizon.ts';
 
 interface EventRow {
   position: number;
@@ -30,6 +32,14 @@ type HistoryRow = AggregateRow & {
   snapshot_state: string | null;
   snapshot_binary: Buffer | null;
 };
+
+interface HorizonRow {
+  last: number;
+  registered: number | null;
+  pid: number | null;
+  application_name: string | null;
+  since: number | null;
+}
 
 export interface StoredLogPage {
   /** The last position that can be read now. */
@@ -64,6 +74,7 @@ export class EventReader {
   readonly #log: Statement;
   readonly #aggregate: Record<ReadDirection, Statement>;
   readonly #history: Statement;
+  readonly #horizon: Statement;
 
   constructor(database: Database, schema: string) {
     this.#database = database;
@@ -73,6 +84,7 @@ export class EventReader {
       backward: new Statement(readAggregateBackward(schema)),
     };
     this.#history = new Statement(readHistory(schema));
+    this.#horizon = new Statement(readHorizon(schema));
   }
 
   async log(range: LogRange): Promise<StoredLogPage> {
@@ -86,6 +98,23 @@ export class EventReader {
       .filter(isEvent)
       .map((row) => toStoredEvent(row, { type: row.aggregate_type!, id: row.aggregate_id! }));
     return { head: rows[0]!.head, events };
+  }
+
+  /** How far the log can be read now, and the appends in flight that bound it. */
+  async horizon(manager?: EntityManager): Promise<LogHorizon> {
+    const rows = await this.#database.query<HorizonRow>(this.#horizon, [], manager);
+    const lastPosition = rows[0]!.last;
+    const holders = rows.flatMap(({ registered, pid, application_name, since }) =>
+      registered === null
+        ? []
+        : {
+            pid,
+            applicationName: application_name,
+            since: since === null ? null : new Date(since),
+            position: registered,
+          },
+    );
+    return { position: holders[0]?.position ?? lastPosition, lastPosition, holders };
   }
 
   async aggregate(

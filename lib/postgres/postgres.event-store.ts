@@ -16,6 +16,7 @@ import {
   type AppendOptions,
   type AppendResult,
   type HistoryOptions,
+  type LogHorizon,
   type LogPage,
   type Snapshot,
   type SnapshotOptions,
@@ -207,6 +208,10 @@ export class PostgresEventStore extends EventStore {
     const manager = this.transactionOf();
     const end = { after: 0, limit: 0, direction: 'forward', manager } as const;
     return (await this.#translated(this.#reader.log(end))).head;
+  }
+
+  override horizon(): Promise<LogHorizon> {
+    return this.#translated(this.#reader.horizon(this.transactionOf()));
   }
 
   override async currentVersion(aggregate: AggregateRef): Promise<number> {

@@ -79,6 +79,28 @@ export interface HistoryOptions extends SnapshotOptions {
   readonly after?: number;
 }
 
+/** How far the log can be read now, and who keeps readers from what lies behind. */
+export interface LogHorizon {
+  /** No event above this position is handed to readers yet. */
+  readonly position: number;
+  /** The last position that was drawn; above `position` while appends are in flight. */
+  readonly lastPosition: number;
+  /** Transactions that have appended and are still open, the one that readers wait for first. */
+  readonly holders: readonly HorizonHolder[];
+}
+
+/** A transaction that has appended and is still open. Readers wait at its first position. */
+export interface HorizonHolder {
+  /** The process of the database that serves it; `null` for a prepared transaction. */
+  readonly pid: number | null;
+  /** What its connection calls itself; `null` if the database hides it from this role. */
+  readonly applicationName: string | null;
+  /** When the transaction began, by the clock of the database; `null` if it is hidden. */
+  readonly since: Date | null;
+  /** All of its positions are greater than this. */
+  readonly position: number;
+}
+
 /**
  * Called with the records of an append that is known to have committed.
  *
@@ -189,6 +211,9 @@ export abstract class EventStore {
 
   /** Returns the position up to which the log can be read now; 0 for an empty log. */
   abstract currentPosition(): Promise<number>;
+
+  /** Tells how far the log can be read now, and which open transactions hold readers back. */
+  abstract horizon(): Promise<LogHorizon>;
 
   /** Returns the version of the last event that the aggregate ever had; 0 if it never had one. */
   abstract currentVersion(aggregate: AggregateRef): Promise<number>;

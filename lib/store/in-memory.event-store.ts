@@ -24,6 +24,7 @@ import {
   type AppendOptions,
   type AppendResult,
   type HistoryOptions,
+  type LogHorizon,
   type LogPage,
   type Snapshot,
   type SnapshotOptions,
@@ -218,6 +219,11 @@ export class InMemoryEventStore extends EventStore {
 
   async currentPosition(): Promise<number> {
     return this.#log.lastPosition;
+  }
+
+  async horizon(): Promise<LogHorizon> {
+    const position = this.#log.lastPosition;
+    return { position, lastPosition: position, holders: [] };
   }
 
   async currentVersion(aggregate: AggregateRef): Promise<number> {

@@ -226,6 +226,38 @@ describe("an append with the caller's manager", () => {
   });
 });
 
+describe('the horizon', () => {
+  it('names the open transactions that hold readers back, and lets go of them', async () => {
+    const slowSource = await database.dataSource({ applicationName: 'slow-import', poolSize: 1 });
+    const slow = await openStore(slowSource);
+    const before = await store.currentPosition();
+    const start = Date.now();
+    await slowSource.transaction(async (manager) => {
+      await slow.append(newCounter(), counted(1), { manager });
+      const [{ pid }] = await manager.query('SELECT pg_backend_pid() AS pid');
+      const { position: behind } = await store.append(newCounter(), counted(1));
+
+      const horizon = await store.horizon();
+      expect(horizon).toMatchObject({ lastPosition: behind });
+      expect(horizon.position).toBeGreaterThanOrEqual(before);
+      expect(horizon.position).toBeLessThan(behind);
+      expect(horizon.holders).toEqual([
+        {
+          pid,
+          applicationName: 'slow-import',
+          since: expect.any(Date),
+          position: horizon.position,
+        },
+      ]);
+      expect(Math.abs(horizon.holders[0]!.since!.getTime() - start)).toBeLessThan(60_000);
+      expect((await store.fetch(before)).records).toEqual([]);
+    });
+    const { position, lastPosition, holders } = await store.horizon();
+    expect([position, holders]).toEqual([lastPosition, []]);
+    expect((await store.fetch(before)).records).toHaveLength(2);
+  });
+});
+
 describe('reading inside a transaction', () => {
   it('sees what the transaction appended to an aggregate', async () => {
     const counter = newCounter();

@@ -1,4 +1,4 @@
-import { lockNamespace } from './schema-name.ts';
+import { appendsInFlight } from './appends-in-flight.ts';
 
 /**
  * One page of the log strictly after a position, up to the horizon: no event that can be read here
@@ -77,16 +77,9 @@ BEGIN
   -- would look empty.
   v_last := (SELECT CASE WHEN s.is_called THEN s.last_value ELSE 0 END FROM "${schema}".positions AS s);
 
-  -- The lock holds the low 31 bits of the registered number; d is how far that lies behind v_last.
-  -- Just below 2^31, d means a writer that registered after the first statement: it is above v_last.
-  SELECT coalesce(min(CASE WHEN d.behind < 2147483648 - 1048576 THEN v_last - d.behind END), v_last)
-  INTO v_horizon
-  FROM pg_locks AS k
-  CROSS JOIN LATERAL (SELECT (v_last - k.objid::bigint) & 2147483647 AS behind) AS d
-  WHERE k.locktype = 'advisory'
-    AND k.database = (SELECT b.oid FROM pg_database AS b WHERE b.datname = current_database())
-    AND k.classid = ${lockNamespace(schema) >>> 0}
-    AND k.objsubid = 2;
+  SELECT coalesce(min(f.registered), v_last) INTO v_horizon
+  FROM (${appendsInFlight(schema, 'v_last')}
+  ) AS f;
 
   IF p_backward THEN${page('(p_after = 0 OR e.position < p_after)', 'DESC')}
   ELSE${page('e.position > p_after', 'ASC')}

@@ -54,6 +54,13 @@ export function logReadContract(test: ContractTest): void {
     assert.deepEqual(await store.fetch(Number.MAX_SAFE_INTEGER), { position, records: [] });
   });
 
+  test('is readable up to its end while nothing is in flight', async ({ store }) => {
+    const empty = { position: 0, lastPosition: 0, holders: [] };
+    assert.deepEqual(await store.horizon(), empty);
+    const position = (await writeLog(store))[5]!.position;
+    assert.deepEqual(await store.horizon(), { position, lastPosition: position, holders: [] });
+  });
+
   test('goes on where a full page has ended', async ({ store }) => {
     const log = await writeLog(store);
     const first = await store.fetch(0, { limit: 4 });

@@ -1,0 +1,16 @@
+import { appendsInFlight } from './appends-in-flight.ts';
+
+/**
+ * The last position drawn, and a row for every append in flight, the one that readers wait for
+ * first. Without any it is one row. What other roles run may be hidden: then only the pid is known.
+ */
+export const readHorizon = (schema: string): string => `
+SELECT
+  l.last, f.registered, f.pid, a.application_name, date_part('epoch', a.xact_start) * 1000 AS since
+FROM (
+  SELECT CASE WHEN s.is_called THEN s.last_value ELSE 0 END AS last FROM "${schema}".positions AS s
+) AS l
+LEFT JOIN LATERAL (${appendsInFlight(schema, 'l.last')}
+) AS f ON true
+LEFT JOIN pg_stat_activity AS a ON a.pid = f.pid
+ORDER BY f.registered, since`;

@@ -1,0 +1,42 @@
+/** Decides how long to wait before something that failed is tried again, and when to give up. */
+export interface RetryPolicy {
+  /**
+   * Returns the milliseconds to wait before the next attempt; `undefined` gives up.
+   *
+   * @param failures how many attempts have failed so far, from 1 up.
+   */
+  delayMs(failures: number): number | undefined;
+}
+
+export interface ExponentialBackoffOptions {
+  /** How many attempts follow the first one. @default 5 */
+  readonly retries?: number;
+  /** The longest first delay. @default 200 */
+  readonly firstDelayMs?: number;
+  /** The longest delay of all. @default 30000 */
+  readonly maxDelayMs?: number;
+  /** A number from 0 up to 1, for the jitter. @default Math.random */
+  readonly random?: () => number;
+}
+
+/**
+ * Doubles the delay after every failure and takes a random part of its upper half, so that many who
+ * failed together do not come back together.
+ */
+export function exponentialBackoff({
+  retries = 5,
+  firstDelayMs = 200,
+  maxDelayMs = 30_000,
+  random = Math.random,
+}: ExponentialBackoffOptions = {}): RetryPolicy {
+  return {
+    delayMs(failures) {
+      if (failures > retries) return undefined;
+      const longest = Math.min(maxDelayMs, firstDelayMs * 2 ** (failures - 1));
+      return Math.round(longest * (0.5 + random() / 2));
+    },
+  };
+}
+
+/** Gives up at the first failure. */
+export const noRetry: RetryPolicy = { delayMs: () => undefined };

@@ -1,0 +1,123 @@
+import { EventStoreError } from '../event-store.error.ts';
+
+/** A consumer of that name has never been started on this store. */
+export class UnknownConsumerError extends EventStoreError {
+  readonly code = 'UNKNOWN_CONSUMER';
+
+  constructor(
+    readonly consumer: string,
+    readonly known: readonly string[],
+  ) {
+    super(
+      `There is no consumer '${consumer}' on this store. Known are: ` +
+        `${known.length > 0 ? known.join(', ') : 'none yet'}. A consumer is known once an ` +
+        'application that has it among its providers was started.',
+    );
+  }
+}
+
+/** A handler took longer than the consumer's `timeoutMs`. What it had not committed is rolled back. */
+export class HandlerTimeoutError extends EventStoreError {
+  readonly code = 'HANDLER_TIMEOUT';
+
+  constructor(
+    readonly consumer: string,
+    readonly position: number,
+    readonly timeoutMs: number,
+  ) {
+    super(
+      `The consumer '${consumer}' has not handled the event at position ${position} within ` +
+        `${timeoutMs} ms (timeoutMs). Look for a promise that never settles, or raise the limit.`,
+    );
+  }
+}
+
+/** Several processes in a row ended while they handled the same event. */
+export class HandlerCrashedError extends EventStoreError {
+  readonly code = 'HANDLER_CRASHED';
+
+  constructor(
+    readonly consumer: string,
+    readonly position: number,
+    readonly takeovers: number,
+  ) {
+    super(
+      `The consumer '${consumer}' was lost by ${takeovers} processes in a row before they had ` +
+        `handled the event at position ${position}. It may be what ends them; look at their logs.`,
+    );
+  }
+}
+
+/** The log is not the one that the consumer has read: an event that it finished is not there. */
+export class HistoryDivergedError extends EventStoreError {
+  readonly code = 'HISTORY_DIVERGED';
+
+  constructor(
+    readonly consumer: string,
+    readonly position: number,
+  ) {
+    super(
+      `The log no longer holds what the consumer '${consumer}' read up to position ${position}: ` +
+        'the database was restored to an earlier time, or lost its last events in a failover. ' +
+        `The consumer has stopped, and nothing was skipped. Call rebuild('${consumer}') to build it ` +
+        `anew from this log, or reset('${consumer}', position) to go on from a place you have checked.`,
+    );
+  }
+}
+
+/** Another process holds the consumer by now, so nothing of this batch was committed. */
+export class LeaseLostError extends EventStoreError {
+  readonly code = 'LEASE_LOST';
+
+  constructor(
+    readonly consumer: string,
+    readonly partition: number,
+  ) {
+    super(
+      `This process no longer holds partition ${partition} of the consumer '${consumer}': its ` +
+        'lease ran out or was taken back, and the batch was rolled back. Whoever holds it now goes on.',
+    );
+  }
+}
+
+/** The consumer had not reached the position in time. */
+export class WaitTimeoutError extends EventStoreError {
+  readonly code = 'WAIT_TIMEOUT';
+
+  constructor(
+    readonly consumer: string,
+    readonly position: number,
+    readonly reached: number,
+    readonly timeoutMs: number,
+    readonly reason: string | undefined,
+  ) {
+    super(
+      `The consumer '${consumer}' is at position ${reached} and did not reach ${position} within ` +
+        `${timeoutMs} ms. ${reason ?? 'It is behind; see Consumers.list() for its lag.'}`,
+    );
+  }
+}
+
+/** What was asked of a consumer does not go with what it is doing. Nothing was changed. */
+export class ConsumerStateError extends EventStoreError {
+  readonly code = 'CONSUMER_STATE';
+
+  constructor(
+    readonly consumer: string,
+    readonly reason: string,
+  ) {
+    super(`The consumer '${consumer}' ${reason}`);
+  }
+}
+
+/** The store keeps its events in memory, where no consumer can keep a checkpoint. */
+export class ConsumersUnsupportedError extends EventStoreError {
+  readonly code = 'CONSUMERS_UNSUPPORTED';
+
+  constructor() {
+    super(
+      'The in-memory event store runs no projections or durable handlers. Test them with ' +
+        'EventStoreModule and a test database.',
+    );
+  }
+}

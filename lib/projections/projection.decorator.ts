@@ -1,0 +1,159 @@
+import type { EntityManager } from 'typeorm';
+import type { EventClass } from '../events/domain-event.decorator.ts';
+import type { EventRecord } from '../events/event-record.ts';
+import type { ConsumerOptions } from '../subscriptions/consumer-options.ts';
+import type { Delivery } from '../subscriptions/delivery.ts';
+
+/** When a read model follows the log: after the commit, by a runner, or inside the append itself. */
+export type ProjectionMode = 'eventual' | 'inline';
+
+export interface ProjectionOptions extends ConsumerOptions {
+  /**
+   * `'eventual'` applies events in batches after their commit. `'inline'` applies them in the
+   * transaction of the append, so that both commit or neither does. @default 'eventual'
+   */
+  readonly mode?: ProjectionMode;
+}
+
+/** What a projection's methods get beside the events. */
+export interface ProjectionContext extends Delivery {
+  /** Works in the transaction that commits the read model together with the checkpoint. */
+  readonly manager: EntityManager;
+}
+
+/** A method that takes one event after the other. */
+export type EventMethod = (
+  event: never,
+  record: EventRecord<never>,
+  context: ProjectionContext,
+) => Promise<void> | void;
+
+/** A method that takes a whole batch in the order of the log, to fold in memory and write once. */
+export type BatchMethod = (
+  records: readonly EventRecord[],
+  context: ProjectionContext,
+) => Promise<void> | void;
+
+/** What `@Projection`, `@On` and `@OnBatch` say about a class. */
+export interface ProjectionDefinition {
+  readonly name: string;
+  readonly options: ProjectionOptions;
+  /** By event class, the name of the method that takes it. */
+  readonly methods: ReadonlyMap<EventClass, string>;
+  /** The names of the methods that take batches; there may be one. */
+  readonly batchMethods: ReadonlyMap<string, readonly EventClass[]>;
+  /** What is wrong with the decorators, each fault one sentence and its remedy. */
+  readonly faults: readonly string[];
+}
+
+// Registered, so that two copies of this package in one process understand each other's classes.
+const definitionKey = Symbol.for('nest-event-store:projection');
+const methodsKey = Symbol.for('nest-event-store:projection-methods');
+
+interface MethodMark {
+  readonly method: string;
+  readonly events: readonly EventClass[];
+  readonly batch: boolean;
+}
+
+/**
+ * Makes a provider a projection: it follows the log under this name, which is stored with its
+ * checkpoint and must not change.
+ *
+ * Its methods with `@On`, or the one with `@OnBatch`, are called with events in the order of the log.
+ * What they write through `manager` commits together with the checkpoint, so every event counts once.
+ * `prepare`, `activate` and `discard`, if it has them, make and remove the read models of its
+ * generations; see `GenerationHooks`.
+ *
+ * @example
+ * @Projection('account-list')
+ * export class AccountList {
+ *   @On(AccountOpened)
+ *   async opened(event: AccountOpened, record: EventRecord, { manager }: ProjectionContext) {
+ *     await manager.query('INSERT INTO account_list VALUES ($1, $2)', [record.aggregate.id, event.owner]);
+ *   }
+ * }
+ */
+export function Projection(name: string, options: ProjectionOptions = {}) {
+  return (projectionClass: new (...args: never[]) => object): void => {
+    const marks = marksOf(projectionClass);
+    const subject = `@Projection('${name}')`;
+    const faults: string[] = [];
+    const methods = new Map<EventClass, string>();
+    const batchMethods = new Map<string, readonly EventClass[]>();
+    for (const { method, events, batch } of marks) {
+      if (events.length === 0 || events.some((each) => typeof each !== 'function')) {
+        faults.push(
+          `${subject}: ${method}() names ${events.length === 0 ? 'no event class' : 'something that is no event class'}. ` +
+            `Write @${batch ? 'OnBatch' : 'On'}(SomeEvent), and look for files that import each other in a circle.`,
+        );
+      }
+      if (batch) batchMethods.set(method, events);
+      else {
+        for (const event of events) {
+          const other = methods.get(event);
+          if (other !== undefined && other !== method) {
+            faults.push(
+              `${subject}: ${other}() and ${method}() both take ${event.name}. Keep one.`,
+            );
+          }
+          methods.set(event, method);
+        }
+      }
+    }
+    if (batchMethods.size > 1 || (batchMethods.size === 1 && methods.size > 0)) {
+      faults.push(`${subject}: a method with @OnBatch takes all events; no other may take any.`);
+    }
+    if (batchMethods.size + methods.size === 0) {
+      faults.push(
+        `${subject} takes no event. Give one of its methods @On(SomeEvent) or @OnBatch(…).`,
+      );
+    }
+    if (options.mode !== undefined && !['eventual', 'inline'].includes(options.mode)) {
+      faults.push(`${subject}: the option 'mode' must be 'eventual' or 'inline'.`);
+    }
+    const definition: ProjectionDefinition = { name, options, methods, batchMethods, faults };
+    Object.defineProperty(projectionClass, definitionKey, { value: definition });
+  };
+}
+
+/** Calls the method with each event of these classes: `(event, record, context)`. */
+export const On =
+  (...events: readonly EventClass[]) =>
+  (prototype: object, method: string, _: TypedPropertyDescriptor<EventMethod>): void =>
+    mark(prototype, { method, events, batch: false });
+
+/** Calls the method with all events of these classes, a batch at a time: `(records, context)`. */
+export const OnBatch =
+  (...events: readonly EventClass[]) =>
+  (prototype: object, method: string, _: TypedPropertyDescriptor<BatchMethod>): void =>
+    mark(prototype, { method, events, batch: true });
+
+/** Returns what the decorators on this very class say; a parent's `@Projection` does not count. */
+export function projectionOf(
+  projectionClass: abstract new (...args: never[]) => unknown,
+): ProjectionDefinition | undefined {
+  return Object.getOwnPropertyDescriptor(projectionClass, definitionKey)?.value;
+}
+
+function mark(prototype: object, added: MethodMark): void {
+  const { constructor } = prototype;
+  const own: MethodMark[] = Object.getOwnPropertyDescriptor(constructor, methodsKey)?.value ?? [];
+  Object.defineProperty(constructor, methodsKey, { value: [...own, added], configurable: true });
+}
+
+/** The marks of a class and of its parents; a method overridden below counts once. */
+function marksOf(projectionClass: object): MethodMark[] {
+  const marks = new Map<string, MethodMark>();
+  for (
+    let each: object | null = projectionClass;
+    typeof each === 'function';
+    each = Object.getPrototypeOf(each) as object | null
+  ) {
+    const own: MethodMark[] = Object.getOwnPropertyDescriptor(each, methodsKey)?.value ?? [];
+    for (const { method, ...rest } of own) {
+      if (!marks.has(method)) marks.set(method, { method, ...rest });
+    }
+  }
+  return [...marks.values()];
+}

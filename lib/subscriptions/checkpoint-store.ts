@@ -1,0 +1,129 @@
+import type { EntityManager } from 'typeorm';
+import type { AggregateRef } from '../store/aggregate-ref.ts';
+import type { Consumer } from './consumer.ts';
+import type { ConsumerStatus } from './consumer-status.ts';
+import type { Mark } from './marks.ts';
+
+/** Which checkpoint: that of one partition of one generation of a consumer. */
+export interface CheckpointKey {
+  readonly consumer: string;
+  readonly generation: number;
+  readonly partition: number;
+}
+
+/** A checkpoint whose lease this process has, as it stood when the lease was taken or renewed. */
+export interface HeldCheckpoint extends CheckpointKey {
+  readonly partitions: number;
+  /** Grows whenever the lease changes hands; whoever comes with another number commits nothing. */
+  readonly fence: number;
+  /** Everything up to here is finished. */
+  readonly position: number;
+  /** What other partitions had finished beyond it before their number was changed. */
+  readonly finished: readonly Mark[];
+  /** What was handled before a reset, or by a former generation. */
+  readonly replayed: readonly Mark[];
+  /** How many processes have lost it in a row without getting any further. */
+  readonly takeovers: number;
+  /** It should be let go: the consumer is paused, or another process has too few partitions. */
+  readonly unwanted: boolean;
+  /** The log does not hold what was finished here. */
+  readonly diverged: boolean;
+  /** Parked events wait for their next attempt. */
+  readonly retryParked: boolean;
+  /** It is built beside the generation in use, no faster than so many events in a second. */
+  readonly rebuild: { readonly eventsPerSecond: number | null } | null;
+}
+
+/** How far a holder has come. */
+export interface Progress {
+  readonly position: number;
+  /** How many events were handled since the last time. */
+  readonly handled: number;
+  readonly eventsPerSecond: number;
+  readonly status: ConsumerStatus;
+}
+
+export interface Failure {
+  readonly error: unknown;
+  /** The event that failed. */
+  readonly position: number | null;
+  readonly failures: number;
+}
+
+/** An event that was set aside, and how often it has failed. */
+export interface ParkedEvent {
+  readonly position: number;
+  readonly aggregate: AggregateRef;
+  readonly failures: number;
+}
+
+/** A transaction that ends with the checkpoint of whoever runs it. */
+export interface CheckpointTransaction {
+  readonly manager: EntityManager;
+  /** Sets events aside, by their positions; the failure is that of the first one. */
+  park(positions: readonly number[], failure: Failure | null): Promise<void>;
+  /** Takes an event back in. */
+  unpark(position: number): Promise<void>;
+}
+
+/** Keeps the checkpoints of consumers, each held by at most one process that can still commit. */
+export abstract class CheckpointStore {
+  /**
+   * Says that this process runs these consumers, renews what it holds, takes what is free up to its
+   * fair share, and returns all that it holds now.
+   */
+  abstract hold(
+    owner: string,
+    consumers: readonly string[],
+    leaseMs: number,
+  ): Promise<readonly HeldCheckpoint[]>;
+
+  /** Lets go of checkpoints, or of all of the owner and of its place among the processes. */
+  abstract release(owner: string, keys?: readonly CheckpointKey[]): Promise<void>;
+
+  /** Saves progress outside of any transaction. @throws LeaseLostError if it is no longer held. */
+  abstract save(held: HeldCheckpoint, progress: Progress): Promise<void>;
+
+  /**
+   * Runs work in a transaction that commits together with the progress it returns, or not at all.
+   *
+   * The database ends what takes longer than `timeoutMs`, also if this process is frozen meanwhile.
+   *
+   * @throws LeaseLostError if it is no longer held; then nothing is committed.
+   */
+  abstract transaction(
+    held: HeldCheckpoint,
+    timeoutMs: number,
+    work: (transaction: CheckpointTransaction) => Promise<Progress>,
+  ): Promise<void>;
+
+  /** Stores why a consumer is trying again, or has stopped. @throws LeaseLostError */
+  abstract fail(
+    held: HeldCheckpoint,
+    status: 'retrying' | 'stopped',
+    failure: Failure,
+  ): Promise<void>;
+
+  /** Returns the aggregates that this generation of a consumer has set aside. */
+  abstract parkedAggregates(key: CheckpointKey): Promise<readonly AggregateRef[]>;
+
+  /** Returns the first event of each aggregate whose next attempt was asked for. */
+  abstract parkedToRetry(key: CheckpointKey): Promise<readonly ParkedEvent[]>;
+
+  /** Stores that the next attempt of parked events has failed; they wait to be asked for again. */
+  abstract keepParked(key: CheckpointKey, event: ParkedEvent, failure: Failure): Promise<void>;
+
+  /** Calls `prepare`, and for the first generation `activate`, unless that has been done. */
+  abstract prepare(held: HeldCheckpoint, consumer: Consumer): Promise<void>;
+
+  /** Returns how far the generation in use has come, partition by partition; `null` if there is none. */
+  abstract markInUse(consumer: string): Promise<Mark | null>;
+
+  /**
+   * Puts a rebuilt generation in the place of the one in use, if it has come as far.
+   *
+   * Otherwise the one in use is halted where it stands, so that the next try will do. Returns whether
+   * the generation is in use now.
+   */
+  abstract replace(held: HeldCheckpoint, consumer: Consumer): Promise<boolean>;
+}

@@ -1,0 +1,196 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { AggregateRef } from '../store/aggregate-ref.ts';
+import { checkAggregateRef } from '../store/check-aggregate-ref.ts';
+import type { EventStore } from '../store/event-store.ts';
+import { checkPlace } from '../store/read-options.ts';
+import type { Consumer } from './consumer.ts';
+import type { ConsumerRegistry, Reached, RebuildOptions } from './consumer-registry.ts';
+import type { ConsumersState, ParkedAggregate } from './consumer-state.ts';
+import {
+  ConsumerStateError,
+  UnknownConsumerError,
+  WaitTimeoutError,
+} from './subscriptions.errors.ts';
+
+export interface WaitOptions {
+  /** How long to wait at most, in milliseconds. @default 5000 */
+  readonly timeoutMs?: number;
+}
+
+/** What the control of consumers needs of the process it runs in. */
+export interface ConsumersHere {
+  /** The consumers of this application, by name. */
+  readonly consumers: ReadonlyMap<string, Consumer>;
+  /** Tells all processes to look at what they hold at once. */
+  announce(): Promise<void>;
+}
+
+/**
+ * The injectable control of a store's projections and durable handlers, wherever they run.
+ *
+ * What is asked for is stored in the database and holds for all processes, also for those that are
+ * started later. Every method that names a consumer throws `UnknownConsumerError` if it has never
+ * been started on this store.
+ */
+export class Consumers {
+  readonly #store: EventStore;
+  readonly #registry: ConsumerRegistry;
+  readonly #here: ConsumersHere;
+
+  constructor(store: EventStore, registry: ConsumerRegistry, here: ConsumersHere) {
+    this.#store = store;
+    this.#registry = registry;
+    this.#here = here;
+  }
+
+  /** Returns the state of all consumers, the end of the log, and who holds readers back from it. */
+  async list(): Promise<ConsumersState> {
+    const horizon = await this.#store.horizon();
+    return { consumers: await this.#registry.states(), horizon };
+  }
+
+  /** Lets a consumer finish what it has in hand, and rest until `resume`. */
+  async pause(name: string): Promise<void> {
+    await this.#registry.pause(name);
+    await this.#here.announce();
+  }
+
+  /** Ends a pause. */
+  async resume(name: string): Promise<void> {
+    await this.#registry.resume(name);
+    await this.#here.announce();
+  }
+
+  /** Lets a consumer that has stopped try again, from the event that it stopped at. */
+  async start(name: string): Promise<void> {
+    await this.#registry.start(name);
+    await this.#here.announce();
+  }
+
+  /**
+   * Puts a consumer back, or forward, to a position; what it has set aside is forgotten.
+   *
+   * Events that it had handled come again with `replayed: true`. A projection that is put back to 0 is
+   * emptied with its `discard`, `prepare` and `activate`, if it has them; what any other projection
+   * has written stays, so its methods must be able to see an event twice.
+   *
+   * @throws ConsumerStateError if it is being rebuilt, or is not part of this application.
+   */
+  async reset(name: string, position = 0): Promise<void> {
+    checkPlace('position', position);
+    await this.#registry.reset(await this.#consumerHere(name), position);
+    await this.#here.announce();
+  }
+
+  /**
+   * Builds a new generation of a consumer beside the one in use, which goes on meanwhile. When it has
+   * come as far, it takes its place. Returns its number at once; `list()` tells how far it is.
+   *
+   * @throws ConsumerStateError if it is being rebuilt already, or is not part of this application.
+   */
+  async rebuild(name: string, options: RebuildOptions = {}): Promise<number> {
+    checkPlace('from', options.from ?? 0);
+    if (options.eventsPerSecond !== undefined) {
+      checkPlace('eventsPerSecond', options.eventsPerSecond, 1);
+    }
+    const generation = await this.#registry.rebuild(await this.#consumerHere(name), options);
+    await this.#here.announce();
+    return generation;
+  }
+
+  /**
+   * Ends a rebuild and removes what it has built; the generation in use was never touched.
+   *
+   * @throws ConsumerStateError if it is not being rebuilt, or is not part of this application.
+   */
+  async cancelRebuild(name: string): Promise<void> {
+    await this.#registry.cancelRebuild(await this.#consumerHere(name));
+    await this.#here.announce();
+  }
+
+  /** Returns the aggregates whose events a consumer has set aside, the one that failed first coming first. */
+  async parked(name: string): Promise<readonly ParkedAggregate[]> {
+    return this.#registry.parked(name);
+  }
+
+  /** Tries the parked events of one aggregate, or of all, again in order; returns how many there are. */
+  async retryParked(name: string, aggregate?: AggregateRef): Promise<number> {
+    if (aggregate) checkAggregateRef(aggregate);
+    const count = await this.#registry.retryParked(name, aggregate);
+    await this.#here.announce();
+    return count;
+  }
+
+  /**
+   * Gives up one parked event for good, by its position; the others of its aggregate are tried again.
+   *
+   * @throws ConsumerStateError if no event is parked at that position.
+   */
+  async discardParked(name: string, position: number): Promise<void> {
+    checkPlace('position', position, 1);
+    await this.#registry.discardParked(name, position);
+    await this.#here.announce();
+  }
+
+  /**
+   * Resolves once a consumer has finished everything up to a position, such as that of an append.
+   *
+   * Works from any process. What stands there is then visible to queries; what the consumer has
+   * parked or skipped counts as finished.
+   *
+   * @throws WaitTimeoutError if it has not come so far in time; it says why, if the consumer is down.
+   */
+  async waitFor(
+    name: string,
+    position: number,
+    { timeoutMs = 5_000 }: WaitOptions = {},
+  ): Promise<void> {
+    checkPlace('position', position);
+    checkPlace('timeoutMs', timeoutMs);
+    const deadline = performance.now() + timeoutMs;
+    for (let pauseMs = 2; ; pauseMs = Math.min(50, pauseMs * 1.5)) {
+      const reached = await this.#reached(name);
+      if (reached.position >= position) return;
+      const remainingMs = deadline - performance.now();
+      if (remainingMs <= 0) {
+        const reason = whyBehind(name, reached);
+        throw new WaitTimeoutError(name, position, reached.position, timeoutMs, reason);
+      }
+      await delay(Math.min(pauseMs, remainingMs));
+    }
+  }
+
+  async #reached(name: string): Promise<Reached> {
+    const reached = (await this.#registry.reached([name])).get(name);
+    if (reached) return reached;
+    throw await this.#unknown(name);
+  }
+
+  /** The consumer as it is in this application, whose code is needed. */
+  async #consumerHere(name: string): Promise<Consumer> {
+    const consumer = this.#here.consumers.get(name);
+    if (consumer) return consumer;
+    await this.#reached(name);
+    throw new ConsumerStateError(
+      name,
+      'is not among the providers of this application, so its read model cannot be made or removed ' +
+        'here. Ask an application that has it.',
+    );
+  }
+
+  async #unknown(name: string): Promise<UnknownConsumerError> {
+    const states = await this.#registry.states();
+    return new UnknownConsumerError(
+      name,
+      states.map((state) => state.name),
+    );
+  }
+}
+
+function whyBehind(name: string, { status, error }: Reached): string | undefined {
+  if (status === 'stopped') return `It has stopped: ${error}. Mend that and call start('${name}').`;
+  if (status === 'paused') return `It is paused; call resume('${name}').`;
+  if (status === 'retrying') return `It is trying again after an error: ${error}.`;
+  if (status === 'waiting') return 'No process runs it; look at autoStart and at your workers.';
+  return undefined;
+}

@@ -1,0 +1,56 @@
+import type { EventClass } from '../events/domain-event.decorator.ts';
+import type { ConsumerOptions } from './consumer-options.ts';
+
+export interface DurableOptions extends ConsumerOptions {
+  /** For a saga: the events that it sees. @default every event class of the store */
+  readonly events?: readonly EventClass[];
+}
+
+/** What `@Durable` says about a class of event handlers, or about one saga of a class. */
+export interface DurableDefinition {
+  readonly name: string;
+  readonly options: DurableOptions;
+  /** The method of the saga; `undefined` where the class itself is the handler. */
+  readonly saga: string | undefined;
+}
+
+// Registered, so that two copies of this package in one process understand each other's classes.
+const definitionsKey = Symbol.for('nest-event-store:durable');
+
+type HandlerClass = abstract new (...args: never[]) => unknown;
+
+/**
+ * Makes an `@EventsHandler` class, or a `@Saga` method, durable: it follows the log under this name,
+ * which is stored with its checkpoint and must not change.
+ *
+ * Every event is handed over at least once, in the order of the log, and awaited before the next one,
+ * by one process at a time, across crashes and restarts. The `EventBus` no longer calls it. A handler
+ * that is new begins with the events that are appended from then on, unless `from: 'start'` says
+ * otherwise. The order in which the two decorators stand does not matter.
+ *
+ * A durable saga is run anew for each event, on an observable of that event alone, and the commands
+ * it emits are awaited. What needs to see several events (`scan`, `pairwise`, `buffer`, `debounceTime`
+ * …) would lose its memory with the process and cannot be durable: keep it in a projection.
+ *
+ * @example
+ * @Durable('letters')
+ * @EventsHandler(ApplicationApproved)
+ * export class Letters implements IEventHandler<ApplicationApproved> { … }
+ */
+export const Durable =
+  (name: string, options: DurableOptions = {}) =>
+  (target: object, saga?: string | symbol): void => {
+    const handlerClass = typeof target === 'function' ? target : target.constructor;
+    const own: DurableDefinition[] =
+      Object.getOwnPropertyDescriptor(handlerClass, definitionsKey)?.value ?? [];
+    const definition: DurableDefinition = { name, options, saga: saga?.toString() };
+    Object.defineProperty(handlerClass, definitionsKey, {
+      value: [...own, definition],
+      configurable: true,
+    });
+  };
+
+/** Returns what `@Durable` says about this very class and its sagas. */
+export function durablesOf(handlerClass: HandlerClass): readonly DurableDefinition[] {
+  return Object.getOwnPropertyDescriptor(handlerClass, definitionsKey)?.value ?? [];
+}

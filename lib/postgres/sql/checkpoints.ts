@@ -1,0 +1,70 @@
+const key = 'k.consumer = $1 AND k.generation = $2 AND k.partition = $3';
+/** Only the present holder may write: the fence grows with every change of hands. */
+const holder = `${key} AND k.fence = $4 AND k.owner = $5`;
+
+const save = (schema: string, from: string): string => `
+UPDATE "${schema}".checkpoints AS k
+SET position = $6, status = $7, events_per_second = $8, takeovers = 0,
+  failures = 0, error = NULL, error_position = NULL, failed_at = NULL,
+  (event_position, event_id, event_aggregate_key, event_version) = (
+    SELECT e.position, e.event_id, e.aggregate_key, e.version
+    FROM "${schema}".domain_events AS e
+    WHERE e.position <= $6
+    ORDER BY e.position DESC
+    LIMIT 1
+  )${from}
+WHERE ${holder}
+RETURNING true AS held`;
+
+/** Saves progress as the last statement of the transaction that made it. */
+export const saveCheckpoint = (schema: string): string => save(schema, '');
+
+/**
+ * Saves progress that stands for nothing in this database, so it need not wait for the disk: after a
+ * crash of the server the last events come again, as they may.
+ */
+export const saveCheckpointSoon = (schema: string): string =>
+  save(schema, `\nFROM (SELECT set_config('synchronous_commit', 'off', true)) AS s (soon)`);
+
+/** Stores what went wrong. One that stops is let go, and so is the generation that it was to replace. */
+export const failCheckpoint = (schema: string): string => `
+WITH failed AS (
+  UPDATE "${schema}".checkpoints AS k
+  SET status = $6, error = $7, error_position = $8, failures = $9, failed_at = clock_timestamp(),
+    owner = CASE $6 WHEN 'stopped' THEN NULL ELSE k.owner END,
+    lease_expires_at = CASE $6 WHEN 'stopped' THEN NULL ELSE k.lease_expires_at END
+  WHERE ${holder}
+  RETURNING k.status
+), halted AS (
+  UPDATE "${schema}".checkpoints AS k SET status = 'waiting'
+  WHERE k.consumer = $1 AND k.generation <> $2 AND k.status = 'replaced'
+    AND EXISTS (SELECT FROM failed AS f WHERE f.status = 'stopped')
+)
+SELECT true AS held FROM failed`;
+
+/** Lets go of single checkpoints, given by parallel arrays. */
+export const releaseCheckpoints = (schema: string): string => `
+UPDATE "${schema}".checkpoints AS k
+SET owner = NULL, lease_expires_at = NULL, takeovers = 0,
+  status = CASE WHEN c.paused THEN 'paused' ELSE 'waiting' END
+FROM unnest($2::text[], $3::integer[], $4::integer[]) AS r (consumer, generation, partition)
+JOIN "${schema}".consumers AS c ON c.name = r.consumer
+WHERE k.consumer = r.consumer AND k.generation = r.generation AND k.partition = r.partition
+  AND k.owner = $1`;
+
+/** Lets go of everything that a process holds, and takes it off the list of processes. */
+export const releaseProcess = (schema: string): string => `
+WITH gone AS (
+  DELETE FROM "${schema}".consumer_processes AS p WHERE p.owner = $1
+)
+UPDATE "${schema}".checkpoints AS k
+SET owner = NULL, lease_expires_at = NULL, takeovers = 0,
+  status = CASE WHEN c.paused THEN 'paused' ELSE 'waiting' END
+FROM "${schema}".consumers AS c
+WHERE c.name = k.consumer AND k.owner = $1`;
+
+/** Bounds what a transaction may take, so that the database ends it even if its client is frozen. */
+export const boundTransaction = `
+SELECT
+  set_config('statement_timeout', $1, true),
+  set_config('idle_in_transaction_session_timeout', $1, true)`;

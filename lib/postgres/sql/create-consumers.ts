@@ -1,0 +1,77 @@
+/** The tables of consumers: who they are, how far they have come, and what they have set aside. */
+export const createConsumers = (schema: string): string => `
+CREATE TABLE "${schema}".consumers (
+  name text COLLATE "C" CONSTRAINT consumers_pkey PRIMARY KEY
+    CONSTRAINT consumers_name_length CHECK (octet_length(name) BETWEEN 1 AND 255),
+  kind text NOT NULL
+    CONSTRAINT consumers_kind_known CHECK (kind IN ('projection', 'inline-projection', 'handler', 'saga')),
+  -- The generation in use; 0 while an inline projection is built for the first time.
+  generation integer NOT NULL CONSTRAINT consumers_generation_range CHECK (generation >= 0),
+  -- The one that is being built to replace it.
+  next_generation integer
+    CONSTRAINT consumers_next_generation_above CHECK (next_generation > generation),
+  -- The last one whose read model was made.
+  prepared_generation integer NOT NULL DEFAULT 0,
+  events_per_second integer
+    CONSTRAINT consumers_events_per_second_range CHECK (events_per_second >= 1),
+  paused boolean NOT NULL DEFAULT false
+);
+
+CREATE TABLE "${schema}".checkpoints (
+  consumer text COLLATE "C" CONSTRAINT checkpoints_consumer_fkey
+    REFERENCES "${schema}".consumers (name) ON DELETE CASCADE,
+  generation integer,
+  partition integer CONSTRAINT checkpoints_partition_range CHECK (partition >= 0),
+  position bigint NOT NULL CONSTRAINT checkpoints_position_range CHECK (position >= 0),
+  -- The last event of the log up to the position, by which a log that was exchanged is recognised.
+  event_position bigint,
+  event_id uuid,
+  event_aggregate_key bigint,
+  event_version bigint,
+  -- Lists of {"positions": [...]}: how far the partitions of an earlier time had come.
+  finished jsonb NOT NULL DEFAULT '[]',
+  replayed jsonb NOT NULL DEFAULT '[]',
+  status text NOT NULL DEFAULT 'waiting'
+    CONSTRAINT checkpoints_status_known CHECK (
+      status IN ('waiting', 'catching-up', 'live', 'retrying', 'paused', 'stopped', 'replaced')
+    ),
+  owner text,
+  lease_expires_at timestamptz,
+  fence bigint NOT NULL DEFAULT 0,
+  -- How many owners in a row were lost without getting any further.
+  takeovers integer NOT NULL DEFAULT 0,
+  events_per_second double precision NOT NULL DEFAULT 0,
+  error text,
+  error_position bigint,
+  failures integer NOT NULL DEFAULT 0,
+  failed_at timestamptz,
+  CONSTRAINT checkpoints_pkey PRIMARY KEY (consumer, generation, partition)
+) WITH (fillfactor = 50);
+
+CREATE TABLE "${schema}".parked_events (
+  consumer text COLLATE "C" CONSTRAINT parked_events_consumer_fkey
+    REFERENCES "${schema}".consumers (name) ON DELETE CASCADE,
+  generation integer,
+  position bigint,
+  event_id uuid NOT NULL,
+  aggregate_type text COLLATE "C" NOT NULL,
+  aggregate_id text COLLATE "C" NOT NULL,
+  -- Set for an event that has failed; its followers have not been tried.
+  error text,
+  failures integer NOT NULL DEFAULT 0,
+  failed_at timestamptz,
+  retrying boolean NOT NULL DEFAULT false,
+  CONSTRAINT parked_events_pkey PRIMARY KEY (consumer, generation, position)
+);
+CREATE INDEX parked_events_aggregate
+  ON "${schema}".parked_events (consumer, generation, aggregate_type, aggregate_id, position);
+
+-- Which processes run a consumer, so that each takes its fair share of the partitions.
+CREATE TABLE "${schema}".consumer_processes (
+  consumer text COLLATE "C" CONSTRAINT consumer_processes_consumer_fkey
+    REFERENCES "${schema}".consumers (name) ON DELETE CASCADE,
+  owner text,
+  seen_until timestamptz NOT NULL,
+  CONSTRAINT consumer_processes_pkey PRIMARY KEY (consumer, owner)
+);
+`;

@@ -1,0 +1,101 @@
+/** Locks the consumer against every other change of its generations, and tells where it stands. */
+export const lockConsumer = (schema: string): string => `
+SELECT c.kind, c.generation, c.next_generation, c.prepared_generation
+FROM "${schema}".consumers AS c
+WHERE c.name = $1
+FOR UPDATE`;
+
+export const readPositions = (schema: string): string => `
+SELECT k.position, k.status
+FROM "${schema}".checkpoints AS k
+WHERE k.consumer = $1 AND k.generation = $2
+ORDER BY k.partition`;
+
+/** The partitions of the generation in use, if that follows the log by a runner. */
+export const readPositionsInUse = (schema: string): string => `
+SELECT k.position
+FROM "${schema}".checkpoints AS k
+JOIN "${schema}".consumers AS c ON c.name = k.consumer AND c.generation = k.generation
+WHERE k.consumer = $1 AND c.kind <> 'inline-projection'
+ORDER BY k.partition`;
+
+/** Halts a generation where it stands: whoever holds it can no longer commit. */
+export const haltGeneration = (schema: string): string => `
+UPDATE "${schema}".checkpoints AS k
+SET status = 'replaced', owner = NULL, lease_expires_at = NULL, fence = k.fence + 1
+WHERE k.consumer = $1 AND k.generation = $2`;
+
+/** Makes the next generation the one in use. What the former one had handled counts as replayed. */
+export const activateGeneration = (schema: string): string => `
+WITH consumer AS (
+  UPDATE "${schema}".consumers AS c
+  SET generation = c.next_generation, next_generation = NULL, events_per_second = NULL
+  WHERE c.name = $1
+)
+UPDATE "${schema}".checkpoints AS k
+SET owner = NULL, lease_expires_at = NULL, fence = k.fence + 1, status = $4,
+  replayed = CASE WHEN $3::jsonb IS NULL THEN '[]' ELSE jsonb_build_array($3::jsonb) END
+WHERE k.consumer = $1 AND k.generation = $2`;
+
+export const deleteGeneration = (schema: string): string => `
+WITH parked AS (
+  DELETE FROM "${schema}".parked_events AS p WHERE p.consumer = $1 AND p.generation = $2
+)
+DELETE FROM "${schema}".checkpoints AS k WHERE k.consumer = $1 AND k.generation = $2`;
+
+export const setPreparedGeneration = (schema: string): string => `
+UPDATE "${schema}".consumers AS c SET prepared_generation = $2 WHERE c.name = $1`;
+
+/** Begins the next generation with as many partitions as the one in use. */
+export const beginGeneration = (schema: string): string => `
+WITH consumer AS (
+  UPDATE "${schema}".consumers AS c SET next_generation = $2, events_per_second = $4 WHERE c.name = $1
+)
+INSERT INTO "${schema}".checkpoints (consumer, generation, partition, position)
+SELECT k.consumer, $2, k.partition, $3
+FROM "${schema}".checkpoints AS k
+JOIN "${schema}".consumers AS c ON c.name = k.consumer AND c.generation = k.generation
+WHERE k.consumer = $1`;
+
+/** Ends a rebuild, and lets the generation in use go on if it was halted. */
+export const endRebuild = (schema: string): string => `
+WITH consumer AS (
+  UPDATE "${schema}".consumers AS c SET next_generation = NULL, events_per_second = NULL
+  WHERE c.name = $1
+)
+UPDATE "${schema}".checkpoints AS k SET status = 'waiting'
+WHERE k.consumer = $1 AND k.status = 'replaced'`;
+
+/** Puts all partitions of the generation in use to one position; $3 is how far they had come. */
+export const resetCheckpoints = (schema: string): string => `
+UPDATE "${schema}".checkpoints AS k
+SET position = $2, status = 'waiting', owner = NULL, lease_expires_at = NULL, fence = k.fence + 1,
+  takeovers = 0, failures = 0, error = NULL, error_position = NULL, failed_at = NULL,
+  finished = '[]', replayed = k.replayed || $3::jsonb,
+  (event_position, event_id, event_aggregate_key, event_version) = (
+    SELECT e.position, e.event_id, e.aggregate_key, e.version
+    FROM "${schema}".domain_events AS e
+    WHERE e.position <= $2
+    ORDER BY e.position DESC
+    LIMIT 1
+  )
+FROM "${schema}".consumers AS c
+WHERE c.name = $1 AND k.consumer = c.name AND k.generation = c.generation`;
+
+export const setPaused = (schema: string): string => `
+WITH consumer AS (
+  UPDATE "${schema}".consumers AS c SET paused = $2 WHERE c.name = $1 RETURNING c.name
+), resting AS (
+  UPDATE "${schema}".checkpoints AS k
+  SET status = CASE WHEN $2 THEN 'paused' ELSE 'waiting' END
+  WHERE k.consumer = $1 AND k.owner IS NULL
+    AND k.status = CASE WHEN $2 THEN 'waiting' ELSE 'paused' END
+)
+SELECT name FROM consumer`;
+
+export const startStopped = (schema: string): string => `
+WITH started AS (
+  UPDATE "${schema}".checkpoints AS k SET status = 'waiting'
+  WHERE k.consumer = $1 AND k.status = 'stopped'
+)
+SELECT c.name FROM "${schema}".consumers AS c WHERE c.name = $1`;

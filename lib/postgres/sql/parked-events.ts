@@ -1,0 +1,74 @@
+/** Sets events aside, by their positions; the first one has failed, the others follow it. */
+export const parkEvents = (schema: string): string => `
+INSERT INTO "${schema}".parked_events (
+  consumer, generation, position, event_id, aggregate_type, aggregate_id, error, failures, failed_at
+)
+SELECT
+  $1, $2, e.position, e.event_id, g.type, g.id, f.error, coalesce(f.failures, 0),
+  CASE WHEN f.error IS NOT NULL THEN clock_timestamp() END
+FROM "${schema}".domain_events AS e
+JOIN "${schema}".aggregates AS g ON g.key = e.aggregate_key
+LEFT JOIN (SELECT $4::text AS error, $5::integer AS failures) AS f ON e.position = ($3::bigint[])[1]
+WHERE e.position = ANY ($3::bigint[])`;
+
+export const unparkEvent = (schema: string): string => `
+DELETE FROM "${schema}".parked_events AS p
+WHERE p.consumer = $1 AND p.generation = $2 AND p.position = $3`;
+
+/** The aggregates that have events set aside. */
+export const readParkedAggregates = (schema: string): string => `
+SELECT DISTINCT p.aggregate_type AS type, p.aggregate_id AS id
+FROM "${schema}".parked_events AS p
+WHERE p.consumer = $1 AND p.generation = $2`;
+
+/** The first event of each aggregate that is to be tried again. */
+export const readParkedToRetry = (schema: string): string => `
+SELECT DISTINCT ON (p.aggregate_type, p.aggregate_id)
+  p.position, p.aggregate_type AS type, p.aggregate_id AS id, p.failures
+FROM "${schema}".parked_events AS p
+WHERE p.consumer = $1 AND p.generation = $2 AND p.retrying
+ORDER BY p.aggregate_type, p.aggregate_id, p.position`;
+
+/** Keeps an aggregate parked after one more failure of an event of it. */
+export const keepParked = (schema: string): string => `
+UPDATE "${schema}".parked_events AS p
+SET retrying = false,
+  error = CASE WHEN p.position = $5 THEN $6 ELSE p.error END,
+  failures = CASE WHEN p.position = $5 THEN $7 ELSE p.failures END,
+  failed_at = CASE WHEN p.position = $5 THEN clock_timestamp() ELSE p.failed_at END
+WHERE p.consumer = $1 AND p.generation = $2 AND p.aggregate_type = $3 AND p.aggregate_id = $4`;
+
+/** One row for each aggregate, by the event that failed. */
+export const readParked = (schema: string): string => `
+SELECT
+  p.aggregate_type AS type, p.aggregate_id AS id, min(p.position) AS position, count(*) AS events,
+  (array_agg(p.event_id ORDER BY p.position))[1] AS event_id,
+  coalesce((array_agg(p.error ORDER BY p.position))[1], 'not tried yet') AS error,
+  (array_agg(p.failures ORDER BY p.position))[1] AS failures,
+  date_part('epoch', coalesce((array_agg(p.failed_at ORDER BY p.position))[1], clock_timestamp())) * 1000
+    AS failed_at,
+  bool_or(p.retrying) AS retrying
+FROM "${schema}".parked_events AS p
+JOIN "${schema}".consumers AS c ON c.name = p.consumer AND c.generation = p.generation
+WHERE p.consumer = $1
+GROUP BY p.aggregate_type, p.aggregate_id
+ORDER BY min(p.position)`;
+
+/** Asks for the next attempt of one aggregate, or, without one, of all. */
+export const retryParked = (schema: string): string => `
+UPDATE "${schema}".parked_events AS p SET retrying = true
+WHERE p.consumer = $1 AND ($2::text IS NULL OR p.aggregate_type = $2 AND p.aggregate_id = $3)`;
+
+/** Gives an event up, and asks for the next attempt of those behind it. */
+export const discardParked = (schema: string): string => `
+WITH discarded AS (
+  DELETE FROM "${schema}".parked_events AS p
+  WHERE p.consumer = $1 AND p.position = $2
+  RETURNING p.generation, p.aggregate_type, p.aggregate_id
+), next AS (
+  UPDATE "${schema}".parked_events AS p SET retrying = true
+  FROM discarded AS d
+  WHERE p.consumer = $1 AND p.generation = d.generation AND p.position <> $2
+    AND p.aggregate_type = d.aggregate_type AND p.aggregate_id = d.aggregate_id
+)
+SELECT count(*) AS discarded FROM discarded`;

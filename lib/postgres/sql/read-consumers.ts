@@ -1,0 +1,45 @@
+/** A row for every checkpoint, with its consumer, the end of the log, and the age of what comes next. */
+export const readConsumers = (schema: string): string => `
+SELECT
+  c.name, c.kind, c.generation AS generation_in_use, c.next_generation, c.paused,
+  (
+    SELECT count(*) FROM "${schema}".parked_events AS p
+    WHERE p.consumer = c.name AND p.generation = c.generation
+  ) AS parked,
+  k.generation, k.partition, k.position, k.owner, k.events_per_second, k.error, k.error_position,
+  k.failures, date_part('epoch', k.failed_at) * 1000 AS failed_at,
+  -- A lease that has run out has no owner any more, whatever the owner wrote last.
+  CASE
+    WHEN k.status IN ('catching-up', 'live', 'retrying') AND k.lease_expires_at < clock_timestamp()
+      THEN 'waiting'
+    ELSE k.status
+  END AS status,
+  l.last,
+  greatest(0, date_part('epoch', clock_timestamp() - n.recorded_at) * 1000) AS lag_ms
+FROM "${schema}".consumers AS c
+JOIN "${schema}".checkpoints AS k ON k.consumer = c.name
+CROSS JOIN (
+  SELECT CASE WHEN s.is_called THEN s.last_value ELSE 0 END AS last FROM "${schema}".positions AS s
+) AS l
+LEFT JOIN LATERAL (
+  SELECT e.recorded_at FROM "${schema}".domain_events AS e
+  WHERE e.position > k.position
+  ORDER BY e.position
+  LIMIT 1
+) AS n ON true
+ORDER BY c.name, k.generation, k.partition`;
+
+/** The checkpoints in use of these consumers; for an inline projection that is in use, the end of time. */
+export const readReached = (schema: string): string => `
+SELECT
+  c.name, k.error,
+  CASE WHEN c.kind = 'inline-projection' AND c.generation > 0 THEN 9007199254740991 ELSE k.position END
+    AS position,
+  CASE
+    WHEN k.status IN ('catching-up', 'live', 'retrying') AND k.lease_expires_at < clock_timestamp()
+      THEN 'waiting'
+    ELSE k.status
+  END AS status
+FROM "${schema}".consumers AS c
+JOIN "${schema}".checkpoints AS k ON k.consumer = c.name AND k.generation = greatest(c.generation, 1)
+WHERE c.name = ANY ($1)`;

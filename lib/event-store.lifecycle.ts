@@ -1,38 +1,35 @@
 import type {
   BeforeApplicationShutdown,
+  OnApplicationBootstrap,
   OnApplicationShutdown,
+  OnModuleDestroy,
   OnModuleInit,
 } from '@nestjs/common';
 import type { ModuleRef } from '@nestjs/core';
 import { EventBus } from '@nestjs/cqrs';
 import { EventBusBridge, type EventBusBridgeOptions } from './event-bus/event-bus-bridge.ts';
 import { EventStoreConfigurationError } from './event-store.configuration.error.ts';
-import type { EventStore } from './store/event-store.ts';
-
-/** A store as it was made at boot. */
-export interface BootedStore {
-  readonly store: EventStore;
-  /** What is wrong with where it keeps its events, each fault with its remedy. */
-  readonly faults: readonly string[];
-  /** Resolves once all appends taken so far are settled. */
-  drain(): Promise<void>;
-  /** Takes no more appends and resolves once all that were taken are settled. */
-  close(): Promise<void>;
-}
+import type { ApplicationConsumers, BootedStore } from './event-store.consumers.ts';
 
 export interface LifecycleOptions extends EventBusBridgeOptions {
   readonly storeName: string;
 }
 
-/** Refuses to start with a fault, publishes while the application runs, and drains before it ends. */
+/** Refuses to start with a fault, publishes and runs consumers, and drains before the end. */
 export class EventStoreLifecycle
-  implements OnModuleInit, BeforeApplicationShutdown, OnApplicationShutdown
+  implements
+    OnModuleInit,
+    OnApplicationBootstrap,
+    OnModuleDestroy,
+    BeforeApplicationShutdown,
+    OnApplicationShutdown
 {
   #bridge: EventBusBridge | undefined;
 
   constructor(
     private readonly options: LifecycleOptions,
     private readonly booted: BootedStore,
+    private readonly consumers: ApplicationConsumers,
     /** What is wrong with the options, the store, and the classes registered so far. */
     private readonly knownFaults: () => readonly string[],
     private readonly moduleRef: ModuleRef,
@@ -42,7 +39,9 @@ export class EventStoreLifecycle
   async onModuleInit(): Promise<void> {
     const { storeName, eventBus } = this.options;
     const bus = eventBus === 'off' ? undefined : this.#findBus();
-    const faults = [...this.knownFaults()];
+    // Before the buses of @nestjs/cqrs look for handlers, which they do at bootstrap: durable ones are
+    // not theirs.
+    const faults = [...this.consumers.explore(), ...this.knownFaults()];
     if (eventBus !== 'off' && !bus) {
       faults.push(
         'There is no EventBus to publish on. Import CqrsModule.forRoot() of @nestjs/cqrs in your ' +
@@ -53,6 +52,16 @@ export class EventStoreLifecycle
     if (!bus) return;
     this.#bridge = new EventBusBridge(this.booted.store, bus, this.options);
     await this.#bridge.start();
+  }
+
+  /** By now all modules are initialized, so handlers find what they need. */
+  async onApplicationBootstrap(): Promise<void> {
+    await this.consumers.start();
+  }
+
+  /** Consumers come to rest first: what they use is still there, and appends go on. */
+  async onModuleDestroy(): Promise<void> {
+    await this.consumers.stop();
   }
 
   /** Requests in flight still append after this, until the server has let go of them. */

@@ -24,7 +24,23 @@ export interface EventStoreOptions {
    * process from now on, or none. @default 'own'
    */
   readonly eventBus?: EventBusMode;
-  /** With `eventBus: 'all'`, milliseconds until appends of other processes are noticed. @default 500 */
+  /**
+   * Which projections and durable handlers this process runs: all, none, or those named. Inline
+   * projections run wherever something is appended. @default true
+   */
+  readonly autoStart?: boolean | readonly string[];
+  /**
+   * Milliseconds until consumers of a process that no longer answers go over to another one.
+   * @default 10000
+   */
+  readonly leaseMs?: number;
+  /**
+   * Whether processes tell each other of appends, by LISTEN on a connection of its own and NOTIFY after
+   * the commit. Off for a pooler that cannot keep a session: consumers then find appends of other
+   * processes after `pollIntervalMs`. @default true
+   */
+  readonly listen?: boolean;
+  /** Milliseconds until an append is noticed that nobody has told of. @default 500 */
   readonly pollIntervalMs?: number;
   /** The most bytes that one event may take, metadata included. @default 1048576 */
   readonly maxEventBytes?: number;
@@ -57,6 +73,9 @@ const defaults: ResolvedOptions = {
   migrations: 'run',
   codec: new JsonCodec(),
   eventBus: 'own',
+  autoStart: true,
+  leaseMs: 10_000,
+  listen: true,
   pollIntervalMs: 500,
   maxEventBytes: 1_048_576,
   maxDepth: 200,
@@ -92,6 +111,14 @@ const rules: Record<keyof EventStoreOptions, Rule> = {
     'an EventCodec, such as new JsonCodec() or new BinaryCodec()',
   ],
   eventBus: oneOf('own', 'all', 'off'),
+  autoStart: [
+    (value) =>
+      typeof value === 'boolean' ||
+      (Array.isArray(value) && value.every((name) => typeof name === 'string')),
+    'true, false or a list of names of consumers',
+  ],
+  leaseMs: wholeNumber(100, 3_600_000),
+  listen: flag,
   pollIntervalMs: wholeNumber(10, maxTimerMs),
   // One event more must always fit into what PostgreSQL takes as one value.
   maxEventBytes: wholeNumber(1, 128 * 1024 * 1024),

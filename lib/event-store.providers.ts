@@ -1,12 +1,14 @@
 import { inspect } from 'node:util';
 import { Logger, type DynamicModule, type InjectionToken, type Provider } from '@nestjs/common';
-import { ModuleRef } from '@nestjs/core';
+import { DiscoveryModule, DiscoveryService, ExternalContextCreator, ModuleRef } from '@nestjs/core';
 import { getDataSourceToken } from '@nestjs/typeorm';
 import type { DataSource } from 'typeorm';
 import { AggregateRepositories } from './aggregates/aggregate-repositories.ts';
 import type { AggregateClass } from './aggregates/aggregate.decorator.ts';
 import { EventStoreConfigurationError } from './event-store.configuration.error.ts';
-import { EventStoreLifecycle, type BootedStore } from './event-store.lifecycle.ts';
+import { ApplicationConsumers, type BootedStore } from './event-store.consumers.ts';
+import { ConsumerExplorer } from './event-store.explorer.ts';
+import { EventStoreLifecycle } from './event-store.lifecycle.ts';
 import { MODULE_OPTIONS_TOKEN } from './event-store.module-definition.ts';
 import {
   resolveOptions,
@@ -17,6 +19,7 @@ import {
 import {
   defaultStoreName,
   getAggregateRepositoryToken,
+  getConsumersToken,
   getEventStoreToken,
 } from './event-store.tokens.ts';
 import type { EventClass } from './events/domain-event.decorator.ts';
@@ -24,8 +27,11 @@ import { EventRegistry } from './events/event-registry.ts';
 import { EventSerializer } from './events/event-serializer.ts';
 import type { Upcaster } from './events/upcaster.ts';
 import { Migrator } from './postgres/migrator.ts';
+import { postgresConsumers } from './postgres/postgres.consumers.ts';
 import { PostgresEventStore } from './postgres/postgres.event-store.ts';
 import { EventStore } from './store/event-store.ts';
+import { Consumers } from './subscriptions/consumers.ts';
+import { UnsupportedConsumerRegistry } from './subscriptions/unsupported.consumer-registry.ts';
 
 const logger = new Logger('EventStore');
 
@@ -60,6 +66,7 @@ export function withStore(
   return {
     ...definition,
     global: true,
+    imports: [...(definition.imports ?? []), DiscoveryModule],
     providers: [...(definition.providers ?? []), ...storeProviders(name, factory)],
     exports: storeExports(name),
   };
@@ -68,6 +75,7 @@ export function withStore(
 /** The tokens of a store that the application's other modules may inject. */
 const storeExports = (name = defaultStoreName): InjectionToken[] => [
   getEventStoreToken(name),
+  getConsumersToken(name),
   token(name, 'registry'),
   token(name, 'repositories'),
 ];
@@ -112,12 +120,43 @@ function storeProviders(name = defaultStoreName, { inject = [], boot }: StoreFac
         }),
     },
     {
+      provide: token(name, 'consumers'),
+      inject: [
+        token(name, 'booted'),
+        token(name, 'options'),
+        token(name, 'registry'),
+        DiscoveryService,
+        ModuleRef,
+        ExternalContextCreator,
+      ],
+      useFactory: (
+        booted: BootedStore,
+        { options }: OptionsResolution,
+        registry: EventRegistry,
+        discovery: DiscoveryService,
+        moduleRef: ModuleRef,
+        contextCreator: ExternalContextCreator,
+      ) =>
+        new ApplicationConsumers(
+          new ConsumerExplorer(discovery, moduleRef, contextCreator, name, registry),
+          booted,
+          { ...options, storedTypes: (events) => registry.namesReadAs(events), log: logger },
+        ),
+    },
+    {
+      provide: getConsumersToken(name),
+      inject: [getEventStoreToken(name), token(name, 'booted'), token(name, 'consumers')],
+      useFactory: (store: EventStore, booted: BootedStore, here: ApplicationConsumers) =>
+        new Consumers(store, booted.consumers?.registry ?? new UnsupportedConsumerRegistry(), here),
+    },
+    {
       provide: EventStoreLifecycle,
       inject: [
         token(name, 'booted'),
         token(name, 'options'),
         token(name, 'registry'),
         token(name, 'repositories'),
+        token(name, 'consumers'),
         ModuleRef,
       ],
       useFactory: (
@@ -125,11 +164,13 @@ function storeProviders(name = defaultStoreName, { inject = [], boot }: StoreFac
         { options, faults }: OptionsResolution,
         registry: EventRegistry,
         repositories: AggregateRepositories,
+        consumers: ApplicationConsumers,
         moduleRef: ModuleRef,
       ) =>
         new EventStoreLifecycle(
           { ...options, storeName: name, readableTypes: () => registry.readableTypes },
           booted,
+          consumers,
           () => [...faults, ...booted.faults, ...registry.faults, ...repositories.faults],
           moduleRef,
         ),
@@ -148,6 +189,10 @@ export const postgresStore = (dataSource?: string): StoreFactory => ({
     });
     return {
       store,
+      consumers: {
+        ...postgresConsumers(source, options),
+        applyInline: (projections) => store.applyInline(projections),
+      },
       faults: await databaseFaults(options, source),
       drain: () => store.drain(),
       close: () => store.close(),

@@ -7,6 +7,7 @@ import {
 } from './aggregates/aggregate.decorator.ts';
 import { UnknownAggregateError } from './aggregates/aggregates.errors.ts';
 import { EventStore } from './store/event-store.ts';
+import { Consumers } from './subscriptions/consumers.ts';
 
 /** The name of a store that is configured without one. */
 export const defaultStoreName = 'default';
@@ -14,6 +15,11 @@ export const defaultStoreName = 'default';
 /** Returns the injection token of a store: the class `EventStore` itself for the default one. */
 export function getEventStoreToken(name = defaultStoreName): InjectionToken<EventStore> {
   return name === defaultStoreName ? EventStore : `EventStore(${name})`;
+}
+
+/** Returns the injection token of the control of a store's consumers: the class for the default one. */
+export function getConsumersToken(name = defaultStoreName): InjectionToken<Consumers> {
+  return name === defaultStoreName ? Consumers : `Consumers(${name})`;
 }
 
 /**
@@ -33,6 +39,10 @@ export function getAggregateRepositoryToken<T extends IdentifiedAggregate>(
 /** Injects a store by its name; the default one is injected by its class, `EventStore`. */
 export const InjectEventStore = (name = defaultStoreName): ParameterDecorator & PropertyDecorator =>
   Inject(getEventStoreToken(name));
+
+/** Injects the control of a store's consumers; that of the default one by its class, `Consumers`. */
+export const InjectConsumers = (name = defaultStoreName): ParameterDecorator & PropertyDecorator =>
+  Inject(getConsumersToken(name));
 
 /** Injects the `AggregateRepository` of a class that was given to `forFeature`. */
 export const InjectAggregateRepository = (

@@ -86,6 +86,16 @@ export class EventRegistry {
     return [...new Set(types.flatMap((type) => this.#storedNamesOf(type)))];
   }
 
+  /**
+   * Returns every name under which an event may be stored that is read as one of these classes.
+   *
+   * An upcaster may make anything of what it reads, so all names that have one are included: whoever
+   * wants to miss nothing reads these and looks at the class of what comes.
+   */
+  namesReadAs(eventClasses: readonly EventClass[]): readonly string[] {
+    return [...new Set([...this.storedNames(eventClasses), ...this.#upcasters.keys()])];
+  }
+
   /** Every stored name, current or former, that a class or an upcaster is registered for. */
   get readableTypes(): readonly string[] {
     return [...new Set([...this.#byName.keys(), ...this.#upcasters.keys()])];

@@ -12,6 +12,7 @@ import type { AppendCall, AppendOutcome, CallOptions } from './append-call.ts';
 import type { AppendQueue } from './append-queue.ts';
 import type { CallerTransactions } from './caller-transactions.ts';
 import type { EventReader } from './event-reader.ts';
+import { InlineFailure, type InlineProjections, newRecords } from './inline-projections.ts';
 import { isConnectionLoss, isTransactionConflict, translateError } from './postgres-errors.ts';
 
 export interface AppenderOptions {
@@ -29,6 +30,7 @@ export class Appender {
     private readonly queue: AppendQueue,
     private readonly reader: EventReader,
     private readonly callerTransactions: CallerTransactions,
+    private readonly inline: InlineProjections,
     private readonly options: AppenderOptions,
   ) {}
 
@@ -39,6 +41,9 @@ export class Appender {
 
     const preparing = prepareAppend(append, this.serializer, this.options.maxAppendEvents);
     const prepared = preparing instanceof Promise ? await preparing : preparing;
+    if (this.inline.concernedBy([prepared]).length > 0) {
+      return (await this.#appendTogether([prepared], undefined))[0]!;
+    }
     const { resent, ...outcome } = await this.queue.add(prepared);
     const result = await this.#toResult(prepared, outcome);
     // Sent twice with ids of our own, a repetition can only be of our own first attempt.
@@ -58,18 +63,7 @@ export class Appender {
         prepareAppend(append, this.serializer, this.options.maxAppendEvents),
       ),
     );
-    if (prepared.length === 0) return [];
-
-    const outcomes = await this.#send(prepared, manager);
-    for (const [index, outcome] of outcomes.entries()) refuse(prepared[index]!, outcome);
-    const results: AppendResult[] = [];
-    for (const [index, outcome] of outcomes.entries()) {
-      results.push(await this.#toResult(prepared[index]!, outcome, manager));
-    }
-    const records = results.flatMap((result) => (result.duplicate ? [] : result.records));
-    if (manager) this.callerTransactions.remember(manager, records);
-    else this.callerTransactions.report(records);
-    return results;
+    return prepared.length === 0 ? [] : this.#appendTogether(prepared, manager);
   }
 
   /** Resolves once all appends taken so far are settled. */
@@ -83,16 +77,45 @@ export class Appender {
     await this.queue.drain();
   }
 
-  async #send(
+  async #appendTogether(
     prepared: readonly PreparedAppend[],
     manager: EntityManager | undefined,
-  ): Promise<AppendOutcome[]> {
+  ): Promise<AppendResult[]> {
+    const results = await this.#trying(prepared, manager, (lockTimeoutMs) =>
+      this.inline.inTransactionWith(prepared, manager, async (inner) => {
+        const options: CallOptions = {
+          allOrNothing: true,
+          wait: true,
+          lockTimeoutMs,
+          manager: inner,
+        };
+        const outcomes = await this.call.send(prepared, options);
+        for (const [index, outcome] of outcomes.entries()) refuse(prepared[index]!, outcome);
+        const written: AppendResult[] = [];
+        for (const [index, outcome] of outcomes.entries()) {
+          written.push(await this.#toResult(prepared[index]!, outcome, inner));
+        }
+        return written;
+      }),
+    );
+    const records = newRecords(results);
+    if (manager) this.callerTransactions.remember(manager, records);
+    else this.callerTransactions.report(records);
+    return results;
+  }
+
+  /** Runs work until it succeeds or fails for good; in a caller's transaction only once. */
+  async #trying<T>(
+    prepared: readonly PreparedAppend[],
+    manager: EntityManager | undefined,
+    work: (lockTimeoutMs: number | undefined) => Promise<T>,
+  ): Promise<T> {
     const lockTimeoutMs = manager ? undefined : this.options.lockTimeoutMs;
-    const options: CallOptions = { allOrNothing: true, wait: true, lockTimeoutMs, manager };
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.call.send(prepared, options);
+        return await work(lockTimeoutMs);
       } catch (error) {
+        if (error instanceof InlineFailure) throw error.cause;
         // A lost connection once more, as the ids make that safe; a deadlock until it is gone.
         const mayRetry = isConnectionLoss(error) ? attempt === 1 : isTransactionConflict(error);
         if (!manager && mayRetry && attempt < 10) continue;

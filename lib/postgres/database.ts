@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Pool, PoolClient, QueryResultRow } from 'pg';
+import type { Client, ClientBase, ClientConfig, Pool, PoolClient, QueryResultRow } from 'pg';
 import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
 import { TransactionRequiredError } from '../store/store.errors.ts';
 import { isConnectionLoss } from './postgres-errors.ts';
@@ -50,7 +50,7 @@ export class Database {
     const client = await this.#connect();
     let broken = false;
     try {
-      return await this.#run(client, statement, values);
+      return await this.run(client, statement, values);
     } catch (error) {
       broken = isConnectionLoss(error);
       throw error;
@@ -65,7 +65,7 @@ export class Database {
     statement: Statement,
     values: readonly unknown[],
   ): Promise<Row[]> {
-    return this.#run((await queryRunner.connect()) as PoolClient, statement, values);
+    return this.run((await queryRunner.connect()) as PoolClient, statement, values);
   }
 
   /**
@@ -75,6 +75,14 @@ export class Database {
    */
   async nested<T>(manager: EntityManager, work: (inner: EntityManager) => Promise<T>): Promise<T> {
     return queryRunnerOf(manager).manager.transaction(work);
+  }
+
+  /** Makes a connection outside of the pool, to the same database. */
+  newClient(options: ClientConfig): Client {
+    const pool = this.#pool as
+      (Pool & { Client: new (config: ClientConfig) => Client }) | undefined;
+    if (!pool) throw new Error('the data source is not initialized');
+    return new pool.Client({ ...(pool.options as ClientConfig), ...options });
   }
 
   #connect(): Promise<PoolClient> {
@@ -97,8 +105,9 @@ export class Database {
     });
   }
 
-  async #run<Row extends QueryResultRow>(
-    client: PoolClient,
+  /** Runs one statement on a connection that the caller has. */
+  async run<Row extends QueryResultRow>(
+    client: ClientBase,
     { name, text }: Statement,
     values: readonly unknown[],
   ): Promise<Row[]> {

@@ -5,6 +5,7 @@ import type { EventSerializer, StoredEvent } from '../events/event-serializer.ts
 import type { EventRecord } from '../events/event-record.ts';
 import { AppendListeners } from '../store/append-listeners.ts';
 import type { AggregateRef } from '../store/aggregate-ref.ts';
+import { noteAppended } from '../store/appended-position.ts';
 import { checkAggregateRef } from '../store/check-aggregate-ref.ts';
 import { checkNoGap } from '../store/check-no-gap.ts';
 import {
@@ -30,12 +31,14 @@ import {
 } from '../store/read-options.ts';
 import { reviveSnapshot, type StoredSnapshot } from '../store/revive-snapshot.ts';
 import { RemovalRefusedError, SnapshotAheadError } from '../store/store.errors.ts';
+import type { Consumer } from '../subscriptions/consumer.ts';
 import { AppendCall } from './append-call.ts';
 import { AppendQueue } from './append-queue.ts';
 import { Appender } from './appender.ts';
 import { CallerTransactions } from './caller-transactions.ts';
 import { Database, Statement } from './database.ts';
 import { EventReader } from './event-reader.ts';
+import { InlineProjections } from './inline-projections.ts';
 import { translateError } from './postgres-errors.ts';
 import { SnapshotTable } from './snapshot-table.ts';
 
@@ -66,6 +69,7 @@ export class PostgresEventStore extends EventStore {
   readonly #listeners: AppendListeners;
   readonly #callerTransactions: CallerTransactions;
   readonly #appender: Appender;
+  readonly #inline: InlineProjections;
 
   constructor(
     dataSource: DataSource,
@@ -93,6 +97,7 @@ export class PostgresEventStore extends EventStore {
       (error) =>
         onWarning('Events of a transaction that has committed could not be reported.', error),
     );
+    this.#inline = new InlineProjections(this.#database, schema);
     const call = new AppendCall(this.#database, schema);
     // Lanes wait with a connection each; most of the pool stays free for those that wait for nobody.
     const maxLanes = Math.max(1, Math.floor(this.#database.poolSize / 3));
@@ -102,23 +107,29 @@ export class PostgresEventStore extends EventStore {
       new AppendQueue(call, { ...options, maxLanes }),
       this.#reader,
       this.#callerTransactions,
+      this.#inline,
       options,
     );
   }
 
-  override append(
+  override async append(
     aggregate: AggregateRef,
     events: readonly (object | EventData)[],
     { manager, ...options }: AppendOptions = {},
   ): Promise<AppendResult> {
-    return this.#appender.append({ ...options, aggregate, events }, this.transactionOf(manager));
+    const append = { ...options, aggregate, events };
+    const result = await this.#appender.append(append, this.transactionOf(manager));
+    noteAppended(result.position);
+    return result;
   }
 
-  override appendAll(
+  override async appendAll(
     appends: readonly Append[],
     { manager }: { readonly manager?: EntityManager } = {},
   ): Promise<readonly AppendResult[]> {
-    return this.#appender.appendAll(appends, this.transactionOf(manager));
+    const results = await this.#appender.appendAll(appends, this.transactionOf(manager));
+    for (const { position } of results) noteAppended(position);
+    return results;
   }
 
   override async fetch(after = 0, options: ReadOptions = {}): Promise<LogPage> {
@@ -242,6 +253,11 @@ export class PostgresEventStore extends EventStore {
     if (manager) return manager;
     const ambient = this.#options.transactionManager();
     return ambient?.queryRunner?.isTransactionActive ? ambient : undefined;
+  }
+
+  /** From now on, appends apply these projections in their own transaction. */
+  applyInline(projections: readonly Consumer[]): void {
+    this.#inline.use(projections);
   }
 
   /** Resolves once all appends taken so far are settled. */

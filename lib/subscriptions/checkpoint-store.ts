@@ -13,6 +13,8 @@ export interface CheckpointKey {
 
 /** A checkpoint whose lease this process has, as it stood when the lease was taken or renewed. */
 export interface HeldCheckpoint extends CheckpointKey {
+  /** The process that holds it. */
+  readonly owner: string;
   readonly partitions: number;
   /** Grows whenever the lease changes hands; whoever comes with another number commits nothing. */
   readonly fence: number;
@@ -37,8 +39,6 @@ export interface HeldCheckpoint extends CheckpointKey {
 /** How far a holder has come. */
 export interface Progress {
   readonly position: number;
-  /** How many events were handled since the last time. */
-  readonly handled: number;
   readonly eventsPerSecond: number;
   readonly status: ConsumerStatus;
 }
@@ -125,5 +125,13 @@ export abstract class CheckpointStore {
    * Otherwise the one in use is halted where it stands, so that the next try will do. Returns whether
    * the generation is in use now.
    */
-  abstract replace(held: HeldCheckpoint, consumer: Consumer): Promise<boolean>;
+  abstract replace(
+    held: HeldCheckpoint,
+    consumer: Consumer,
+    /** For an inline projection: applies the log up to `through`; nothing that concerns it is added meanwhile. */
+    catchUp: (manager: EntityManager, through: number) => Promise<void>,
+  ): Promise<boolean>;
+
+  /** Tells whether an error is about the database being out of reach, and not about what it was asked. */
+  abstract isUnavailable(error: unknown): boolean;
 }

@@ -24,3 +24,18 @@ const legalMoves: Record<ConsumerStatus, readonly ConsumerStatus[]> = {
 export function canMove(from: ConsumerStatus, to: ConsumerStatus): boolean {
   return from === to || legalMoves[from].includes(to);
 }
+
+const fromBadToGood: readonly ConsumerStatus[] = [
+  'stopped',
+  'retrying',
+  'paused',
+  'waiting',
+  'replaced',
+  'catching-up',
+  'live',
+];
+
+/** Returns the one among several that an operator should hear of first. */
+export function worstStatus(statuses: readonly ConsumerStatus[]): ConsumerStatus {
+  return fromBadToGood.find((status) => statuses.includes(status)) ?? 'waiting';
+}

@@ -88,3 +88,11 @@ END
 $function$;
 `;
 };
+
+/** The last position that can be read now. */
+export const readEnd = (schema: string): string =>
+  `SELECT l.head FROM "${schema}".read_log(0, 0, NULL, NULL, false) AS l`;
+
+/** The last position drawn, whether or not the event can be read yet. */
+export const readLastPosition = (schema: string): string =>
+  `SELECT CASE WHEN s.is_called THEN s.last_value ELSE 0 END AS last FROM "${schema}".positions AS s`;

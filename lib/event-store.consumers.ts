@@ -1,0 +1,100 @@
+import type { EventClass } from './events/domain-event.decorator.ts';
+import type { ConsumerExplorer } from './event-store.explorer.ts';
+import type { ResolvedOptions } from './event-store.options.ts';
+import type { PostgresConsumers } from './postgres/postgres.consumers.ts';
+import type { EventStore } from './store/event-store.ts';
+import type { Consumer } from './subscriptions/consumer.ts';
+import { ConsumerHost } from './subscriptions/consumer-host.ts';
+import type { ConsumersHere } from './subscriptions/consumers.ts';
+import type { RunnerLog } from './subscriptions/runner.ts';
+
+/** A store as it was made at boot. */
+export interface BootedStore {
+  readonly store: EventStore;
+  /** What projections and durable handlers run on; left out where they cannot run. */
+  readonly consumers?: PostgresConsumers & {
+    applyInline(projections: readonly Consumer[]): void;
+  };
+  /** What is wrong with where it keeps its events, each fault with its remedy. */
+  readonly faults: readonly string[];
+  /** Resolves once all appends taken so far are settled. */
+  drain(): Promise<void>;
+  /** Takes no more appends and resolves once all that were taken are settled. */
+  close(): Promise<void>;
+}
+
+export interface ApplicationConsumersOptions extends Pick<
+  ResolvedOptions,
+  'autoStart' | 'leaseMs' | 'pollIntervalMs'
+> {
+  readonly storedTypes: (events: readonly EventClass[]) => readonly string[];
+  readonly log: RunnerLog;
+}
+
+const isInline = ({ kind }: Consumer): boolean => kind === 'inline-projection';
+
+/** The projections and durable handlers of one application, from the first look to the shutdown. */
+export class ApplicationConsumers implements ConsumersHere {
+  #consumers: ReadonlyMap<string, Consumer> = new Map();
+  readonly #host: ConsumerHost | undefined;
+  #stopSignalling: (() => void) | undefined;
+
+  constructor(
+    private readonly explorer: ConsumerExplorer,
+    private readonly booted: BootedStore,
+    private readonly options: ApplicationConsumersOptions,
+  ) {
+    const { store, consumers } = booted;
+    if (consumers) this.#host = new ConsumerHost({ ...consumers, ...options, store }, options);
+  }
+
+  get consumers(): ReadonlyMap<string, Consumer> {
+    return this.#consumers;
+  }
+
+  /** Finds the consumers; returns what is wrong with them, each fault with its remedy. */
+  explore(): readonly string[] {
+    const { consumers, faults } = this.explorer.explore();
+    this.#consumers = new Map(consumers.map((consumer) => [consumer.name, consumer]));
+    return [...faults, ...this.#unknownNames()];
+  }
+
+  async start(): Promise<void> {
+    if (!this.#host || !this.booted.consumers) return;
+    const { signals, applyInline } = this.booted.consumers;
+    this.#stopSignalling = this.booted.store.onAppended(() => signals.announce('append'));
+    const all = [...this.#consumers.values()];
+    const inline = all.filter(isInline);
+    applyInline(inline);
+    await this.#host.start(
+      all.filter((consumer) => isInline(consumer) || this.#isStarted(consumer)),
+    );
+    if (inline.length > 0) await this.#host.inlineInUse(inline.map(({ name }) => name));
+  }
+
+  async stop(): Promise<void> {
+    this.#stopSignalling?.();
+    await this.#host?.stop();
+  }
+
+  async announce(): Promise<void> {
+    await this.#host?.announce();
+  }
+
+  #isStarted({ name }: Consumer): boolean {
+    const { autoStart } = this.options;
+    return typeof autoStart === 'boolean' ? autoStart : autoStart.includes(name);
+  }
+
+  #unknownNames(): string[] {
+    const { autoStart } = this.options;
+    if (typeof autoStart === 'boolean') return [];
+    return autoStart
+      .filter((name) => !this.#consumers.has(name))
+      .map(
+        (name) =>
+          `The option 'autoStart' names the consumer '${name}', which no provider of this ` +
+          `application is. It has: ${[...this.#consumers.keys()].join(', ') || 'none'}.`,
+      );
+  }
+}

@@ -1,0 +1,109 @@
+import type { Client, QueryResultRow } from 'pg';
+import type { Database, Statement } from './database.ts';
+
+/**
+ * A connection of its own for what must not wait behind a busy pool: leases and signals.
+ *
+ * It heals itself: a statement that fails for want of a connection, or is not answered in time, as
+ * over a half-open socket, gives the connection up, and a new one is made until `close`.
+ */
+export class ControlConnection {
+  readonly #database: Database;
+  readonly #onConnected: (client: Client) => Promise<void>;
+  #client: Promise<Client> | undefined;
+  #closed = false;
+  #retry: NodeJS.Timeout | undefined;
+
+  constructor(database: Database, onConnected: (client: Client) => Promise<void>) {
+    this.#database = database;
+    this.#onConnected = onConnected;
+  }
+
+  /** Connects and keeps connected; rejects if the first try fails, and goes on trying. */
+  async open(): Promise<void> {
+    await this.#connected();
+  }
+
+  async query<Row extends QueryResultRow>(
+    statement: Statement,
+    values: readonly unknown[],
+  ): Promise<Row[]> {
+    const client = await this.#connected();
+    try {
+      return await this.#database.run<Row>(client, statement, values);
+    } catch (error) {
+      // An answer of the server has a severity; everything else means that there is none.
+      if (!('severity' in (error as object))) this.#giveUp(client);
+      throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#retry);
+    const client = await this.#client?.catch(() => undefined);
+    this.#client = undefined;
+    // A socket that nobody answers on would never end by itself.
+    if (client) await Promise.race([client.end(), wait(1_000)]).catch(() => undefined);
+  }
+
+  #connected(): Promise<Client> {
+    if (this.#closed) return Promise.reject(new Error('The connection is closed.'));
+    if (!this.#client) {
+      const connecting = this.#connect();
+      this.#client = connecting;
+      connecting.catch(() => {
+        if (this.#client === connecting) this.#client = undefined;
+        this.#tryAgainLater();
+      });
+    }
+    return this.#client;
+  }
+
+  async #connect(): Promise<Client> {
+    const client = this.#database.newClient({
+      keepAlive: true,
+      connectionTimeoutMillis: answerTimeoutMs,
+      query_timeout: answerTimeoutMs,
+      statement_timeout: answerTimeoutMs,
+    });
+    client.on('error', () => this.#giveUp(client));
+    client.on('end', () => this.#giveUp(client));
+    try {
+      await client.connect();
+      await this.#onConnected(client);
+      return client;
+    } catch (error) {
+      void client.end().catch(() => undefined);
+      throw error;
+    }
+  }
+
+  #giveUp(client: Client): void {
+    const current = this.#client;
+    void current?.then(
+      (connected) => {
+        if (connected !== client || this.#client !== current) return;
+        this.#client = undefined;
+        void client.end().catch(() => undefined);
+        this.#tryAgainLater();
+      },
+      () => 'given up already',
+    );
+  }
+
+  #tryAgainLater(): void {
+    clearTimeout(this.#retry);
+    if (this.#closed) return;
+    this.#retry = setTimeout(() => void this.#connected().catch(() => undefined), retryMs);
+    this.#retry.unref();
+  }
+}
+
+const answerTimeoutMs = 5_000;
+const retryMs = 250;
+
+const wait = (ms: number): Promise<void> =>
+  new Promise((resolve) => {
+    setTimeout(resolve, ms).unref();
+  });

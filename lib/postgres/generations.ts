@@ -1,0 +1,231 @@
+import type { EntityManager } from 'typeorm';
+import type { HeldCheckpoint } from '../subscriptions/checkpoint-store.ts';
+import type { Consumer } from '../subscriptions/consumer.ts';
+import type { RebuildOptions } from '../subscriptions/consumer-registry.ts';
+import type { Mark } from '../subscriptions/marks.ts';
+import {
+  ConsumerStateError,
+  LeaseLostError,
+  UnknownConsumerError,
+} from '../subscriptions/subscriptions.errors.ts';
+import { type Database, Statement } from './database.ts';
+import { InlineLock } from './inline-lock.ts';
+import {
+  activateGeneration,
+  beginGeneration,
+  deleteGeneration,
+  endRebuild,
+  haltGeneration,
+  lockConsumer,
+  readPositions,
+  readPositionsInUse,
+  resetCheckpoints,
+  setPreparedGeneration,
+} from './sql/generations.ts';
+import { readEnd, readLastPosition } from './sql/read-log.ts';
+
+interface ConsumerRow {
+  kind: string;
+  generation: number;
+  next_generation: number | null;
+  prepared_generation: number;
+}
+
+/**
+ * Makes, exchanges and removes the generations of consumers.
+ *
+ * Each change is one transaction that begins by locking the consumer's row, so that of two that come
+ * at once the second sees what the first has done. The hooks of the projection run in it.
+ */
+export class Generations {
+  readonly #database: Database;
+  readonly #inlineLock: InlineLock;
+  readonly #statements;
+
+  constructor(database: Database, schema: string) {
+    this.#database = database;
+    this.#inlineLock = new InlineLock(database, schema);
+    this.#statements = {
+      lock: new Statement(lockConsumer(schema)),
+      positions: new Statement(readPositions(schema)),
+      positionsInUse: new Statement(readPositionsInUse(schema)),
+      halt: new Statement(haltGeneration(schema)),
+      activate: new Statement(activateGeneration(schema)),
+      delete: new Statement(deleteGeneration(schema)),
+      prepared: new Statement(setPreparedGeneration(schema)),
+      begin: new Statement(beginGeneration(schema)),
+      end: new Statement(endRebuild(schema)),
+      reset: new Statement(resetCheckpoints(schema)),
+      lastPosition: new Statement(readLastPosition(schema)),
+      endOfLog: new Statement(readEnd(schema)),
+    };
+  }
+
+  /** Has the projection make its read model, unless that was done for this generation. */
+  async prepare({ generation }: HeldCheckpoint, { name, hooks }: Consumer): Promise<void> {
+    await this.#locked(name, async (consumer, manager) => {
+      if (consumer.prepared_generation >= generation) return;
+      await hooks.prepare?.({ generation, manager });
+      if (consumer.generation === generation) await hooks.activate?.({ generation, manager });
+      await this.#database.query(this.#statements.prepared, [name, generation], manager);
+    });
+  }
+
+  async markInUse(consumer: string): Promise<Mark | null> {
+    const rows = await this.#database.query<{ position: number }>(this.#statements.positionsInUse, [
+      consumer,
+    ]);
+    return rows.length === 0 ? null : { positions: rows.map((row) => row.position) };
+  }
+
+  /**
+   * Puts a generation in the place of the one in use.
+   *
+   * In two steps. First the one in use is halted: from then on its owner cannot commit, and the place
+   * that the other has to reach stands still. Then, once that is reached, both change places. In one
+   * step they could wait for each other: the owner's batch for the checkpoint that is locked here, and
+   * `discard` for the tables that the batch has written to.
+   */
+  async replace(
+    held: HeldCheckpoint,
+    consumer: Consumer,
+    catchUp: (manager: EntityManager, through: number) => Promise<void>,
+  ): Promise<boolean> {
+    const { name } = consumer;
+    return this.#locked(name, async ({ kind, generation, next_generation }, manager) => {
+      if (next_generation !== held.generation) throw new LeaseLostError(name, held.partition);
+      if (kind === 'inline-projection') {
+        // Every append that it concerns holds this lock until its commit: all of them are in the log
+        // now, none comes before the change, and those behind it find the new generation.
+        await this.#inlineLock.exclusively(name, manager);
+        const [drawn] = await this.#database.query<{ last: number }>(
+          this.#statements.lastPosition,
+          [],
+          manager,
+        );
+        await catchUp(manager, drawn!.last);
+        await this.#exchange(consumer, generation, held.generation, null, manager);
+        return true;
+      }
+      const inUse = await this.#positions(name, generation, manager);
+      const next = await this.#positions(name, held.generation, manager);
+      const [end] = await this.#database.query<{ head: number }>(
+        this.#statements.endOfLog,
+        [],
+        manager,
+      );
+      // One that stands behind the end of the log, as after a restore, need not be reached.
+      const target = Math.min(end!.head, ...inUse.map(({ position }) => position));
+      if (next.some(({ position }) => position < target)) return false;
+      if (inUse.some(({ status }) => status !== 'replaced')) {
+        await this.#database.query(this.#statements.halt, [name, generation], manager);
+        return false;
+      }
+      const mark = { positions: inUse.map(({ position }) => position) };
+      await this.#exchange(consumer, generation, held.generation, mark, manager);
+      return true;
+    });
+  }
+
+  /** Begins to build the next generation, and returns its number. */
+  async begin({ name }: Consumer, { from = 0, eventsPerSecond }: RebuildOptions): Promise<number> {
+    return this.#locked(name, async (consumer, manager) => {
+      refuseDuringRebuild(name, consumer);
+      const next = Math.max(consumer.generation, consumer.prepared_generation) + 1;
+      const values = [name, next, from, eventsPerSecond];
+      await this.#database.query(this.#statements.begin, values, manager);
+      return next;
+    });
+  }
+
+  /** Ends a rebuild and removes what it has built. */
+  async cancel({ name, hooks }: Consumer): Promise<void> {
+    await this.#locked(name, async ({ generation, ...consumer }, manager) => {
+      const next = consumer.next_generation;
+      if (next === null) throw new ConsumerStateError(name, 'is not being rebuilt.');
+      if (generation === 0) {
+        throw new ConsumerStateError(
+          name,
+          'is being built for the first time; there is none to go back to. Pause it instead.',
+        );
+      }
+      // First the tables, for which a batch in flight may have to be waited, and then the checkpoint,
+      // which that batch wants at its end.
+      if (consumer.prepared_generation >= next) {
+        await hooks.discard?.({ generation: next, manager });
+      }
+      await this.#database.query(this.#statements.delete, [name, next], manager);
+      await this.#database.query(this.#statements.end, [name], manager);
+    });
+  }
+
+  /** Puts the generation in use to another position; at 0 its read model is made anew. */
+  async reset({ name, hooks }: Consumer, position: number): Promise<void> {
+    await this.#locked(name, async (consumer, manager) => {
+      const { generation, kind } = consumer;
+      refuseDuringRebuild(name, consumer);
+      if (kind === 'inline-projection') {
+        throw new ConsumerStateError(
+          name,
+          'runs inside the appends and has no place to go back to. Call rebuild() instead.',
+        );
+      }
+      if (position === 0) {
+        await hooks.discard?.({ generation, manager });
+        await hooks.prepare?.({ generation, manager });
+        await hooks.activate?.({ generation, manager });
+        await this.#database.query(this.#statements.prepared, [name, generation], manager);
+      }
+      const reached = await this.#positions(name, generation, manager);
+      const marks: Mark[] = [{ positions: reached.map((each) => each.position) }];
+      const values = [name, position, JSON.stringify(marks)];
+      await this.#database.query(this.#statements.reset, values, manager);
+    });
+  }
+
+  async #exchange(
+    { name, hooks }: Consumer,
+    former: number,
+    next: number,
+    mark: Mark | null,
+    manager: EntityManager,
+  ): Promise<void> {
+    await hooks.activate?.({ generation: next, manager });
+    if (former > 0) await hooks.discard?.({ generation: former, manager });
+    await this.#database.query(this.#statements.delete, [name, former], manager);
+    const status = mark ? 'waiting' : 'live';
+    const values = [name, next, mark && JSON.stringify(mark), status];
+    await this.#database.query(this.#statements.activate, values, manager);
+  }
+
+  #positions(
+    consumer: string,
+    generation: number,
+    manager: EntityManager,
+  ): Promise<{ position: number; status: string }[]> {
+    return this.#database.query(this.#statements.positions, [consumer, generation], manager);
+  }
+
+  #locked<T>(
+    name: string,
+    work: (consumer: ConsumerRow, manager: EntityManager) => Promise<T>,
+  ): Promise<T> {
+    return this.#database.dataSource.transaction('READ COMMITTED', async (manager) => {
+      const [consumer] = await this.#database.query<ConsumerRow & { kind: string }>(
+        this.#statements.lock,
+        [name],
+        manager,
+      );
+      if (!consumer) throw new UnknownConsumerError(name, []);
+      return work(consumer, manager);
+    });
+  }
+}
+
+function refuseDuringRebuild(name: string, { next_generation }: ConsumerRow): void {
+  if (next_generation === null) return;
+  throw new ConsumerStateError(
+    name,
+    `is being rebuilt as generation ${next_generation} already. Wait for it, or call cancelRebuild('${name}').`,
+  );
+}

@@ -1,0 +1,238 @@
+import type { EntityManager } from 'typeorm';
+import type { AggregateRef } from '../store/aggregate-ref.ts';
+import {
+  CheckpointStore,
+  type CheckpointKey,
+  type CheckpointTransaction,
+  type Failure,
+  type HeldCheckpoint,
+  type ParkedEvent,
+  type Progress,
+} from '../subscriptions/checkpoint-store.ts';
+import type { Consumer } from '../subscriptions/consumer.ts';
+import { describeError } from '../subscriptions/describe-error.ts';
+import type { Mark } from '../subscriptions/marks.ts';
+import { LeaseLostError } from '../subscriptions/subscriptions.errors.ts';
+import type { ControlConnection } from './control-connection.ts';
+import { type Database, Statement } from './database.ts';
+import { Generations } from './generations.ts';
+import { isConnectionLoss } from './postgres-errors.ts';
+import {
+  boundTransaction,
+  failCheckpoint,
+  releaseCheckpoints,
+  releaseProcess,
+  saveCheckpoint,
+  saveCheckpointSoon,
+} from './sql/checkpoints.ts';
+import {
+  keepParked,
+  parkEvents,
+  readParkedAggregates,
+  readParkedToRetry,
+  unparkEvent,
+} from './sql/parked-events.ts';
+
+interface HeldRow {
+  consumer: string;
+  generation: number;
+  partition: number;
+  partitions: number;
+  fence: number;
+  position: number;
+  finished: string;
+  replayed: string;
+  takeovers: number;
+  unwanted: boolean;
+  diverged: boolean;
+  retry_parked: boolean;
+  is_rebuild: boolean;
+  events_per_second: number | null;
+}
+
+/** The checkpoints in the store's schema, beside the events and the read models. */
+export class PostgresCheckpointStore extends CheckpointStore {
+  readonly #database: Database;
+  readonly #connection: ControlConnection;
+  readonly #generations: Generations;
+  readonly #statements;
+
+  constructor(database: Database, connection: ControlConnection, schema: string) {
+    super();
+    this.#database = database;
+    this.#connection = connection;
+    this.#generations = new Generations(database, schema);
+    this.#statements = {
+      hold: new Statement(`SELECT * FROM "${schema}".hold_checkpoints($1, $2, $3)`),
+      release: new Statement(releaseCheckpoints(schema)),
+      releaseProcess: new Statement(releaseProcess(schema)),
+      save: new Statement(saveCheckpoint(schema)),
+      saveSoon: new Statement(saveCheckpointSoon(schema)),
+      fail: new Statement(failCheckpoint(schema)),
+      bound: new Statement(boundTransaction),
+      park: new Statement(parkEvents(schema)),
+      unpark: new Statement(unparkEvent(schema)),
+      parkedAggregates: new Statement(readParkedAggregates(schema)),
+      parkedToRetry: new Statement(readParkedToRetry(schema)),
+      keepParked: new Statement(keepParked(schema)),
+    };
+  }
+
+  async hold(
+    owner: string,
+    consumers: readonly string[],
+    leaseMs: number,
+  ): Promise<readonly HeldCheckpoint[]> {
+    const values = [owner, consumers, leaseMs];
+    const rows = await this.#connection.query<HeldRow>(this.#statements.hold, values);
+    return rows.map((row) => ({
+      owner,
+      consumer: row.consumer,
+      generation: row.generation,
+      partition: row.partition,
+      partitions: row.partitions,
+      fence: row.fence,
+      position: row.position,
+      finished: JSON.parse(row.finished) as Mark[],
+      replayed: JSON.parse(row.replayed) as Mark[],
+      takeovers: row.takeovers,
+      unwanted: row.unwanted,
+      diverged: row.diverged,
+      retryParked: row.retry_parked,
+      rebuild: row.is_rebuild ? { eventsPerSecond: row.events_per_second } : null,
+    }));
+  }
+
+  async release(owner: string, keys?: readonly CheckpointKey[]): Promise<void> {
+    if (keys === undefined) {
+      await this.#database.query(this.#statements.releaseProcess, [owner]);
+    } else if (keys.length > 0) {
+      await this.#database.query(this.#statements.release, [
+        owner,
+        keys.map((key) => key.consumer),
+        keys.map((key) => key.generation),
+        keys.map((key) => key.partition),
+      ]);
+    }
+  }
+
+  async save(held: HeldCheckpoint, progress: Progress): Promise<void> {
+    await this.#write(this.#statements.saveSoon, held, progress);
+  }
+
+  async transaction(
+    held: HeldCheckpoint,
+    timeoutMs: number,
+    work: (transaction: CheckpointTransaction) => Promise<Progress>,
+  ): Promise<void> {
+    await this.#database.dataSource.transaction('READ COMMITTED', async (manager) => {
+      await this.#database.query(this.#statements.bound, [String(timeoutMs)], manager);
+      const progress = await work(this.#transaction(held, manager));
+      // The last statement: it fails if the handlers have left the transaction aborted, so that a
+      // COMMIT which PostgreSQL would answer with ROLLBACK is never sent, and it locks the row for as
+      // short a time as can be, so that a frozen owner holds up nobody who wants to take over.
+      await this.#write(this.#statements.save, held, progress, manager);
+    });
+  }
+
+  async fail(
+    held: HeldCheckpoint,
+    status: 'retrying' | 'stopped',
+    failure: Failure,
+  ): Promise<void> {
+    const { error, position, failures } = failure;
+    const values = [...holder(held), status, describeError(error), position, failures];
+    const rows = await this.#database.query(this.#statements.fail, values);
+    if (rows.length === 0) throw new LeaseLostError(held.consumer, held.partition);
+  }
+
+  async parkedAggregates({ consumer, generation }: CheckpointKey): Promise<AggregateRef[]> {
+    const values = [consumer, generation];
+    return this.#database.query<{ type: string; id: string }>(
+      this.#statements.parkedAggregates,
+      values,
+    );
+  }
+
+  async parkedToRetry({ consumer, generation }: CheckpointKey): Promise<ParkedEvent[]> {
+    const rows = await this.#database.query<{
+      position: number;
+      type: string;
+      id: string;
+      failures: number;
+    }>(this.#statements.parkedToRetry, [consumer, generation]);
+    return rows.map(({ position, type, id, failures }) => ({
+      position,
+      aggregate: { type, id },
+      failures,
+    }));
+  }
+
+  async keepParked(key: CheckpointKey, event: ParkedEvent, failure: Failure): Promise<void> {
+    const { type, id } = event.aggregate;
+    await this.#database.query(this.#statements.keepParked, [
+      key.consumer,
+      key.generation,
+      type,
+      id,
+      event.position,
+      describeError(failure.error),
+      failure.failures,
+    ]);
+  }
+
+  prepare(held: HeldCheckpoint, consumer: Consumer): Promise<void> {
+    return this.#generations.prepare(held, consumer);
+  }
+
+  markInUse(consumer: string): Promise<Mark | null> {
+    return this.#generations.markInUse(consumer);
+  }
+
+  replace(
+    held: HeldCheckpoint,
+    consumer: Consumer,
+    catchUp: (manager: EntityManager, through: number) => Promise<void>,
+  ): Promise<boolean> {
+    return this.#generations.replace(held, consumer, catchUp);
+  }
+
+  isUnavailable(error: unknown): boolean {
+    return isConnectionLoss(error);
+  }
+
+  #transaction(held: HeldCheckpoint, manager: EntityManager): CheckpointTransaction {
+    const { consumer, generation } = held;
+    return {
+      manager,
+      park: async (positions, failure) => {
+        const error = failure && describeError(failure.error);
+        const values = [consumer, generation, positions, error, failure?.failures ?? 0];
+        await this.#database.query(this.#statements.park, values, manager);
+      },
+      unpark: async (position) => {
+        const values = [consumer, generation, position];
+        await this.#database.query(this.#statements.unpark, values, manager);
+      },
+    };
+  }
+
+  async #write(
+    statement: Statement,
+    held: HeldCheckpoint,
+    { position, status, eventsPerSecond }: Progress,
+    manager?: EntityManager,
+  ): Promise<void> {
+    const values = [...holder(held), position, status, eventsPerSecond];
+    const rows = await this.#database.query(statement, values, manager);
+    if (rows.length === 0) throw new LeaseLostError(held.consumer, held.partition);
+  }
+}
+
+const holder = ({ consumer, generation, partition, fence, owner }: HeldCheckpoint): unknown[] => [
+  consumer,
+  generation,
+  partition,
+  fence,
+  owner,
+];

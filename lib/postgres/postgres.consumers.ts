@@ -1,0 +1,40 @@
+import type { DataSource } from 'typeorm';
+import type { CheckpointStore } from '../subscriptions/checkpoint-store.ts';
+import type { ConsumerRegistry } from '../subscriptions/consumer-registry.ts';
+import type { Signals } from '../subscriptions/signals.ts';
+import { ControlConnection } from './control-connection.ts';
+import { Database } from './database.ts';
+import { PostgresCheckpointStore } from './postgres.checkpoint-store.ts';
+import { PostgresConsumerRegistry } from './postgres.consumer-registry.ts';
+import { PostgresSignals } from './postgres.signals.ts';
+
+export interface PostgresConsumersOptions {
+  readonly schema: string;
+  readonly preparedStatements: boolean;
+  readonly listen: boolean;
+}
+
+/** What consumers need of PostgreSQL. */
+export interface PostgresConsumers {
+  readonly checkpoints: CheckpointStore;
+  readonly registry: ConsumerRegistry;
+  readonly signals: Signals;
+}
+
+/** Makes what consumers need of the schema; nothing is connected before it is used. */
+export function postgresConsumers(
+  dataSource: DataSource,
+  options: PostgresConsumersOptions,
+): PostgresConsumers {
+  const { schema } = options;
+  const database = new Database(dataSource, options);
+  const connection: ControlConnection = new ControlConnection(database, (client) =>
+    signals.subscribe(client),
+  );
+  const signals = new PostgresSignals(database, connection, options);
+  return {
+    checkpoints: new PostgresCheckpointStore(database, connection, schema),
+    registry: new PostgresConsumerRegistry(database, schema),
+    signals,
+  };
+}

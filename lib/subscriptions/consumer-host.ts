@@ -1,0 +1,244 @@
+import { AsyncResource } from 'node:async_hooks';
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { EventClass } from '../events/domain-event.decorator.ts';
+import type { EventStore } from '../store/event-store.ts';
+import type { CheckpointKey, CheckpointStore, HeldCheckpoint } from './checkpoint-store.ts';
+import type { Consumer } from './consumer.ts';
+import type { ConsumerRegistry } from './consumer-registry.ts';
+import { HorizonWatch } from './horizon-watch.ts';
+import { type LogFilter, LogHead } from './log-head.ts';
+import { Runner, type RunnerContext, type RunnerLog } from './runner.ts';
+import type { Signal, Signals } from './signals.ts';
+import { ConsumerStateError, LeaseLostError } from './subscriptions.errors.ts';
+import { WakeUp } from './wake-up.ts';
+
+export interface ConsumerHostOptions {
+  /** How long a checkpoint stays with a process that no longer answers. */
+  readonly leaseMs: number;
+  /** How long until an append is noticed that nobody has signalled. */
+  readonly pollIntervalMs: number;
+}
+
+/** What the consumers of a process are run with. */
+export interface ConsumerHostParts {
+  readonly store: EventStore;
+  readonly checkpoints: CheckpointStore;
+  readonly registry: ConsumerRegistry;
+  readonly signals: Signals;
+  /** The names under which events of these classes may be stored. */
+  readonly storedTypes: (events: readonly EventClass[]) => readonly string[];
+  readonly log: RunnerLog;
+}
+
+interface Running {
+  readonly runner: Runner;
+  readonly since: number;
+  readonly ended: Promise<void>;
+}
+
+/**
+ * Runs the consumers of this process: takes and renews their leases, and keeps a runner for each
+ * checkpoint that it holds.
+ *
+ * The database decides who holds what; here the runners are only brought in line with its answer, a
+ * few times in every lease. A runner that fails is thrown away, and made anew from the checkpoint as
+ * the database has it: there is no state to mend.
+ */
+export class ConsumerHost {
+  readonly #parts: ConsumerHostParts;
+  readonly #options: ConsumerHostOptions;
+  readonly #owner = `${hostname()}/${process.pid}/${randomUUID().slice(0, 8)}`;
+  readonly #wakeUp = new WakeUp();
+  readonly #running = new Map<string, Running>();
+  /** Until when a checkpoint is left alone after its runner has failed, and how often that was. */
+  readonly #resting = new Map<string, { until: number; failures: number }>();
+  readonly #timers: NodeJS.Timeout[] = [];
+  readonly #horizonWatch: HorizonWatch;
+  #consumers: ReadonlyMap<string, Consumer> = new Map();
+  #context: RunnerContext | undefined;
+  #unsubscribe: (() => void) | undefined;
+  #beating: Promise<void> | undefined;
+  #beatAgain = false;
+  #stopped = false;
+  #unreachable = false;
+  // Whoever asks for something has a context of its own: a transaction, metadata. None of it may
+  // reach the runners.
+  readonly #beatSoon = AsyncResource.bind(() => void this.#beat());
+
+  constructor(parts: ConsumerHostParts, options: ConsumerHostOptions) {
+    this.#parts = parts;
+    this.#options = options;
+    this.#horizonWatch = new HorizonWatch(parts.store, parts.log);
+  }
+
+  /** Makes the consumers known and runs them, until `stop`. */
+  async start(consumers: readonly Consumer[]): Promise<void> {
+    const { store, registry, signals } = this.#parts;
+    await registry.register(consumers);
+    if (this.#stopped || consumers.length === 0) return;
+    this.#consumers = new Map(consumers.map((consumer) => [consumer.name, consumer]));
+    const types = this.#parts.storedTypes(consumers.flatMap(({ events }) => events));
+    const head = new LogHead(store, this.#wakeUp, types);
+    this.#context = { ...this.#parts, head, wakeUp: this.#wakeUp };
+
+    const wake = AsyncResource.bind(() => this.#wakeUp.wake());
+    this.#unsubscribe = store.onAppended(wake);
+    await signals.start((signal: Signal) => (signal === 'append' ? wake() : this.#beatSoon()));
+    this.#timers.push(setInterval(wake, this.#options.pollIntervalMs));
+    this.#timers.push(setInterval(this.#beatSoon, Math.ceil(this.#options.leaseMs / 3)));
+    await this.#beat();
+  }
+
+  /**
+   * Resolves once these inline projections are in use: from then on every append applies them.
+   *
+   * @throws ConsumerStateError if one has stopped while it was built.
+   */
+  async inlineInUse(names: readonly string[]): Promise<void> {
+    const { registry, log } = this.#parts;
+    const askedAt = performance.now();
+    let told = false;
+    for (;;) {
+      const states = (await registry.states()).filter(({ name }) => names.includes(name));
+      const missing = states.filter(({ generation }) => generation === 0);
+      if (missing.length === 0 || this.#stopped) return;
+      for (const { name, status, partitions } of missing) {
+        if (status !== 'stopped') continue;
+        const reason = partitions.find(({ error }) => error)?.error?.message ?? 'unknown';
+        throw new ConsumerStateError(name, `could not be built from the log: ${reason}`);
+      }
+      if (!told && performance.now() - askedAt > 2_000) {
+        told = true;
+        const which = missing.map(({ name, position }) => `${name} at position ${position}`);
+        log.warn(`Waiting until inline projections are built: ${which.join(', ')}.`);
+      }
+      await delay(20);
+    }
+  }
+
+  /** Looks at once at what the database says, here and in the other processes. */
+  async announce(): Promise<void> {
+    this.#parts.signals.announce('control');
+    if (this.#context) this.#beatSoon();
+  }
+
+  /** Lets every runner finish what it has in hand, for a few seconds, and lets go of everything. */
+  async stop(): Promise<void> {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    this.#unsubscribe?.();
+    for (const timer of this.#timers) clearInterval(timer);
+    await this.#beating;
+    const running = [...this.#running.values()];
+    for (const { runner } of running) runner.stop();
+    const ended = Promise.all(running.map((each) => each.ended));
+    await Promise.race([ended, delay(shutdownMs, undefined, { ref: false })]);
+    if (this.#context) {
+      await this.#parts.checkpoints
+        .release(this.#owner)
+        .catch((error: unknown) =>
+          this.#parts.log.warn('The leases could not be given back; they will run out.', error),
+        );
+      this.#parts.signals.announce('control');
+    }
+    await this.#parts.signals.stop();
+  }
+
+  #beat(): Promise<void> {
+    this.#beatAgain = true;
+    this.#beating ??= this.#beatUntilDone().finally(() => (this.#beating = undefined));
+    return this.#beating;
+  }
+
+  async #beatUntilDone(): Promise<void> {
+    while (this.#beatAgain && !this.#stopped) {
+      this.#beatAgain = false;
+      try {
+        const askedAt = performance.now();
+        const { leaseMs } = this.#options;
+        const names = [...this.#consumers.keys()];
+        const held = await this.#parts.checkpoints.hold(this.#owner, names, leaseMs);
+        await this.#bringInLine(held, askedAt + leaseMs);
+        await this.#horizonWatch.look();
+        this.#unreachable = false;
+      } catch (error) {
+        // Runners that cannot commit find out for themselves.
+        if (!this.#unreachable) {
+          this.#parts.log.warn('The leases of consumers cannot be renewed; trying again.', error);
+        }
+        this.#unreachable = true;
+      }
+    }
+  }
+
+  async #bringInLine(held: readonly HeldCheckpoint[], heldUntil: number): Promise<void> {
+    const wanted = new Map(held.map((each) => [keyOf(each), each]));
+    for (const [key, { runner }] of this.#running) {
+      const now = wanted.get(key);
+      // Held anew, with another fence, it is run anew: what the old runner has is worth nothing.
+      if (now && !now.unwanted && now.fence === runner.held.fence) runner.renew(now, heldUntil);
+      else runner.stop();
+    }
+    const idle = held.filter((each) => !this.#running.has(keyOf(each)));
+    const unwanted = idle.filter((each) => each.unwanted);
+    if (unwanted.length > 0) {
+      await this.#parts.checkpoints.release(this.#owner, unwanted);
+      this.#parts.signals.announce('control');
+    }
+    for (const each of idle) if (!each.unwanted) this.#run(each, heldUntil);
+  }
+
+  #run(held: HeldCheckpoint, heldUntil: number): void {
+    const key = keyOf(held);
+    const consumer = this.#consumers.get(held.consumer)!;
+    if ((this.#resting.get(key)?.until ?? 0) > performance.now()) return;
+    const runner = new Runner(consumer, this.#filterOf(consumer), held, heldUntil, this.#context!);
+    const ended = runner.run().then(
+      () => this.#hasEnded(key),
+      (error: unknown) => this.#hasFailed(key, held, error),
+    );
+    this.#running.set(key, { runner, since: performance.now(), ended });
+  }
+
+  /** Stopped, unwanted or replaced: the database knows what is next. */
+  #hasEnded(key: string): void {
+    this.#running.delete(key);
+    this.#resting.delete(key);
+    if (!this.#stopped) this.#beatSoon();
+  }
+
+  #hasFailed(key: string, held: HeldCheckpoint, error: unknown): void {
+    const ranMs = performance.now() - (this.#running.get(key)?.since ?? 0);
+    this.#running.delete(key);
+    if (this.#stopped) return;
+    const failures = ranMs > patienceMs ? 1 : (this.#resting.get(key)?.failures ?? 0) + 1;
+    const restMs = Math.min(5_000, 100 * 2 ** failures) * (0.5 + Math.random() / 2);
+    this.#resting.set(key, { until: performance.now() + restMs, failures });
+    if (!(error instanceof LeaseLostError) && failures === 1) {
+      this.#parts.log.warn(
+        `The consumer '${held.consumer}' was interrupted; it goes on from its checkpoint.`,
+        error,
+      );
+    }
+    setTimeout(this.#beatSoon, restMs + 1).unref();
+  }
+
+  #filterOf({ events, settings }: Consumer): LogFilter {
+    return {
+      storedTypes: this.#parts.storedTypes(events),
+      prototypes: new Set(events.map((each) => each.prototype as object)),
+      aggregateTypes: settings.aggregateTypes && new Set(settings.aggregateTypes),
+    };
+  }
+}
+
+/** A runner that has gone well for so long fails anew. */
+const patienceMs = 10_000;
+
+/** How long a shutdown waits for handlers that are in the middle of something. */
+const shutdownMs = 8_000;
+
+const keyOf = ({ consumer, generation, partition }: CheckpointKey): string =>
+  `${generation}/${partition}/${consumer}`;

@@ -1,0 +1,34 @@
+import type { EventStore } from '../store/event-store.ts';
+import type { RunnerLog } from './runner.ts';
+
+/** Tells when an open transaction has held back the readers of the log for long, once for each. */
+export class HorizonWatch {
+  readonly #store: EventStore;
+  readonly #log: RunnerLog;
+  #holder: { readonly key: string; readonly seenAt: number; told: boolean } | undefined;
+
+  constructor(store: EventStore, log: RunnerLog) {
+    this.#store = store;
+    this.#log = log;
+  }
+
+  /** Looks at who holds back readers now; called from time to time. */
+  async look(): Promise<void> {
+    const [first] = (await this.#store.horizon()).holders;
+    const key = first && `${first.pid} ${first.position}`;
+    if (!key) this.#holder = undefined;
+    else if (this.#holder?.key !== key) {
+      this.#holder = { key, seenAt: performance.now(), told: false };
+    } else if (!this.#holder.told && performance.now() - this.#holder.seenAt > patienceMs) {
+      this.#holder.told = true;
+      this.#log.warn(
+        `A transaction that has appended stays open and holds back all consumers at position ` +
+          `${first.position}: process ${first.pid ?? 'unknown, it is prepared'} of the database, ` +
+          `application '${first.applicationName ?? 'hidden'}', since ` +
+          `${first.since?.toISOString() ?? 'unknown'}. End it, or commit sooner after an append.`,
+      );
+    }
+  }
+}
+
+const patienceMs = 10_000;

@@ -1,0 +1,71 @@
+import type { DataSource } from 'typeorm';
+import { EventRegistry } from '../../lib/events/event-registry.ts';
+import { postgresConsumers } from '../../lib/postgres/postgres.consumers.ts';
+import type { Consumer } from '../../lib/subscriptions/consumer.ts';
+import { ConsumerHost } from '../../lib/subscriptions/consumer-host.ts';
+import {
+  type ConsumerOptions,
+  resolveConsumerOptions,
+} from '../../lib/subscriptions/consumer-options.ts';
+import { Consumers } from '../../lib/subscriptions/consumers.ts';
+import { Counted, type TestStore } from './store.ts';
+
+/** A consumer without a class: of `Counted`, eventual, from the start of the log. */
+export function consumer(
+  name: string,
+  deliver: Consumer['deliver'],
+  {
+    kind = 'projection',
+    hooks = {},
+    events = [Counted],
+    ...options
+  }: ConsumerOptions & Partial<Pick<Consumer, 'kind' | 'hooks' | 'events'>> = {},
+): Consumer {
+  const { settings, faults } = resolveConsumerOptions(name, options, 'start');
+  if (faults.length > 0) throw new Error(faults.join('\n'));
+  return { name, kind, events, settings, hooks, deliver };
+}
+
+/** One process's worth of consumers. */
+export interface TestProcess {
+  readonly control: Consumers;
+  readonly host: ConsumerHost;
+  /** What was logged. */
+  readonly messages: string[];
+  stop(): Promise<void>;
+}
+
+/** Runs consumers as a process of its own would, beside others on the same store. */
+export async function startConsumers(
+  dataSource: DataSource,
+  store: TestStore,
+  consumers: readonly Consumer[],
+  { leaseMs = 1_000, pollIntervalMs = 100, listen = true } = {},
+): Promise<TestProcess> {
+  const registry = new EventRegistry();
+  for (const each of consumers) for (const event of each.events) registry.register(event);
+  const messages: string[] = [];
+  const log = (message: string, error?: unknown): void => {
+    messages.push(error === undefined ? message : `${message} ${String(error)}`);
+  };
+  const parts = postgresConsumers(dataSource, {
+    schema: store.schema,
+    preparedStatements: true,
+    listen,
+  });
+  const host = new ConsumerHost(
+    {
+      ...parts,
+      store,
+      storedTypes: (events) => registry.namesReadAs(events),
+      log: { warn: log, error: log },
+    },
+    { leaseMs, pollIntervalMs },
+  );
+  const control = new Consumers(store, parts.registry, {
+    consumers: new Map(consumers.map((each) => [each.name, each])),
+    announce: () => host.announce(),
+  });
+  await host.start(consumers);
+  return { control, host, messages, stop: () => host.stop() };
+}

@@ -1,0 +1,91 @@
+import type { ExternalContextCreator, ModuleRef } from '@nestjs/core';
+import type { CommandBus } from '@nestjs/cqrs';
+import type { EventClass } from '../events/domain-event.decorator.ts';
+import { resolveConsumerOptions } from '../subscriptions/consumer-options.ts';
+import type { Consumer, ConsumerKind } from '../subscriptions/consumer.ts';
+import type { DurableDefinition } from '../subscriptions/durable.decorator.ts';
+import {
+  eventsHandledBy,
+  sagasOf,
+  takeHandlerOffBus,
+  takeSagaOffBus,
+  type HandlerClass,
+} from './bus-metadata.ts';
+import { durableHandler, type HandlerProvider } from './durable-handler.ts';
+import { durableSaga } from './durable-saga.ts';
+import { oneByOne } from './one-by-one.ts';
+
+/** What durable handlers and sagas need of the application and its store. */
+export interface DurableSurroundings {
+  readonly moduleRef: ModuleRef;
+  readonly contextCreator: ExternalContextCreator;
+  readonly commandBus: CommandBus | undefined;
+  /** Every event class of the store. */
+  readonly events: readonly EventClass[];
+}
+
+/** A consumer as it was found, or what is wrong with it, each fault one sentence and its remedy. */
+export interface FoundConsumer {
+  readonly consumer?: Consumer;
+  readonly faults: readonly string[];
+}
+
+/** Makes the consumer that a `@Durable` describes, and takes its handler or saga off the `EventBus`. */
+export function durableConsumer(
+  definition: DurableDefinition,
+  handlerClass: HandlerClass,
+  provider: HandlerProvider,
+  surroundings: DurableSurroundings,
+): FoundConsumer {
+  const { name, saga } = definition;
+  const where = `@Durable('${name}') on ${handlerClass.name}${saga === undefined ? '' : `.${saga}`}`;
+  const { events, ...options } = definition.options;
+  const { settings, faults } = resolveConsumerOptions(where, options, 'now');
+  const found = (
+    kind: ConsumerKind,
+    taken: readonly EventClass[],
+    deliver: Consumer['deliver'],
+  ): FoundConsumer => ({
+    consumer: { name, kind, events: taken, settings, hooks: {}, deliver },
+    faults,
+  });
+  const faulty = (fault: string): FoundConsumer => ({ faults: [...faults, `${where} ${fault}`] });
+
+  if (saga === undefined) {
+    const handled = eventsHandledBy(handlerClass);
+    if (!handled) {
+      return faulty(
+        'finds no @EventsHandler there. Add it, or move @Durable to the @Saga it is for.',
+      );
+    }
+    if (handled.length === 0) return faulty('takes no event. Name one in @EventsHandler(…).');
+    if (events)
+      return faulty("has `events`, but a handler's stand in its @EventsHandler. Remove them.");
+    takeHandlerOffBus(handlerClass);
+    const { moduleRef, contextCreator } = surroundings;
+    return found('handler', handled, oneByOne(durableHandler(provider, moduleRef, contextCreator)));
+  }
+
+  const key = sagasOf(handlerClass).find((each) => each.toString() === saga);
+  if (key === undefined) return faulty('finds no @Saga() there. Add it.');
+  if (events && (events.length === 0 || events.some((each) => typeof each !== 'function'))) {
+    return faulty('must name classes in `events`, or leave the option out to see all events.');
+  }
+  const { instance } = provider;
+  if (!instance) {
+    return faulty(
+      'belongs to a class that is transient or request-scoped, or injects something that is. No ' +
+        'request belongs to a saga: make the class and what it injects singletons.',
+    );
+  }
+  const { commandBus } = surroundings;
+  if (!commandBus) {
+    return faulty(
+      'finds no CommandBus for its commands. Import CqrsModule.forRoot() of @nestjs/cqrs in your ' +
+        "application's module.",
+    );
+  }
+  takeSagaOffBus(handlerClass, key);
+  const react = durableSaga({ consumer: name, instance, key }, commandBus);
+  return found('saga', events ?? surroundings.events, oneByOne(react));
+}

@@ -1,0 +1,38 @@
+import { durablesOf, type DurableDefinition } from '../subscriptions/durable.decorator.ts';
+import { ownEventsHandledBy, sagasOf, type HandlerClass } from './bus-metadata.ts';
+
+/**
+ * Returns what is wrong with a class that inherits a handler or a saga which is durable in its parent
+ * only: it would silently be neither on the bus nor durable.
+ */
+export function inheritanceFaults(
+  handlerClass: HandlerClass,
+  concerns: (definition: DurableDefinition) => boolean,
+): string[] {
+  const own = durablesOf(handlerClass);
+  const faults: string[] = [];
+  for (const parent of parentsOf(handlerClass)) {
+    for (const definition of durablesOf(parent).filter(concerns)) {
+      const { name, saga } = definition;
+      if (own.some((each) => each.saga === saga)) continue;
+      const isInherited =
+        saga === undefined
+          ? !ownEventsHandledBy(handlerClass)
+          : sagasOf(handlerClass).some((each) => each.toString() === saga);
+      if (!isInherited) continue;
+      faults.push(
+        `${handlerClass.name} inherits ${saga === undefined ? 'an @EventsHandler' : `the saga ${saga}`} ` +
+          `that is durable in ${parent.name} as '${name}', but not here. Give it a @Durable of its own.`,
+      );
+    }
+  }
+  return faults;
+}
+
+function* parentsOf(handlerClass: HandlerClass): Generator<HandlerClass> {
+  let parent: unknown = Object.getPrototypeOf(handlerClass);
+  while (typeof parent === 'function') {
+    yield parent as HandlerClass;
+    parent = Object.getPrototypeOf(parent);
+  }
+}

@@ -1,0 +1,133 @@
+import type { InjectionToken } from '@nestjs/common';
+import type { DiscoveryService, ExternalContextCreator, ModuleRef } from '@nestjs/core';
+import { CommandBus, type IEventHandler } from '@nestjs/cqrs';
+import type { HandlerClass } from './event-bus/bus-metadata.ts';
+import {
+  durableConsumer,
+  type DurableSurroundings,
+  type FoundConsumer,
+} from './event-bus/durable-consumer.ts';
+import { inheritanceFaults } from './event-bus/inherited-durable.ts';
+import { consumerFaults, type NamedConsumer } from './event-store.consumer.faults.ts';
+import { defaultStoreName, getEventStoreToken } from './event-store.tokens.ts';
+import type { EventRegistry } from './events/event-registry.ts';
+import { projectionConsumer } from './projections/projection-consumer.ts';
+import { projectionOf } from './projections/projection.decorator.ts';
+import type { Consumer } from './subscriptions/consumer.ts';
+import { durablesOf } from './subscriptions/durable.decorator.ts';
+
+type Provider = ReturnType<DiscoveryService['getProviders']>[number];
+
+/** The consumers of one store in this application, and what is wrong with them. */
+export interface ExploredConsumers {
+  readonly consumers: Consumer[];
+  readonly faults: string[];
+}
+
+/**
+ * Finds the projections and durable handlers of one store among the application's providers.
+ *
+ * A durable handler found here is taken off the `EventBus`, so look before `@nestjs/cqrs` does: in
+ * `onModuleInit`.
+ */
+export class ConsumerExplorer {
+  constructor(
+    private readonly discovery: DiscoveryService,
+    private readonly moduleRef: ModuleRef,
+    private readonly contextCreator: ExternalContextCreator,
+    private readonly storeName: string,
+    private readonly registry: EventRegistry,
+  ) {}
+
+  explore(): ExploredConsumers {
+    const named: NamedConsumer[] = [];
+    const faults: string[] = [];
+    const surroundings = this.#surroundings();
+    for (const [providerClass, provider] of this.#providersByClass()) {
+      faults.push(...inheritanceFaults(providerClass, ({ options }) => this.#concerns(options)));
+      for (const found of [
+        ...this.#projections(providerClass, provider),
+        ...this.#durables(providerClass, provider, surroundings),
+      ]) {
+        faults.push(...found.faults);
+        if (found.consumer) {
+          named.push({ consumer: found.consumer, className: providerClass.name });
+        }
+      }
+    }
+    faults.push(...consumerFaults(named, this.storeName, this.registry));
+    return { consumers: named.map(({ consumer }) => consumer), faults };
+  }
+
+  #projections(providerClass: HandlerClass, provider: Provider): FoundConsumer[] {
+    const definition = projectionOf(providerClass);
+    if (!definition) return [];
+    const where = `@Projection('${definition.name}')`;
+    if (!this.#concerns(definition.options)) return this.#elsewhere(where, definition.options);
+    if (isSingleton(provider)) return [projectionConsumer(provider.instance, definition)];
+    const fault =
+      `${where}: ${providerClass.name} is transient or request-scoped, or injects something that ` +
+      'is. No request belongs to a projection: make the class and what it injects singletons.';
+    return [{ faults: [...definition.faults, fault] }];
+  }
+
+  #durables(
+    providerClass: HandlerClass,
+    provider: Provider,
+    surroundings: DurableSurroundings,
+  ): FoundConsumer[] {
+    const { token, id } = provider;
+    const instance = isSingleton(provider) ? (provider.instance as IEventHandler) : undefined;
+    return durablesOf(providerClass).flatMap((definition) =>
+      this.#concerns(definition.options)
+        ? [durableConsumer(definition, providerClass, { token, id, instance }, surroundings)]
+        : this.#elsewhere(`@Durable('${definition.name}')`, definition.options),
+    );
+  }
+
+  #concerns({ store = defaultStoreName }: { readonly store?: string }): boolean {
+    return store === this.storeName;
+  }
+
+  /** Nobody else would tell of a store that is not there. */
+  #elsewhere(where: string, { store }: { readonly store?: string }): FoundConsumer[] {
+    if (this.#find(getEventStoreToken(store))) return [];
+    const fault =
+      `${where} follows the store '${store}', which does not exist. Leave the option out for the ` +
+      'default store, or name one that EventStoreModule.forRoot() has made.';
+    return [{ faults: [fault] }];
+  }
+
+  /** Every class once, however many modules provide it. */
+  #providersByClass(): Map<HandlerClass, Provider> {
+    const found = new Map<HandlerClass, Provider>();
+    for (const provider of this.discovery.getProviders()) {
+      const providerClass: unknown = provider.isNotMetatype
+        ? (provider.instance as object | null)?.constructor
+        : provider.metatype;
+      if (provider.isAlias || typeof providerClass !== 'function') continue;
+      const handlerClass = providerClass as HandlerClass;
+      if (!found.has(handlerClass)) found.set(handlerClass, provider);
+    }
+    return found;
+  }
+
+  #surroundings(): DurableSurroundings {
+    const { moduleRef, contextCreator, registry } = this;
+    const events = new Set(
+      registry.readableTypes.flatMap((type) => registry.resolve(type)?.eventClass ?? []),
+    );
+    return { moduleRef, contextCreator, commandBus: this.#find(CommandBus), events: [...events] };
+  }
+
+  #find<T>(token: InjectionToken<T>): T | undefined {
+    try {
+      return this.moduleRef.get<T>(token, { strict: false });
+    } catch {
+      return undefined;
+    }
+  }
+}
+
+const isSingleton = (provider: Provider): boolean =>
+  provider.isDependencyTreeStatic() && !provider.isTransient;

@@ -1,0 +1,69 @@
+import type { EventRecord } from '../events/event-record.ts';
+import type { Consumer, GenerationHooks } from '../subscriptions/consumer.ts';
+import { resolveConsumerOptions } from '../subscriptions/consumer-options.ts';
+import { runInDelivery } from '../subscriptions/delivery.ts';
+import type {
+  BatchMethod,
+  ProjectionContext,
+  ProjectionDefinition,
+} from './projection.decorator.ts';
+
+/** Makes the consumer that a `@Projection` describes, and tells what is wrong with the description. */
+export function projectionConsumer(
+  projection: object,
+  definition: ProjectionDefinition,
+): { readonly consumer: Consumer; readonly faults: readonly string[] } {
+  const { name, methods, batchMethods } = definition;
+  const { mode, ...options } = definition.options;
+  const { settings, faults } = resolveConsumerOptions(`@Projection('${name}')`, options, 'start');
+  const apply =
+    batchMethods.size > 0 ? inBatches(projection, definition) : oneByOne(projection, definition);
+  const consumer: Consumer = {
+    name,
+    kind: mode === 'inline' ? 'inline-projection' : 'projection',
+    events: [...new Set([...methods.keys(), ...[...batchMethods.values()].flat()])],
+    settings,
+    hooks: hooksOf(projection),
+    deliver: async (records, delivery, manager) => {
+      if (!manager)
+        throw new TypeError(`The projection '${name}' was called outside of a transaction.`);
+      const context: ProjectionContext = { ...delivery, manager };
+      await runInDelivery(delivery, () => apply(records, context));
+    },
+  };
+  return { consumer, faults: [...definition.faults, ...faults] };
+}
+
+function inBatches(projection: object, { batchMethods }: ProjectionDefinition): BatchMethod {
+  const [method] = batchMethods.keys();
+  return (records, context) =>
+    (projection as Record<string, BatchMethod>)[method!]!(records, context);
+}
+
+type AnyEventMethod = (
+  event: object,
+  record: EventRecord,
+  context: ProjectionContext,
+) => Promise<void> | void;
+
+function oneByOne(projection: object, { methods }: ProjectionDefinition): BatchMethod {
+  // By prototype: a subclass is an event of its own, and an event's data cannot hide its class.
+  const byPrototype = new Map(
+    [...methods].map(([eventClass, method]) => [eventClass?.prototype as unknown, method]),
+  );
+  return async (records, context) => {
+    for (const record of records) {
+      const method = byPrototype.get(Object.getPrototypeOf(record.event));
+      if (method === undefined) continue;
+      await (projection as Record<string, AnyEventMethod>)[method]!(record.event, record, context);
+    }
+  };
+}
+
+function hooksOf(projection: GenerationHooks): GenerationHooks {
+  return {
+    ...(projection.prepare && { prepare: (scope) => projection.prepare!(scope) }),
+    ...(projection.activate && { activate: (scope) => projection.activate!(scope) }),
+    ...(projection.discard && { discard: (scope) => projection.discard!(scope) }),
+  };
+}

@@ -6,9 +6,12 @@ const layers = {
   events: { packages: ['msgpackr'], types: ['@standard-schema/spec'] },
   store: { folders: ['events'], types: ['typeorm'] },
   aggregates: { folders: ['events', 'store'], packages: ['@nestjs/cqrs', 'lru-cache'] },
-  subscriptions: { folders: ['events', 'store'] },
+  subscriptions: { folders: ['events', 'store'], types: ['typeorm'] },
   projections: { folders: ['events', 'store', 'subscriptions'], types: ['typeorm'] },
-  'event-bus': { folders: ['events', 'store'], packages: ['@nestjs/cqrs', '@nestjs/common'] },
+  'event-bus': {
+    folders: ['events', 'store', 'subscriptions'],
+    packages: ['@nestjs/cqrs', '@nestjs/common', '@nestjs/core', 'rxjs'],
+  },
   postgres: {
     folders: ['events', 'store', 'aggregates', 'subscriptions', 'projections'],
     packages: ['typeorm', 'pg'],

@@ -60,12 +60,13 @@ export class ApplicationConsumers implements ConsumersHere {
   }
 
   async start(): Promise<void> {
-    if (!this.#host || !this.booted.consumers) return;
-    const { signals, applyInline } = this.booted.consumers;
+    const { consumers } = this.booted;
+    if (!this.#host || !consumers) return;
+    const { signals } = consumers;
     this.#stopSignalling = this.booted.store.onAppended(() => signals.announce('append'));
     const all = [...this.#consumers.values()];
     const inline = all.filter(isInline);
-    applyInline(inline);
+    consumers.applyInline(inline);
     await this.#host.start(
       all.filter((consumer) => isInline(consumer) || this.#isStarted(consumer)),
     );

@@ -4,8 +4,10 @@ export type { EventStoreOptions, MigrationsMode } from './event-store.options.ts
 export type { EventStoreFeature } from './event-store.providers.ts';
 export {
   getAggregateRepositoryToken,
+  getConsumersToken,
   getEventStoreToken,
   InjectAggregateRepository,
+  InjectConsumers,
   InjectEventStore,
 } from './event-store.tokens.ts';
 export { EventStoreConfigurationError } from './event-store.configuration.error.ts';
@@ -109,6 +111,49 @@ export {
   UnknownAggregateError,
 } from './aggregates/aggregates.errors.ts';
 export { everyNEvents, noSnapshots, type SnapshotPolicy } from './aggregates/snapshot-policy.ts';
+
+export type { ConsumerKind, GenerationHooks, GenerationScope } from './subscriptions/consumer.ts';
+export type { ConsumerOptions, FailurePolicy } from './subscriptions/consumer-options.ts';
+export type { RebuildOptions } from './subscriptions/consumer-registry.ts';
+export type {
+  ConsumerFailure,
+  ConsumersState,
+  ConsumerState,
+  ParkedAggregate,
+  PartitionState,
+  RebuildProgress,
+} from './subscriptions/consumer-state.ts';
+export type { ConsumerStatus } from './subscriptions/consumer-status.ts';
+export { Consumers, type WaitOptions } from './subscriptions/consumers.ts';
+export { currentDelivery, type Delivery } from './subscriptions/delivery.ts';
+export { Durable, type DurableOptions } from './subscriptions/durable.decorator.ts';
+export {
+  exponentialBackoff,
+  type ExponentialBackoffOptions,
+  noRetry,
+  type RetryPolicy,
+} from './subscriptions/retry-policy.ts';
+export {
+  ConsumersUnsupportedError,
+  ConsumerStateError,
+  HandlerCrashedError,
+  HandlerTimeoutError,
+  HistoryDivergedError,
+  LeaseLostError,
+  UnknownConsumerError,
+  WaitTimeoutError,
+} from './subscriptions/subscriptions.errors.ts';
+
+export {
+  type BatchMethod,
+  type EventMethod,
+  On,
+  OnBatch,
+  Projection,
+  type ProjectionContext,
+  type ProjectionMode,
+  type ProjectionOptions,
+} from './projections/projection.decorator.ts';
 
 export type { EventBusMode } from './event-bus/event-bus-bridge.ts';
 

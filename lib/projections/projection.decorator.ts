@@ -120,13 +120,21 @@ export function Projection(name: string, options: ProjectionOptions = {}) {
 /** Calls the method with each event of these classes: `(event, record, context)`. */
 export const On =
   (...events: readonly EventClass[]) =>
-  (prototype: object, method: string, _: TypedPropertyDescriptor<EventMethod>): void =>
+  <M extends EventMethod>(
+    prototype: object,
+    method: string,
+    _descriptor: TypedPropertyDescriptor<M>,
+  ): void =>
     mark(prototype, { method, events, batch: false });
 
 /** Calls the method with all events of these classes, a batch at a time: `(records, context)`. */
 export const OnBatch =
   (...events: readonly EventClass[]) =>
-  (prototype: object, method: string, _: TypedPropertyDescriptor<BatchMethod>): void =>
+  <M extends BatchMethod>(
+    prototype: object,
+    method: string,
+    _descriptor: TypedPropertyDescriptor<M>,
+  ): void =>
     mark(prototype, { method, events, batch: true });
 
 /** Returns what the decorators on this very class say; a parent's `@Projection` does not count. */

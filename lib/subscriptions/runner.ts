@@ -228,9 +228,9 @@ export class Runner {
     const followers = slice.filter(({ aggregate }) => this.#parked.has(keyOf(aggregate)));
     this.#refuseAfterCrashes(slice[0]!.position);
     if (isTransactional(this.#consumer) || followers.length > 0) {
-      await checkpoints.transaction(this.#held, timeoutMs, async ({ manager, park }) => {
-        if (due.length > 0) await this.#call(due, manager);
-        if (followers.length > 0) await park(positionsOf(followers), null);
+      await checkpoints.transaction(this.#held, timeoutMs, async (transaction) => {
+        if (due.length > 0) await this.#call(due, transaction.manager);
+        if (followers.length > 0) await transaction.park(positionsOf(followers), null);
         return this.#progress(end, due.length);
       });
       this.#hasSaved(end);
@@ -297,8 +297,8 @@ export class Runner {
       await this.#save(position, 0);
     } else {
       log.error(`The consumer '${name}' parks the event at position ${position}.`, error);
-      await checkpoints.transaction(this.#held, settings.timeoutMs, async ({ park }) => {
-        await park([position], failure);
+      await checkpoints.transaction(this.#held, settings.timeoutMs, async (transaction) => {
+        await transaction.park([position], failure);
         return this.#progress(position, 0);
       });
       this.#hasSaved(position);

@@ -1,0 +1,144 @@
+import {
+  BadRequestException,
+  Inject,
+  Injectable,
+  Logger,
+  mixin,
+  ServiceUnavailableException,
+  type CallHandler,
+  type ExecutionContext,
+  type NestInterceptor,
+  type Type,
+} from '@nestjs/common';
+import { HttpAdapterHost } from '@nestjs/core';
+import { mergeMap, type Observable } from 'rxjs';
+import { preferredWaitSeconds } from './event-store.prefer-wait.ts';
+import { getConsumersToken } from './event-store.tokens.ts';
+import { trackAppends } from './store/appended-position.ts';
+import { Consumers } from './subscriptions/consumers.ts';
+import { WaitTimeoutError } from './subscriptions/subscriptions.errors.ts';
+
+const defaultWaitSeconds = 5;
+const maxWaitSeconds = 30;
+
+/**
+ * Makes an interceptor that lets a client see what it has written, for controllers and routes whose
+ * answers come from these consumers of the default store.
+ *
+ * A response to a request that appended events has the header `Event-Position`. A request with that
+ * header is not handled before the consumers have come so far: 503 if that takes longer than the
+ * seconds of `Prefer: wait=10` (5 by default, 30 at most), 400 if the header is no position.
+ *
+ * A request that says `Prefer: wait` or `Prefer: wait=10` and appends is not answered before the
+ * consumers have come as far, and the answer says `Preference-Applied: wait=10`. It is answered without
+ * that header if they have not in time: the write has succeeded all the same, and the client can read
+ * with `Event-Position` later. An answer that the handler has sent itself is left as it is.
+ *
+ * Browsers show a script of another origin these headers only if CORS exposes them.
+ *
+ * @example
+ * @UseInterceptors(ReadYourWrites('pipeline', 'letters'))
+ * @Controller('reports')
+ * export class ReportsController { … }
+ */
+export const ReadYourWrites = (...consumers: readonly string[]): Type<NestInterceptor> =>
+  readYourWrites(undefined, consumers);
+
+/** The same for consumers of the store of that name. */
+export const ReadYourWritesIn = (
+  storeName: string,
+  ...consumers: readonly string[]
+): Type<NestInterceptor> => readYourWrites(storeName, consumers);
+
+function readYourWrites(
+  storeName: string | undefined,
+  names: readonly string[],
+): Type<NestInterceptor> {
+  @Injectable()
+  class ReadYourWritesInterceptor implements NestInterceptor {
+    readonly #logger = new Logger('EventStore');
+
+    constructor(
+      @Inject(getConsumersToken(storeName)) private readonly consumers: Consumers,
+      private readonly adapterHost: HttpAdapterHost,
+    ) {}
+
+    async intercept(context: ExecutionContext, next: CallHandler): Promise<Observable<unknown>> {
+      if (context.getType() !== 'http') return next.handle();
+      const request = context.switchToHttp().getRequest<RequestLike>();
+      const wait = preferredWaitSeconds(request.headers['prefer']);
+      const seconds = Math.min(wait ?? defaultWaitSeconds, maxWaitSeconds);
+      await this.#waitBefore(positionIn(request.headers['event-position']), seconds);
+      return trackAppends((lastAppended) =>
+        next.handle().pipe(
+          mergeMap(async (answer: unknown) => {
+            const position = lastAppended();
+            if (position === undefined) return answer;
+            const setHeader = this.#headerSetter(context.switchToHttp().getResponse());
+            setHeader('Event-Position', String(position));
+            if (wait !== undefined && (await this.#hasReached(position, seconds))) {
+              setHeader('Preference-Applied', `wait=${seconds}`);
+            }
+            return answer;
+          }),
+        ),
+      );
+    }
+
+    async #waitBefore(position: number, seconds: number): Promise<void> {
+      if (position === 0) return;
+      try {
+        await this.#waitFor(position, seconds);
+      } catch (error) {
+        if (!(error instanceof WaitTimeoutError)) throw error;
+        const { consumer, reached } = error;
+        // Not the error's own message: it may tell why the consumer is down, which is not for clients.
+        throw new ServiceUnavailableException(
+          `The consumer '${consumer}' is at position ${reached} and did not reach ${position} ` +
+            `within ${seconds} s. Try again later.`,
+          { cause: error },
+        );
+      }
+    }
+
+    /** Never throws: the write has succeeded, whatever becomes of the wait. */
+    async #hasReached(position: number, seconds: number): Promise<boolean> {
+      try {
+        await this.#waitFor(position, seconds);
+        return true;
+      } catch (error) {
+        if (!(error instanceof WaitTimeoutError)) {
+          this.#logger.warn(`Waiting for consumers after a write failed. ${String(error)}`);
+        }
+        return false;
+      }
+    }
+
+    async #waitFor(position: number, seconds: number): Promise<void> {
+      const timeoutMs = seconds * 1_000;
+      await Promise.all(names.map((name) => this.consumers.waitFor(name, position, { timeoutMs })));
+    }
+
+    #headerSetter(response: unknown): (name: string, value: string) => void {
+      const { httpAdapter } = this.adapterHost;
+      return (name, value) => {
+        if (httpAdapter.isHeadersSent(response)) return;
+        httpAdapter.setHeader(response, name, value);
+      };
+    }
+  }
+  return mixin(ReadYourWritesInterceptor);
+}
+
+/** What Express and Fastify have in common: names in lower case, repeated headers joined. */
+interface RequestLike {
+  readonly headers: Readonly<Record<string, string | undefined>>;
+}
+
+function positionIn(header: string | undefined): number {
+  const position = Number(header ?? 0);
+  if (Number.isSafeInteger(position) && /^\d+$/.test(header ?? '0')) return position;
+  throw new BadRequestException(
+    'The header Event-Position must be a position as an earlier response gave it: one whole number.',
+  );
+}

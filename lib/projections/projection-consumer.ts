@@ -1,7 +1,6 @@
 import type { EventRecord } from '../events/event-record.ts';
 import type { Consumer, GenerationHooks } from '../subscriptions/consumer.ts';
 import { resolveConsumerOptions } from '../subscriptions/consumer-options.ts';
-import { runInDelivery } from '../subscriptions/delivery.ts';
 import type {
   BatchMethod,
   ProjectionContext,
@@ -28,7 +27,7 @@ export function projectionConsumer(
       if (!manager)
         throw new TypeError(`The projection '${name}' was called outside of a transaction.`);
       const context: ProjectionContext = { ...delivery, manager };
-      await runInDelivery(delivery, () => apply(records, context));
+      await apply(records, context);
     },
   };
   return { consumer, faults: [...definition.faults, ...faults] };

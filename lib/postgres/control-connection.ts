@@ -11,6 +11,8 @@ export class ControlConnection {
   readonly #database: Database;
   readonly #onConnected: (client: Client) => Promise<void>;
   #client: Promise<Client> | undefined;
+  /** The one that `#client` has come to. */
+  #current: Client | undefined;
   #closed = false;
   #retry: NodeJS.Timeout | undefined;
 
@@ -71,25 +73,22 @@ export class ControlConnection {
     client.on('end', () => this.#giveUp(client));
     try {
       await client.connect();
+      this.#current = client;
       await this.#onConnected(client);
       return client;
     } catch (error) {
+      if (this.#current === client) this.#current = undefined;
       void client.end().catch(() => undefined);
       throw error;
     }
   }
 
   #giveUp(client: Client): void {
-    const current = this.#client;
-    void current?.then(
-      (connected) => {
-        if (connected !== client || this.#client !== current) return;
-        this.#client = undefined;
-        void client.end().catch(() => undefined);
-        this.#tryAgainLater();
-      },
-      () => 'given up already',
-    );
+    if (this.#current !== client) return;
+    this.#current = undefined;
+    this.#client = undefined;
+    void client.end().catch(() => undefined);
+    this.#tryAgainLater();
   }
 
   #tryAgainLater(): void {

@@ -159,8 +159,8 @@ export class Generations {
     });
   }
 
-  /** Puts the generation in use to another position; at 0 its read model is made anew. */
-  async reset({ name, hooks }: Consumer, position: number): Promise<void> {
+  /** Puts the generation in use to another position. */
+  async reset(name: string, position: number): Promise<void> {
     await this.#locked(name, async (consumer, manager) => {
       const { generation, kind } = consumer;
       refuseDuringRebuild(name, consumer);
@@ -169,12 +169,6 @@ export class Generations {
           name,
           'runs inside the appends and has no place to go back to. Call rebuild() instead.',
         );
-      }
-      if (position === 0) {
-        await hooks.discard?.({ generation, manager });
-        await hooks.prepare?.({ generation, manager });
-        await hooks.activate?.({ generation, manager });
-        await this.#database.query(this.#statements.prepared, [name, generation], manager);
       }
       const reached = await this.#positions(name, generation, manager);
       const marks: Mark[] = [{ positions: reached.map((each) => each.position) }];

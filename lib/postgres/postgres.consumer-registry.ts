@@ -122,7 +122,7 @@ export class PostgresConsumerRegistry extends ConsumerRegistry {
     await this.#known(consumer, this.#database.query(this.#statements.start, [consumer]));
   }
 
-  reset(consumer: Consumer, position: number): Promise<void> {
+  reset(consumer: string, position: number): Promise<void> {
     return this.#generations.reset(consumer, position);
   }
 

@@ -28,7 +28,7 @@ export abstract class ConsumerRegistry {
   abstract pause(consumer: string): Promise<void>;
   abstract resume(consumer: string): Promise<void>;
   abstract start(consumer: string): Promise<void>;
-  abstract reset(consumer: Consumer, position: number): Promise<void>;
+  abstract reset(consumer: string, position: number): Promise<void>;
   abstract rebuild(consumer: Consumer, options: RebuildOptions): Promise<number>;
   abstract cancelRebuild(consumer: Consumer): Promise<void>;
 

@@ -70,15 +70,15 @@ export class Consumers {
   /**
    * Puts a consumer back, or forward, to a position; what it has set aside is forgotten.
    *
-   * Events that it had handled come again with `replayed: true`. A projection that is put back to 0 is
-   * emptied with its `discard`, `prepare` and `activate`, if it has them; what any other projection
-   * has written stays, so its methods must be able to see an event twice.
+   * Events that it had handled come again with `replayed: true`. What a projection has written stays, so
+   * putting one back counts events twice: call `rebuild` to build it anew.
    *
-   * @throws ConsumerStateError if it is being rebuilt, or is not part of this application.
+   * @throws ConsumerStateError if it is being rebuilt, or is an inline projection.
    */
-  async reset(name: string, position = 0): Promise<void> {
+  async reset(name: string, position: number): Promise<void> {
     checkPlace('position', position);
-    await this.#registry.reset(await this.#consumerHere(name), position);
+    await this.#reached(name);
+    await this.#registry.reset(name, position);
     await this.#here.announce();
   }
 

@@ -98,9 +98,7 @@ export class LogHead {
     const forget = (): void => {
       if (this.#reading === reading) this.#reading = undefined;
     };
-    reading.done.then((atEnd) => {
-      if (!atEnd) forget();
-    }, forget);
+    reading.done.then((atEnd) => atEnd || forget(), forget);
     return reading.done;
   }
 

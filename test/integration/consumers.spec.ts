@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { DataSource, EntityManager } from 'typeorm';
 import type { EventRecord } from '../../lib/events/event-record.ts';
+import type { GenerationScope } from '../../lib/subscriptions/consumer.ts';
 import type { Delivery } from '../../lib/subscriptions/delivery.ts';
 import { exponentialBackoff, noRetry } from '../../lib/subscriptions/retry-policy.ts';
 import { consumer, startConsumers, type TestProcess } from '../support/consumers.ts';
@@ -168,5 +169,255 @@ describe('an event that fails', () => {
     expect(await seenPositions('parks')).toEqual([1, 4, 2, 3, 5]);
     await control.waitFor('parks', (await append('a', 6)).position);
     expect(await seenPositions('parks')).toEqual([1, 4, 2, 3, 5, 6]);
+  });
+});
+
+describe('the number of partitions', () => {
+  it('can change while the consumer is in use: nothing is left out, doubled or turned round', async () => {
+    const ids = Array.from({ length: 12 }, (_, n) => `p${n}`);
+    const appendToAll = async (by: number): Promise<number> => {
+      const results = await Promise.all(ids.map((id) => append(id, by, by + 1)));
+      return Math.max(...results.map(({ position }) => position));
+    };
+    let hold: string | undefined = 'p3';
+    const slowly = (partitions: number) =>
+      consumer(
+        'parts',
+        async (records, delivery, manager) => {
+          // One partition lags behind the others when the number changes.
+          if (records.some(({ aggregate }) => aggregate.id === hold)) throw new Error('held');
+          await recordInto(store.schema)(records, delivery, manager);
+        },
+        {
+          partitions,
+          batchSize: 2,
+          retry: exponentialBackoff({ retries: 1_000, firstDelayMs: 5, maxDelayMs: 20 }),
+        },
+      );
+    const three = await start(dataSource, store, [slowly(3)]);
+    await appendToAll(1);
+    await eventually(async () => (await seenPositions('parts')).length >= 10);
+    await three.stop();
+    const five = await start(dataSource, store, [slowly(5)]);
+    await appendToAll(3);
+    await eventually(async () => (await seenPositions('parts')).length >= 20);
+    await five.stop();
+    hold = undefined;
+    const { control } = await start(dataSource, store, [slowly(2)]);
+    await control.waitFor('parts', await appendToAll(5));
+
+    const seen = await dataSource.query(
+      `SELECT aggregate, array_agg(by ORDER BY n) AS by FROM "${store.schema}".seen GROUP BY 1`,
+    );
+    expect(seen).toHaveLength(12);
+    for (const { by } of seen) expect(by).toEqual([1, 2, 3, 4, 5, 6]);
+  });
+
+  it('is spread over the processes that run the consumer', async () => {
+    const each = () => [consumer('spread', recordInto(store.schema), { partitions: 4 })];
+    const owners = async (control: TestProcess['control']): Promise<number[]> => {
+      const { partitions } = (await control.list()).consumers[0]!;
+      const counts = new Map<string | null, number>();
+      for (const { owner } of partitions) counts.set(owner, (counts.get(owner) ?? 0) + 1);
+      return [...counts.values()].sort();
+    };
+    const { control } = await start(dataSource, store, each(), { leaseMs: 300 });
+    expect(await owners(control)).toEqual([4]);
+    const second = await start(dataSource, store, each(), { leaseMs: 300 });
+    await eventually(async () => (await owners(control)).join() === '2,2');
+    await second.stop();
+    await eventually(async () => (await owners(control)).join() === '4');
+  });
+});
+
+describe('a rebuild', () => {
+  const tables = (schema: string) => ({
+    prepare: async ({ generation, manager }: GenerationScope) => {
+      await manager.query(`CREATE TABLE "${schema}".sum_${generation} (by integer)`);
+    },
+    activate: async ({ generation, manager }: GenerationScope) => {
+      await manager.query(
+        `CREATE OR REPLACE VIEW "${schema}".sum AS SELECT by FROM "${schema}".sum_${generation}`,
+      );
+    },
+    discard: async ({ generation, manager }: GenerationScope) => {
+      await manager.query(`DROP TABLE "${schema}".sum_${generation}`);
+    },
+  });
+  const replays: boolean[] = [];
+  const summing = (options: Partial<Parameters<typeof consumer>[2]> = {}) => {
+    const { schema } = store;
+    return consumer(
+      'sum',
+      async (records, { generation, replayed }, manager) => {
+        if (generation > 1) replays.push(replayed);
+        await manager!.query(
+          `INSERT INTO "${schema}".sum_${generation} SELECT * FROM unnest($1::integer[])`,
+          [records.map(({ event }) => (event as Counted).by)],
+        );
+      },
+      { hooks: tables(schema), batchSize: 2, ...options },
+    );
+  };
+  const sum = async (): Promise<number> =>
+    (
+      await dataSource.query(
+        `SELECT coalesce(sum(by), 0)::integer AS sum FROM "${store.schema}".sum`,
+      )
+    )[0].sum;
+  const generations = async (): Promise<string[]> =>
+    (
+      await dataSource.query(
+        `SELECT relname FROM pg_class WHERE relnamespace = $1::regnamespace AND relname LIKE 'sum_%'`,
+        [store.schema],
+      )
+    ).map(({ relname }: { relname: string }) => relname);
+
+  it('answers from the old generation until the new one has come as far', async () => {
+    const { control } = await start(dataSource, store, [summing()]);
+    await control.waitFor('sum', (await append('a', 1, 2, 3, 4, 5)).position);
+    expect(await control.rebuild('sum', { eventsPerSecond: 50 })).toBe(2);
+    await expect(control.rebuild('sum')).rejects.toThrow('is being rebuilt as generation 2');
+    const { rebuild } = (await control.list()).consumers[0]!;
+    expect(rebuild).toMatchObject({ generation: 2, target: 5 });
+    for (const by of [6, 7, 8]) await append('b', by);
+    await eventually(async () => {
+      expect(await sum()).toBeGreaterThanOrEqual(15);
+      return (await control.list()).consumers[0]!.generation === 2;
+    });
+    await control.waitFor('sum', (await append('a', 100)).position);
+    const { records } = await store.fetch();
+    const expected = records.reduce((total, { event }) => total + (event as Counted).by, 0);
+    expect(await sum()).toBe(expected);
+    expect(await generations()).toEqual(['sum_2']);
+    expect(replays[0]).toBe(true);
+    expect(replays.at(-1)).toBe(false);
+  });
+
+  it('can be cancelled, and then everything is as it was', async () => {
+    const { control } = await start(dataSource, store, [summing()]);
+    await control.waitFor('sum', (await append('a', 1, 2, 3, 4, 5)).position);
+    await control.rebuild('sum', { eventsPerSecond: 1 });
+    await eventually(async () => (await generations()).includes('sum_2'));
+    await control.cancelRebuild('sum');
+    expect(await generations()).toEqual(['sum_1']);
+    await control.waitFor('sum', (await append('a', 6)).position);
+    expect(await sum()).toBe(21);
+    await expect(control.cancelRebuild('sum')).rejects.toThrow('is not being rebuilt');
+  });
+
+  it('mends a projection that has stopped', async () => {
+    let broken = true;
+    const { schema } = store;
+    const { control } = await start(dataSource, store, [
+      summing(),
+      consumer(
+        'mended',
+        async (records, delivery, manager) => {
+          if (broken) throw new Error('broken');
+          await recordInto(schema)(records, delivery, manager);
+        },
+        { retry: noRetry },
+      ),
+    ]);
+    const { position } = await append('a', 1, 2);
+    const status = async () =>
+      (await control.list()).consumers.find(({ name }) => name === 'mended')!.status;
+    await eventually(async () => (await status()) === 'stopped');
+    await expect(control.waitFor('mended', position, { timeoutMs: 10 })).rejects.toThrow(
+      "It has stopped: Error: broken. Mend that and call start('mended').",
+    );
+    broken = false;
+    await control.rebuild('mended');
+    await control.waitFor('mended', position);
+    expect(await seenPositions('mended')).toEqual([1, 2]);
+  });
+});
+
+describe('a log that is not the one a consumer has read', () => {
+  it('stops it instead of letting it go on', async () => {
+    const all = [consumer('all', recordInto(store.schema))];
+    const first = await start(dataSource, store, all);
+    await first.control.waitFor('all', (await append('a', 1, 2, 3)).position);
+    await first.stop();
+    // As after a restore of the events to an earlier time: the last one is another one now.
+    await dataSource.query(`SET session_replication_role = replica;
+      UPDATE "${store.schema}".domain_events SET event_id = gen_random_uuid() WHERE position = 3;
+      SET session_replication_role = DEFAULT`);
+    await append('a', 4);
+    const { control } = await start(dataSource, store, all);
+    await eventually(async () => (await control.list()).consumers[0]!.status === 'stopped');
+    expect((await control.list()).consumers[0]!.partitions[0]!.error!.message).toMatch(
+      /^HistoryDivergedError: The log no longer holds what the consumer 'all' read up to position 3/,
+    );
+    await control.reset('all', 3);
+    await control.waitFor('all', 4);
+    expect(await seenPositions('all')).toEqual([1, 2, 3, 4]);
+  });
+});
+
+describe('a handler that hangs', () => {
+  it('is timed out, and its transaction is rolled back', async () => {
+    let hangs = true;
+    const { schema } = store;
+    const { control } = await start(dataSource, store, [
+      consumer(
+        'hangs',
+        async (records, delivery, manager) => {
+          await recordInto(schema)(records, delivery, manager);
+          if (hangs) await new Promise(() => undefined);
+        },
+        {
+          timeoutMs: 100,
+          retry: exponentialBackoff({ retries: 50, firstDelayMs: 5, maxDelayMs: 5 }),
+        },
+      ),
+    ]);
+    const { position } = await append('a', 1);
+    await eventually(async () => {
+      const [state] = (await control.list()).consumers;
+      return /HandlerTimeoutError/.test(state!.partitions[0]!.error?.message ?? '');
+    });
+    hangs = false;
+    await control.waitFor('hangs', position);
+    expect(await seenPositions('hangs')).toEqual([1]);
+  });
+});
+
+describe('a pause', () => {
+  it('rests until it is resumed', async () => {
+    const { control } = await start(dataSource, store, [consumer('all', recordInto(store.schema))]);
+    await control.waitFor('all', (await append('a', 1)).position);
+    await control.pause('all');
+    await eventually(async () => (await control.list()).consumers[0]!.status === 'paused');
+    const { position } = await append('a', 2);
+    await expect(control.waitFor('all', position, { timeoutMs: 200 })).rejects.toThrow(
+      'It is paused',
+    );
+    await control.resume('all');
+    await control.waitFor('all', position);
+    await expect(control.pause('al')).rejects.toThrow("There is no consumer 'al'");
+  });
+});
+
+describe('a reset', () => {
+  it('hands events over again, and says that they are', async () => {
+    const seen: [number, boolean][] = [];
+    const { control } = await start(dataSource, store, [
+      consumer(
+        'again',
+        async ([record], { replayed }) => void seen.push([record!.position, replayed]),
+        { kind: 'handler' },
+      ),
+    ]);
+    await control.waitFor('again', (await append('a', 1, 2)).position);
+    await control.reset('again', 1);
+    await control.waitFor('again', (await append('a', 3)).position);
+    expect(seen).toEqual([
+      [1, false],
+      [2, false],
+      [2, true],
+      [3, false],
+    ]);
   });
 });

@@ -67,4 +67,5 @@ WHERE c.name = k.consumer AND k.owner = $1`;
 export const boundTransaction = `
 SELECT
   set_config('statement_timeout', $1, true),
-  set_config('idle_in_transaction_session_timeout', $1, true)`;
+  -- A little later than the client gives up by itself, which leaves the connection usable.
+  set_config('idle_in_transaction_session_timeout', ($1::integer + 1000)::text, true)`;

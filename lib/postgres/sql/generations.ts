@@ -68,6 +68,11 @@ WHERE k.consumer = $1 AND k.status = 'replaced'`;
 
 /** Puts all partitions of the generation in use to one position; $3 is how far they had come. */
 export const resetCheckpoints = (schema: string): string => `
+WITH parked AS (
+  DELETE FROM "${schema}".parked_events AS p
+  USING "${schema}".consumers AS c
+  WHERE c.name = $1 AND p.consumer = c.name AND p.generation = c.generation
+)
 UPDATE "${schema}".checkpoints AS k
 SET position = $2, status = 'waiting', owner = NULL, lease_expires_at = NULL, fence = k.fence + 1,
   takeovers = 0, failures = 0, error = NULL, error_position = NULL, failed_at = NULL,

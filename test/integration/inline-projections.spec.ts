@@ -1,0 +1,170 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import type { DataSource, EntityManager } from 'typeorm';
+import type { EventRecord } from '../../lib/events/event-record.ts';
+import type { GenerationScope } from '../../lib/subscriptions/consumer.ts';
+import type { Delivery } from '../../lib/subscriptions/delivery.ts';
+import { consumer, startConsumers, type TestProcess } from '../support/consumers.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { eventually } from '../support/eventually.ts';
+import { Counted, openStore, type TestStore } from '../support/store.ts';
+
+let database: TestDatabase;
+let dataSource: DataSource;
+let store: TestStore;
+let schemas = 0;
+let processes: TestProcess[] = [];
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  dataSource = await database.dataSource({ extra: { max: 30 } });
+});
+
+beforeEach(async () => {
+  store = await openStore(dataSource, { schema: `inline_${++schemas}` });
+});
+
+afterEach(async () => {
+  await Promise.all(processes.map((each) => each.stop()));
+  processes = [];
+});
+
+afterAll(() => database.drop());
+
+const counter = (id: string) => ({ type: 'counter', id });
+
+/** Every number may be counted once: a table of them with a UNIQUE constraint. */
+const uniqueNumbers = (schema: string) =>
+  consumer(
+    'numbers',
+    async (
+      records: readonly EventRecord[],
+      { generation }: Delivery,
+      manager: EntityManager | undefined,
+    ) => {
+      for (const { event, position } of records) {
+        const { by } = event as Counted;
+        if (by === 13) await manager!.query('SELECT 1 / 0').catch(() => 'swallowed');
+        else {
+          await manager!.query(`INSERT INTO "${schema}".numbers_${generation} VALUES ($1, $2)`, [
+            by,
+            position,
+          ]);
+        }
+      }
+    },
+    {
+      kind: 'inline-projection',
+      hooks: {
+        prepare: async ({ generation, manager }: GenerationScope) => {
+          await manager.query(
+            `CREATE TABLE "${schema}".numbers_${generation} (number integer UNIQUE, position bigint)`,
+          );
+        },
+        activate: async ({ generation, manager }: GenerationScope) => {
+          await manager.query(
+            `CREATE OR REPLACE VIEW "${schema}".numbers AS SELECT * FROM "${schema}".numbers_${generation}`,
+          );
+        },
+        discard: async ({ generation, manager }: GenerationScope) => {
+          await manager.query(`DROP TABLE "${schema}".numbers_${generation}`);
+        },
+      },
+    },
+  );
+
+const start = async (): Promise<TestProcess> => {
+  const numbers = uniqueNumbers(store.schema);
+  store.applyInline([numbers]);
+  const started = await startConsumers(dataSource, store, [numbers]);
+  processes.push(started);
+  await started.host.inlineInUse(['numbers']);
+  return started;
+};
+
+const numbers = async (): Promise<number[]> =>
+  (await dataSource.query(`SELECT number FROM "${store.schema}".numbers ORDER BY position`)).map(
+    (row: { number: number }) => row.number,
+  );
+
+const storedNumbers = async (): Promise<number[]> =>
+  (await store.fetch(0, { limit: 10_000 })).records.map(({ event }) => (event as Counted).by);
+
+describe('an inline projection', () => {
+  it('commits with the event, or neither does', async () => {
+    await store.append(counter('early'), [new Counted(1)]);
+    await start();
+    await store.append(counter('a'), [new Counted(2), new Counted(3)]);
+    expect(await numbers()).toEqual([1, 2, 3]);
+    const refused = store.append(counter('b'), [new Counted(4), new Counted(3)]);
+    await expect(refused).rejects.toMatchObject({ code: '23505' });
+    expect(await numbers()).toEqual([1, 2, 3]);
+    expect(await store.currentVersion(counter('b'))).toBe(0);
+  });
+
+  it('leaves neither behind when it hides an error of SQL', async () => {
+    await start();
+    await expect(store.append(counter('a'), [new Counted(13)])).rejects.toMatchObject({
+      code: 'STATEMENT_FAILED',
+      sqlState: '25P02',
+    });
+    expect(await storedNumbers()).toEqual([]);
+  });
+
+  it('joins the transaction of a caller, who may catch its error and go on', async () => {
+    await start();
+    await store.append(counter('a'), [new Counted(1)]);
+    await dataSource.transaction(async (manager) => {
+      await store.append(counter('a'), [new Counted(2)], { manager });
+      const refused = store.append(counter('b'), [new Counted(1)], { manager });
+      await expect(refused).rejects.toMatchObject({ code: '23505' });
+      await store.append(counter('b'), [new Counted(3)], { manager });
+    });
+    const undone = dataSource.transaction(async (manager) => {
+      await store.append(counter('c'), [new Counted(4)], { manager });
+      throw new Error('undone');
+    });
+    await expect(undone).rejects.toThrow('undone');
+    expect(await numbers()).toEqual([1, 2, 3]);
+    expect(await storedNumbers()).toEqual([1, 2, 3]);
+  });
+
+  it('refuses all but one of many who want the same number', async () => {
+    await start();
+    const appends = Array.from({ length: 20 }, (_, n) =>
+      store.append(counter(`n${n}`), [new Counted(7)]),
+    );
+    const settled = await Promise.allSettled(appends);
+    expect(settled.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+    expect(await storedNumbers()).toEqual([7]);
+  });
+
+  it('loses nothing when it is rebuilt while others append', async () => {
+    const { control } = await start();
+    let number = 0;
+    let writing = true;
+    const write = async (id: number): Promise<void> => {
+      while (writing) {
+        const by = 100 + ++number;
+        if (id % 2 === 0) await store.append(counter(`w${id}`), [new Counted(by)]);
+        else {
+          await dataSource.transaction(async (manager) => {
+            await store.append(counter(`w${id}`), [new Counted(by)], { manager });
+          });
+        }
+      }
+    };
+    const writers = Promise.all([1, 2, 3, 4].map(write));
+    await eventually(() => number > 50);
+    for (const generation of [2, 3]) {
+      await control.rebuild('numbers');
+      await eventually(async () => (await control.list()).consumers[0]!.generation === generation, {
+        timeoutMs: 15_000,
+      });
+    }
+    writing = false;
+    await writers;
+    expect((await numbers()).toSorted((a, b) => a - b)).toEqual(
+      (await storedNumbers()).toSorted((a, b) => a - b),
+    );
+  }, 30_000);
+});

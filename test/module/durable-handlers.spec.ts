@@ -1,0 +1,729 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import {
+  Catch,
+  ForbiddenException,
+  Inject,
+  Injectable,
+  Scope,
+  UseFilters,
+  UseGuards,
+  UseInterceptors,
+  type CallHandler,
+  type CanActivate,
+  type ExceptionFilter,
+  type ExecutionContext,
+  type ModuleMetadata,
+  type NestInterceptor,
+} from '@nestjs/common';
+import { APP_GUARD, REQUEST } from '@nestjs/core';
+import {
+  AsyncContext,
+  CommandBus,
+  CommandHandler,
+  CqrsModule,
+  EventsHandler,
+  Saga,
+  type ICommandHandler,
+  type IEventHandler,
+} from '@nestjs/cqrs';
+import type { TestingModule } from '@nestjs/testing';
+import { concatMap, EMPTY, from, map, tap, throwError, type Observable } from 'rxjs';
+import {
+  Consumers,
+  currentDelivery,
+  currentMetadata,
+  DomainEvent,
+  Durable,
+  EventStore,
+  EventStoreModule,
+  getConsumersToken,
+  getEventStoreToken,
+  noRetry,
+  On,
+  Projection,
+  recordOf,
+  type DurableOptions,
+  type EventClass,
+  type EventStoreOptions,
+} from 'nest-event-store';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { eventually } from '../support/eventually.ts';
+import { startApplication, startBare, typeOrm } from './start-application.ts';
+
+@DomainEvent('order.placed')
+class OrderPlaced {
+  constructor(readonly item: string) {}
+}
+
+@DomainEvent('order.shipped')
+class OrderShipped {
+  constructor(readonly item: string) {}
+}
+
+class Unregistered {}
+
+const order = (id: string) => ({ type: 'order', id });
+
+/** What the handlers of an application have noted, in order. */
+class Notes {
+  readonly lines: string[] = [];
+}
+
+class Ship {
+  constructor(readonly item: string) {}
+}
+
+@CommandHandler(Ship)
+class ShipHandler implements ICommandHandler<Ship> {
+  constructor(
+    readonly notes: Notes,
+    readonly store: EventStore,
+  ) {}
+
+  async execute({ item }: Ship): Promise<void> {
+    this.notes.lines.push(`ship ${item}`);
+    await turn();
+    if (item.startsWith('faulty') && currentDelivery()?.attempt === 1)
+      throw new Error(`no ${item}`);
+    await this.store.append(order(`shipped-${item}`), [new OrderShipped(item)]);
+    this.notes.lines.push(`shipped ${item}`);
+  }
+}
+
+let database: TestDatabase;
+let applications: TestingModule[] = [];
+let schemas = 0;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+});
+afterEach(async () => {
+  await Promise.all(applications.map((application) => application.close()));
+  applications = [];
+});
+afterAll(() => database.drop());
+
+const newSchema = (): string => `store_${(schemas += 1)}`;
+
+interface Started {
+  readonly application: TestingModule;
+  readonly store: EventStore;
+  readonly consumers: Consumers;
+  readonly notes: Notes;
+  /** Appends an order for each item and waits until the consumer has finished them. */
+  place(consumer: string, ...items: string[]): Promise<void>;
+}
+
+async function start(
+  providers: NonNullable<ModuleMetadata['providers']>,
+  {
+    events = [OrderPlaced, OrderShipped],
+    ...options
+  }: EventStoreOptions & { events?: EventClass[] } = {},
+): Promise<Started> {
+  const application = await startApplication(await database.dataSource(), {
+    imports: [
+      EventStoreModule.forRoot({ schema: newSchema(), ...options }),
+      EventStoreModule.forFeature({ events }),
+    ],
+    providers: [Notes, ShipHandler, ...providers],
+  });
+  applications.push(application);
+  const store = application.get(EventStore);
+  const consumers = application.get(Consumers);
+  return {
+    application,
+    store,
+    consumers,
+    notes: application.get(Notes),
+    async place(consumer, ...items) {
+      for (const item of items) await store.append(order(item), [new OrderPlaced(item)]);
+      await consumers.waitFor(consumer, await store.currentPosition());
+    },
+  };
+}
+
+const faultsOf = async (...args: Parameters<typeof start>): Promise<readonly string[]> =>
+  start(...args).then(
+    () => [],
+    (error: { faults: readonly string[] }) => error.faults,
+  );
+
+describe('A durable handler', () => {
+  it('is awaited event by event in the order of the log, and not called by the bus', async () => {
+    @Durable('letters')
+    @EventsHandler(OrderPlaced, OrderShipped)
+    class Letters implements IEventHandler<OrderPlaced | OrderShipped> {
+      constructor(readonly notes: Notes) {}
+
+      async handle(event: OrderPlaced | OrderShipped): Promise<void> {
+        this.notes.lines.push(`begin ${recordOf(event)!.position}`);
+        await turn();
+        this.notes.lines.push(`end ${event.constructor.name}`);
+      }
+    }
+    const { store, consumers, notes } = await start([Letters]);
+    await store.appendAll([
+      { aggregate: order('1'), events: [new OrderPlaced('a'), new OrderShipped('a')] },
+      { aggregate: order('2'), events: [new OrderPlaced('b')] },
+    ]);
+    await consumers.waitFor('letters', 3);
+    expect(notes.lines).toEqual([
+      'begin 1',
+      'end OrderPlaced',
+      'begin 2',
+      'end OrderShipped',
+      'begin 3',
+      'end OrderPlaced',
+    ]);
+  });
+
+  it('runs with the correlation of its event, and knows which delivery it is', async () => {
+    const seen: unknown[] = [];
+
+    @Durable('letters')
+    @EventsHandler(OrderPlaced)
+    class Letters implements IEventHandler<OrderPlaced> {
+      constructor(readonly store: EventStore) {}
+
+      async handle(placed: OrderPlaced): Promise<void> {
+        await turn();
+        seen.push({ ...currentMetadata() }, { ...currentDelivery() });
+        await this.store.append(order('x'), [new OrderShipped(placed.item)]);
+      }
+    }
+    const { store, consumers } = await start([Letters]);
+    const { records } = await store.append(order('1'), [new OrderPlaced('lamp')], {
+      metadata: { correlationId: 'request-1', actor: 'ada' },
+    });
+    await consumers.waitFor('letters', 1);
+    const [cause] = records;
+    const reaction = { correlationId: 'request-1', causationId: cause!.id };
+    expect(seen).toEqual([
+      reaction,
+      { consumer: 'letters', generation: 1, replayed: false, attempt: 1 },
+    ]);
+    const shipped = await store.fetchByAggregate(order('x'));
+    expect(shipped.records[0]!.metadata).toEqual(reaction);
+  });
+
+  it('is made anew for each event if it is request-scoped, with an AsyncContext as REQUEST', async () => {
+    const requests: unknown[] = [];
+
+    @Injectable({ scope: Scope.REQUEST })
+    class Session {
+      constructor(@Inject(REQUEST) readonly request: unknown) {}
+    }
+    @Durable('letters')
+    @EventsHandler(OrderPlaced)
+    class Letters implements IEventHandler<OrderPlaced> {
+      constructor(readonly session: Session) {}
+
+      handle(): void {
+        requests.push(this.session.request);
+      }
+    }
+    const { place } = await start([Session, Letters]);
+    await place('letters', 'lamp', 'desk');
+    expect(requests).toEqual([expect.any(AsyncContext), expect.any(AsyncContext)]);
+    expect(requests[0]).not.toBe(requests[1]);
+  });
+
+  it('is made anew for each event if it is transient', async () => {
+    @Durable('letters')
+    @EventsHandler(OrderPlaced, { scope: Scope.TRANSIENT })
+    class Letters implements IEventHandler<OrderPlaced> {
+      constructor(readonly notes: Notes) {}
+
+      handle({ item }: OrderPlaced): void {
+        this.notes.lines.push(item);
+      }
+    }
+    const { place, notes } = await start([Letters]);
+    await place('letters', 'lamp');
+    expect(notes.lines).toEqual(['lamp']);
+  });
+
+  it('counts once, however many modules provide it and under whatever names', async () => {
+    @Durable('letters')
+    @EventsHandler(OrderPlaced)
+    class Letters implements IEventHandler<OrderPlaced> {
+      constructor(readonly notes: Notes) {}
+
+      handle({ item }: OrderPlaced): void {
+        this.notes.lines.push(item);
+      }
+    }
+    class OtherModule {}
+    const notes = new Notes();
+    const application = await startApplication(await database.dataSource(), {
+      imports: [
+        EventStoreModule.forRoot({ schema: newSchema() }),
+        EventStoreModule.forFeature({ events: [OrderPlaced] }),
+        { module: OtherModule, providers: [Letters, { provide: Notes, useValue: notes }] },
+      ],
+      providers: [
+        Letters,
+        { provide: Notes, useValue: notes },
+        { provide: 'alias', useExisting: Letters },
+      ],
+    });
+    applications.push(application);
+    const { position } = await application
+      .get(EventStore)
+      .append(order('1'), [new OrderPlaced('lamp')]);
+    await application.get(Consumers).waitFor('letters', position);
+    expect(notes.lines).toEqual(['lamp']);
+  });
+
+  it('is found again by the next application of the process', async () => {
+    @Durable('letters', { from: 'start' })
+    @EventsHandler(OrderPlaced)
+    class Letters implements IEventHandler<OrderPlaced> {
+      constructor(readonly notes: Notes) {}
+
+      handle({ item }: OrderPlaced): void {
+        this.notes.lines.push(item);
+      }
+    }
+    const first = await start([Letters]);
+    const second = await start([Letters]);
+    await first.place('letters', 'lamp');
+    await second.place('letters', 'desk', 'chair');
+    expect(first.notes.lines).toEqual(['lamp']);
+    expect(second.notes.lines).toEqual(['desk', 'chair']);
+  });
+
+  it('follows the store it names, and no other', async () => {
+    const heard: string[] = [];
+
+    @Durable('audit', { store: 'audit' })
+    @EventsHandler(OrderPlaced)
+    class Audit implements IEventHandler<OrderPlaced> {
+      handle({ item }: OrderPlaced): void {
+        heard.push(item);
+      }
+    }
+    const application = await startApplication(await database.dataSource(), {
+      imports: [
+        EventStoreModule.forRoot({ schema: newSchema() }),
+        EventStoreModule.forRoot({ schema: newSchema(), name: 'audit' }),
+        EventStoreModule.forFeature({ events: [OrderPlaced] }),
+        EventStoreModule.forFeature({ events: [OrderPlaced] }, 'audit'),
+      ],
+      providers: [Audit],
+    });
+    applications.push(application);
+    await application.get(EventStore).append(order('1'), [new OrderPlaced('lamp')]);
+    const audited = application.get<EventStore>(getEventStoreToken('audit'));
+    const { position } = await audited.append(order('1'), [new OrderPlaced('desk')]);
+    await application.get<Consumers>(getConsumersToken('audit')).waitFor('audit', position);
+    expect(heard).toEqual(['desk']);
+    expect((await application.get(Consumers).list()).consumers).toEqual([]);
+  });
+});
+
+describe('Around a durable handler', () => {
+  const stoppedWith = async ({ consumers }: Started, name: string): Promise<string> => {
+    const reason = await eventually(async () => {
+      const { consumers: all } = await consumers.list();
+      const stopped = all.find((each) => each.name === name && each.status === 'stopped');
+      return stopped?.partitions[0]?.error?.message;
+    });
+    return reason ?? '';
+  };
+
+  @Injectable()
+  class Noting implements NestInterceptor {
+    constructor(readonly notes: Notes) {}
+
+    intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
+      const event = context.getArgByIndex<object>(0);
+      this.notes.lines.push(`${context.getType()} ${recordOf(event)!.position}`);
+      return next.handle().pipe(tap(() => this.notes.lines.push('after')));
+    }
+  }
+
+  it('interceptors and guards of the class, the method and the application run', async () => {
+    @Injectable()
+    class Guard implements CanActivate {
+      constructor(readonly notes: Notes) {}
+
+      canActivate(context: ExecutionContext): boolean {
+        this.notes.lines.push(`guard of ${context.getClass().name}`);
+        return true;
+      }
+    }
+    @Durable('letters')
+    @EventsHandler(OrderPlaced)
+    @UseInterceptors(Noting)
+    class Letters implements IEventHandler<OrderPlaced> {
+      constructor(readonly notes: Notes) {}
+
+      @UseGuards(Guard)
+      async handle({ item }: OrderPlaced): Promise<void> {
+        await turn();
+        this.notes.lines.push(`handle ${item} for ${currentDelivery()?.consumer}`);
+      }
+    }
+    const { place, notes } = await start([Letters, { provide: APP_GUARD, useClass: Guard }]);
+    await place('letters', 'lamp');
+    expect(notes.lines).toEqual([
+      'guard of Letters',
+      'guard of Letters',
+      'event-store 1',
+      'handle lamp for letters',
+      'after',
+    ]);
+  });
+
+  it('those of a request-scoped handler run in its context', async () => {
+    @Injectable({ scope: Scope.REQUEST })
+    class Guard implements CanActivate {
+      constructor(
+        readonly notes: Notes,
+        @Inject(REQUEST) readonly request: unknown,
+      ) {}
+
+      canActivate(): boolean {
+        this.notes.lines.push(`guard in ${(this.request as object).constructor.name}`);
+        return true;
+      }
+    }
+    @Durable('letters')
+    @EventsHandler(OrderPlaced)
+    @UseGuards(Guard)
+    @UseInterceptors(Noting)
+    class Letters implements IEventHandler<OrderPlaced> {
+      constructor(readonly notes: Notes) {}
+
+      handle({ item }: OrderPlaced): void {
+        this.notes.lines.push(`handle ${item}`);
+      }
+    }
+    const { place, notes } = await start([Letters]);
+    await place('letters', 'lamp');
+    expect(notes.lines).toEqual(['guard in AsyncContext', 'event-store 1', 'handle lamp', 'after']);
+  });
+
+  it('a guard that refuses is a failure of the event', async () => {
+    const refuse: CanActivate = { canActivate: () => false };
+
+    @Durable('letters', { retry: noRetry })
+    @EventsHandler(OrderPlaced)
+    @UseGuards(refuse)
+    class Letters implements IEventHandler<OrderPlaced> {
+      constructor(readonly notes: Notes) {}
+
+      handle(): void {
+        this.notes.lines.push('handled');
+      }
+    }
+    const started = await start([Letters]);
+    await started.store.append(order('1'), [new OrderPlaced('lamp')]);
+    expect(await stoppedWith(started, 'letters')).toContain(new ForbiddenException().name);
+    expect(started.notes.lines).toEqual([]);
+  });
+
+  it('a filter settles the event by returning something; else the event has failed', async () => {
+    @Catch(TypeError)
+    class Settling implements ExceptionFilter {
+      async catch(): Promise<void> {
+        await turn();
+      }
+    }
+    @Catch(RangeError)
+    class Silent implements ExceptionFilter {
+      catch(): void {}
+    }
+    @Durable('letters', { retry: noRetry })
+    @EventsHandler(OrderPlaced)
+    @UseFilters(Settling, Silent)
+    class Letters implements IEventHandler<OrderPlaced> {
+      handle({ item }: OrderPlaced): void {
+        throw item === 'settled' ? new TypeError(item) : new RangeError(item);
+      }
+    }
+    const started = await start([Letters]);
+    await started.place('letters', 'settled');
+    await started.store.append(order('1'), [new OrderPlaced('unsettled')]);
+    expect(await stoppedWith(started, 'letters')).toContain('RangeError: unsettled');
+  });
+});
+
+describe('A durable saga', () => {
+  it('has its commands executed in order, each awaited, as reactions to the event', async () => {
+    @Injectable()
+    class Orders {
+      @Saga()
+      @Durable('shipping', { events: [OrderPlaced] })
+      placed(events: Observable<OrderPlaced>): Observable<Ship> {
+        return events.pipe(
+          concatMap(({ item }) => from([new Ship(`${item} 1`), new Ship(`${item} 2`)])),
+        );
+      }
+    }
+    const { place, notes, store } = await start([Orders]);
+    await place('shipping', 'lamp', 'desk');
+    expect(notes.lines).toEqual(
+      ['lamp 1', 'lamp 2', 'desk 1', 'desk 2'].flatMap((item) => [
+        `ship ${item}`,
+        `shipped ${item}`,
+      ]),
+    );
+    const placed = await store.fetchByAggregate(order('lamp'));
+    const shipped = await store.fetchByAggregate(order('shipped-lamp 2'));
+    expect(shipped.records[0]!.metadata.causationId).toBe(placed.records[0]!.id);
+  });
+
+  it('sees all events of the store unless it names some, and need not react', async () => {
+    @Injectable()
+    class Orders {
+      constructor(readonly notes: Notes) {}
+
+      @Durable('watch')
+      @Saga()
+      watch = (events: Observable<object>): Observable<Ship> =>
+        events.pipe(
+          tap((event) => this.notes.lines.push(event.constructor.name)),
+          concatMap(() => EMPTY),
+        );
+    }
+    const { store, consumers, notes } = await start([Orders]);
+    await store.append(order('1'), [new OrderPlaced('lamp'), new OrderShipped('lamp')]);
+    await consumers.waitFor('watch', 2);
+    expect(notes.lines).toEqual(['OrderPlaced', 'OrderShipped']);
+  });
+
+  it('fails with its command, and is tried again from the event', async () => {
+    @Injectable()
+    class Orders {
+      @Durable('shipping', {
+        events: [OrderPlaced],
+        retry: { delayMs: (failures) => (failures > 1 ? undefined : 1) },
+      })
+      @Saga()
+      placed(events: Observable<OrderPlaced>): Observable<Ship> {
+        return events.pipe(
+          concatMap(({ item }) => from([new Ship(`faulty ${item}`), new Ship(item)])),
+        );
+      }
+    }
+    const { place, notes } = await start([Orders]);
+    await place('shipping', 'lamp');
+    expect(notes.lines).toEqual([
+      'ship faulty lamp',
+      'ship faulty lamp',
+      'shipped faulty lamp',
+      'ship lamp',
+      'shipped lamp',
+    ]);
+  });
+
+  it('executes nothing if its observable fails, or if it returns none', async () => {
+    const options = { events: [OrderPlaced], retry: noRetry, onFailure: 'skip' } as const;
+
+    @Injectable()
+    class Orders {
+      @Durable('failing', options)
+      @Saga()
+      failing(events: Observable<OrderPlaced>): Observable<Ship> {
+        return events.pipe(
+          concatMap(({ item }, index) => (index === 0 ? from([new Ship(item)]) : EMPTY)),
+          (ships) =>
+            from([ships, throwError(() => new Error('no more'))]).pipe(concatMap((each) => each)),
+        );
+      }
+
+      @Durable('returning-nothing', { ...options, onFailure: 'stop' })
+      @Saga()
+      returningNothing(): void {}
+    }
+    const { place, notes, consumers } = await start([Orders]);
+    await place('failing', 'lamp');
+    expect(notes.lines).toEqual([]);
+    const reason = await eventually(async () => {
+      const { consumers: all } = await consumers.list();
+      return all.find(({ name }) => name === 'returning-nothing')?.partitions[0]?.error?.message;
+    });
+    expect(reason).toContain('InvalidSagaError: The saga Orders.returningNothing');
+  });
+
+  it('is not on the bus, where the other sagas of its class stay', async () => {
+    @Injectable()
+    class Orders {
+      constructor(readonly notes: Notes) {}
+
+      @Durable('durable')
+      @Saga()
+      durable(events: Observable<object>): Observable<Ship> {
+        return this.#note('durable', events);
+      }
+
+      @Saga()
+      volatile(events: Observable<object>): Observable<Ship> {
+        return this.#note('volatile', events);
+      }
+
+      #note(saga: string, events: Observable<object>): Observable<Ship> {
+        return events.pipe(
+          tap(() => this.notes.lines.push(saga)),
+          concatMap(() => EMPTY),
+        );
+      }
+    }
+    const { place, notes } = await start([Orders]);
+    await place('durable', 'lamp');
+    expect(notes.lines.sort()).toEqual(['durable', 'volatile']);
+  });
+
+  it('finds the handlers of its commands also for what was appended before the start', async () => {
+    @Injectable()
+    class Orders {
+      @Durable('shipping', { events: [OrderPlaced], from: 'start', retry: noRetry })
+      @Saga()
+      placed(events: Observable<OrderPlaced>): Observable<Ship> {
+        return events.pipe(map(({ item }) => new Ship(item)));
+      }
+    }
+    const schema = newSchema();
+    const before = await start([], { schema });
+    await before.store.append(order('1'), [new OrderPlaced('lamp')]);
+    const application = await startBare({
+      imports: [
+        EventStoreModule.forRoot({ schema }),
+        EventStoreModule.forFeature({ events: [OrderPlaced, OrderShipped] }),
+        typeOrm(await database.dataSource()),
+        // Not global, so that it is the last to be told of the start.
+        CqrsModule,
+      ],
+      providers: [Notes, ShipHandler, Orders],
+    });
+    applications.push(application);
+    await application.get(Consumers).waitFor('shipping', 1);
+    expect(application.get(Notes).lines).toEqual(['ship lamp', 'shipped lamp']);
+  });
+});
+
+describe('At boot', () => {
+  it('all faults of all consumers are told together, each with its remedy', async () => {
+    @Durable('same')
+    @EventsHandler(OrderPlaced)
+    class First {
+      handle(): void {}
+    }
+    @Durable('same', { batchSze: 1 } as DurableOptions)
+    @EventsHandler(Unregistered)
+    class Second {
+      handle(): void {}
+    }
+    @Durable(' ')
+    @EventsHandler(OrderPlaced)
+    class Blank {
+      handle(): void {}
+    }
+    @Durable('no-handler')
+    class NoHandler {}
+
+    @Durable('other-store', { store: 'elsewhere' })
+    @EventsHandler(OrderPlaced)
+    class Elsewhere {
+      handle(): void {}
+    }
+    @Durable('with-events', { events: [OrderPlaced] })
+    @EventsHandler(OrderPlaced)
+    class WithEvents {
+      handle(): void {}
+    }
+    @Injectable({ scope: Scope.REQUEST })
+    class Scoped {
+      @Durable('scoped')
+      @Saga()
+      saga(): void {}
+
+      @Durable('no-saga')
+      noSaga(): void {}
+    }
+    @Projection('scoped-projection')
+    @Injectable({ scope: Scope.REQUEST })
+    class ScopedProjection {
+      @On(OrderPlaced)
+      placed(): void {}
+    }
+    const faults = await faultsOf([
+      First,
+      Second,
+      Blank,
+      NoHandler,
+      Elsewhere,
+      WithEvents,
+      Scoped,
+      ScopedProjection,
+    ]);
+    expect(faults).toEqual([
+      expect.stringContaining("did you mean 'batchSize'?"),
+      expect.stringContaining("@Durable('no-handler') on NoHandler finds no @EventsHandler"),
+      expect.stringContaining("follows the store 'elsewhere', which does not exist"),
+      expect.stringContaining('on WithEvents has `events`'),
+      expect.stringContaining("@Durable('scoped') on Scoped.saga belongs to a class"),
+      expect.stringContaining("@Durable('no-saga') on Scoped.noSaga finds no @Saga()"),
+      expect.stringContaining("@Projection('scoped-projection'): ScopedProjection is transient"),
+      expect.stringContaining("'same' stands on First and on Second"),
+      expect.stringContaining("'same' takes Unregistered, which is not registered"),
+      expect.stringContaining("' ' on Blank must be well-formed text of 1 to 255 bytes"),
+    ]);
+  });
+
+  it('a class that inherits what is durable in its parent only is refused', async () => {
+    @Durable('parent')
+    @EventsHandler(OrderPlaced)
+    class Parent {
+      handle(): void {}
+
+      @Durable('saga')
+      @Saga()
+      saga(events: Observable<object>): Observable<Ship> {
+        return events.pipe(concatMap(() => EMPTY));
+      }
+    }
+    class Heir extends Parent {}
+
+    @Durable('decided')
+    class Decided extends Parent {
+      @Durable('own-saga')
+      override saga(events: Observable<object>): Observable<Ship> {
+        return super.saga(events);
+      }
+    }
+    expect(await faultsOf([Parent, Heir, Decided])).toEqual([
+      expect.stringContaining("Heir inherits the saga saga that is durable in Parent as 'saga'"),
+      expect.stringContaining(
+        "Heir inherits an @EventsHandler that is durable in Parent as 'parent'",
+      ),
+    ]);
+    expect(await faultsOf([Parent, Decided])).toEqual([]);
+  });
+
+  it('a saga needs a CommandBus', async () => {
+    @Injectable()
+    class Orders {
+      @Durable('shipping')
+      @Saga()
+      placed(events: Observable<object>): Observable<Ship> {
+        return events.pipe(concatMap(() => EMPTY));
+      }
+    }
+    const starting = startBare({
+      imports: [
+        typeOrm(await database.dataSource()),
+        EventStoreModule.forRoot({ schema: newSchema(), eventBus: 'off' }),
+        EventStoreModule.forFeature({ events: [OrderPlaced] }),
+      ],
+      providers: [Orders],
+    });
+    await expect(starting).rejects.toMatchObject({
+      faults: [expect.stringContaining('on Orders.placed finds no CommandBus')],
+    });
+  });
+});

@@ -8,6 +8,7 @@ import {
   type FoundConsumer,
 } from './event-bus/durable-consumer.ts';
 import { inheritanceFaults } from './event-bus/inherited-durable.ts';
+import { whenBound } from './event-bus/when-bound.ts';
 import { consumerFaults, type NamedConsumer } from './event-store.consumer.faults.ts';
 import { defaultStoreName, getEventStoreToken } from './event-store.tokens.ts';
 import type { EventRegistry } from './events/event-registry.ts';
@@ -117,7 +118,9 @@ export class ConsumerExplorer {
     const events = new Set(
       registry.readableTypes.flatMap((type) => registry.resolve(type)?.eventClass ?? []),
     );
-    return { moduleRef, contextCreator, commandBus: this.#find(CommandBus), events: [...events] };
+    const commandBus = this.#find(CommandBus);
+    const ready = commandBus ? whenBound(commandBus) : Promise.resolve();
+    return { moduleRef, contextCreator, commandBus, ready, events: [...events] };
   }
 
   #find<T>(token: InjectionToken<T>): T | undefined {

@@ -20,6 +20,8 @@ export interface DurableSurroundings {
   readonly moduleRef: ModuleRef;
   readonly contextCreator: ExternalContextCreator;
   readonly commandBus: CommandBus | undefined;
+  /** No handler is called before: what it needs of the buses may not be there yet. */
+  readonly ready: Promise<void>;
   /** Every event class of the store. */
   readonly events: readonly EventClass[];
 }
@@ -62,8 +64,12 @@ export function durableConsumer(
     if (events)
       return faulty("has `events`, but a handler's stand in its @EventsHandler. Remove them.");
     takeHandlerOffBus(handlerClass);
-    const { moduleRef, contextCreator } = surroundings;
-    return found('handler', handled, oneByOne(durableHandler(provider, moduleRef, contextCreator)));
+    const { moduleRef, contextCreator, ready } = surroundings;
+    return found(
+      'handler',
+      handled,
+      oneByOne(ready, durableHandler(provider, moduleRef, contextCreator)),
+    );
   }
 
   const key = sagasOf(handlerClass).find((each) => each.toString() === saga);
@@ -78,7 +84,7 @@ export function durableConsumer(
         'request belongs to a saga: make the class and what it injects singletons.',
     );
   }
-  const { commandBus } = surroundings;
+  const { commandBus, ready } = surroundings;
   if (!commandBus) {
     return faulty(
       'finds no CommandBus for its commands. Import CqrsModule.forRoot() of @nestjs/cqrs in your ' +
@@ -87,5 +93,5 @@ export function durableConsumer(
   }
   takeSagaOffBus(handlerClass, key);
   const react = durableSaga({ consumer: name, instance, key }, commandBus);
-  return found('saga', events ?? surroundings.events, oneByOne(react));
+  return found('saga', events ?? surroundings.events, oneByOne(ready, react));
 }

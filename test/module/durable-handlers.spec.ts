@@ -5,6 +5,7 @@ import {
   ForbiddenException,
   Inject,
   Injectable,
+  Module,
   Scope,
   UseFilters,
   UseGuards,
@@ -15,11 +16,11 @@ import {
   type ExecutionContext,
   type ModuleMetadata,
   type NestInterceptor,
+  type OnApplicationBootstrap,
 } from '@nestjs/common';
 import { APP_GUARD, REQUEST } from '@nestjs/core';
 import {
   AsyncContext,
-  CommandBus,
   CommandHandler,
   CqrsModule,
   EventsHandler,
@@ -587,19 +588,47 @@ describe('A durable saga', () => {
         return events.pipe(map(({ item }) => new Ship(item)));
       }
     }
+    let warmUp!: () => void;
+    const warm = new Promise<void>((resolve) => (warmUp = resolve));
+
+    @Injectable()
+    class Warming implements OnApplicationBootstrap {
+      async onApplicationBootstrap(): Promise<void> {
+        await warm;
+      }
+    }
+    @Module({ providers: [Warming] })
+    class WarmingModule {}
+
+    // Nest begins with the modules that are imported deepest: before CqrsModule, this one.
+    @Module({ imports: [WarmingModule] })
+    class DeepModule {}
+
+    // Projections do not wait: it tells how far the runners of the application are.
+    @Projection('runner')
+    class RunnerProbe {
+      @On(OrderPlaced)
+      placed(): void {}
+    }
     const schema = newSchema();
     const before = await start([], { schema });
     await before.store.append(order('1'), [new OrderPlaced('lamp')]);
-    const application = await startBare({
+    const starting = startBare({
       imports: [
         EventStoreModule.forRoot({ schema }),
         EventStoreModule.forFeature({ events: [OrderPlaced, OrderShipped] }),
         typeOrm(await database.dataSource()),
-        // Not global, so that it is the last to be told of the start.
+        DeepModule,
         CqrsModule,
       ],
-      providers: [Notes, ShipHandler, Orders],
+      providers: [Notes, ShipHandler, Orders, RunnerProbe],
     });
+    await eventually(async () => {
+      await before.consumers.waitFor('runner', 1);
+      return true;
+    });
+    warmUp();
+    const application = await starting;
     applications.push(application);
     await application.get(Consumers).waitFor('shipping', 1);
     expect(application.get(Notes).lines).toEqual(['ship lamp', 'shipped lamp']);

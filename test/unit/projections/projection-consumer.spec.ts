@@ -140,7 +140,11 @@ describe('The decorators of a projection', () => {
   const faultsOf = (projectionClass: new () => object) => consumerOf(new projectionClass()).faults;
 
   it('are told what is wrong with them, all of it', () => {
-    @Projection('faulty', { mode: 'sometimes', batchSze: 3, partitions: 0 } as ProjectionOptions)
+    @Projection('faulty', {
+      mode: 'sometimes',
+      batchSze: 3,
+      partitions: 0,
+    } as unknown as ProjectionOptions)
     class Faulty {
       @On(Opened, undefined as unknown as typeof Opened)
       opened() {}

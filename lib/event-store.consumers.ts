@@ -6,7 +6,7 @@ import type { EventStore } from './store/event-store.ts';
 import type { Consumer } from './subscriptions/consumer.ts';
 import { ConsumerHost } from './subscriptions/consumer-host.ts';
 import type { ConsumersHere } from './subscriptions/consumers.ts';
-import type { RunnerLog } from './subscriptions/runner.ts';
+import type { RunnerLog } from './subscriptions/runner-log.ts';
 
 /** A store as it was made at boot. */
 export interface BootedStore {

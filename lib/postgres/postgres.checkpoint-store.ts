@@ -197,8 +197,8 @@ export class PostgresCheckpointStore extends CheckpointStore {
     return this.#generations.replace(held, consumer, catchUp);
   }
 
-  isUnavailable(error: unknown): boolean {
-    return isConnectionLoss(error);
+  isInterruption(error: unknown): boolean {
+    return error instanceof LeaseLostError || isConnectionLoss(error);
   }
 
   #transaction(held: HeldCheckpoint, manager: EntityManager): CheckpointTransaction {

@@ -132,6 +132,6 @@ export abstract class CheckpointStore {
     catchUp: (manager: EntityManager, through: number) => Promise<void>,
   ): Promise<boolean>;
 
-  /** Tells whether an error is about the database being out of reach, and not about what it was asked. */
-  abstract isUnavailable(error: unknown): boolean;
+  /** Tells whether the database or the lease is to blame for an error, so that the events come again. */
+  abstract isInterruption(error: unknown): boolean;
 }

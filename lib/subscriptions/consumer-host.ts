@@ -8,8 +8,10 @@ import type { CheckpointKey, CheckpointStore, HeldCheckpoint } from './checkpoin
 import type { Consumer } from './consumer.ts';
 import type { ConsumerRegistry } from './consumer-registry.ts';
 import { HorizonWatch } from './horizon-watch.ts';
-import { type LogFilter, LogHead } from './log-head.ts';
-import { Runner, type RunnerContext, type RunnerLog } from './runner.ts';
+import { LogHead } from './log-head.ts';
+import { Runner, type RunnerContext } from './runner.ts';
+import type { RunnerLog } from './runner-log.ts';
+import type { LogFilter } from './selection.ts';
 import type { Signal, Signals } from './signals.ts';
 import { ConsumerStateError, LeaseLostError } from './subscriptions.errors.ts';
 import { WakeUp } from './wake-up.ts';

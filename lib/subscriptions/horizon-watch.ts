@@ -1,5 +1,5 @@
 import type { EventStore } from '../store/event-store.ts';
-import type { RunnerLog } from './runner.ts';
+import type { RunnerLog } from './runner-log.ts';
 
 /** Tells when an open transaction has held back the readers of the log for long, once for each. */
 export class HorizonWatch {

@@ -1,16 +1,8 @@
 import type { EventRecord } from '../events/event-record.ts';
 import type { EventStore, LogPage } from '../store/event-store.ts';
 import { isUnreadable } from '../store/unreadable-event.ts';
+import { type LogFilter, passes } from './selection.ts';
 import type { WakeUp } from './wake-up.ts';
-
-/** What a consumer wants to see of the log. */
-export interface LogFilter {
-  /** The names under which its events may be stored. */
-  readonly storedTypes: readonly string[];
-  /** The prototypes of its event classes: what a stored event is read as decides in the end. */
-  readonly prototypes: ReadonlySet<object | null>;
-  readonly aggregateTypes: ReadonlySet<string> | undefined;
-}
 
 export interface HeadPage extends LogPage {
   /** Nothing more was there when it was read. */
@@ -128,13 +120,6 @@ function leaveToOwnReads(error: unknown): false {
 
 const pageSize = 1_000;
 const keptRecords = 4_000;
-
-function passes({ event, aggregate }: EventRecord, filter: LogFilter): boolean {
-  return (
-    filter.prototypes.has(Object.getPrototypeOf(event) as object | null) &&
-    (filter.aggregateTypes?.has(aggregate.type) ?? true)
-  );
-}
 
 /** The index of the first record behind a position, by bisection. */
 function firstAfter(records: readonly EventRecord[], position: number): number {

@@ -412,6 +412,7 @@ describe('a reset', () => {
     ]);
     await control.waitFor('again', (await append('a', 1, 2)).position);
     await control.reset('again', 1);
+    await control.waitFor('again', 2);
     await control.waitFor('again', (await append('a', 3)).position);
     expect(seen).toEqual([
       [1, false],

@@ -1,0 +1,84 @@
+import type { CheckpointStore, Failure } from './checkpoint-store.ts';
+import type { Consumer } from './consumer.ts';
+import type { ParkedAggregates } from './parked-aggregates.ts';
+import { pause } from './pause.ts';
+import type { Place } from './place.ts';
+import type { RunnerLog } from './runner-log.ts';
+import { HandlerCrashedError } from './subscriptions.errors.ts';
+
+/** What becomes of an event that failed: it is tried again, it is done with, or its consumer stops. */
+export type Settlement = 'again' | 'done' | 'stopped';
+
+/** Deals with the events that a consumer fails at, one at a time, by its policy. */
+export class FailureHandling {
+  #failures = 0;
+  #position = 0;
+
+  constructor(
+    private readonly consumer: Consumer,
+    private readonly place: Place,
+    private readonly parked: ParkedAggregates,
+    private readonly checkpoints: CheckpointStore,
+    private readonly log: RunnerLog,
+  ) {}
+
+  /** Which attempt at the event at this position comes next: 1 for the first one. */
+  attemptAt(position: number): number {
+    return position === this.#position ? this.#failures + 1 : 1;
+  }
+
+  /** Waits for the next attempt, or gives the event up. */
+  async settle(position: number, error: unknown, stopping: AbortSignal): Promise<Settlement> {
+    const { settings, name } = this.consumer;
+    this.#failures = this.attemptAt(position);
+    this.#position = position;
+    const failure: Failure = { error, position, failures: this.#failures };
+    const crashed = error instanceof HandlerCrashedError;
+    const delayMs = crashed ? undefined : settings.retry.delayMs(this.#failures);
+    if (delayMs !== undefined) {
+      await this.checkpoints.fail(this.place.held, 'retrying', failure);
+      this.log.warn(
+        `The consumer '${name}' failed at position ${position}; trying again in ${delayMs} ms.`,
+        error,
+      );
+      await pause(delayMs, stopping);
+      return 'again';
+    }
+    switch (settings.onFailure) {
+      case 'stop':
+        await this.stop(failure);
+        return 'stopped';
+      case 'skip':
+        this.log.error(`The consumer '${name}' skips the event at position ${position}.`, error);
+        await this.place.save(position, 0);
+        return 'done';
+      case 'park':
+        this.log.error(`The consumer '${name}' parks the event at position ${position}.`, error);
+        await this.#park(failure, position);
+        return 'done';
+    }
+  }
+
+  /** Stops the consumer, with the reason where everybody can read it. */
+  async stop(failure: Failure): Promise<void> {
+    const { name } = this.consumer;
+    await this.checkpoints.fail(this.place.held, 'stopped', failure);
+    this.log.error(
+      `The consumer '${name}' has stopped` +
+        `${failure.position === null ? '' : ` at position ${failure.position}`}. When the cause is ` +
+        `mended, call Consumers.start('${name}') or restart the application.`,
+      failure.error,
+    );
+  }
+
+  async #park(failure: Failure, position: number): Promise<void> {
+    const { place, checkpoints, consumer } = this;
+    const progress = place.progress(position, 0);
+    await checkpoints.transaction(place.held, consumer.settings.timeoutMs, async (transaction) => {
+      await transaction.park([position], failure);
+      return progress;
+    });
+    place.hasSaved(progress);
+    await this.parked.refresh(place.held);
+  }
+}

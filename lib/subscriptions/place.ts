@@ -1,0 +1,88 @@
+import type { CheckpointStore, HeldCheckpoint, Progress } from './checkpoint-store.ts';
+import type { ConsumerStatus } from './consumer-status.ts';
+import { RateMeter } from './rate-meter.ts';
+import { LeaseLostError } from './subscriptions.errors.ts';
+
+/** How often progress is saved for which nothing had to be handled; `waitFor` may lag so far behind. */
+export const settleMs = 50;
+
+/** Where a runner stands in the log, and what of that the database knows. */
+export class Place {
+  readonly #checkpoints: CheckpointStore;
+  readonly #rate = new RateMeter();
+  #held: HeldCheckpoint;
+  #heldUntil: number;
+  #saved: { readonly position: number; readonly status: ConsumerStatus; readonly at: number };
+
+  /** Everything up to here is finished. */
+  position: number;
+  /** Nothing more was there at the last read. */
+  atEnd = false;
+
+  /** @param heldUntil by `performance.now()`: until then nobody else can have taken the lease. */
+  constructor(checkpoints: CheckpointStore, held: HeldCheckpoint, heldUntil: number) {
+    this.#checkpoints = checkpoints;
+    this.#held = held;
+    this.#heldUntil = heldUntil;
+    this.position = held.position;
+    this.#saved = { position: held.position, status: 'waiting', at: 0 };
+  }
+
+  get held(): HeldCheckpoint {
+    return this.#held;
+  }
+
+  /** Whether anything was finished since the checkpoint was taken. */
+  get hasMoved(): boolean {
+    return this.position > this.#held.position;
+  }
+
+  get isSaved(): boolean {
+    return this.position === this.#saved.position;
+  }
+
+  renew(held: HeldCheckpoint, heldUntil: number): void {
+    this.#held = { ...held, position: this.#held.position };
+    this.#heldUntil = heldUntil;
+  }
+
+  /**
+   * Makes sure that nobody else can have begun what is begun now: a process that was frozen past its
+   * lease must not set off another effect.
+   *
+   * @throws LeaseLostError
+   */
+  checkHeld(): void {
+    if (performance.now() < this.#heldUntil) return;
+    throw new LeaseLostError(this.#held.consumer, this.#held.partition);
+  }
+
+  /** What to save with the transaction that has finished everything up to `position`. */
+  progress(position: number, handled: number): Progress {
+    const eventsPerSecond = this.#rate.count(handled);
+    return { position, status: this.#status, eventsPerSecond };
+  }
+
+  /** The transaction has committed. */
+  hasSaved({ position, status }: Progress): void {
+    this.#saved = { position, status, at: performance.now() };
+  }
+
+  /** @throws LeaseLostError */
+  async save(position: number, handled: number): Promise<void> {
+    const progress = this.progress(position, handled);
+    await this.#checkpoints.save(this.#held, progress);
+    this.hasSaved(progress);
+  }
+
+  /** Saves what nothing had to be handled for; if that is not urgent, not with every append. */
+  async saveIdle(isUrgent = false): Promise<void> {
+    if (this.isSaved && this.#status === this.#saved.status) return;
+    if (!isUrgent && performance.now() - this.#saved.at < settleMs) return;
+    await this.save(this.position, 0);
+  }
+
+  get #status(): ConsumerStatus {
+    return this.atEnd ? 'live' : 'catching-up';
+  }
+}

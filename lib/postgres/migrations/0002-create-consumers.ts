@@ -22,8 +22,18 @@ export abstract class CreateConsumers implements MigrationInterface {
     await queryRunner.query(schemaVersion(this.schema, 2));
   }
 
-  /** Forgets all checkpoints; events and what projections have built stay. */
+  /** Drops the tables, but never with a checkpoint in them: a projection would count all again. */
   async down(queryRunner: QueryRunner): Promise<void> {
+    const rows = (await queryRunner.query(
+      `SELECT FROM "${this.schema}".consumers LIMIT 1`,
+    )) as unknown[];
+    if (rows.length > 0) {
+      throw new Error(
+        `The schema "${this.schema}" holds checkpoints of consumers, so its tables are not dropped. ` +
+          'Without them projections would count every event a second time. Delete the rows of ' +
+          '"consumers" by hand if you are sure.',
+      );
+    }
     await queryRunner.query(`DROP FUNCTION "${this.schema}".hold_checkpoints`);
     await queryRunner.query(`DROP FUNCTION "${this.schema}".register_consumer`);
     for (const table of ['consumer_processes', 'parked_events', 'checkpoints', 'consumers']) {

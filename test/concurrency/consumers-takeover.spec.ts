@@ -1,0 +1,127 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { DataSource } from 'typeorm';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { eventually } from '../support/eventually.ts';
+import { type LedgerProcess, startLedger } from '../support/ledger/ledger.ts';
+import { faultsOf, readHistory, repetitions } from '../support/ledger/ledger.history.ts';
+import { createLedgerTables } from '../support/ledger/ledger.tables.ts';
+import { killAll } from '../support/processes.ts';
+
+const leaseMs = 600;
+const account = { type: 'account', id: '1' };
+const amounts = Array.from({ length: 10 }, (_, n) => n + 1);
+
+describe('a consumer that another process takes over', () => {
+  let database: TestDatabase;
+  let dataSource: DataSource;
+  let processes: LedgerProcess[];
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    dataSource = await database.dataSource();
+    await dataSource.query(createLedgerTables);
+    const options = { url: database.url, leaseMs, pollIntervalMs: 100 };
+    processes = await Promise.all([startLedger(options), startLedger(options)]);
+  }, 20_000);
+  afterAll(async () => {
+    await killAll();
+    await database.drop();
+  });
+
+  /** The process that holds a consumer, in the middle of a batch that it cannot finish yet. */
+  async function inTheMiddleOfABatch(consumer: string) {
+    const position = await processes[0]!.call.append(account, amounts);
+    await processes[0]!.call.waitFor(consumer, position, 5_000);
+    const { owner } = (await readOwners(dataSource)).get(consumer)!;
+    const isOwner = ({ pid }: LedgerProcess) => owner.includes(`/${pid}/`);
+    const [holder, other] = [processes.find(isOwner)!, processes.find((each) => !isOwner(each))!];
+    await holder.call.closeGate(consumer);
+    const next = await other.call.append(account, amounts);
+    await holder.call.arrivedAtGate(consumer);
+    return { holder, other, position: next };
+  }
+
+  async function giveLease(consumer: string, { pid }: LedgerProcess): Promise<void> {
+    await dataSource.query(
+      `UPDATE event_store.checkpoints SET fence = fence + 1, owner = (
+         SELECT p.owner FROM event_store.consumer_processes AS p
+         WHERE p.consumer = $1 AND p.owner LIKE '%/' || $2::integer || '/%')
+       WHERE consumer = $1`,
+      [consumer, pid],
+    );
+  }
+
+  /** Lets the former holder try to commit what it has, and waits until it has. */
+  async function goOn(holder: LedgerProcess, consumer: string): Promise<void> {
+    await holder.call.openGate(consumer);
+    await eventually(async () => {
+      const [{ open }] = await dataSource.query(
+        `SELECT count(*)::int AS open FROM pg_stat_activity
+         WHERE datname = current_database() AND state = 'idle in transaction'`,
+      );
+      return open === 0;
+    });
+    const position = await holder.call.append(account, amounts);
+    await holder.call.waitFor(consumer, position, 5_000);
+  }
+
+  it('counts each event once, although the former owner wakes up and goes on', async () => {
+    const { holder, other, position } = await inTheMiddleOfABatch('journal');
+    holder.freeze();
+    await other.call.waitFor('journal', position, 5_000);
+    holder.thaw();
+    await goOn(holder, 'journal');
+    expect(faultsOf(await readHistory(dataSource))).toEqual([]);
+  }, 15_000);
+
+  it('counts each event once with two live owners, although the lease comes back', async () => {
+    const { holder, other, position } = await inTheMiddleOfABatch('journal');
+    // Stands for leases that run out while their owners are busy.
+    await giveLease('journal', other);
+    await other.call.waitFor('journal', position, 5_000);
+    await giveLease('journal', holder);
+    await goOn(holder, 'journal');
+    expect(faultsOf(await readHistory(dataSource))).toEqual([]);
+  }, 15_000);
+
+  it('goes on, although the former owner is frozen with rows that it has locked', async () => {
+    const { holder, other, position } = await inTheMiddleOfABatch('balances');
+    holder.freeze();
+    await other.call.waitFor('balances', position, 10_000);
+    holder.thaw();
+    await goOn(holder, 'balances');
+    expect(faultsOf(await readHistory(dataSource))).toEqual([]);
+  }, 20_000);
+
+  it('repeats no more than the one effect that a frozen handler had in hand', async () => {
+    const { holder, other, position } = await inTheMiddleOfABatch('letters');
+    const before = repetitions(await readHistory(dataSource), 'letters');
+    holder.freeze();
+    await other.call.waitFor('letters', position, 5_000);
+    holder.thaw();
+    await goOn(holder, 'letters');
+    const history = await readHistory(dataSource);
+    expect(faultsOf(history)).toEqual([]);
+    expect(repetitions(history, 'letters')).toBe(before + 1);
+  }, 15_000);
+
+  it('is handed over at once by a process that ends in good order', async () => {
+    const [leaving, staying] = processes as [LedgerProcess, LedgerProcess];
+    await leaving.stop();
+    await eventually(async () => {
+      for (const { owner } of (await readOwners(dataSource)).values()) {
+        expect(owner).toContain(`/${staying.pid}/`);
+      }
+      return true;
+    });
+    await staying.stop();
+    for (const { owner } of (await readOwners(dataSource)).values()) expect(owner).toBeNull();
+  }, 15_000);
+});
+
+async function readOwners(dataSource: DataSource) {
+  const rows = (await dataSource.query(
+    `SELECT consumer, owner FROM event_store.checkpoints WHERE consumer <> 'totals'`,
+  )) as { consumer: string; owner: string }[];
+  return new Map(rows.map((row) => [row.consumer, row]));
+}

@@ -1,0 +1,102 @@
+import 'reflect-metadata';
+import { Global, Module, type OnApplicationShutdown } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { CqrsModule } from '@nestjs/cqrs';
+import { TypeOrmModule } from '@nestjs/typeorm';
+import { Pool } from 'pg';
+import { DataSource } from 'typeorm';
+import { EventStoreModule } from '../../../lib/event-store.module.ts';
+import type { EventStoreOptions } from '../../../lib/event-store.options.ts';
+import type { AggregateRef } from '../../../lib/store/aggregate-ref.ts';
+import { EventStore } from '../../../lib/store/event-store.ts';
+import type { RebuildOptions } from '../../../lib/subscriptions/consumer-registry.ts';
+import { Consumers } from '../../../lib/subscriptions/consumers.ts';
+import { offer, startValue } from '../process-calls.ts';
+import { Gates } from './gates.ts';
+import { ledgerProviders, type LedgerConsumersOptions, Outside } from './ledger.consumers.ts';
+import { Deposited, Withdrawn } from './ledger.events.ts';
+import { LedgerWriters } from './ledger.writers.ts';
+
+/** What a process of the ledger is started with. */
+export interface LedgerProcessOptions
+  extends
+    Partial<LedgerConsumersOptions>,
+    Pick<EventStoreOptions, 'autoStart' | 'leaseMs' | 'pollIntervalMs' | 'listen'> {
+  readonly url: string;
+  /** The longest pause of a writer. */
+  readonly writerPauseMs?: number;
+}
+
+const {
+  url,
+  partitions = 1,
+  slowMs = 0,
+  without = [],
+  writerPauseMs = 20,
+  ...storeOptions
+} = startValue<LedgerProcessOptions>();
+
+class LedgerOutside extends Outside implements OnApplicationShutdown {
+  readonly pool = new Pool({ connectionString: url, max: 2 }).on('error', () => {
+    // The next query makes a new connection.
+  });
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.pool.end();
+  }
+}
+
+@Global()
+@Module({
+  providers: [Gates, { provide: Outside, useClass: LedgerOutside }],
+  exports: [Gates, Outside],
+})
+class SurroundingsModule {}
+
+@Module({
+  imports: [
+    TypeOrmModule.forRoot({ type: 'postgres', url, installExtensions: false, poolSize: 12 }),
+    CqrsModule.forRoot(),
+    EventStoreModule.forRoot(storeOptions),
+    EventStoreModule.forFeature({ events: [Deposited, Withdrawn] }),
+    SurroundingsModule,
+  ],
+  providers: ledgerProviders({ partitions, slowMs, without }),
+})
+class LedgerModule {}
+
+const app = await NestFactory.createApplicationContext(LedgerModule, {
+  logger: ['warn', 'error', 'fatal'],
+});
+const store = app.get(EventStore);
+const consumers = app.get(Consumers);
+const gates = app.get(Gates);
+const writers = new LedgerWriters(store, app.get(DataSource), writerPauseMs);
+
+const functions = {
+  /** Appends one deposit for each amount; returns the position of the last one. */
+  async append(aggregate: AggregateRef, amounts: readonly number[]): Promise<number> {
+    const events = amounts.map((amount) => new Deposited(amount));
+    return (await store.append(aggregate, events)).position;
+  },
+  startWriting: (seed: number, count: number): void => writers.start(seed, count),
+  stopWriting: (): Promise<void> => writers.stop(),
+
+  pause: (consumer: string): Promise<void> => consumers.pause(consumer),
+  resume: (consumer: string): Promise<void> => consumers.resume(consumer),
+  rebuild: (consumer: string, options?: RebuildOptions): Promise<number> =>
+    consumers.rebuild(consumer, options),
+  cancelRebuild: (consumer: string): Promise<void> => consumers.cancelRebuild(consumer),
+  waitFor: (consumer: string, position: number, timeoutMs: number): Promise<void> =>
+    consumers.waitFor(consumer, position, { timeoutMs }),
+  states: async () => (await consumers.list()).consumers,
+
+  closeGate: (consumer: string): void => gates.close(consumer),
+  arrivedAtGate: (consumer: string): Promise<void> => gates.arrived(consumer),
+  openGate: (consumer: string): void => gates.open(consumer),
+};
+
+/** What a process of the ledger offers to the spec that has started it. */
+export type LedgerFunctions = typeof functions;
+
+offer(functions, () => app.close());

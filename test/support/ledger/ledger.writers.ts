@@ -1,0 +1,110 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { DataSource, EntityManager } from 'typeorm';
+import type { AggregateRef } from '../../../lib/store/aggregate-ref.ts';
+import type { EventStore } from '../../../lib/store/event-store.ts';
+import { type Random, random } from '../random.ts';
+import { Deposited, type Movement, Withdrawn } from './ledger.events.ts';
+
+const aggregates: readonly AggregateRef[] = Array.from({ length: 24 }, (_, n) => ({
+  type: n % 3 === 0 ? 'wallet' : 'account',
+  id: `${n}`,
+}));
+
+const rollback = new Error('rolled back on purpose');
+
+/** Appends in every way there is, slowly and in vain too, until it is told to stop. */
+export class LedgerWriters {
+  readonly #store: EventStore;
+  readonly #dataSource: DataSource;
+  readonly #pauseMs: number;
+  #writing = false;
+  #writers: Promise<void>[] = [];
+
+  constructor(store: EventStore, dataSource: DataSource, pauseMs: number) {
+    this.#store = store;
+    this.#dataSource = dataSource;
+    this.#pauseMs = pauseMs;
+  }
+
+  start(seed: number, count: number): void {
+    this.#writing = true;
+    this.#writers = Array.from({ length: count }, (_, n) => this.#write(random(seed + n)));
+  }
+
+  async stop(): Promise<void> {
+    this.#writing = false;
+    await Promise.all(this.#writers);
+  }
+
+  async #write(choices: Random): Promise<void> {
+    while (this.#writing) {
+      try {
+        await this.#writeOnce(choices);
+      } catch (error) {
+        if (!isExpected(error)) throw error;
+      }
+      await delay(choices.integer(0, this.#pauseMs));
+    }
+  }
+
+  async #writeOnce(choices: Random): Promise<void> {
+    const events = () =>
+      Array.from({ length: choices.integer(1, 4) }, () => movement(choices.integer(1, 100)));
+    const append = (manager?: EntityManager) =>
+      this.#store.append(choices.pick(aggregates), events(), manager ? { manager } : {});
+    const pause = () => delay(choices.integer(0, 30));
+
+    const kinds: Record<string, () => Promise<unknown>> = {
+      plain: () => append(),
+      burst: () => Promise.all(Array.from({ length: 5 }, () => append())),
+      several: () =>
+        this.#store.appendAll([
+          { aggregate: choices.pick(aggregates), events: events() },
+          { aggregate: choices.pick(aggregates), events: events() },
+        ]),
+      slow: () =>
+        this.#dataSource.transaction(async (manager) => {
+          await append(manager);
+          await pause();
+          if (choices.next() < 0.5) await append(manager);
+          await pause();
+        }),
+      rolledBack: () =>
+        this.#dataSource.transaction(async (manager) => {
+          await append(manager);
+          await pause();
+          throw rollback;
+        }),
+      savepoint: () =>
+        this.#dataSource.transaction(async (manager) => {
+          await manager
+            .transaction(async (inner) => {
+              await append(inner);
+              await pause();
+              if (choices.next() < 0.6) throw rollback;
+            })
+            .catch((error: unknown) => {
+              if (error !== rollback) throw error;
+            });
+          await append(manager);
+          await pause();
+        }),
+    };
+    await kinds[choices.pick(Object.keys(kinds))]!();
+  }
+}
+
+const movement = (amount: number): Movement =>
+  amount % 3 === 0 ? new Withdrawn(amount) : new Deposited(amount);
+
+/** What befalls writers who stand in each other's way, or whose connections are cut. */
+const expected = new Set(['TRANSACTION_CONFLICT', 'CONNECTION_LOST', 'AGGREGATE_LOCKED', '57P01']);
+
+function isExpected(error: unknown): boolean {
+  if (error === rollback) return true;
+  const { code, message } = error as { code?: string; message: string };
+  return (
+    expected.has(code ?? '') ||
+    /Connection terminated|not queryable|connection error/i.test(message)
+  );
+}

@@ -1,0 +1,47 @@
+/** What goes over the channel between a spec and a process that it has started. */
+export interface Call {
+  readonly number: number;
+  readonly method: string;
+  readonly values: readonly unknown[];
+}
+
+export type Answer =
+  | { readonly number: number; readonly result: unknown }
+  | { readonly number: number; readonly error: string };
+
+/** The functions that a process offers to the spec that has started it. */
+export type Offered = Readonly<Record<string, (...values: never[]) => unknown>>;
+
+/** Sent when a process is ready to be called. */
+export const ready = 'ready';
+
+/** The value that the spec has started this process with. */
+export const startValue = <T>(): T => JSON.parse(process.argv[2]!) as T;
+
+/**
+ * Answers the calls of the spec that has started this process.
+ *
+ * Asked to end, it calls `close` and then ends by itself: what is left open keeps it from that.
+ */
+export function offer(functions: Offered, close: () => Promise<void>): void {
+  const leave = (): never => process.exit(1);
+  process.on('disconnect', leave);
+  process.once('SIGTERM', () => {
+    void close().then(() => {
+      process.off('disconnect', leave);
+      process.disconnect();
+    });
+  });
+  process.on('message', (call: Call) => void answer(functions, call));
+  process.send!(ready);
+}
+
+async function answer(functions: Offered, { number, method, values }: Call): Promise<void> {
+  let reply: Answer;
+  try {
+    reply = { number, result: await functions[method]!(...(values as never[])) };
+  } catch (error) {
+    reply = { number, error: error instanceof Error ? (error.stack ?? error.message) : `${error}` };
+  }
+  if (process.connected) process.send!(reply);
+}

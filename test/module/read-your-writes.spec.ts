@@ -1,0 +1,300 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import {
+  Body,
+  Controller,
+  Get,
+  Headers,
+  Post,
+  Res,
+  UseInterceptors,
+  type INestApplication,
+} from '@nestjs/common';
+import { CqrsModule } from '@nestjs/cqrs';
+import { Test } from '@nestjs/testing';
+import request from 'supertest';
+import {
+  Consumers,
+  DomainEvent,
+  EventStore,
+  EventStoreModule,
+  On,
+  Projection,
+} from 'nest-event-store';
+import {
+  ReadYourWrites,
+  ReadYourWritesIn,
+} from '../../lib/event-store.read-your-writes.interceptor.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { eventually } from '../support/eventually.ts';
+import { typeOrm } from './start-application.ts';
+
+@DomainEvent('note.taken')
+class NoteTaken {
+  constructor(readonly text: string) {}
+}
+
+/** Notes in memory, which are behind for as long as the gate is shut. */
+@Projection('notes')
+class NoteList {
+  readonly texts: string[] = [];
+  readonly #atGate = new Set<string>();
+  #gate = Promise.resolve();
+
+  /** Lets nothing through until the returned function is called. */
+  shut(): () => void {
+    let open!: () => void;
+    this.#gate = new Promise((resolve) => (open = resolve));
+    return open;
+  }
+
+  async reached(text: string): Promise<void> {
+    await eventually(() => this.#atGate.has(text));
+  }
+
+  @On(NoteTaken)
+  async taken({ text }: NoteTaken): Promise<void> {
+    this.#atGate.add(text);
+    await this.#gate;
+    this.texts.push(text);
+  }
+}
+
+@Projection('audit')
+class Audit {
+  @On(NoteTaken)
+  taken(): void {}
+}
+
+interface AnswerLike {
+  status(code: number): this;
+  json(body: object): void;
+}
+
+@UseInterceptors(ReadYourWrites('notes', 'audit'))
+@Controller('notes')
+class NotesController {
+  constructor(
+    readonly store: EventStore,
+    readonly list: NoteList,
+  ) {}
+
+  @Get()
+  all(): object {
+    return { texts: this.list.texts };
+  }
+
+  @Post()
+  async take(@Body('texts') texts: string[]): Promise<object> {
+    for (const text of texts) {
+      await this.store.append({ type: 'note', id: text }, [new NoteTaken(text)]);
+    }
+    return { taken: texts.length };
+  }
+
+  @Post('passthrough')
+  async passthrough(
+    @Body('texts') texts: string[],
+    @Res({ passthrough: true }) response: AnswerLike,
+  ): Promise<object> {
+    response.status(202);
+    return this.take(texts);
+  }
+
+  @Post('by-hand')
+  async byHand(@Body('texts') texts: string[], @Res() response: AnswerLike): Promise<void> {
+    response.json(await this.take(texts));
+  }
+
+  @Post('faulty')
+  async faulty(): Promise<void> {
+    await this.take(['faulty']);
+    throw new Error('thrown on purpose');
+  }
+}
+
+@Controller('other')
+class OtherController {
+  @Get()
+  @UseInterceptors(ReadYourWritesIn('second', 'none'))
+  named(): void {}
+
+  @Get('unknown')
+  @UseInterceptors(ReadYourWrites('nots'))
+  unknown(@Headers('prefer') prefer?: string): object {
+    return { prefer };
+  }
+}
+
+let database: TestDatabase;
+let application: INestApplication;
+let list: NoteList;
+let http: ReturnType<typeof request>;
+const opened: (() => void)[] = [];
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  const dataSource = await database.dataSource();
+  const module = await Test.createTestingModule({
+    imports: [
+      typeOrm(dataSource),
+      CqrsModule.forRoot(),
+      EventStoreModule.forRoot(),
+      EventStoreModule.forRoot({ name: 'second', schema: 'second' }),
+      EventStoreModule.forFeature({ events: [NoteTaken] }),
+    ],
+    controllers: [NotesController, OtherController],
+    providers: [NoteList, Audit],
+  }).compile();
+  application = module.createNestApplication({ logger: false });
+  await application.init();
+  list = application.get(NoteList);
+  http = request(application.getHttpServer());
+});
+afterEach(async () => {
+  for (const open of opened.splice(0)) open();
+  const position = await application.get(EventStore).currentPosition();
+  await application.get(Consumers).waitFor('notes', position);
+});
+afterAll(async () => {
+  await application.close();
+  await database.drop();
+});
+
+/** Keeps the projection from its next note until the test is over, or the function is called. */
+function shut(): () => void {
+  const open = list.shut();
+  opened.push(open);
+  return open;
+}
+
+const take = (path = '/notes', ...texts: string[]) => http.post(path).send({ texts });
+
+/** Sends a request whose answer is expected to wait. */
+function unanswered(sent: ReturnType<typeof http.get>) {
+  let isAnswered = false;
+  const response = sent.then((answer) => {
+    isAnswered = true;
+    return answer;
+  });
+  return {
+    response,
+    /** Two other answers come first, from the same server. */
+    async isStillDue(): Promise<void> {
+      await http.get('/notes');
+      await http.get('/notes');
+      expect(isAnswered).toBe(false);
+    },
+  };
+}
+
+describe('A write', () => {
+  it('says the last position it appended, without waiting', async () => {
+    shut();
+    const { headers, status } = await take('/notes', 'a', 'b');
+    const last = await application.get(EventStore).currentPosition();
+    expect(status).toBe(201);
+    expect(headers['event-position']).toBe(String(last));
+    expect(headers['preference-applied']).toBeUndefined();
+    expect(list.texts).not.toContain('b');
+  });
+
+  it('is answered once it can be read, if the client prefers to wait', async () => {
+    const open = shut();
+    const answer = unanswered(take('/notes', 'waited').set('Prefer', 'return=minimal, wait=7'));
+    await list.reached('waited');
+    await answer.isStillDue();
+    open();
+    const { headers } = await answer.response;
+    expect(list.texts).toContain('waited');
+    expect(headers['preference-applied']).toBe('wait=7');
+  });
+
+  it.each([
+    ['wait', 'wait=5'],
+    ['Wait = "3"; foo', 'wait=3'],
+    ['wait=3600', 'wait=30'],
+    ['wait=soon', undefined],
+    ['handling="lenient, wait=3"', undefined],
+    ['respond-async', undefined],
+  ])('understands Prefer: %s', async (prefer, applied) => {
+    const { headers, status } = await take('/notes', prefer).set('Prefer', prefer);
+    expect(status).toBe(201);
+    expect(headers['preference-applied']).toBe(applied);
+  });
+
+  it('has succeeded, and is answered, also if the wait was in vain', async () => {
+    shut();
+    const { headers, status } = await take('/notes', 'late').set('Prefer', 'wait=0');
+    expect(status).toBe(201);
+    expect(headers['event-position']).toBeDefined();
+    expect(headers['preference-applied']).toBeUndefined();
+  });
+
+  it('may have its status set by the handler, or be answered by it', async () => {
+    const passed = await take('/notes/passthrough', 'p').set('Prefer', 'wait');
+    expect(passed.status).toBe(202);
+    expect(passed.headers['event-position']).toBeDefined();
+    expect(passed.headers['preference-applied']).toBe('wait=5');
+    const byHand = await take('/notes/by-hand', 'h').set('Prefer', 'wait');
+    expect(byHand.body).toEqual({ taken: 1 });
+    expect(byHand.headers['event-position']).toBeUndefined();
+  });
+
+  it('that appends nothing, or fails, says no position', async () => {
+    const nothing = await take('/notes').set('Prefer', 'wait');
+    expect(nothing.status).toBe(201);
+    const faulty = await take('/notes/faulty');
+    expect(faulty.status).toBe(500);
+    for (const { headers } of [nothing, faulty]) {
+      expect(headers['event-position']).toBeUndefined();
+      expect(headers['preference-applied']).toBeUndefined();
+    }
+  });
+
+  it('knows nothing of writes in other requests', async () => {
+    const [one, two] = await Promise.all([take('/notes', 'one', 'one more'), take('/notes')]);
+    expect(one.headers['event-position']).toBeDefined();
+    expect(two.headers['event-position']).toBeUndefined();
+  });
+});
+
+describe('A read', () => {
+  const read = (position: string) => http.get('/notes').set('Event-Position', position);
+
+  it('waits until what the client has written is there', async () => {
+    const open = shut();
+    const { headers } = await take('/notes', 'mine');
+    const answer = unanswered(read(headers['event-position']!));
+    await list.reached('mine');
+    await answer.isStillDue();
+    open();
+    const { body, headers: readHeaders } = await answer.response;
+    expect(body.texts).toContain('mine');
+    expect(readHeaders['event-position']).toBeUndefined();
+  });
+
+  it('gives up after the time the client prefers, and says who is behind', async () => {
+    shut();
+    const { headers } = await take('/notes', 'not yet');
+    const position = headers['event-position']!;
+    const { status, body } = await read(position).set('Prefer', 'wait=0');
+    expect(status).toBe(503);
+    expect(body.message).toContain(`'notes'`);
+    expect(body.message).toContain(`did not reach ${position} within 0 s`);
+  });
+
+  it.each(['-1', '1.5', 'abc', '', '1, 2', '9007199254740993'])(
+    'refuses the position %j',
+    async (position) => {
+      const { status, body } = await read(position);
+      expect(status).toBe(400);
+      expect(body.message).toContain('Event-Position');
+    },
+  );
+
+  it('may name a consumer of another store, and one that is unknown is an error', async () => {
+    await http.get('/other').expect(200);
+    await http.get('/other/unknown').expect(200);
+    await http.get('/other/unknown').set('Event-Position', '1').expect(500);
+  });
+});

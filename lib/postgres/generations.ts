@@ -1,6 +1,7 @@
 import type { EntityManager } from 'typeorm';
 import type { HeldCheckpoint } from '../subscriptions/checkpoint-store.ts';
-import type { Consumer } from '../subscriptions/consumer.ts';
+import type { Consumer, GenerationScope } from '../subscriptions/consumer.ts';
+import { HandlerFailure } from '../subscriptions/handler-failure.ts';
 import type { RebuildOptions } from '../subscriptions/consumer-registry.ts';
 import type { Mark } from '../subscriptions/marks.ts';
 import {
@@ -9,6 +10,7 @@ import {
   UnknownConsumerError,
 } from '../subscriptions/subscriptions.errors.ts';
 import { type Database, Statement } from './database.ts';
+import { isLockTimeout } from './postgres-errors.ts';
 import { InlineLock } from './inline-lock.ts';
 import {
   activateGeneration,
@@ -61,12 +63,15 @@ export class Generations {
     };
   }
 
-  /** Has the projection make its read model, unless that was done for this generation. */
-  async prepare({ generation }: HeldCheckpoint, { name, hooks }: Consumer): Promise<void> {
+  /** Has the projection make the read model of a generation, unless that was done. */
+  async prepare({ name, hooks }: Consumer, wanted?: number): Promise<void> {
     await this.#locked(name, async (consumer, manager) => {
+      const generation = wanted ?? consumer.generation;
       if (consumer.prepared_generation >= generation) return;
-      await hooks.prepare?.({ generation, manager });
-      if (consumer.generation === generation) await hooks.activate?.({ generation, manager });
+      await called(hooks.prepare?.bind(hooks), { generation, manager });
+      if (consumer.generation === generation) {
+        await called(hooks.activate?.bind(hooks), { generation, manager });
+      }
       await this.#database.query(this.#statements.prepared, [name, generation], manager);
     });
   }
@@ -89,10 +94,10 @@ export class Generations {
   async replace(
     held: HeldCheckpoint,
     consumer: Consumer,
-    catchUp: (manager: EntityManager, through: number) => Promise<void>,
+    catchUp: (manager: EntityManager, through: number) => Promise<boolean>,
   ): Promise<boolean> {
     const { name } = consumer;
-    return this.#locked(name, async ({ kind, generation, next_generation }, manager) => {
+    const replacing = this.#locked(name, async ({ kind, generation, next_generation }, manager) => {
       if (next_generation !== held.generation) throw new LeaseLostError(name, held.partition);
       if (kind === 'inline-projection') {
         // Every append that it concerns holds this lock until its commit: all of them are in the log
@@ -103,7 +108,7 @@ export class Generations {
           [],
           manager,
         );
-        await catchUp(manager, drawn!.last);
+        if (!(await catchUp(manager, drawn!.last))) throw new NotNowError();
         await this.#exchange(consumer, generation, held.generation, null, manager);
         return true;
       }
@@ -125,6 +130,10 @@ export class Generations {
       await this.#exchange(consumer, generation, held.generation, mark, manager);
       return true;
     });
+    return replacing.catch((error: unknown) => {
+      if (error instanceof NotNowError || isLockTimeout(error)) return false;
+      throw error;
+    });
   }
 
   /** Begins to build the next generation, and returns its number. */
@@ -140,7 +149,7 @@ export class Generations {
 
   /** Ends a rebuild and removes what it has built. */
   async cancel({ name, hooks }: Consumer): Promise<void> {
-    await this.#locked(name, async ({ generation, ...consumer }, manager) => {
+    await this.#asked(name, async ({ generation, ...consumer }, manager) => {
       const next = consumer.next_generation;
       if (next === null) throw new ConsumerStateError(name, 'is not being rebuilt.');
       if (generation === 0) {
@@ -152,7 +161,7 @@ export class Generations {
       // First the tables, for which a batch in flight may have to be waited, and then the checkpoint,
       // which that batch wants at its end.
       if (consumer.prepared_generation >= next) {
-        await hooks.discard?.({ generation: next, manager });
+        await called(hooks.discard?.bind(hooks), { generation: next, manager });
       }
       await this.#database.query(this.#statements.delete, [name, next], manager);
       await this.#database.query(this.#statements.end, [name], manager);
@@ -184,8 +193,8 @@ export class Generations {
     mark: Mark | null,
     manager: EntityManager,
   ): Promise<void> {
-    await hooks.activate?.({ generation: next, manager });
-    if (former > 0) await hooks.discard?.({ generation: former, manager });
+    await called(hooks.activate?.bind(hooks), { generation: next, manager });
+    if (former > 0) await called(hooks.discard?.bind(hooks), { generation: former, manager });
     await this.#database.query(this.#statements.delete, [name, former], manager);
     const status = mark ? 'waiting' : 'live';
     const values = [name, next, mark && JSON.stringify(mark), status];
@@ -198,6 +207,18 @@ export class Generations {
     manager: EntityManager,
   ): Promise<{ position: number; status: string }[]> {
     return this.#database.query(this.#statements.positions, [consumer, generation], manager);
+  }
+
+  /** What a hook throws reaches whoever asked for the change, and not a wrapper of it. */
+  async #asked<T>(
+    name: string,
+    work: (consumer: ConsumerRow, manager: EntityManager) => Promise<T>,
+  ): Promise<T> {
+    try {
+      return await this.#locked(name, work);
+    } catch (error) {
+      throw error instanceof HandlerFailure ? error.cause : error;
+    }
   }
 
   #locked<T>(
@@ -215,6 +236,21 @@ export class Generations {
     });
   }
 }
+
+/** Calls a hook of the projection, whose errors are its own. */
+async function called(
+  hook: ((scope: GenerationScope) => Promise<void> | void) | undefined,
+  scope: GenerationScope,
+): Promise<void> {
+  try {
+    await hook?.(scope);
+  } catch (error) {
+    throw new HandlerFailure(error);
+  }
+}
+
+/** Rolls a change back that is to be tried again. */
+class NotNowError extends Error {}
 
 function refuseDuringRebuild(name: string, { next_generation }: ConsumerRow): void {
   if (next_generation === null) return;

@@ -68,6 +68,12 @@ export function isTransactionConflict(error: unknown): boolean {
   return code === '40001' || code === '40P01';
 }
 
+/** Tells whether the server cannot serve anybody just now: out of resources, or being operated on. */
+export function isServerTrouble(error: unknown): boolean {
+  const { code } = error as { code?: string };
+  return code !== undefined && /^(53|57|58)/.test(code);
+}
+
 /** Turns whatever a statement of the store failed with into an error of ours, its cause kept. */
 export function translateError(
   error: unknown,

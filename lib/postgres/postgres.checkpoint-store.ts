@@ -1,4 +1,5 @@
 import type { EntityManager } from 'typeorm';
+import { EventStoreError } from '../event-store.error.ts';
 import type { AggregateRef } from '../store/aggregate-ref.ts';
 import {
   CheckpointStore,
@@ -16,7 +17,12 @@ import { LeaseLostError } from '../subscriptions/subscriptions.errors.ts';
 import type { ControlConnection } from './control-connection.ts';
 import { type Database, Statement } from './database.ts';
 import { Generations } from './generations.ts';
-import { isConnectionLoss } from './postgres-errors.ts';
+import {
+  isConnectionLoss,
+  isLockTimeout,
+  isServerTrouble,
+  isTransactionConflict,
+} from './postgres-errors.ts';
 import {
   boundTransaction,
   failCheckpoint,
@@ -105,9 +111,9 @@ export class PostgresCheckpointStore extends CheckpointStore {
 
   async release(owner: string, keys?: readonly CheckpointKey[]): Promise<void> {
     if (keys === undefined) {
-      await this.#database.query(this.#statements.releaseProcess, [owner]);
+      await this.#connection.query(this.#statements.releaseProcess, [owner]);
     } else if (keys.length > 0) {
-      await this.#database.query(this.#statements.release, [
+      await this.#connection.query(this.#statements.release, [
         owner,
         keys.map((key) => key.consumer),
         keys.map((key) => key.generation),
@@ -181,8 +187,8 @@ export class PostgresCheckpointStore extends CheckpointStore {
     ]);
   }
 
-  prepare(held: HeldCheckpoint, consumer: Consumer): Promise<void> {
-    return this.#generations.prepare(held, consumer);
+  prepare(consumer: Consumer, generation?: number): Promise<void> {
+    return this.#generations.prepare(consumer, generation);
   }
 
   markInUse(consumer: string): Promise<Mark | null> {
@@ -192,13 +198,18 @@ export class PostgresCheckpointStore extends CheckpointStore {
   replace(
     held: HeldCheckpoint,
     consumer: Consumer,
-    catchUp: (manager: EntityManager, through: number) => Promise<void>,
+    catchUp: (manager: EntityManager, through: number) => Promise<boolean>,
   ): Promise<boolean> {
     return this.#generations.replace(held, consumer, catchUp);
   }
 
   isInterruption(error: unknown): boolean {
-    return error instanceof LeaseLostError || isConnectionLoss(error);
+    if (error instanceof LeaseLostError) return true;
+    // The store's own errors keep the driver's as their cause.
+    const driverError = error instanceof EventStoreError ? (error.cause ?? error) : error;
+    return [isConnectionLoss, isTransactionConflict, isLockTimeout, isServerTrouble].some((is) =>
+      is(driverError),
+    );
   }
 
   #transaction(held: HeldCheckpoint, manager: EntityManager): CheckpointTransaction {

@@ -5,7 +5,7 @@ import { type Database, Statement } from './database.ts';
 import { lockNamespace } from './sql/schema-name.ts';
 
 /** The name under which the processes of a store hear of each other. */
-const channelOf = (schema: string): string =>
+export const channelOf = (schema: string): string =>
   `event_store_${(lockNamespace(schema) >>> 0).toString(16)}`;
 
 /**

@@ -113,8 +113,11 @@ export abstract class CheckpointStore {
   /** Stores that the next attempt of parked events has failed; they wait to be asked for again. */
   abstract keepParked(key: CheckpointKey, event: ParkedEvent, failure: Failure): Promise<void>;
 
-  /** Calls `prepare`, and for the first generation `activate`, unless that has been done. */
-  abstract prepare(held: HeldCheckpoint, consumer: Consumer): Promise<void>;
+  /**
+   * Calls `prepare` for a generation, or for the one in use, unless that has been done; and `activate`
+   * too if it is the one in use.
+   */
+  abstract prepare(consumer: Consumer, generation?: number): Promise<void>;
 
   /** Returns how far the generation in use has come, partition by partition; `null` if there is none. */
   abstract markInUse(consumer: string): Promise<Mark | null>;
@@ -128,10 +131,16 @@ export abstract class CheckpointStore {
   abstract replace(
     held: HeldCheckpoint,
     consumer: Consumer,
-    /** For an inline projection: applies the log up to `through`; nothing that concerns it is added meanwhile. */
-    catchUp: (manager: EntityManager, through: number) => Promise<void>,
+    /**
+     * For an inline projection: applies the log up to `through`, to which nothing that concerns it is
+     * added meanwhile; false if it cannot come so far now.
+     */
+    catchUp: (manager: EntityManager, through: number) => Promise<boolean>,
   ): Promise<boolean>;
 
-  /** Tells whether the database or the lease is to blame for an error, so that the events come again. */
+  /**
+   * Tells whether the database or the lease is to blame for an error, and not an event: then all comes
+   * again until it goes well, and no attempt is counted.
+   */
   abstract isInterruption(error: unknown): boolean;
 }

@@ -7,6 +7,7 @@ import type { EventStore } from '../store/event-store.ts';
 import type { CheckpointKey, CheckpointStore, HeldCheckpoint } from './checkpoint-store.ts';
 import type { Consumer } from './consumer.ts';
 import type { ConsumerRegistry } from './consumer-registry.ts';
+import { HandlerFailure } from './handler-failure.ts';
 import { HorizonWatch } from './horizon-watch.ts';
 import { LogHead } from './log-head.ts';
 import { Runner, type RunnerContext } from './runner.ts';
@@ -77,8 +78,14 @@ export class ConsumerHost {
 
   /** Makes the consumers known and runs them, until `stop`. */
   async start(consumers: readonly Consumer[]): Promise<void> {
-    const { store, registry, signals } = this.#parts;
+    const { store, registry, checkpoints, signals } = this.#parts;
     await registry.register(consumers);
+    // Queries that come right after the start find their tables, though they may be empty yet.
+    for (const consumer of consumers) {
+      await checkpoints.prepare(consumer).catch((error: unknown) => {
+        throw error instanceof HandlerFailure ? error.cause : error;
+      });
+    }
     if (this.#stopped || consumers.length === 0) return;
     this.#consumers = new Map(consumers.map((consumer) => [consumer.name, consumer]));
     const types = this.#parts.storedTypes(consumers.flatMap(({ events }) => events));
@@ -90,6 +97,8 @@ export class ConsumerHost {
     await signals.start((signal: Signal) => (signal === 'append' ? wake() : this.#beatSoon()));
     this.#timers.push(setInterval(wake, this.#options.pollIntervalMs));
     this.#timers.push(setInterval(this.#beatSoon, Math.ceil(this.#options.leaseMs / 3)));
+    // Apart from the leases, which must not wait behind a read in a busy pool.
+    this.#timers.push(setInterval(() => void this.#horizonWatch.look(), horizonIntervalMs));
     await this.#beat();
   }
 
@@ -163,7 +172,6 @@ export class ConsumerHost {
         const names = [...this.#consumers.keys()];
         const held = await this.#parts.checkpoints.hold(this.#owner, names, leaseMs);
         await this.#bringInLine(held, askedAt + leaseMs);
-        await this.#horizonWatch.look();
         this.#unreachable = false;
       } catch (error) {
         // Runners that cannot commit find out for themselves.
@@ -235,6 +243,8 @@ export class ConsumerHost {
     };
   }
 }
+
+const horizonIntervalMs = 5_000;
 
 /** A runner that has gone well for so long fails anew. */
 const patienceMs = 10_000;

@@ -6,6 +6,7 @@ import { checkPlace } from '../store/read-options.ts';
 import type { Consumer } from './consumer.ts';
 import type { ConsumerRegistry, Reached, RebuildOptions } from './consumer-registry.ts';
 import type { ConsumersState, ParkedAggregate } from './consumer-state.ts';
+import { ReachedPoll } from './reached-poll.ts';
 import {
   ConsumerStateError,
   UnknownConsumerError,
@@ -35,11 +36,13 @@ export interface ConsumersHere {
 export class Consumers {
   readonly #store: EventStore;
   readonly #registry: ConsumerRegistry;
+  readonly #poll: ReachedPoll;
   readonly #here: ConsumersHere;
 
   constructor(store: EventStore, registry: ConsumerRegistry, here: ConsumersHere) {
     this.#store = store;
     this.#registry = registry;
+    this.#poll = new ReachedPoll(registry);
     this.#here = here;
   }
 
@@ -161,7 +164,7 @@ export class Consumers {
   }
 
   async #reached(name: string): Promise<Reached> {
-    const reached = (await this.#registry.reached([name])).get(name);
+    const reached = await this.#poll.ask(name);
     if (reached) return reached;
     throw await this.#unknown(name);
   }

@@ -3,18 +3,12 @@ import type { EventRecord } from '../events/event-record.ts';
 import { type Consumer, isTransactional } from './consumer.ts';
 import { runInDelivery } from './delivery.ts';
 import type { CheckpointStore } from './checkpoint-store.ts';
+import { HandlerFailure } from './handler-failure.ts';
 import type { ParkedAggregates } from './parked-aggregates.ts';
 import type { Place } from './place.ts';
 import { isReplayed } from './selection.ts';
 import { HandlerTimeoutError } from './subscriptions.errors.ts';
 import { within } from './within.ts';
-
-/** What the consumer's own code threw, told apart from what went wrong around it. */
-export class HandlerFailure extends Error {
-  constructor(override readonly cause: unknown) {
-    super('The handler failed.');
-  }
-}
 
 /** Calls a consumer, for so long and no longer, and only while the lease is sure to be held. */
 export async function callConsumer(

@@ -1,4 +1,4 @@
-import type { EventStore } from '../store/event-store.ts';
+import type { EventStore, HorizonHolder } from '../store/event-store.ts';
 import type { RunnerLog } from './runner-log.ts';
 
 /** Tells when an open transaction has held back the readers of the log for long, once for each. */
@@ -12,9 +12,16 @@ export class HorizonWatch {
     this.#log = log;
   }
 
-  /** Looks at who holds back readers now; called from time to time. */
+  /** Looks at who holds back readers now; called from time to time. Never rejects. */
   async look(): Promise<void> {
-    const [first] = (await this.#store.horizon()).holders;
+    try {
+      this.#compare((await this.#store.horizon()).holders[0]);
+    } catch {
+      // Whoever reads the log or renews a lease tells of a database that does not answer.
+    }
+  }
+
+  #compare(first: HorizonHolder | undefined): void {
     const key = first && `${first.pid} ${first.position}`;
     if (!key) this.#holder = undefined;
     else if (this.#holder?.key !== key) {

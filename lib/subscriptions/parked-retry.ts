@@ -1,7 +1,8 @@
 import type { EventStore } from '../store/event-store.ts';
 import type { ParkedEvent } from './checkpoint-store.ts';
 import { isTransactional } from './consumer.ts';
-import { callConsumer, type Deliverer, HandlerFailure } from './delivering.ts';
+import { callConsumer, type Deliverer } from './delivering.ts';
+import { HandlerFailure } from './handler-failure.ts';
 import type { RunnerLog } from './runner-log.ts';
 import { isInPartition } from './selection.ts';
 

@@ -4,8 +4,9 @@ import type { EventStore } from '../store/event-store.ts';
 import { isUnreadable } from '../store/unreadable-event.ts';
 import type { CheckpointStore, HeldCheckpoint } from './checkpoint-store.ts';
 import { type Consumer, isTransactional } from './consumer.ts';
-import { callConsumer, deliver, type Deliverer, HandlerFailure } from './delivering.ts';
+import { callConsumer, deliver, type Deliverer } from './delivering.ts';
 import { FailureHandling } from './failure-handling.ts';
+import { HandlerFailure } from './handler-failure.ts';
 import type { HeadPage, LogHead } from './log-head.ts';
 import { ParkedAggregates } from './parked-aggregates.ts';
 import { retryParkedEvents } from './parked-retry.ts';
@@ -29,6 +30,8 @@ export interface RunnerContext {
 const carefulAfterTakeovers = 5;
 /** And before the first event is taken for what ends them. */
 const blamedAfterTakeovers = 10;
+/** How long appends may have to wait while an inline projection is exchanged. */
+const patienceMs = 500;
 
 /**
  * Follows the log for one partition of a consumer, for as long as this process holds its checkpoint.
@@ -105,12 +108,18 @@ export class Runner {
       const error = new HistoryDivergedError(consumer, position);
       return this.#failures.stop({ error, position: null, failures: 1 });
     }
-    await this.#context.checkpoints.prepare(this.held, this.#consumer);
-    await this.#parked.refresh(this.held);
-    while (!this.#stopping.signal.aborted) {
-      if (await this.#step()) return;
+    try {
+      await this.#context.checkpoints.prepare(this.#consumer, this.held.generation);
+      await this.#parked.refresh(this.held);
+      while (!this.#stopping.signal.aborted) {
+        if (await this.#step()) return;
+      }
+      await this.#place.saveIdle(true);
+    } catch (error) {
+      if (!(error instanceof HandlerFailure)) throw error;
+      // No event, but a hook of the projection.
+      await this.#failures.stop({ error: error.cause, position: null, failures: 1 });
     }
-    await this.#place.saveIdle(true);
   }
 
   /** Handles the next page, or waits for one; returns whether there is nothing more to do for it. */
@@ -248,20 +257,23 @@ export class Runner {
     );
   }
 
-  /** Applies the log up to `through` in one transaction; the last positions may have to be waited for. */
-  async #catchUp(manager: EntityManager, through: number): Promise<void> {
+  /** Applies the log up to `through` in one transaction; returns whether it has come so far. */
+  async #catchUp(manager: EntityManager, through: number): Promise<boolean> {
     const { storedTypes: types } = this.#filter;
-    const deadline = performance.now() + this.#consumer.settings.timeoutMs;
+    // Appends of others are in flight for moments only; one that stays open is not waited for, as all
+    // appends that concern the projection wait meanwhile.
+    const deadline = performance.now() + patienceMs;
     for (let position = this.#place.position; position < through;) {
       const page = await this.#context.store.fetch(position, { types, manager });
       const due = page.records.filter((record) => isDue(record, this.#filter, this.held));
       if (due.length > 0) await callConsumer(this.#consumer, this.#place, due, manager, 1);
-      if (page.position <= position) await pause(settleMs, this.#stopping.signal);
-      if (performance.now() > deadline) {
-        throw new Error('An append that stays open keeps the projection from catching up.');
+      if (page.position <= position) {
+        if (performance.now() > deadline) return false;
+        await pause(5, this.#stopping.signal);
       }
       position = Math.max(position, page.position);
     }
+    return true;
   }
 
   async #throttle(events: number): Promise<void> {

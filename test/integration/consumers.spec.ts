@@ -3,6 +3,7 @@ import type { DataSource, EntityManager } from 'typeorm';
 import type { EventRecord } from '../../lib/events/event-record.ts';
 import type { GenerationScope } from '../../lib/subscriptions/consumer.ts';
 import type { Delivery } from '../../lib/subscriptions/delivery.ts';
+import { channelOf } from '../../lib/postgres/postgres.signals.ts';
 import { exponentialBackoff, noRetry } from '../../lib/subscriptions/retry-policy.ts';
 import { consumer, startConsumers, type TestProcess } from '../support/consumers.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
@@ -169,6 +170,64 @@ describe('an event that fails', () => {
     expect(await seenPositions('parks')).toEqual([1, 4, 2, 3, 5]);
     await control.waitFor('parks', (await append('a', 6)).position);
     expect(await seenPositions('parks')).toEqual([1, 4, 2, 3, 5, 6]);
+  });
+});
+
+describe('a lease', () => {
+  it('is kept during a batch that takes longer, also in a pool of one connection', async () => {
+    const single = await database.dataSource({ extra: { max: 1 } });
+    const here = await openStore(single, { schema: store.schema });
+    let calls = 0;
+    const slow = () =>
+      consumer('slow', async (records, delivery, manager) => {
+        calls += 1;
+        await manager!.query('SELECT pg_sleep(1)');
+        await recordInto(store.schema)(records, delivery, manager);
+      });
+    const { position } = await append('a', 1, 2);
+    const first = await start(single, here, [slow()], { leaseMs: 300 });
+    const second = await start(dataSource, store, [slow()], { leaseMs: 300 });
+    await second.control.waitFor('slow', position);
+    expect(calls).toBe(1);
+    expect(first.messages.concat(second.messages)).toEqual([]);
+  });
+
+  it('that runs out again and again stops the consumer, with the event to blame', async () => {
+    const all = [consumer('all', recordInto(store.schema))];
+    const first = await start(dataSource, store, all);
+    await first.stop();
+    await append('a', 1);
+    await dataSource.query(
+      `UPDATE "${store.schema}".checkpoints
+       SET owner = 'lost', lease_expires_at = now() - interval '1 s', takeovers = 9`,
+    );
+    const { control } = await start(dataSource, store, all);
+    await eventually(async () => (await control.list()).consumers[0]!.status === 'stopped');
+    expect((await control.list()).consumers[0]!.partitions[0]!.error!.message).toMatch(
+      "HandlerCrashedError: The consumer 'all' was lost by 10 processes in a row",
+    );
+    await control.start('all');
+    await control.waitFor('all', 1);
+  });
+});
+
+describe('an append of another process', () => {
+  it('is noticed at once, and without LISTEN by polling', async () => {
+    const slowPoll = { pollIntervalMs: 60_000, leaseMs: 3_600_000 };
+    const { control } = await start(
+      dataSource,
+      store,
+      [consumer('told', recordInto(store.schema))],
+      slowPoll,
+    );
+    const polling = { pollIntervalMs: 50, listen: false };
+    await start(dataSource, store, [consumer('polls', recordInto(store.schema))], polling);
+    const other = await openStore(dataSource, { schema: store.schema });
+    const { position } = await other.append({ type: 'counter', id: 'x' }, [new Counted(1)]);
+    await dataSource.query('SELECT pg_notify($1, $2)', [channelOf(store.schema), 'append']);
+    await control.waitFor('told', position);
+    await control.waitFor('polls', position);
+    expect(await seenPositions('told')).toEqual([position]);
   });
 });
 
@@ -353,6 +412,21 @@ describe('a log that is not the one a consumer has read', () => {
     await control.reset('all', 3);
     await control.waitFor('all', 4);
     expect(await seenPositions('all')).toEqual([1, 2, 3, 4]);
+  });
+
+  it('is followed anew by a rebuild, also if it is shorter than before', async () => {
+    const all = [consumer('all', recordInto(store.schema), { partitions: 2 })];
+    await append('a', 1, 2, 3);
+    const first = await start(dataSource, store, all);
+    await first.control.waitFor('all', 3);
+    await first.stop();
+    await dataSource.query(`UPDATE "${store.schema}".checkpoints SET position = 50`);
+    const { control } = await start(dataSource, store, all);
+    await eventually(async () => (await control.list()).consumers[0]!.status === 'stopped');
+    await control.rebuild('all');
+    await eventually(async () => (await control.list()).consumers[0]!.generation === 2);
+    await control.waitFor('all', (await append('a', 4)).position);
+    expect(await seenPositions('all')).toEqual([1, 2, 3, 1, 2, 3, 4]);
   });
 });
 

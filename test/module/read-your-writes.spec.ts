@@ -130,6 +130,10 @@ let application: INestApplication;
 let list: NoteList;
 let http: ReturnType<typeof request>;
 const opened: (() => void)[] = [];
+/** What was logged as an error since the last test. */
+let errors: unknown[] = [];
+
+const currentPosition = () => application.get(EventStore).currentPosition();
 
 beforeAll(async () => {
   database = await createTestDatabase();
@@ -145,15 +149,17 @@ beforeAll(async () => {
     controllers: [NotesController, OtherController],
     providers: [NoteList, Audit],
   }).compile();
-  application = module.createNestApplication({ logger: false });
+  application = module.createNestApplication({
+    logger: { log: () => undefined, warn: () => undefined, error: (error) => errors.push(error) },
+  });
   await application.init();
   list = application.get(NoteList);
   http = request(application.getHttpServer());
 });
 afterEach(async () => {
   for (const open of opened.splice(0)) open();
-  const position = await application.get(EventStore).currentPosition();
-  await application.get(Consumers).waitFor('notes', position);
+  await application.get(Consumers).waitFor('notes', await currentPosition());
+  errors = [];
 });
 afterAll(async () => {
   await application.close();
@@ -191,9 +197,8 @@ describe('A write', () => {
   it('says the last position it appended, without waiting', async () => {
     shut();
     const { headers, status } = await take('/notes', 'a', 'b');
-    const last = await application.get(EventStore).currentPosition();
     expect(status).toBe(201);
-    expect(headers['event-position']).toBe(String(last));
+    expect(headers['event-position']).toBe(String(await currentPosition()));
     expect(headers['preference-applied']).toBeUndefined();
     expect(list.texts).not.toContain('b');
   });
@@ -238,6 +243,9 @@ describe('A write', () => {
     const byHand = await take('/notes/by-hand', 'h').set('Prefer', 'wait');
     expect(byHand.body).toEqual({ taken: 1 });
     expect(byHand.headers['event-position']).toBeUndefined();
+    await application.get(Consumers).waitFor('notes', await currentPosition());
+    await http.get('/notes');
+    expect(errors).toEqual([]);
   });
 
   it('that appends nothing, or fails, says no position', async () => {

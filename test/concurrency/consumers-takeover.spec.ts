@@ -20,7 +20,7 @@ describe('a consumer that another process takes over', () => {
     database = await createTestDatabase();
     dataSource = await database.dataSource();
     await dataSource.query(createLedgerTables);
-    const options = { url: database.url, leaseMs, pollIntervalMs: 100 };
+    const options = { url: database.url, leaseMs, pollIntervalMs: 100, timeoutMs: 300 };
     processes = await Promise.all([startLedger(options), startLedger(options)]);
   }, 20_000);
   afterAll(async () => {

@@ -19,6 +19,8 @@ import { addToTallies, removeGeneration, writeEffects, writeHook } from './ledge
 export interface LedgerConsumersOptions {
   /** Of those consumers that have several. */
   readonly partitions: number;
+  /** Of those projections that lock rows. */
+  readonly timeoutMs: number;
   /** The longest time that one call takes now and then. */
   readonly slowMs: number;
   /** Consumers that this process does not have. */
@@ -33,6 +35,7 @@ export abstract class Outside {
 /** Every kind of consumer, each of which writes down what it does; see `ledgerConsumers`. */
 export function ledgerProviders({
   partitions,
+  timeoutMs,
   slowMs,
   without,
 }: LedgerConsumersOptions): Provider[] {
@@ -41,7 +44,7 @@ export function ledgerProviders({
   };
 
   /** Per event, with locks on its tallies for as long as its transaction is open. */
-  @Projection('balances', { batchSize: 40, timeoutMs: 1_500 })
+  @Projection('balances', { batchSize: 40, timeoutMs })
   @Injectable()
   class Balances {
     constructor(private readonly gates: Gates) {}
@@ -64,7 +67,7 @@ export function ledgerProviders({
   @Projection('turnover', {
     aggregateTypes: ['account'],
     batchSize: 60,
-    timeoutMs: 1_500,
+    timeoutMs,
     partitions,
   })
   @Injectable()

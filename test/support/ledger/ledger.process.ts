@@ -30,6 +30,7 @@ export interface LedgerProcessOptions
 const {
   url,
   partitions = 1,
+  timeoutMs = 1_500,
   slowMs = 0,
   without = [],
   writerPauseMs = 20,
@@ -61,7 +62,7 @@ class SurroundingsModule {}
     EventStoreModule.forFeature({ events: [Deposited, Withdrawn] }),
     SurroundingsModule,
   ],
-  providers: ledgerProviders({ partitions, slowMs, without }),
+  providers: ledgerProviders({ partitions, timeoutMs, slowMs, without }),
 })
 class LedgerModule {}
 

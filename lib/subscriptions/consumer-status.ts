@@ -1,29 +1,16 @@
 /**
- * Where a consumer, or one partition of it, stands. `ConsumerStatus` is written by whoever holds it.
+ * Where a consumer, or one partition of it, stands.
  *
- *     waiting ─→ catching-up ⇄ live          paused: asked to rest; on again with resume
- *        ↑            ↓↑        ↓↑           stopped: gave up an event; on again with start
- *        └──────── retrying ⇄ (both)         replaced: waits for the generation that replaces it
+ *     waiting → catching-up ⇄ live ⇄ retrying → stopped → waiting
  *
- * `waiting`, `paused` and `replaced` have no owner; a lost lease or a restart leads to `waiting`.
+ * `waiting`: no process runs it now. `catching-up`: it reads what is behind it. `live`: it is at the
+ * end of the log. `retrying`: an event has failed and comes again. `stopped`: it has given up, until
+ * `start` or the next start of an application. From each of the others a lost lease or a shutdown leads
+ * to `waiting`, and `pause` to `paused`, which `resume` turns into `waiting`. `replaced`: it stands
+ * still for a moment, until the generation that was built beside it takes its place.
  */
 export type ConsumerStatus =
   'waiting' | 'catching-up' | 'live' | 'retrying' | 'paused' | 'stopped' | 'replaced';
-
-const legalMoves: Record<ConsumerStatus, readonly ConsumerStatus[]> = {
-  waiting: ['catching-up', 'paused', 'replaced'],
-  'catching-up': ['live', 'retrying', 'stopped', 'paused', 'waiting', 'replaced'],
-  live: ['catching-up', 'retrying', 'stopped', 'paused', 'waiting', 'replaced'],
-  retrying: ['catching-up', 'live', 'stopped', 'paused', 'waiting', 'replaced'],
-  paused: ['waiting', 'replaced'],
-  stopped: ['waiting', 'replaced'],
-  replaced: ['waiting'],
-};
-
-/** Tells whether the life cycle leads from one status to the other. */
-export function canMove(from: ConsumerStatus, to: ConsumerStatus): boolean {
-  return from === to || legalMoves[from].includes(to);
-}
 
 const fromBadToGood: readonly ConsumerStatus[] = [
   'stopped',

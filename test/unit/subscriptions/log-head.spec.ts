@@ -1,0 +1,99 @@
+import { beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { InMemoryEventStore } from '../../../lib/store/in-memory.event-store.ts';
+import { LogHead } from '../../../lib/subscriptions/log-head.ts';
+import type { LogFilter } from '../../../lib/subscriptions/selection.ts';
+import { WakeUp } from '../../../lib/subscriptions/wake-up.ts';
+import { DomainEvent } from '../../../lib/events/domain-event.decorator.ts';
+
+@DomainEvent('head.sent')
+class Sent {
+  constructor(readonly n: number) {}
+}
+
+@DomainEvent('head.received')
+class Received {
+  constructor(readonly n: number) {}
+}
+
+const only = (...classes: (typeof Sent | typeof Received)[]): LogFilter => ({
+  storedTypes: classes.map((each) => (each === Sent ? 'head.sent' : 'head.received')),
+  prototypes: new Set(classes.map((each) => each.prototype)),
+  aggregateTypes: undefined,
+});
+
+let store: InMemoryEventStore;
+let wakeUp: WakeUp;
+let head: LogHead;
+let fetches: jest.SpiedFunction<InMemoryEventStore['fetch']>;
+
+beforeEach(() => {
+  store = new InMemoryEventStore({ events: [Sent, Received] });
+  fetches = jest.spyOn(store, 'fetch');
+  wakeUp = new WakeUp();
+  head = new LogHead(store, wakeUp, ['head.sent', 'head.received']);
+  store.onAppended(() => wakeUp.wake());
+});
+
+const append = (...events: object[]) => store.append({ type: 'head', id: 'h' }, events);
+const positions = async (after: number, filter: LogFilter, limit = 100): Promise<number[]> =>
+  (await head.read(after, filter, limit)).records.map(({ position }) => position);
+
+describe('the head of the log', () => {
+  it('is read once for all who stand at it', async () => {
+    await append(new Sent(1), new Received(2), new Sent(3));
+    const pages = await Promise.all([
+      positions(0, only(Sent)),
+      positions(0, only(Received)),
+      positions(0, only(Sent, Received)),
+    ]);
+    expect(pages).toEqual([[1, 3], [2], [1, 2, 3]]);
+    expect(fetches).toHaveBeenCalledTimes(1);
+    wakeUp.wake();
+    await Promise.all([head.read(3, only(Sent), 10), head.read(3, only(Received), 10)]);
+    expect(fetches).toHaveBeenCalledTimes(2);
+  });
+
+  it('is read again after a wake-up, also while it is being read', async () => {
+    const early = head.read(0, only(Sent), 10);
+    await append(new Sent(1));
+    const late = head.read(0, only(Sent), 10);
+    expect((await early).position + (await late).records.length).toBeGreaterThan(0);
+    expect(await positions(0, only(Sent))).toEqual([1]);
+  });
+
+  it('tells whether something may have been left behind the page', async () => {
+    await append(...Array.from({ length: 5 }, (_, n) => new Sent(n)));
+    expect(await head.read(0, only(Sent), 2)).toMatchObject({ position: 2, atEnd: false });
+    expect(await head.read(4, only(Sent), 2)).toMatchObject({ position: 5, atEnd: true });
+    expect(await head.read(5, only(Sent), 2)).toMatchObject({ position: 5, atEnd: true });
+  });
+
+  it('hands everything once and in order to readers of any pace', async () => {
+    const readers = [only(Sent), only(Received), only(Sent, Received)].map((filter) => ({
+      filter,
+      position: 0,
+      seen: [] as number[],
+    }));
+    for (let round = 0; round < 200; round++) {
+      if (round % 3 === 0) {
+        await append(
+          ...Array.from({ length: 60 }, (_, n) => (n % 2 ? new Sent(n) : new Received(n))),
+        );
+      }
+      for (const [index, reader] of readers.entries()) {
+        if (round % (index * 7 + 1) !== 0) continue;
+        const page = await head.read(reader.position, reader.filter, 50 + 40 * index);
+        reader.seen.push(...page.records.map(({ position }) => position));
+        reader.position = page.position;
+      }
+    }
+    for (const reader of readers) {
+      for (let page; !page?.atEnd; reader.position = page.position) {
+        page = await head.read(reader.position, reader.filter, 1_000);
+        reader.seen.push(...page.records.map(({ position }) => position));
+      }
+      const { records } = await store.fetch(0, { limit: 10_000, types: reader.filter.storedTypes });
+      expect(reader.seen).toEqual(records.map(({ position }) => position));
+    }
+  });
+});

@@ -1,0 +1,40 @@
+import { describe, expect, it } from '@jest/globals';
+import { isMarked, partitionOf } from '../../../lib/subscriptions/marks.ts';
+import { exponentialBackoff, noRetry } from '../../../lib/subscriptions/retry-policy.ts';
+
+describe('the partition of an aggregate', () => {
+  it('is the same in every release: stored checkpoints rely on it', () => {
+    const of = (id: string, partitions: number) => partitionOf({ type: 'account', id }, partitions);
+    expect(['ada', 'ben', 'cleo', 'ü-1'].map((id) => of(id, 16))).toEqual([6, 14, 10, 9]);
+    expect(of('ada', 1)).toBe(0);
+  });
+
+  it('is spread evenly', () => {
+    const counts = [0, 0, 0, 0];
+    for (let n = 0; n < 4_000; n++) counts[partitionOf({ type: 'a', id: `${n}` }, 4)]! += 1;
+    for (const count of counts) expect(Math.abs(count - 1_000)).toBeLessThan(150);
+  });
+
+  it('tells what the partitions of an earlier time had finished', () => {
+    const aggregate = { type: 'account', id: 'ada' };
+    const positions = [10, 10, 10];
+    positions[partitionOf(aggregate, 3)] = 20;
+    expect(isMarked({ aggregate, position: 20 }, [{ positions }])).toBe(true);
+    expect(isMarked({ aggregate, position: 21 }, [{ positions }])).toBe(false);
+    expect(isMarked({ aggregate, position: 1 }, [])).toBe(false);
+  });
+});
+
+describe('a retry policy', () => {
+  it('doubles the delay up to a limit, with jitter below it, and gives up in the end', () => {
+    const longest = exponentialBackoff({
+      retries: 4,
+      firstDelayMs: 100,
+      maxDelayMs: 500,
+      random: () => 1,
+    });
+    expect([1, 2, 3, 4, 5].map((n) => longest.delayMs(n))).toEqual([100, 200, 400, 500, undefined]);
+    expect(exponentialBackoff({ firstDelayMs: 100, random: () => 0 }).delayMs(1)).toBe(50);
+    expect(noRetry.delayMs(1)).toBeUndefined();
+  });
+});

@@ -1,12 +1,13 @@
 import { AggregateRoot } from '@nestjs/cqrs';
 import type { ApplicationStatus, GrantStep } from './application-status.ts';
 import type { ApplicationSubmitted } from './events/application.events.ts';
+import type { OfferSent } from './events/offer.events.ts';
 import type {
   WorkItemCompleted,
   WorkItemScheduled,
   WorkItemStarted,
 } from './events/work-item.events.ts';
-import { noOffers, type Offers, offersAfter } from './offers.ts';
+import { answerBy, noOffers, type Offers, offersAfter } from './offers.ts';
 import { type WorkItems, workItemsAfter } from './work-items.ts';
 
 /** What an application looks like from outside. */
@@ -87,8 +88,8 @@ export abstract class ApplicationState extends AggregateRoot {
     this.offers = offersAfter('create', this.offers);
   }
 
-  protected onOfferSent(): void {
-    this.offers = offersAfter('send', this.offers);
+  protected onOfferSent({ at }: OfferSent): void {
+    this.offers = { ...offersAfter('send', this.offers), answerBy: answerBy(at).toISOString() };
   }
 
   protected onOfferSentBack(): void {
@@ -105,6 +106,10 @@ export abstract class ApplicationState extends AggregateRoot {
 
   protected onOfferCancelled(): void {
     this.offers = offersAfter('cancel', this.offers);
+  }
+
+  protected onOfferExpired(): void {
+    this.offers = offersAfter('expire', this.offers);
   }
 
   protected onWorkItemScheduled({ kind }: WorkItemScheduled): void {

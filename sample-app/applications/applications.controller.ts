@@ -10,9 +10,11 @@ import {
   Post,
   Query,
   Res,
+  UseInterceptors,
 } from '@nestjs/common';
 import { CommandBus, QueryBus } from '@nestjs/cqrs';
 import { ApiConflictResponse, ApiHeader, ApiNotFoundResponse, ApiOperation } from '@nestjs/swagger';
+import { ReadYourWrites } from 'nest-event-store';
 import { ifMatch } from '../http/entity-tag.ts';
 import { RequestHeader } from '../http/request-header.decorator.ts';
 import { ChangesApplication, ShowsApplication } from './applications.openapi.ts';
@@ -22,6 +24,8 @@ import {
   type HistoryPage,
   historyPage,
   idempotencyKey,
+  type NewOffer,
+  newOffer,
   offerStep,
   type Submission,
   submission,
@@ -37,6 +41,7 @@ import {
   workItemCommands,
   type WorkItemStep,
 } from './commands/commands-by-step.ts';
+import { CreateOffer } from './commands/offer.commands.ts';
 import { SubmitApplication } from './commands/submit-application.ts';
 import {
   type ApplicationHistoryEntry,
@@ -46,6 +51,7 @@ import { GetApplication } from './queries/get-application.ts';
 import type { WorkItemKind } from './work-items.ts';
 
 @Controller('applications')
+@UseInterceptors(ReadYourWrites('application-report', 'letters'))
 export class ApplicationsController {
   constructor(
     private readonly commands: CommandBus,
@@ -101,6 +107,19 @@ export class ApplicationsController {
     @RequestHeader('If-Match', { schema: ifMatch }) expectedVersion: number | undefined,
   ): Promise<VersionedApplication> {
     return this.commands.execute(new applicationCommands[step](id, { expectedVersion }));
+  }
+
+  @Post(':id/offers/create')
+  @ChangesApplication('Write the selected offer of an application')
+  @ApiConflictResponse({
+    description: 'The number is taken, or the application is at another version than If-Match',
+  })
+  createOffer(
+    @Param('id', { schema: applicationId }) id: string,
+    @Body({ schema: newOffer }) offer: NewOffer,
+    @RequestHeader('If-Match', { schema: ifMatch }) expectedVersion: number | undefined,
+  ): Promise<VersionedApplication> {
+    return this.commands.execute(new CreateOffer(id, { number: offer?.number, expectedVersion }));
   }
 
   @Post(':id/offers/:step')

@@ -6,9 +6,10 @@ import { offerCommandHandlers } from './commands/offer.commands.ts';
 import { SubmitApplicationHandler } from './commands/submit-application.ts';
 import { workItemCommandHandlers } from './commands/work-item.commands.ts';
 import { applicationEvents } from './events/application.events.ts';
-import { offerEvents } from './events/offer.events.ts';
+import { offerEvents, offerWithoutNumber } from './events/offer.events.ts';
 import { workItemEvents } from './events/work-item.events.ts';
 import { LoanApplication } from './loan-application.ts';
+import { OfferNumbers } from './offer-numbers.projection.ts';
 import { GetApplicationEventsHandler } from './queries/get-application-events.ts';
 import { GetApplicationHandler } from './queries/get-application.ts';
 
@@ -17,6 +18,7 @@ import { GetApplicationHandler } from './queries/get-application.ts';
     EventStoreModule.forFeature({
       aggregates: [LoanApplication],
       events: [...applicationEvents, ...offerEvents, ...workItemEvents],
+      upcasters: [offerWithoutNumber],
     }),
   ],
   controllers: [ApplicationsController],
@@ -27,6 +29,7 @@ import { GetApplicationHandler } from './queries/get-application.ts';
     ...workItemCommandHandlers,
     GetApplicationHandler,
     GetApplicationEventsHandler,
+    OfferNumbers,
   ],
 })
 export class ApplicationsModule {}

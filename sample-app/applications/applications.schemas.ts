@@ -25,6 +25,17 @@ export const submission = z.strictObject({
 });
 export type Submission = z.output<typeof submission>;
 
+export const newOffer = z
+  .strictObject({
+    number: z
+      .string()
+      .regex(/^[A-Za-z0-9_-]{1,80}$/, 'must be 1 to 80 letters, digits, hyphens or underscores')
+      .optional()
+      .meta({ description: 'Given by the desk, if left out', example: '173688-1' }),
+  })
+  .optional();
+export type NewOffer = z.output<typeof newOffer>;
+
 export const historyPage = z.strictObject({
   after: z.coerce.number().int().nonnegative().default(0),
   limit: z.coerce.number().int().min(1).max(500).default(100),
@@ -47,7 +58,10 @@ export const versionedApplication = z.object({
   offers: z.object({
     prepared: z.enum(['selected', 'created']).nullable(),
     withCustomer: z.enum(['sent', 'sent-back']).nullable(),
+    answerBy: z.string().nullable(),
+    expired: z.boolean(),
     outcome: z.enum(['accepted', 'declined']).nullable(),
+    written: count,
     everSent: z.boolean(),
     everSentBack: z.boolean(),
   }),

@@ -18,6 +18,7 @@ import {
   OfferCancelled,
   OfferCreated,
   OfferDeclined,
+  OfferExpired,
   OfferSelected,
   OfferSent,
   OfferSentBack,
@@ -33,13 +34,17 @@ import { whyNotWorkItem, type WorkItemKind, type WorkItemStep } from './work-ite
 
 const aggregateType = 'loan-application';
 
+/** Which shape a snapshot of an application has: since the second, offers are numbered and expire. */
+export const snapshotRevision = 2;
+
 /**
  * A loan application with its offers and work items: every decision about it is made here.
  *
  * A method checks the rules and applies one event, or throws `RuleViolationError`. `at` is when
- * it happened.
+ * it happened. What the clock asks for, and not a person, may come too late or twice: it is then
+ * left alone, and nothing is applied.
  */
-@Aggregate(aggregateType, { snapshots: everyNEvents(50) })
+@Aggregate(aggregateType, { snapshots: everyNEvents(50), snapshotRevision })
 export class LoanApplication extends ApplicationState {
   /** Names an application to the store. */
   static ref(id: string): AggregateRef {
@@ -93,8 +98,9 @@ export class LoanApplication extends ApplicationState {
     this.moveOffer('select', new OfferSelected(at));
   }
 
-  createOffer(at: Date): void {
-    this.moveOffer('create', new OfferCreated(at));
+  /** `number` is given by the desk; left out, it is made of the id and a running number. */
+  createOffer(at: Date, number = `${this.id}-${this.offers.written + 1}`): void {
+    this.moveOffer('create', new OfferCreated(number, at));
   }
 
   sendOffer(at: Date): void {
@@ -115,6 +121,20 @@ export class LoanApplication extends ApplicationState {
 
   cancelOffer(at: Date): void {
     this.moveOffer('cancel', new OfferCancelled(at));
+  }
+
+  /** Ends the offer if the customer still has it, unanswered, and the time for that is over. */
+  expireOffer(at: Date): void {
+    if (whyNotOffer('expire', this.offers, this.status)) return;
+    if (this.offers.answerBy && at < new Date(this.offers.answerBy)) return;
+    this.apply(new OfferExpired(at));
+  }
+
+  /** Gives the application up after its offer has expired, unless somebody went on with it. */
+  cancelUnanswered(at: Date): void {
+    const { expired, prepared } = this.offers;
+    if (!expired || prepared || !canBecome(this.status, 'cancelled')) return;
+    this.apply(new ApplicationCancelled(at));
   }
 
   scheduleWorkItem(kind: WorkItemKind, at: Date): void {

@@ -4,7 +4,8 @@ import type { ApplicationStatus } from './application-status.ts';
  * The offers of one application: at most one being prepared and one with the customer.
  *
  *     selected → created → sent → sent-back → accepted
- *                           └─────────┴─────→ declined | cancelled
+ *                           ├─────────┴─────→ declined | cancelled
+ *                           └→ expired        not answered in time
  *
  * A new offer may be selected while another is out, but the old one is cancelled before the new
  * one is created.
@@ -12,22 +13,38 @@ import type { ApplicationStatus } from './application-status.ts';
 export interface Offers {
   readonly prepared: 'selected' | 'created' | null;
   readonly withCustomer: 'sent' | 'sent-back' | null;
+  /** Until when the customer could answer the offer sent last: a time in ISO 8601. */
+  readonly answerBy: string | null;
+  /** Whether it was not answered, and no other offer was written since. */
+  readonly expired: boolean;
   /** How the offers ended: nothing happens to them any more. */
   readonly outcome: 'accepted' | 'declined' | null;
+  /** How many offers were written, whatever became of them. */
+  readonly written: number;
   readonly everSent: boolean;
   readonly everSentBack: boolean;
 }
 
 export type OfferStep =
-  'select' | 'create' | 'send' | 'send-back' | 'accept' | 'decline' | 'cancel';
+  'select' | 'create' | 'send' | 'send-back' | 'accept' | 'decline' | 'cancel' | 'expire';
 
 export const noOffers: Offers = {
   prepared: null,
   withCustomer: null,
+  answerBy: null,
+  expired: false,
   outcome: null,
+  written: 0,
   everSent: false,
   everSentBack: false,
 };
+
+const daysToAnswer = 30;
+
+/** Returns until when the customer may answer an offer that was sent then. */
+export function answerBy(sentAt: Date): Date {
+  return new Date(sentAt.getTime() + daysToAnswer * 24 * 3_600_000);
+}
 
 const allowedDuring: Record<OfferStep, readonly ApplicationStatus[]> = {
   select: ['accepted', 'finalized'],
@@ -37,6 +54,7 @@ const allowedDuring: Record<OfferStep, readonly ApplicationStatus[]> = {
   accept: ['finalized', 'granted'],
   decline: ['finalized', 'declined'],
   cancel: ['finalized', 'cancelled'],
+  expire: ['finalized'],
 };
 
 /** Returns why the step cannot be taken now, or `null` if it can. */
@@ -56,6 +74,7 @@ export function whyNotOffer(
     case 'send':
       return offers.prepared === 'created' ? null : 'no offer is created';
     case 'send-back':
+    case 'expire':
       return offers.withCustomer === 'sent' ? null : 'the customer has no offer to sign';
     case 'accept':
       return offers.withCustomer && offers.everSentBack ? null : 'no offer was sent back';
@@ -71,7 +90,7 @@ export function offersAfter(step: OfferStep, offers: Offers): Offers {
     case 'select':
       return { ...offers, prepared: 'selected' };
     case 'create':
-      return { ...offers, prepared: 'created' };
+      return { ...offers, prepared: 'created', expired: false, written: offers.written + 1 };
     case 'send':
       return { ...offers, prepared: null, withCustomer: 'sent', everSent: true };
     case 'send-back':
@@ -82,5 +101,7 @@ export function offersAfter(step: OfferStep, offers: Offers): Offers {
       return { ...offers, withCustomer: null, outcome: 'declined' };
     case 'cancel':
       return { ...offers, withCustomer: null };
+    case 'expire':
+      return { ...offers, withCustomer: null, expired: true };
   }
 }

@@ -7,6 +7,7 @@ import {
 } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { EventStoreError, WrongExpectedVersionError } from 'nest-event-store';
+import { OfferNumberTakenError } from '../applications/offer-number-taken.error.ts';
 import { RuleViolationError } from '../applications/rule-violation.error.ts';
 import { entityTag } from './entity-tag.ts';
 
@@ -14,6 +15,7 @@ const statusByCode: Record<string, HttpStatus> = {
   AGGREGATE_NOT_FOUND: HttpStatus.NOT_FOUND,
   WRONG_EXPECTED_VERSION: HttpStatus.CONFLICT,
   DUPLICATE_EVENT: HttpStatus.CONFLICT,
+  OFFER_NUMBER_TAKEN: HttpStatus.CONFLICT,
   RULE_VIOLATION: HttpStatus.UNPROCESSABLE_ENTITY,
   INVALID_AGGREGATE_REF: HttpStatus.BAD_REQUEST,
   INVALID_EVENT: HttpStatus.BAD_REQUEST,
@@ -21,16 +23,16 @@ const statusByCode: Record<string, HttpStatus> = {
   AGGREGATE_LOCKED: HttpStatus.SERVICE_UNAVAILABLE,
 };
 
+type AnsweredError = EventStoreError | RuleViolationError | OfferNumberTakenError;
+
 /** Answers the errors of the store and of the rules; what is not the caller's doing is logged. */
-@Catch(EventStoreError, RuleViolationError)
-export class EventStoreErrorFilter implements ExceptionFilter<
-  EventStoreError | RuleViolationError
-> {
+@Catch(EventStoreError, RuleViolationError, OfferNumberTakenError)
+export class EventStoreErrorFilter implements ExceptionFilter<AnsweredError> {
   private readonly logger = new Logger(EventStoreErrorFilter.name);
 
   constructor(private readonly host: HttpAdapterHost) {}
 
-  catch(error: EventStoreError | RuleViolationError, context: ArgumentsHost): void {
+  catch(error: AnsweredError, context: ArgumentsHost): void {
     const { httpAdapter } = this.host;
     const response = context.switchToHttp().getResponse<unknown>();
     const statusCode = statusByCode[error.code] ?? HttpStatus.INTERNAL_SERVER_ERROR;

@@ -84,6 +84,16 @@ export class CancelApplicationHandler extends ApplicationCommandHandler<CancelAp
   }
 }
 
+/** Gives up an application whose offer has expired, unless somebody went on with it. */
+export class CancelUnansweredApplication extends ApplicationCommand {}
+
+@CommandHandler(CancelUnansweredApplication)
+export class CancelUnansweredApplicationHandler extends ApplicationCommandHandler<CancelUnansweredApplication> {
+  decide(application: LoanApplication, { at }: CancelUnansweredApplication): void {
+    application.cancelUnanswered(at);
+  }
+}
+
 export const applicationCommandHandlers = [
   PartlySubmitApplicationHandler,
   PreacceptApplicationHandler,
@@ -94,4 +104,5 @@ export const applicationCommandHandlers = [
   ActivateApplicationHandler,
   DeclineApplicationHandler,
   CancelApplicationHandler,
+  CancelUnansweredApplicationHandler,
 ];

@@ -12,7 +12,6 @@ import {
 import {
   AcceptOffer,
   CancelOffer,
-  CreateOffer,
   DeclineOffer,
   SelectOffer,
   SendOffer,
@@ -35,7 +34,6 @@ export const applicationCommands = {
 
 export const offerCommands = {
   select: SelectOffer,
-  create: CreateOffer,
   send: SendOffer,
   'send-back': SendOfferBack,
   accept: AcceptOffer,

@@ -1,7 +1,7 @@
 import { CommandHandler } from '@nestjs/cqrs';
 import type { LoanApplication } from '../loan-application.ts';
 import { ApplicationCommandHandler } from './application-command.handler.ts';
-import { ApplicationCommand } from './application.command.ts';
+import { ApplicationCommand, type CommandOptions } from './application.command.ts';
 
 export class SelectOffer extends ApplicationCommand {}
 
@@ -12,12 +12,24 @@ export class SelectOfferHandler extends ApplicationCommandHandler<SelectOffer> {
   }
 }
 
-export class CreateOffer extends ApplicationCommand {}
+export interface CreateOfferOptions extends CommandOptions {
+  /** A number that no other offer has. @default one that the desk makes */
+  readonly number?: string | undefined;
+}
+
+export class CreateOffer extends ApplicationCommand {
+  readonly number: string | undefined;
+
+  constructor(applicationId: string, options: CreateOfferOptions = {}) {
+    super(applicationId, options);
+    this.number = options.number;
+  }
+}
 
 @CommandHandler(CreateOffer)
 export class CreateOfferHandler extends ApplicationCommandHandler<CreateOffer> {
-  decide(application: LoanApplication, { at }: CreateOffer): void {
-    application.createOffer(at);
+  decide(application: LoanApplication, { number, at }: CreateOffer): void {
+    application.createOffer(at, number);
   }
 }
 
@@ -66,6 +78,16 @@ export class CancelOfferHandler extends ApplicationCommandHandler<CancelOffer> {
   }
 }
 
+/** Lets an offer expire, if it was not answered in time. */
+export class ExpireOffer extends ApplicationCommand {}
+
+@CommandHandler(ExpireOffer)
+export class ExpireOfferHandler extends ApplicationCommandHandler<ExpireOffer> {
+  decide(application: LoanApplication, { at }: ExpireOffer): void {
+    application.expireOffer(at);
+  }
+}
+
 export const offerCommandHandlers = [
   SelectOfferHandler,
   CreateOfferHandler,
@@ -74,4 +96,5 @@ export const offerCommandHandlers = [
   AcceptOfferHandler,
   DeclineOfferHandler,
   CancelOfferHandler,
+  ExpireOfferHandler,
 ];

@@ -1,4 +1,4 @@
-import { DomainEvent } from 'nest-event-store';
+import { DomainEvent, upcaster } from 'nest-event-store';
 
 /** The desk chose the offer to make. */
 @DomainEvent('offer.selected', { dates: ['at'] })
@@ -6,11 +6,21 @@ export class OfferSelected {
   constructor(readonly at: Date) {}
 }
 
-/** The selected offer was written. */
-@DomainEvent('offer.created', { dates: ['at'] })
+/** The selected offer was written, under a number that no other offer of the desk has. */
+@DomainEvent('offer.created', { revision: 2, dates: ['at'] })
 export class OfferCreated {
-  constructor(readonly at: Date) {}
+  constructor(
+    /** `null` for offers of the time before they were numbered. */
+    readonly number: string | null,
+    readonly at: Date,
+  ) {}
 }
+
+/** Reads an offer of the time before they were numbered. */
+export const offerWithoutNumber = upcaster('offer.created', 1, (offer) => ({
+  ...offer,
+  number: null,
+}));
 
 /** The offer went to the customer. */
 @DomainEvent('offer.sent', { dates: ['at'] })
@@ -42,6 +52,12 @@ export class OfferCancelled {
   constructor(readonly at: Date) {}
 }
 
+/** The customer did not answer the offer in time, so it no longer stands. */
+@DomainEvent('offer.expired', { dates: ['at'] })
+export class OfferExpired {
+  constructor(readonly at: Date) {}
+}
+
 export const offerEvents = [
   OfferSelected,
   OfferCreated,
@@ -50,4 +66,5 @@ export const offerEvents = [
   OfferAccepted,
   OfferDeclined,
   OfferCancelled,
+  OfferExpired,
 ];

@@ -5,6 +5,11 @@ import { applicationCommandHandlers } from '../../../sample-app/applications/com
 import { offerCommandHandlers } from '../../../sample-app/applications/commands/offer.commands.ts';
 import { SubmitApplication } from '../../../sample-app/applications/commands/submit-application.ts';
 import { workItemCommandHandlers } from '../../../sample-app/applications/commands/work-item.commands.ts';
+import { ApplicationCancelled } from '../../../sample-app/applications/events/application.events.ts';
+import {
+  OfferCreated,
+  OfferExpired,
+} from '../../../sample-app/applications/events/offer.events.ts';
 import { LoanApplication } from '../../../sample-app/applications/loan-application.ts';
 import { activityOf } from '../../../sample-app/replay/activities.ts';
 import { readLog } from '../../../sample-app/replay/log-file.ts';
@@ -31,6 +36,14 @@ const activated: Step[] = [
   (it) => it.register(at),
   (it) => it.activate(at),
 ];
+
+const after = (days: number): Date => new Date(at.getTime() + days * 24 * 3_600_000);
+
+function numbersOf(application: LoanApplication): (string | null)[] {
+  return application
+    .getUncommittedEvents()
+    .flatMap((event) => (event instanceof OfferCreated ? [event.number] : []));
+}
 
 function given(steps: readonly Step[]): LoanApplication {
   const application = new LoanApplication('42');
@@ -94,6 +107,60 @@ describe('a loan application', () => {
     const application = given(activated);
     application.scheduleWorkItem('change-contract', at);
     expect(application.getUncommittedEvents()).toMatchObject([{ kind: 'change-contract', at }]);
+  });
+});
+
+describe('an offer', () => {
+  it('has a number of its own, or the one it is given', () => {
+    const application = given(finalized);
+    application.selectOffer(at);
+    application.createOffer(at);
+    application.sendOffer(at);
+    application.cancelOffer(at);
+    application.selectOffer(at);
+    application.createOffer(at, 'A-7');
+    expect(numbersOf(application)).toEqual(['42-1', 'A-7']);
+  });
+
+  it('expires 30 days after it was sent, and not before', () => {
+    const application = given(offered);
+    application.expireOffer(after(29));
+    expect(application.getUncommittedEvents()).toEqual([]);
+    application.expireOffer(after(30));
+    application.expireOffer(after(31));
+    expect(application.getUncommittedEvents()).toEqual([new OfferExpired(after(30))]);
+  });
+
+  it('does not expire once it was sent back', () => {
+    const application = given(signed);
+    application.expireOffer(after(60));
+    expect(application.getUncommittedEvents()).toEqual([]);
+  });
+});
+
+describe('an application whose offer has expired', () => {
+  const expired: Step[] = [...offered, (it) => it.expireOffer(after(30))];
+
+  it.each<[string, Step[], object[]]>([
+    ['is cancelled', expired, [new ApplicationCancelled(after(30))]],
+    ['is cancelled once', [...expired, (it) => it.cancelUnanswered(after(30))], []],
+    ['is kept while a new offer is prepared', [...expired, (it) => it.selectOffer(after(30))], []],
+    [
+      'is kept when the new offer was cancelled',
+      [
+        ...expired,
+        (it) => it.selectOffer(after(30)),
+        (it) => it.createOffer(after(30)),
+        (it) => it.sendOffer(after(30)),
+        (it) => it.cancelOffer(after(30)),
+      ],
+      [],
+    ],
+    ['is kept when it was declined', [...expired, (it) => it.decline(after(30))], []],
+  ])('%s', (_, history, events) => {
+    const application = given(history);
+    application.cancelUnanswered(after(30));
+    expect(application.getUncommittedEvents()).toEqual(events);
   });
 });
 

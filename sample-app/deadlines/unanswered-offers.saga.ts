@@ -1,0 +1,24 @@
+import { Injectable } from '@nestjs/common';
+import { type ICommand, ofType, Saga } from '@nestjs/cqrs';
+import { Durable, recordOf } from 'nest-event-store';
+import { map, type Observable } from 'rxjs';
+import { CancelUnansweredApplication } from '../applications/commands/application.commands.ts';
+import { OfferExpired } from '../applications/events/offer.events.ts';
+
+/** Closes an application when its offer has expired. */
+@Injectable()
+export class UnansweredOffers {
+  @Durable('unanswered-offers', { events: [OfferExpired] })
+  @Saga()
+  readonly cancelApplication = (events: Observable<object>): Observable<ICommand> =>
+    events.pipe(
+      ofType(OfferExpired),
+      map((event) => new CancelUnansweredApplication(applicationOf(event), { at: event.at })),
+    );
+}
+
+function applicationOf(event: OfferExpired): string {
+  const record = recordOf(event);
+  if (!record) throw new Error('This offer has expired without being recorded.');
+  return record.aggregate.id;
+}

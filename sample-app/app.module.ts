@@ -3,12 +3,14 @@ import { CqrsModule } from '@nestjs/cqrs';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { EventStoreModule } from 'nest-event-store';
 import { ApplicationsModule } from './applications/applications.module.ts';
+import { DeadlinesModule } from './deadlines/deadlines.module.ts';
+import { LettersModule } from './letters/letters.module.ts';
 import { ReportsModule } from './reports/reports.module.ts';
 
 export interface LoanDeskOptions {
   /** The PostgreSQL database to use. */
   readonly url: string;
-  /** The schema that the events are kept in: each is a store of its own. */
+  /** The schema that the desk keeps its events and tables in: each is a store of its own. */
   readonly schema: string;
 }
 
@@ -18,11 +20,19 @@ export class AppModule {
     return {
       module: AppModule,
       imports: [
-        TypeOrmModule.forRoot({ type: 'postgres', url, installExtensions: false }),
+        TypeOrmModule.forRoot({
+          type: 'postgres',
+          url,
+          installExtensions: false,
+          // Where the tables of letters and projections are, so that their SQL need not name it.
+          extra: { options: `-c search_path=${schema}` },
+        }),
         CqrsModule.forRoot(),
         EventStoreModule.forRoot({ schema }),
         ApplicationsModule,
         ReportsModule,
+        LettersModule,
+        DeadlinesModule,
       ],
     };
   }

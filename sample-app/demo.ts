@@ -5,11 +5,13 @@ import { EventStore } from 'nest-event-store';
 import { z } from 'zod';
 import { GeneratedApplication } from './demo/generated-application.ts';
 import { randomFrom } from './demo/random.ts';
+import { showRebuild, showUnansweredOffer } from './demo/reaction-scenes.ts';
 import { showConflict, showIdempotentRetry, showSnapshotLoad } from './demo/scenes.ts';
+import { untilCaughtUp } from './playback/caught-up.ts';
 import { play } from './playback/play.ts';
 import { withProgress } from './playback/with-progress.ts';
 import { formatReport } from './reports/format-report.ts';
-import { ReportKeeper } from './reports/report-keeper.ts';
+import { Reports } from './reports/reports.ts';
 import { runOnLoanDesk } from './run-on-loan-desk.ts';
 
 const { values } = parseArgs({
@@ -22,7 +24,8 @@ const { values } = parseArgs({
 const count = z.coerce.number().int().min(1).parse(values.applications);
 const seed = z.coerce.number().int().parse(values.seed);
 
-await runOnLoanDesk(values.schema, async ({ app, url }, interruption) => {
+await runOnLoanDesk(values.schema, async (desk, interruption) => {
+  const { app, url } = desk;
   // Ids differ from run to run, so that the demo can be run again on the same store.
   const run = randomUUID().slice(0, 8);
   const random = randomFrom(seed);
@@ -45,12 +48,16 @@ await runOnLoanDesk(values.schema, async ({ app, url }, interruption) => {
   await withProgress(total, (onStep) =>
     play(app.get(CommandBus), scripts, { inFlight: 256, onStep, interruption }),
   );
-  console.log(formatReport(await app.get(ReportKeeper).current()));
+  const seconds = await untilCaughtUp(app);
+  console.log(`All projections and letters caught up within ${seconds.toFixed(1)} s.`);
+  console.log(formatReport(await app.get(Reports).current()));
 
   await showConflict(url);
   const longest = applications.reduce((a, b) => (b.steps.length > a.steps.length ? b : a));
   await showSnapshotLoad(app.get(EventStore), longest.id);
   await showIdempotentRetry(url);
+  await showUnansweredOffer(desk);
+  await showRebuild(app);
   console.log(`\nnpm start -- --schema ${values.schema} serves what the demo recorded.`);
   return true;
 });

@@ -8,6 +8,7 @@ const { values, positionals } = parseArgs({
   options: {
     schema: { type: 'string', default: 'loan_desk' },
     'in-flight': { type: 'string', default: '256' },
+    rebuild: { type: 'boolean', default: false },
   },
 });
 const [file] = positionals;
@@ -15,11 +16,13 @@ const [file] = positionals;
 if (file) {
   const inFlight = z.coerce.number().int().min(1).parse(values['in-flight']);
   await runOnLoanDesk(values.schema, async ({ app }, interruption) => {
-    const agree = await replayLog(app, file, { inFlight, interruption });
+    const agree = await replayLog(app, file, { inFlight, interruption, rebuild: values.rebuild });
     if (agree) console.log(`npm start -- --schema ${values.schema} shows them again.`);
     return agree;
   });
 } else {
-  console.error('Usage: npm run replay -- FILE.csv.gz [--schema NAME] [--in-flight NUMBER]');
+  console.error(
+    'Usage: npm run replay -- FILE.csv.gz [--schema NAME] [--in-flight NUMBER] [--rebuild]',
+  );
   process.exitCode = 1;
 }

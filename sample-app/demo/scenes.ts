@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { EventStore } from 'nest-event-store';
 import { z } from 'zod';
-import { LoanApplication } from '../applications/loan-application.ts';
+import { LoanApplication, snapshotRevision } from '../applications/loan-application.ts';
 
 const answer = z.looseObject({ id: z.string().optional(), message: z.string().optional() });
 
@@ -35,6 +35,7 @@ export async function showSnapshotLoad(store: EventStore, applicationId: string)
   const startedAt = performance.now();
   const { version, snapshot, records } = await store.fetchHistory(
     LoanApplication.ref(applicationId),
+    { revision: snapshotRevision },
   );
   const ms = (performance.now() - startedAt).toFixed(1);
   console.log(

@@ -1,6 +1,6 @@
 import type { EventStore } from 'nest-event-store';
 import { ApplicationSubmitted } from '../applications/events/application.events.ts';
-import type { Report } from '../reports/application-report.ts';
+import type { Report } from '../reports/report.ts';
 import { activityOf } from './activities.ts';
 import type { LogRow } from './log-file.ts';
 

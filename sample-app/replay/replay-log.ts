@@ -1,15 +1,27 @@
+import assert from 'node:assert/strict';
 import type { INestApplicationContext } from '@nestjs/common';
 import { CommandBus } from '@nestjs/cqrs';
 import { EventStore } from 'nest-event-store';
 import { play, type Step } from '../playback/play.ts';
+import { untilCaughtUp } from '../playback/caught-up.ts';
 import { withProgress } from '../playback/with-progress.ts';
 import { formatReport } from '../reports/format-report.ts';
-import { ReportKeeper } from '../reports/report-keeper.ts';
+import { rebuildReport } from '../reports/rebuild-report.ts';
+import type { Report } from '../reports/report.ts';
+import { Reports } from '../reports/reports.ts';
 import { activityOf } from './activities.ts';
-import { countLog, countReport, countStore } from './counts.ts';
+import { type Counts, countLog, countReport, countStore } from './counts.ts';
 import { knownLog } from './known-log.ts';
 import { type LogRow, readLog } from './log-file.ts';
 import { printCounts } from './print-counts.ts';
+
+export interface ReplayOptions {
+  /** How many applications are worked on at the same time. */
+  readonly inFlight: number;
+  readonly interruption: AbortSignal;
+  /** Whether to build the report anew in the end, twice. */
+  readonly rebuild: boolean;
+}
 
 /**
  * Replays a log file: every row is one command, which records one event.
@@ -17,12 +29,13 @@ import { printCounts } from './print-counts.ts';
  * A row that was replayed before is not replayed again: an application at version 7 has its first
  * seven rows, so an interrupted replay goes on where it stopped.
  *
- * Returns whether the store, the report and the file agree in the end.
+ * Returns whether the store, the report and the file agree in the end; with `rebuild`, so must the
+ * report after each of two rebuilds, and whatever it answered during them.
  */
 export async function replayLog(
   app: INestApplicationContext,
   path: string,
-  options: { readonly inFlight: number; readonly interruption: AbortSignal },
+  { rebuild, ...options }: ReplayOptions,
 ): Promise<boolean> {
   const store = app.get(EventStore);
   const log = await readLog(path);
@@ -49,16 +62,39 @@ export async function replayLog(
     );
   }
 
-  const report = await app.get(ReportKeeper).current();
+  const seconds = await untilCaughtUp(app);
+  console.log(`All projections and letters caught up within ${seconds.toFixed(1)} s.`);
+  const report = await app.get(Reports).current();
   console.log(formatReport(report));
   const agree = printCounts({
     file: expected,
     store: await countStore(store),
     report: countReport(report),
+    ...(rebuild ? await rebuildTwice(app, report) : {}),
     ...(expected['events'] === knownLog['events'] ? { known: knownLog } : {}),
   });
   console.log(agree ? 'All counts agree.' : 'The counts do not agree.');
   return agree;
+}
+
+/** Throws if the report in use did not answer as before while another one was built. */
+async function rebuildTwice(
+  app: INestApplicationContext,
+  before: Report,
+): Promise<Record<string, Counts>> {
+  const counts: Record<string, Counts> = {};
+  for (const name of ['rebuilt', 'rebuilt again']) {
+    const { rebuilt, meanwhile, seconds } = await rebuildReport(app, (percent) =>
+      console.log(`  ${percent} % is built, and the old report answers`),
+    );
+    for (const answer of meanwhile) assert.deepEqual(answer, before);
+    console.log(
+      `Report ${name} in ${seconds.toFixed(1)} s; meanwhile the old one answered ` +
+        `${meanwhile.length} times, always the same.`,
+    );
+    counts[name] = countReport(rebuilt);
+  }
+  return counts;
 }
 
 async function versionsIn(store: EventStore): Promise<Map<string, number>> {

@@ -1,4 +1,4 @@
-import type { Report } from './application-report.ts';
+import type { Report } from './report.ts';
 
 const number = new Intl.NumberFormat('en');
 

@@ -1,17 +1,19 @@
-import { Controller, Get } from '@nestjs/common';
+import { Controller, Get, UseInterceptors } from '@nestjs/common';
 import { ApiOperation } from '@nestjs/swagger';
-import type { Report } from './application-report.ts';
-import { ReportKeeper } from './report-keeper.ts';
+import { ReadYourWrites } from 'nest-event-store';
+import type { Report } from './report.ts';
+import { Reports } from './reports.ts';
 
 @Controller('report')
+@UseInterceptors(ReadYourWrites('application-report'))
 export class ReportsController {
-  constructor(private readonly keeper: ReportKeeper) {}
+  constructor(private readonly reports: Reports) {}
 
   @Get()
   @ApiOperation({
     summary: 'Show how far the applications got, their amounts and the time it took',
   })
   show(): Promise<Report> {
-    return this.keeper.current();
+    return this.reports.current();
   }
 }

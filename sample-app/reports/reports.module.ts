@@ -1,11 +1,10 @@
 import { Module } from '@nestjs/common';
-import { ReportKeeper } from './report-keeper.ts';
-import { ReportHandler } from './report.handler.ts';
+import { ApplicationReport } from './application-report.projection.ts';
 import { ReportsController } from './reports.controller.ts';
+import { Reports } from './reports.ts';
 
 @Module({
   controllers: [ReportsController],
-  providers: [ReportKeeper, ReportHandler],
-  exports: [ReportKeeper],
+  providers: [ApplicationReport, Reports],
 })
 export class ReportsModule {}

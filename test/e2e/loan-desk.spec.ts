@@ -3,10 +3,19 @@ import type { Server } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { INestApplication } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
+import { Consumers, DomainEvent } from 'nest-event-store';
 import request from 'supertest';
+import { DataSource } from 'typeorm';
 import { AppModule } from '../../sample-app/app.module.ts';
+import { LoanApplication } from '../../sample-app/applications/loan-application.ts';
+import { DeskClock } from '../../sample-app/deadlines/desk-clock.ts';
+import { OverdueOffers } from '../../sample-app/deadlines/overdue-offers.ts';
 import { configureHttp } from '../../sample-app/http/configure-http.ts';
+import { untilCaughtUp } from '../../sample-app/playback/caught-up.ts';
+import { rebuildReport } from '../../sample-app/reports/rebuild-report.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { eventually } from '../support/eventually.ts';
+import { openStore } from '../support/store.ts';
 
 let database: TestDatabase;
 let app: INestApplication<Server>;
@@ -31,6 +40,33 @@ afterAll(async () => {
 });
 
 const http = () => request(app.getHttpServer());
+
+const steps = [
+  'partly-submit',
+  'preaccept',
+  'accept',
+  'finalize',
+  'offers/select',
+  'offers/create',
+  'offers/send',
+  'offers/send-back',
+  'offers/accept',
+  'approve',
+];
+
+/** Submits an application and takes it up to a step, which is its last one. */
+async function toStep(last: string, amount?: number): Promise<string> {
+  const id = await submit(amount);
+  for (const step of steps.slice(0, steps.indexOf(last) + 1)) {
+    await http().post(`/applications/${id}/${step}`).expect(200);
+  }
+  return id;
+}
+
+@DomainEvent('offer.created', { dates: ['at'] })
+class UnnumberedOfferCreated {
+  constructor(readonly at: Date) {}
+}
 
 async function submit(amount = 9000): Promise<string> {
   const response = await http().post('/applications').send({ amount }).expect(201);
@@ -178,22 +214,144 @@ describe('If-Match', () => {
   });
 });
 
-describe('the report', () => {
-  it('counts what was recorded, and all of it again in another application', async () => {
-    const before = await http().get('/report').expect(200);
-    const id = await submit(1234);
-    await http().post(`/applications/${id}/partly-submit`).expect(200);
-    const { body } = await http().get('/report').expect(200);
-    expect(body).toMatchObject({
-      applications: before.body.applications + 1,
-      amountRequested: before.body.amountRequested + 1234,
-      events: before.body.events + 2,
-    });
+describe('the number of an offer', () => {
+  const create = (id: string, body?: object) =>
+    http().post(`/applications/${id}/offers/create`).send(body);
 
+  it('is made of the id of the application, or given', async () => {
+    const id = await toStep('offers/select');
+    await create(id).expect(200);
+    const other = await toStep('offers/select');
+    const given = `offer-of-${other}`;
+    await create(other, { number: given }).expect(200);
+    expect(await numberOf(id)).toBe(`${id}-1`);
+    expect(await numberOf(other)).toBe(given);
+    await create(other, { number: 'a b' }).expect(400);
+  });
+
+  it('is given once: another offer of that number is refused with 409 and not recorded', async () => {
+    const ids = [await toStep('offers/select'), await toStep('offers/select')];
+    const number = `offer-of-${ids[0]}`;
+    const answers = await Promise.all(ids.map((id) => create(id, { number })));
+    expect(answers.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([200, 409]);
+    const refused = answers.findIndex(({ status }) => status === 409);
+    expect(answers[refused]?.body).toMatchObject({
+      error: 'OFFER_NUMBER_TAKEN',
+      message: expect.stringContaining(number),
+    });
+    const { body } = await http().get(`/applications/${ids[refused]}`).expect(200);
+    expect(body).toMatchObject({ offers: { prepared: 'selected' }, version: 6 });
+    await create(ids[refused]!).expect(200);
+  });
+
+  it('is missing from offers of the time before, which go on as all others', async () => {
+    const id = await toStep('offers/select');
+    const past = await openStore(await database.dataSource(), {
+      schema: 'loan_desk',
+      events: [UnnumberedOfferCreated],
+    });
+    await past.append(LoanApplication.ref(id), [new UnnumberedOfferCreated(new Date())]);
+    await http().post(`/applications/${id}/offers/send`).expect(200);
+    expect(await numberOf(id)).toBeNull();
+  });
+
+  async function numberOf(id: string): Promise<unknown> {
+    const { body } = await http().get(`/applications/${id}/events`).expect(200);
+    return body.find((each: { type: string }) => each.type === 'offer.created').event.number;
+  }
+});
+
+describe('the letters to an applicant', () => {
+  it('follow what happens, one for each event, and are not written again', async () => {
+    const id = await toStep('offers/send');
+    const letters = async () => {
+      const { body } = await http().get(`/applications/${id}/letters`).expect(200);
+      return body.map(({ text }: { text: string }) => text);
+    };
+    await http().post(`/applications/${id}/decline`).set('Prefer', 'wait').expect(200);
+    expect(await letters()).toEqual([
+      expect.stringContaining('our offer'),
+      expect.stringContaining('cannot grant'),
+    ]);
+
+    await app.get(DataSource).query('DELETE FROM letters WHERE application_id = $1', [id]);
+    await app.get(Consumers).reset('letters', 0);
+    await untilCaughtUp(app);
+    expect(await letters()).toEqual([]);
+  });
+});
+
+describe('an offer that is not answered', () => {
+  it('expires when its time is over, and closes the application', async () => {
+    const id = await toStep('offers/send');
+    const answered = await toStep('offers/send-back');
+    await untilCaughtUp(app);
+    await app.get(OverdueOffers).expire();
+    expect((await http().get(`/applications/${id}`)).body.status).toBe('finalized');
+
+    app.get(DeskClock).putForward(30);
+    await app.get(OverdueOffers).expire();
+    const history = () => http().get(`/applications/${id}/events?after=8`).expect(200);
+    await eventually(async () => (await history()).body.length === 2);
+    const { body } = await history();
+    expect(body).toMatchObject([{ type: 'offer.expired' }, { type: 'loan-application.cancelled' }]);
+    expect(body[1].event.at).toBe(body[0].event.at);
+    expect((await http().get(`/applications/${answered}`)).body.status).toBe('finalized');
+  });
+});
+
+describe('the report', () => {
+  it('shows a write to whoever waited for it, or names its position', async () => {
+    await untilCaughtUp(app);
+    const before = await http().get('/report').expect(200);
+    const { body } = await http()
+      .post('/applications')
+      .set('Prefer', 'wait')
+      .send({ amount: 1234 })
+      .expect(201);
+    const waited = await http().get('/report').expect(200);
+    const later = await http().post(`/applications/${body.id}/partly-submit`).expect(200);
+    const asked = await http()
+      .get('/report')
+      .set('Event-Position', later.headers['event-position']!)
+      .expect(200);
+    const { applications, amountRequested, events } = before.body;
+    const more = { applications: applications + 1, amountRequested: amountRequested + 1234 };
+    expect(waited.body).toMatchObject({ ...more, events: events + 1 });
+    expect(asked.body).toMatchObject({
+      ...more,
+      events: events + 2,
+      position: Number(later.headers['event-position']),
+    });
+  });
+
+  it('counts states, amounts and the mean time to approval', async () => {
+    await untilCaughtUp(app);
+    const { body: before } = await http().get('/report').expect(200);
+    await toStep('approve', 500);
+    await untilCaughtUp(app);
+    const { body } = await http().get('/report').expect(200);
+    const { applications, amount } = before.statesReached['approved'] ?? {
+      applications: 0,
+      amount: 0,
+    };
+    expect(body.statesReached['approved']).toEqual({
+      applications: applications + 1,
+      amount: amount + 500,
+    });
+    expect(body.eventsByType['offer.accepted']).toBe(before.eventsByType['offer.accepted'] + 1);
+    expect(body.meanHoursToApproval).toBeGreaterThan(0);
+  });
+
+  it('is the same in another application, and after it was built anew', async () => {
+    await untilCaughtUp(app);
+    const { body } = await http().get('/report').expect(200);
     const other = await startApp();
     const again = await request(other.getHttpServer()).get('/report').expect(200);
     await other.close();
     expect(again.body).toEqual(body);
+    const { rebuilt, meanwhile } = await rebuildReport(app, () => undefined);
+    for (const report of [...meanwhile, rebuilt]) expect(report).toEqual(body);
   });
 });
 

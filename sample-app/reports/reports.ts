@@ -1,0 +1,14 @@
+import { Injectable } from '@nestjs/common';
+import { DataSource } from 'typeorm';
+import type { Report } from './report.ts';
+
+/** Reads the report as it was counted last. It is behind the log by what is not counted yet. */
+@Injectable()
+export class Reports {
+  constructor(private readonly dataSource: DataSource) {}
+
+  async current(): Promise<Report> {
+    const [report] = await this.dataSource.query<[Report]>('SELECT * FROM application_report');
+    return report;
+  }
+}

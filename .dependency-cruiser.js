@@ -19,6 +19,7 @@ const layers = {
   testing: {
     folders: ['events', 'store', 'aggregates', 'subscriptions', 'projections'],
     packages: ['@nestjs/common'],
+    types: ['typeorm'],
     // The testing module is the real one with another store.
     wiring: true,
   },
@@ -67,10 +68,13 @@ export default {
       to: { path: '.' },
     },
     {
-      name: 'wiring-imports-only-nest-and-typeorm',
+      name: 'wiring-imports-only-nest-typeorm-and-rxjs',
       severity: 'error',
       from: { path: '^lib/[^/]+[.]ts$' },
-      to: { dependencyTypes: anyPackage, pathNot: packagePaths(['@nestjs/[^/]+', 'typeorm']) },
+      to: {
+        dependencyTypes: anyPackage,
+        pathNot: packagePaths(['@nestjs/[^/]+', 'typeorm', 'rxjs']),
+      },
     },
     {
       name: 'the-core-does-no-input-or-output',

@@ -10,6 +10,7 @@ export {
   InjectConsumers,
   InjectEventStore,
 } from './event-store.tokens.ts';
+export { ReadYourWrites, ReadYourWritesIn } from './event-store.read-your-writes.interceptor.ts';
 export { EventStoreConfigurationError } from './event-store.configuration.error.ts';
 export { EventStoreError } from './event-store.error.ts';
 
@@ -155,6 +156,7 @@ export {
   type ProjectionOptions,
 } from './projections/projection.decorator.ts';
 
+export { InvalidSagaError } from './event-bus/event-bus.errors.ts';
 export type { EventBusMode } from './event-bus/event-bus-bridge.ts';
 
 export { eventStoreEntities } from './postgres/entities/index.ts';

@@ -56,6 +56,8 @@ export class Runner {
   /** How many events the next slice may have. */
   #sliceSize: number;
   #retryParked: boolean;
+  /** A page that is being read while the one before it is handed over. */
+  #ahead: { readonly after: number; readonly page: Promise<HeadPage> } | undefined;
 
   /** @param heldUntil by `performance.now()`: until then nobody else can have taken the lease. */
   constructor(
@@ -153,7 +155,7 @@ export class Runner {
     const place = this.#place;
     let page: HeadPage;
     try {
-      page = await this.#read(this.#consumer.settings.batchSize);
+      page = await this.#nextPage();
     } catch (error) {
       if (!isUnreadable(error)) throw error;
       return this.#leaveUnreadable(error.position, error);
@@ -170,13 +172,28 @@ export class Runner {
     return (await this.#handle(records, through)) ? 'busy' : 'stopped';
   }
 
-  /** The next page; a shorter one, if need be, to end before an event that cannot be read. */
-  async #read(limit: number): Promise<HeadPage> {
+  /** The next page. The one behind it is read meanwhile, as long as there is one. */
+  async #nextPage(): Promise<HeadPage> {
+    const { position } = this.#place;
+    const { batchSize } = this.#consumer.settings;
+    const ahead = this.#ahead;
+    this.#ahead = undefined;
+    const page = await (ahead?.after === position ? ahead.page : this.#read(position, batchSize));
+    if (!page.atEnd && !this.#stopping.signal.aborted) {
+      const next = this.#read(page.position, batchSize);
+      next.catch(() => 'thrown where it is awaited');
+      this.#ahead = { after: page.position, page: next };
+    }
+    return page;
+  }
+
+  /** A page; a shorter one, if need be, to end before an event that cannot be read. */
+  async #read(after: number, limit: number): Promise<HeadPage> {
     try {
-      return await this.#context.head.read(this.#place.position, this.#filter, limit);
+      return await this.#context.head.read(after, this.#filter, limit);
     } catch (error) {
       if (!isUnreadable(error) || limit === 1) throw error;
-      return this.#read(limit >> 1);
+      return this.#read(after, limit >> 1);
     }
   }
 

@@ -19,11 +19,9 @@ import {
   EventStoreModule,
   On,
   Projection,
-} from 'nest-event-store';
-import {
   ReadYourWrites,
   ReadYourWritesIn,
-} from '../../lib/event-store.read-your-writes.interceptor.ts';
+} from 'nest-event-store';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
 import { typeOrm } from './start-application.ts';

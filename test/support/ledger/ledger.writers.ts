@@ -105,6 +105,6 @@ function isExpected(error: unknown): boolean {
   const { code, message } = error as { code?: string; message: string };
   return (
     expected.has(code ?? '') ||
-    /Connection terminated|not queryable|connection error/i.test(message)
+    /Connection terminated|not queryable|connection error|already released/i.test(message)
   );
 }

@@ -1,0 +1,97 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import type { DataSource } from 'typeorm';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { eventually } from '../support/eventually.ts';
+import { faultsOf, readHistory, repetitions } from '../support/ledger/ledger.history.ts';
+import { createLedgerTables } from '../support/ledger/ledger.tables.ts';
+import { LedgerTrouble } from '../support/ledger/ledger.trouble.ts';
+import { startLedger } from '../support/ledger/ledger.ts';
+import { killAll } from '../support/processes.ts';
+import { seed } from '../support/random.ts';
+
+/** More and longer rounds than a run of the whole suite has time for. */
+const rounds = Number(process.env['TEST_ROUNDS'] || 1);
+const durationMs = Number(process.env['TEST_ROUND_MS'] || 7_000);
+const leaseMs = 600;
+
+describe('consumers in several processes', () => {
+  let database: TestDatabase;
+  let dataSource: DataSource;
+  const testSeed = seed();
+
+  beforeEach(async () => {
+    database = await createTestDatabase();
+    dataSource = await database.dataSource({ applicationName: 'spec' });
+    await dataSource.query(createLedgerTables);
+  });
+  afterEach(async () => {
+    await killAll();
+    await database.drop();
+  });
+
+  it.each(Array.from({ length: rounds }, (_, n) => testSeed + 1_000 * n))(
+    'neither lose, double, skip nor turn round an event, whatever happens to them (seed %i)',
+    async (roundSeed) => {
+      const options = { url: database.url, leaseMs, pollIntervalMs: 100, slowMs: 40 };
+      const trouble = new LedgerTrouble(dataSource, options);
+      // Writes and gives orders, and comes to no harm.
+      const control = await startLedger({ ...options, autoStart: false });
+      await control.call.startWriting(roundSeed, 2);
+
+      await trouble.start(roundSeed, 3);
+      const faultsMeanwhile = await lookingDuring(
+        trouble.makeTrouble(roundSeed, control, durationMs),
+        async () => faultsOf(await readHistory(dataSource)),
+      );
+      expect(faultsMeanwhile).toEqual([]);
+      await control.call.stopWriting();
+
+      const [{ end }] = await dataSource.query(
+        'SELECT max(position)::float8 AS end FROM event_store.domain_events',
+      );
+      await eventually(
+        async () => {
+          for (const { name, position, rebuild, kind, status } of await control.call.states()) {
+            if (kind === 'inline-projection') continue;
+            expect({ name, status, position, rebuild }).toEqual({
+              name,
+              status: 'live',
+              position: end,
+              rebuild: null,
+            });
+          }
+          return true;
+        },
+        { timeoutMs: 20_000, intervalMs: 100 },
+      );
+      const history = await readHistory(dataSource);
+      expect(faultsOf(history)).toEqual([]);
+      console.info(
+        `${history.log.length} events, ${history.effects.length} effects of ` +
+          `${new Set(history.effects.map((each) => each.process)).size} processes; handled again: ` +
+          `${repetitions(history, 'letters')} letters, ${repetitions(history, 'receipts')} receipts; ` +
+          JSON.stringify(trouble.troubles),
+      );
+      await trouble.stop();
+      await control.stop();
+    },
+    durationMs + 60_000,
+  );
+});
+
+/** Looks again and again until `work` is done, or something is found. */
+async function lookingDuring(
+  work: Promise<void>,
+  look: () => Promise<string[]>,
+): Promise<string[]> {
+  let isDone = false;
+  const done = work.finally(() => (isDone = true));
+  const found: string[] = [];
+  while (!isDone && found.length === 0) {
+    found.push(...(await look()));
+    await Promise.race([done, delay(250)]);
+  }
+  await done;
+  return found;
+}

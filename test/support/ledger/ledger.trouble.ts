@@ -1,0 +1,149 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { DataSource } from 'typeorm';
+import { type Random, random } from '../random.ts';
+import { type LedgerProcess, startLedger } from './ledger.ts';
+import type { LedgerProcessOptions } from './ledger.process.ts';
+
+const rebuildable = ['balances', 'turnover', 'journal', 'totals', 'letters', 'receipts'];
+
+/** What befell the processes, to see that a round was not a quiet one. */
+export type Troubles = Readonly<Record<Trouble, number>>;
+type Trouble =
+  'killed' | 'frozen' | 'ended' | 'takenAway' | 'cut' | 'paused' | 'rebuilt' | 'cancelled';
+
+/** Where a process runs, and after it another one. */
+interface Place {
+  readonly choices: Random;
+  process: LedgerProcess;
+}
+
+/** Runs processes of the ledger, which all consume and write, and lets nothing go well for them. */
+export class LedgerTrouble {
+  readonly #dataSource: DataSource;
+  readonly #options: LedgerProcessOptions;
+  readonly #leaseMs: number;
+  readonly #troubles: Record<Trouble, number> = {
+    killed: 0,
+    frozen: 0,
+    ended: 0,
+    takenAway: 0,
+    cut: 0,
+    paused: 0,
+    rebuilt: 0,
+    cancelled: 0,
+  };
+  #places: Place[] = [];
+
+  constructor(dataSource: DataSource, options: LedgerProcessOptions & { leaseMs: number }) {
+    this.#dataSource = dataSource;
+    this.#options = options;
+    this.#leaseMs = options.leaseMs;
+  }
+
+  get troubles(): Troubles {
+    return this.#troubles;
+  }
+
+  /** Starts so many processes and lets them be for now. */
+  async start(seed: number, count: number): Promise<void> {
+    this.#places = await Promise.all(
+      Array.from({ length: count }, async (_, n) => {
+        const choices = random(seed + n + 1);
+        return { choices, process: await this.#start(choices) };
+      }),
+    );
+  }
+
+  /** Makes trouble for so long; in the end all processes are up and write no more. */
+  async makeTrouble(seed: number, control: LedgerProcess, durationMs: number): Promise<void> {
+    const deadline = performance.now() + durationMs;
+    await Promise.all([
+      this.#annoyConsumers(control, random(seed), deadline),
+      ...this.#places.map((place) => this.#annoyProcess(place, deadline)),
+    ]);
+    await Promise.all(this.#places.map(({ process }) => process.call.stopWriting()));
+  }
+
+  /** Ends all processes in good order. */
+  async stop(): Promise<void> {
+    for (const { process } of this.#places) await process.stop();
+  }
+
+  /** Whoever is at this place is killed, frozen or ended, and replaced. */
+  async #annoyProcess(place: Place, deadline: number): Promise<void> {
+    const { choices } = place;
+    for (;;) {
+      await delay(choices.integer(100, 900));
+      if (performance.now() > deadline) return;
+      const kind = choices.pick(['kill', 'kill', 'freeze', 'freeze', 'freeze', 'end'] as const);
+      if (kind === 'freeze') {
+        place.process.freeze();
+        await delay(choices.integer(this.#leaseMs * 0.2, this.#leaseMs * 2.5));
+        place.process.thaw();
+        this.#troubles.frozen += 1;
+        continue;
+      }
+      if (kind === 'kill') {
+        await place.process.kill();
+        this.#troubles.killed += 1;
+      } else {
+        await place.process.call.stopWriting();
+        await place.process.stop();
+        this.#troubles.ended += 1;
+      }
+      place.process = await this.#start(choices);
+    }
+  }
+
+  async #start(choices: Random): Promise<LedgerProcess> {
+    const partitions = choices.integer(1, 4);
+    const process = await startLedger({ ...this.#options, partitions });
+    await process.call.startWriting(choices.integer(0, 2 ** 30), 2);
+    return process;
+  }
+
+  async #annoyConsumers(control: LedgerProcess, choices: Random, deadline: number): Promise<void> {
+    const kinds: Record<string, () => Promise<unknown>> = {
+      rebuilt: () => control.call.rebuild(choices.pick(rebuildable)),
+      cancelled: () => control.call.cancelRebuild(choices.pick(rebuildable)),
+      takenAway: () => this.#takeLeasesAway(),
+      cut: () => this.#cutConnection(choices),
+      paused: async () => {
+        const consumer = choices.pick(rebuildable);
+        await control.call.pause(consumer);
+        await delay(choices.integer(0, 60));
+        await control.call.resume(consumer);
+      },
+    };
+    for (;;) {
+      await delay(choices.integer(50, 350));
+      if (performance.now() > deadline) return;
+      const kind = choices.pick(Object.keys(kinds)) as Trouble;
+      try {
+        await kinds[kind]!();
+        this.#troubles[kind] += 1;
+      } catch (error) {
+        // Not every consumer can be rebuilt, or has a rebuild to cancel, at any time.
+        if (!/ConsumerStateError|UnknownConsumerError/.test(String(error))) throw error;
+      }
+    }
+  }
+
+  /** As if all leases had run out while their owners were busy. */
+  #takeLeasesAway(): Promise<unknown> {
+    return this.#dataSource.query(
+      `UPDATE event_store.checkpoints AS k SET owner = 'nobody', lease_expires_at = now(), fence = fence + 1
+       FROM event_store.consumers AS c
+       WHERE c.name = k.consumer AND k.owner IS NOT NULL AND k.status <> 'stopped'`,
+    );
+  }
+
+  #cutConnection(choices: Random): Promise<unknown> {
+    return this.#dataSource.query(
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+       WHERE datname = current_database() AND application_name <> 'spec' AND backend_type = 'client backend'
+       ORDER BY md5(pid::text || $1::text) LIMIT 2`,
+      [choices.integer(0, 1_000)],
+    );
+  }
+}

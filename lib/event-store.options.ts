@@ -2,7 +2,7 @@ import type { EntityManager } from 'typeorm';
 import type { EventBusMode } from './event-bus/event-bus-bridge.ts';
 import type { EventCodec } from './events/event-codec.ts';
 import { JsonCodec } from './events/json.codec.ts';
-import { nearestName } from './events/nearest-name.ts';
+import { applyRules, oneOf, type OptionRule, wholeNumber } from './events/option-rules.ts';
 import { isSchemaName } from './postgres/sql/schema-name.ts';
 
 /** What happens at boot if the schema is not up to date. */
@@ -88,20 +88,10 @@ const defaults: ResolvedOptions = {
   transactionManager: () => undefined,
 };
 
-type Rule = readonly [accepts: (value: unknown) => boolean, wanted: string];
-
-const oneOf = (...words: string[]): Rule => [
-  (value) => words.includes(value as string),
-  `one of ${words.map((word) => `'${word}'`).join(', ')}`,
-];
-const wholeNumber = (min: number, max: number): Rule => [
-  (value) => Number.isInteger(value) && (value as number) >= min && (value as number) <= max,
-  `a whole number from ${min} to ${max}`,
-];
-const flag: Rule = [(value) => typeof value === 'boolean', 'true or false'];
+const flag: OptionRule = [(value) => typeof value === 'boolean', 'true or false'];
 
 const maxTimerMs = 2 ** 31 - 1;
-const rules: Record<keyof EventStoreOptions, Rule> = {
+const rules: Record<keyof EventStoreOptions, OptionRule> = {
   schema: [isSchemaName, 'a lower-case name of letters, digits and _, up to 63 bytes, not pg_…'],
   migrations: oneOf('run', 'check', 'off'),
   codec: [
@@ -144,20 +134,5 @@ export function resolveOptions(given: EventStoreOptions = {}): OptionsResolution
     const fault = 'The options must be an object; leave them out for the defaults.';
     return { options: defaults, faults: [fault] };
   }
-  const faults: string[] = [];
-  const options: Record<string, unknown> = { ...defaults };
-  for (const [key, value] of Object.entries(given)) {
-    const rule = Object.hasOwn(rules, key) ? rules[key as keyof EventStoreOptions] : undefined;
-    if (!rule) {
-      const meant = nearestName(key, Object.keys(rules));
-      faults.push(
-        `There is no option '${key}'${meant ? `; did you mean '${meant}'?` : '. Remove it.'}`,
-      );
-    } else if (value !== undefined) {
-      const [accepts, wanted] = rule;
-      if (accepts(value)) options[key] = value;
-      else faults.push(`The option '${key}' must be ${wanted}.`);
-    }
-  }
-  return { options: options as unknown as ResolvedOptions, faults };
+  return applyRules<ResolvedOptions>(rules, defaults, given);
 }

@@ -112,6 +112,11 @@ export function Projection(name: string, options: ProjectionOptions = {}) {
     if (options.mode !== undefined && !['eventual', 'inline'].includes(options.mode)) {
       faults.push(`${subject}: the option 'mode' must be 'eventual' or 'inline'.`);
     }
+    if (options.mode === 'inline' && (options.partitions ?? 1) !== 1) {
+      faults.push(
+        `${subject} is inline and cannot have partitions: every append applies it. Leave them out.`,
+      );
+    }
     const definition: ProjectionDefinition = { name, options, methods, batchMethods, faults };
     Object.defineProperty(projectionClass, definitionKey, { value: definition });
   };

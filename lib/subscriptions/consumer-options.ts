@@ -1,4 +1,4 @@
-import { nearestName } from '../events/nearest-name.ts';
+import { applyRules, oneOf, type OptionRule, wholeNumber } from '../events/option-rules.ts';
 import { exponentialBackoff, type RetryPolicy } from './retry-policy.ts';
 
 /** What becomes of an event that keeps failing: stop there, leave it out, or set its aggregate aside. */
@@ -10,7 +10,11 @@ export interface ConsumerOptions {
   readonly store?: string;
   /** Only events of aggregates of these types. @default those of all aggregates */
   readonly aggregateTypes?: readonly string[];
-  /** Where a consumer that is new begins: before the first event, or behind the last one. */
+  /**
+   * Where a consumer that is new begins: before the first event, or behind the last one.
+   *
+   * @default 'start' for a projection, 'now' for a handler or a saga
+   */
   readonly from?: 'start' | 'now';
   /** How many parts, split by aggregate, may run at the same time, over all processes. @default 1 */
   readonly partitions?: number;
@@ -28,21 +32,14 @@ export type ConsumerSettings = Required<Omit<ConsumerOptions, 'aggregateTypes'>>
   readonly aggregateTypes: readonly string[] | undefined;
 };
 
-type Rule = readonly [accepts: (value: unknown) => boolean, wanted: string];
-
-const wholeNumber = (min: number, max: number): Rule => [
-  (value) => Number.isInteger(value) && (value as number) >= min && (value as number) <= max,
-  `a whole number from ${min} to ${max}`,
-];
-
-const rules: Record<keyof ConsumerOptions, Rule> = {
+const rules: Record<keyof ConsumerOptions, OptionRule> = {
   store: [(value) => typeof value === 'string' && value !== '', 'the name of a store'],
   aggregateTypes: [
     (value) =>
       Array.isArray(value) && value.length > 0 && value.every((type) => typeof type === 'string'),
     'a list of at least one aggregate type',
   ],
-  from: [(value) => value === 'start' || value === 'now', "'start' or 'now'"],
+  from: oneOf('start', 'now'),
   partitions: wholeNumber(1, 256),
   batchSize: wholeNumber(1, 10_000),
   timeoutMs: wholeNumber(1, 2 ** 31 - 1),
@@ -50,10 +47,7 @@ const rules: Record<keyof ConsumerOptions, Rule> = {
     (value) => typeof (value as RetryPolicy | null)?.delayMs === 'function',
     'a RetryPolicy, such as exponentialBackoff()',
   ],
-  onFailure: [
-    (value) => ['stop', 'skip', 'park'].includes(value as string),
-    "'stop', 'skip' or 'park'",
-  ],
+  onFailure: oneOf('stop', 'skip', 'park'),
 };
 
 /** Checks options and fills in the defaults; `where` begins each fault, such as a class's name. */
@@ -62,7 +56,7 @@ export function resolveConsumerOptions(
   given: ConsumerOptions,
   defaultFrom: 'start' | 'now',
 ): { readonly settings: ConsumerSettings; readonly faults: readonly string[] } {
-  const settings: Record<string, unknown> = {
+  const defaults: ConsumerSettings = {
     store: 'default',
     aggregateTypes: undefined,
     from: defaultFrom,
@@ -72,19 +66,6 @@ export function resolveConsumerOptions(
     retry: exponentialBackoff(),
     onFailure: 'stop',
   };
-  const faults: string[] = [];
-  for (const [key, value] of Object.entries(given)) {
-    const rule = Object.hasOwn(rules, key) ? rules[key as keyof ConsumerOptions] : undefined;
-    if (!rule) {
-      const meant = nearestName(key, Object.keys(rules));
-      faults.push(
-        `${where}: there is no option '${key}'${meant ? `; did you mean '${meant}'?` : '. Remove it.'}`,
-      );
-    } else if (value !== undefined) {
-      const [accepts, wanted] = rule;
-      if (accepts(value)) settings[key] = value;
-      else faults.push(`${where}: the option '${key}' must be ${wanted}.`);
-    }
-  }
-  return { settings: settings as unknown as ConsumerSettings, faults };
+  const { options, faults } = applyRules(rules, defaults, given);
+  return { settings: options, faults: faults.map((fault) => `${where}: ${fault}`) };
 }

@@ -1,0 +1,41 @@
+import { nearestName } from './nearest-name.ts';
+
+/** Which values an option may have, and how a fault says so. */
+export type OptionRule = readonly [accepts: (value: unknown) => boolean, wanted: string];
+
+export const wholeNumber = (min: number, max: number): OptionRule => [
+  (value) => Number.isInteger(value) && (value as number) >= min && (value as number) <= max,
+  `a whole number from ${min} to ${max}`,
+];
+
+export const oneOf = (...words: string[]): OptionRule => [
+  (value) => words.includes(value as string),
+  `one of ${words.map((word) => `'${word}'`).join(', ')}`,
+];
+
+/**
+ * Returns the given options over their defaults, and what is wrong with them: a key that there is no
+ * rule for, or a value that its rule does not accept. `undefined` stands for the default.
+ */
+export function applyRules<Options extends object>(
+  rules: Record<keyof Options, OptionRule>,
+  defaults: Options,
+  given: object,
+): { readonly options: Options; readonly faults: readonly string[] } {
+  const faults: string[] = [];
+  const options = { ...defaults } as Record<string, unknown>;
+  for (const [key, value] of Object.entries(given)) {
+    const rule = Object.hasOwn(rules, key) ? rules[key as keyof Options] : undefined;
+    if (!rule) {
+      const meant = nearestName(key, Object.keys(rules));
+      faults.push(
+        `There is no option '${key}'${meant ? `; did you mean '${meant}'?` : '. Remove it.'}`,
+      );
+    } else if (value !== undefined) {
+      const [accepts, wanted] = rule;
+      if (accepts(value)) options[key] = value;
+      else faults.push(`The option '${key}' must be ${wanted}.`);
+    }
+  }
+  return { options: options as Options, faults };
+}

@@ -5,7 +5,10 @@ import { Test } from '@nestjs/testing';
 import {
   Aggregate,
   type AggregateRepository,
+  Consumers,
+  ConsumersUnsupportedError,
   DomainEvent,
+  Durable,
   EventStore,
   EventStoreConfigurationError,
   EventStoreModule,
@@ -15,9 +18,11 @@ import {
   InjectAggregateRepository,
   InMemoryEventStore,
   InvalidEventError,
+  On,
+  Projection,
   recordOf,
 } from 'nest-event-store';
-import { EventStoreTestingModule } from 'nest-event-store/testing';
+import { drain, EventStoreTestingModule } from 'nest-event-store/testing';
 
 @DomainEvent('ticket.opened')
 class TicketOpened {
@@ -125,5 +130,60 @@ describe('EventStoreTestingModule', () => {
     expect(await two.get(EventStore, { strict: false }).currentVersion(ticket)).toBe(0);
     await one.close();
     await two.close();
+  });
+
+  it('boots with projections and durable handlers, and calls none of them', async () => {
+    const calls: string[] = [];
+
+    @Projection('tickets')
+    class TicketList {
+      @On(TicketOpened)
+      opened(): void {
+        calls.push('projection');
+      }
+    }
+
+    @Projection('subjects', { mode: 'inline' })
+    class Subjects {
+      @On(TicketOpened)
+      opened(): void {
+        calls.push('inline projection');
+      }
+    }
+
+    @Durable('letters')
+    @EventsHandler(TicketOpened)
+    class Letters implements IEventHandler<TicketOpened> {
+      handle(): void {
+        calls.push('durable handler');
+      }
+    }
+
+    @Module({ providers: [TicketList, Subjects, Letters] })
+    class ReactionsModule {}
+
+    const module = await boot(EventStoreTestingModule.forRoot(), TicketsModule, ReactionsModule);
+    const store = module.get(EventStore, { strict: false });
+    await store.append({ type: 'ticket', id: 't-1' }, [new TicketOpened('Printer')]);
+    expect(module.get(Board, { strict: false }).lines).toEqual(['1 Printer']);
+    expect(calls).toEqual([]);
+
+    const consumers = module.get(Consumers, { strict: false });
+    await expect(consumers.waitFor('letters', 1)).rejects.toThrow(ConsumersUnsupportedError);
+    await expect(consumers.list()).rejects.toThrow(ConsumersUnsupportedError);
+    await expect(drain(module)).rejects.toThrow(ConsumersUnsupportedError);
+    await module.close();
+  });
+
+  it('tells what is wrong with projections and durable handlers', async () => {
+    @Projection('empty')
+    class Empty {}
+
+    @Module({ providers: [Empty] })
+    class EmptyModule {}
+
+    await expect(boot(EventStoreTestingModule.forRoot(), EmptyModule)).rejects.toThrow(
+      /'empty'.* takes no event/,
+    );
   });
 });

@@ -1,0 +1,167 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { INestApplicationContext } from '@nestjs/common';
+import type { ApplicationConsumers } from '../event-store.consumers.ts';
+import type { OptionsResolution } from '../event-store.options.ts';
+import { defaultStoreName, getConsumersToken } from '../event-store.tokens.ts';
+import type { LogHorizon } from '../store/event-store.ts';
+import type { Consumers } from '../subscriptions/consumers.ts';
+import type { ConsumerState } from '../subscriptions/consumer-state.ts';
+import { ConsumerStateError, WaitTimeoutError } from '../subscriptions/subscriptions.errors.ts';
+
+export interface DrainOptions {
+  /** The name of the store. @default 'default' */
+  readonly store?: string;
+  /** Whether events may stay parked, which otherwise is an error. @default false */
+  readonly allowParked?: boolean;
+  /** How long to wait at most, in milliseconds. @default 10000 */
+  readonly timeoutMs?: number;
+}
+
+/**
+ * Resolves once all projections and durable handlers have finished everything that stands in the log,
+ * the events that handlers have appended meanwhile and running rebuilds included.
+ *
+ * Waits for those that this application runs, and for those that another process holds. A consumer
+ * that `autoStart` leaves out here, and that no other process runs, is left out. What handlers on the
+ * `EventBus` set in motion is not waited for, nor is what a handler does not await.
+ *
+ * @throws ConsumerStateError if a consumer has stopped, has parked events, or is paused before it has
+ * finished, and if no process runs any consumer of this application.
+ * @throws WaitTimeoutError if it takes longer; it says why, where that can be known.
+ * @throws ConsumersUnsupportedError if the store is in memory.
+ *
+ * @example
+ * await request(app.getHttpServer()).post('/accounts').send({ owner: 'Ada' });
+ * await drain(app);
+ * await request(app.getHttpServer()).get('/accounts').expect([{ owner: 'Ada' }]);
+ */
+export async function drain(
+  app: INestApplicationContext,
+  { store, allowParked = false, timeoutMs = 10_000 }: DrainOptions = {},
+): Promise<void> {
+  const control = app.get<Consumers>(getConsumersToken(store), { strict: false });
+  const isConcerned = concernOf(app, store);
+  const deadline = performance.now() + timeoutMs;
+  let atRest: ReadonlySet<string> = new Set();
+  for (let pauseMs = 2; ; pauseMs = Math.min(50, pauseMs * 1.5)) {
+    const { consumers, horizon } = await control.list();
+    const concerned = isConcerned(consumers);
+    // All states were read at one moment, and a handler's appends commit before its checkpoint: what
+    // is finished then is finished for good.
+    const unfinished = concerned.find(
+      (each) => !isFinished(each) || (each.parkedEvents > 0 && !atRest.has(each.name)),
+    );
+    if (!unfinished) return;
+    for (const each of concerned) refuseIfDown(each);
+    // Parked events that are tried again may append, so they are at rest before the states are read.
+    atRest = await parkedAtRest(control, concerned, allowParked);
+    if (performance.now() >= deadline) throw timeout(unfinished, horizon, timeoutMs);
+    await delay(pauseMs);
+  }
+}
+
+/** Tells which consumers to wait for: those run here, and those that were seen in somebody's hands. */
+function concernOf(
+  app: INestApplicationContext,
+  store = defaultStoreName,
+): (states: readonly ConsumerState[]) => readonly ConsumerState[] {
+  const parts = `EventStore(${store})`;
+  const { consumers } = app.get<ApplicationConsumers>(`${parts}.consumers`, { strict: false });
+  const { options } = app.get<OptionsResolution>(`${parts}.options`, { strict: false });
+  const { autoStart } = options;
+  const names = [...consumers.keys()];
+  const concerned = new Set(
+    names.filter(
+      (name) =>
+        consumers.get(name)?.kind === 'inline-projection' ||
+        (typeof autoStart === 'boolean' ? autoStart : autoStart.includes(name)),
+    ),
+  );
+  return (states) => {
+    for (const each of states) if (isHeld(each)) concerned.add(each.name);
+    if (names.length > 0 && concerned.size === 0) {
+      throw new ConsumerStateError(
+        names[0]!,
+        'is run by no process, and neither is any other consumer of this application. Look at ' +
+          'autoStart, or start the application that runs them before drain().',
+      );
+    }
+    return states.filter(({ name }) => concerned.has(name));
+  };
+}
+
+// The list shows a lease that has run out as waiting.
+const isHeld = ({ partitions }: ConsumerState): boolean =>
+  partitions.some(({ owner, status }) => owner !== null && status !== 'waiting');
+
+const isFinished = (state: ConsumerState): boolean =>
+  state.lagEvents === 0 && state.rebuild === null && !stoppedPartition(state);
+
+const stoppedPartition = ({ partitions }: ConsumerState) =>
+  partitions.find(({ status }) => status === 'stopped');
+
+function refuseIfDown(state: ConsumerState): void {
+  const { name, status } = state;
+  const stopped = stoppedPartition(state);
+  if (stopped) {
+    const { message = 'unknown', position = null } = stopped.error ?? {};
+    throw new ConsumerStateError(
+      name,
+      `has stopped${position === null ? '' : ` at position ${position}`}: ${message}. Mend that, or ` +
+        `expect it in the test and call start('${name}') before drain().`,
+    );
+  }
+  if (status === 'paused' && !isFinished(state)) {
+    throw new ConsumerStateError(
+      name,
+      `is paused at position ${state.position}. Call resume('${name}') before drain().`,
+    );
+  }
+}
+
+/** Returns the names of those that have parked events, none of which is being tried again. */
+async function parkedAtRest(
+  control: Consumers,
+  states: readonly ConsumerState[],
+  allowParked: boolean,
+): Promise<ReadonlySet<string>> {
+  const atRest = new Set<string>();
+  for (const { name } of states.filter(({ parkedEvents }) => parkedEvents > 0)) {
+    const parked = await control.parked(name);
+    const [first] = parked;
+    if (!first || parked.some(({ retrying }) => retrying)) continue;
+    if (!allowParked) {
+      const { aggregate, failure, position } = first;
+      throw new ConsumerStateError(
+        name,
+        `has parked the events of ${aggregate.type} '${aggregate.id}' from position ${position} ` +
+          `on: ${failure.message}. Mend that, or call drain() with allowParked: true.`,
+      );
+    }
+    atRest.add(name);
+  }
+  return atRest;
+}
+
+function timeout(
+  { name, status, position, partitions, rebuild, parkedEvents, lagEvents }: ConsumerState,
+  { position: readable, lastPosition, holders }: LogHorizon,
+  timeoutMs: number,
+): WaitTimeoutError {
+  const fail = (reason?: string, reached = position) =>
+    new WaitTimeoutError(name, lastPosition, reached, timeoutMs, reason);
+  const error = partitions.find((each) => each.status === 'retrying')?.error;
+  if (error) return fail(`It is trying again after an error: ${error.message}.`);
+  if (holders[0] && position >= readable) {
+    const { pid, applicationName } = holders[0];
+    return fail(
+      `A transaction that has appended is still open and holds it back: process ${pid ?? 'unknown'} ` +
+        `of the database, application '${applicationName ?? 'hidden'}'. Commit it before drain().`,
+    );
+  }
+  if (status === 'waiting')
+    return fail('No process holds it; one that was killed keeps its lease.');
+  if (rebuild) return fail('It is being rebuilt.', rebuild.position);
+  if (parkedEvents > 0 && lagEvents === 0) return fail('It is trying its parked events again.');
+  return fail();
+}

@@ -1,0 +1,209 @@
+import assert from 'node:assert/strict';
+import type { DataSource, EntityManager } from 'typeorm';
+import type { EventClass } from '../events/domain-event.decorator.ts';
+import type { EventCodec } from '../events/event-codec.ts';
+import { EventData } from '../events/event-data.ts';
+import type { EventRecord } from '../events/event-record.ts';
+import { EventRegistry } from '../events/event-registry.ts';
+import { projectionConsumer } from '../projections/projection-consumer.ts';
+import { projectionOf } from '../projections/projection.decorator.ts';
+import type { AggregateRef } from '../store/aggregate-ref.ts';
+import type { Append } from '../store/event-store.ts';
+import { InMemoryEventStore } from '../store/in-memory.event-store.ts';
+import type { Consumer } from '../subscriptions/consumer.ts';
+import { runInDelivery } from '../subscriptions/delivery.ts';
+
+export interface ProjectionScenarioOptions {
+  /** An open data source of a PostgreSQL for tests; one connection is used. */
+  readonly dataSource: DataSource;
+  /** The codec of the store, which decides what an event can hold. @default new JsonCodec() */
+  readonly codec?: EventCodec;
+  /** When the events were recorded. @default now */
+  readonly recordedAt?: Date;
+}
+
+/** Asks a read model for rows, in the transaction that has applied the events. */
+export type RowQuery = (manager: EntityManager) => Promise<readonly object[]>;
+
+/**
+ * Starts a test of a projection, given as a class without parameters or as an instance: given events,
+ * then these rows in a real PostgreSQL.
+ *
+ * `prepare` and `activate` are called first, if the projection has them, as for generation 1. The
+ * events come as they come back from a store, all in one transaction, which is rolled back at the
+ * end: nothing stays, but for what was written without the `manager`. Tables that are there already
+ * are used with the rows in them.
+ *
+ * Everything is done twice, with all events in one batch and with each in a batch of its own, because
+ * a projection must not depend on how the log is cut. Works under any test runner: what is not as
+ * expected is thrown as an `AssertionError` of `node:assert`.
+ *
+ * @example
+ * await projectionScenario(AccountList, { dataSource })
+ *   .given('account-1', new AccountOpened('Ada'), new MoneyDeposited(100))
+ *   .given('account-2', new AccountOpened('Bob'))
+ *   .given('account-1', new AccountClosed())
+ *   .then('SELECT id, owner FROM account_list ORDER BY id', [{ id: 'account-2', owner: 'Bob' }]);
+ *
+ * @throws TypeError if the class has parameters, no `@Projection`, or one that is wrong.
+ */
+export function projectionScenario(
+  projection: object | (new () => object),
+  options: ProjectionScenarioOptions,
+): ProjectionScenario {
+  return new ProjectionScenario(projection, options);
+}
+
+/** What happened, and what the read model shows of it. */
+export class ProjectionScenario {
+  readonly #consumer: Consumer;
+  readonly #options: ProjectionScenarioOptions;
+  readonly #appends: Append[] = [];
+
+  constructor(projection: object | (new () => object), options: ProjectionScenarioOptions) {
+    this.#consumer = consumerOf(projection);
+    this.#options = options;
+  }
+
+  /**
+   * Adds events of one aggregate to the log, `EventData` among them; call it as often as needed.
+   *
+   * An id alone stands for an aggregate of the first type that the projection takes, or of the type
+   * `'scenario'` if it takes all. Events that the projection does not take are left out, as ever.
+   */
+  given(aggregate: AggregateRef | string, ...events: readonly (object | EventData)[]): this {
+    const type = this.#consumer.settings.aggregateTypes?.[0] ?? 'scenario';
+    const ref = typeof aggregate === 'string' ? { type, id: aggregate } : aggregate;
+    this.#appends.push({ aggregate: ref, events });
+    return this;
+  }
+
+  /**
+   * Expects a query to return exactly these rows, in this order. May be called for several queries.
+   *
+   * Values are compared as the driver gives them: a `bigint` of PostgreSQL, for example, is a string.
+   *
+   * @throws whatever the projection or the query throws, and what `append` throws for bad events.
+   */
+  // oxlint-disable-next-line unicorn/no-thenable
+  then(query: string | RowQuery, rows: readonly object[]): Promise<void> {
+    // Thrown here and now, or an `await` would never come to an end.
+    if (typeof rows === 'function') {
+      throw new TypeError(
+        'A scenario is not a promise: do not await given(…), end it with then(query, rows).',
+      );
+    }
+    return this.#expect(query, rows.map(plain));
+  }
+
+  /** Expects the projection to throw an error of this class, or one whose text matches. */
+  async thenThrows(expected: RegExp | (abstract new (...args: never[]) => Error)): Promise<void> {
+    const records = await this.#records();
+    for (const batches of [[records], oneByOne(records)]) {
+      await assert.rejects(
+        this.#rowsAfter(batches, async () => []),
+        expected as RegExp,
+      );
+    }
+  }
+
+  async #expect(query: string | RowQuery, expected: readonly object[]): Promise<void> {
+    const records = await this.#records();
+    assert.deepEqual(await this.#rowsAfter([records], query), expected);
+    const cutMatters =
+      `The projection '${this.#consumer.name}' gives the expected rows for all events in one batch, ` +
+      'but not for each in a batch of its own. It must not depend on how the log is cut: let every ' +
+      'batch go on from what is in the tables.';
+    const rows = await this.#rowsAfter(oneByOne(records), query).catch((error: unknown) => {
+      throw new Error(`${cutMatters} It failed: ${String(error)}`, { cause: error });
+    });
+    assert.deepEqual(rows, expected, cutMatters);
+  }
+
+  /** The given events as a store gives them back. */
+  async #records(): Promise<readonly EventRecord[]> {
+    const { codec, recordedAt = new Date() } = this.#options;
+    const registry = new EventRegistry();
+    for (const event of this.#appends.flatMap(({ events }) => events)) {
+      const { constructor } = event instanceof EventData ? event.event : event;
+      registry.register(constructor as EventClass);
+    }
+    const store = new InMemoryEventStore({
+      registry,
+      ...(codec && { codec }),
+      clock: () => recordedAt,
+    });
+    await store.appendAll(this.#appends);
+    if (registry.faults.length > 0) throw new TypeError(registry.faults.join('\n'));
+
+    const { events, settings } = this.#consumer;
+    const prototypes = new Set(events.map((each) => each.prototype as unknown));
+    const records: EventRecord[] = [];
+    for await (const record of store.stream()) {
+      const isTaken =
+        prototypes.has(Object.getPrototypeOf(record.event)) &&
+        (settings.aggregateTypes?.includes(record.aggregate.type) ?? true);
+      if (isTaken) records.push(record);
+    }
+    return records;
+  }
+
+  async #rowsAfter(
+    batches: readonly (readonly EventRecord[])[],
+    query: string | RowQuery,
+  ): Promise<readonly object[]> {
+    const { name, hooks } = this.#consumer;
+    const delivery = { consumer: name, generation: 1, replayed: false, attempt: 1 };
+    return rolledBack(this.#options.dataSource, async (manager) => {
+      await hooks.prepare?.({ generation: 1, manager });
+      await hooks.activate?.({ generation: 1, manager });
+      for (const batch of batches) {
+        if (batch.length === 0) continue;
+        await runInDelivery(delivery, () => this.#consumer.deliver(batch, delivery, manager));
+      }
+      const rows: readonly object[] =
+        typeof query === 'string' ? await manager.query(query) : await query(manager);
+      return rows.map(plain);
+    });
+  }
+}
+
+function consumerOf(projection: object | (new () => object)): Consumer {
+  const instance =
+    typeof projection === 'function' ? made(projection as new () => object) : projection;
+  const { constructor } = instance;
+  const definition = projectionOf(constructor as new () => object);
+  if (!definition) {
+    throw new TypeError(`The class ${constructor.name} has no @Projection of its own. Add it.`);
+  }
+  const { consumer, faults } = projectionConsumer(instance, definition);
+  if (faults.length > 0) throw new TypeError(faults.join('\n'));
+  return consumer;
+}
+
+function made(projectionClass: new () => object): object {
+  if (projectionClass.length === 0) return new projectionClass();
+  throw new TypeError(
+    `The constructor of ${projectionClass.name} has parameters. Give the scenario an instance.`,
+  );
+}
+
+const oneByOne = (records: readonly EventRecord[]) => records.map((record) => [record]);
+
+/** A row without its class, so that an entity equals the literal that describes it. */
+const plain = (row: object): object => ({ ...row });
+
+/** Runs work in a transaction of which nothing stays. */
+async function rolledBack<T>(
+  dataSource: DataSource,
+  work: (manager: EntityManager) => Promise<T>,
+): Promise<T> {
+  const queryRunner = dataSource.createQueryRunner();
+  try {
+    await queryRunner.startTransaction('READ COMMITTED');
+    return await work(queryRunner.manager);
+  } finally {
+    if (queryRunner.isTransactionActive) await queryRunner.rollbackTransaction();
+    await queryRunner.release();
+  }
+}

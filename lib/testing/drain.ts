@@ -3,10 +3,10 @@ import type { INestApplicationContext } from '@nestjs/common';
 import type { ApplicationConsumers } from '../event-store.consumers.ts';
 import type { OptionsResolution } from '../event-store.options.ts';
 import { defaultStoreName, getConsumersToken } from '../event-store.tokens.ts';
-import type { LogHorizon } from '../store/event-store.ts';
 import type { Consumers } from '../subscriptions/consumers.ts';
 import type { ConsumerState } from '../subscriptions/consumer-state.ts';
-import { ConsumerStateError, WaitTimeoutError } from '../subscriptions/subscriptions.errors.ts';
+import { ConsumerStateError } from '../subscriptions/subscriptions.errors.ts';
+import { isFinished, parkedError, refuseIfDown, timeoutError } from './drain-errors.ts';
 
 export interface DrainOptions {
   /** The name of the store. @default 'default' */
@@ -55,7 +55,7 @@ export async function drain(
     for (const each of concerned) refuseIfDown(each);
     // Parked events that are tried again may append, so they are at rest before the states are read.
     atRest = await parkedAtRest(control, concerned, allowParked);
-    if (performance.now() >= deadline) throw timeout(unfinished, horizon, timeoutMs);
+    if (performance.now() >= deadline) throw timeoutError(unfinished, horizon, timeoutMs);
     await delay(pauseMs);
   }
 }
@@ -94,31 +94,6 @@ function concernOf(
 const isHeld = ({ partitions }: ConsumerState): boolean =>
   partitions.some(({ owner, status }) => owner !== null && status !== 'waiting');
 
-const isFinished = (state: ConsumerState): boolean =>
-  state.lagEvents === 0 && state.rebuild === null && !stoppedPartition(state);
-
-const stoppedPartition = ({ partitions }: ConsumerState) =>
-  partitions.find(({ status }) => status === 'stopped');
-
-function refuseIfDown(state: ConsumerState): void {
-  const { name, status } = state;
-  const stopped = stoppedPartition(state);
-  if (stopped) {
-    const { message = 'unknown', position = null } = stopped.error ?? {};
-    throw new ConsumerStateError(
-      name,
-      `has stopped${position === null ? '' : ` at position ${position}`}: ${message}. Mend that, or ` +
-        `expect it in the test and call start('${name}') before drain().`,
-    );
-  }
-  if (status === 'paused' && !isFinished(state)) {
-    throw new ConsumerStateError(
-      name,
-      `is paused at position ${state.position}. Call resume('${name}') before drain().`,
-    );
-  }
-}
-
 /** Returns the names of those that have parked events, none of which is being tried again. */
 async function parkedAtRest(
   control: Consumers,
@@ -130,38 +105,8 @@ async function parkedAtRest(
     const parked = await control.parked(name);
     const [first] = parked;
     if (!first || parked.some(({ retrying }) => retrying)) continue;
-    if (!allowParked) {
-      const { aggregate, failure, position } = first;
-      throw new ConsumerStateError(
-        name,
-        `has parked the events of ${aggregate.type} '${aggregate.id}' from position ${position} ` +
-          `on: ${failure.message}. Mend that, or call drain() with allowParked: true.`,
-      );
-    }
+    if (!allowParked) throw parkedError(name, first);
     atRest.add(name);
   }
   return atRest;
-}
-
-function timeout(
-  { name, status, position, partitions, rebuild, parkedEvents, lagEvents }: ConsumerState,
-  { position: readable, lastPosition, holders }: LogHorizon,
-  timeoutMs: number,
-): WaitTimeoutError {
-  const fail = (reason?: string, reached = position) =>
-    new WaitTimeoutError(name, lastPosition, reached, timeoutMs, reason);
-  const error = partitions.find((each) => each.status === 'retrying')?.error;
-  if (error) return fail(`It is trying again after an error: ${error.message}.`);
-  if (holders[0] && position >= readable) {
-    const { pid, applicationName } = holders[0];
-    return fail(
-      `A transaction that has appended is still open and holds it back: process ${pid ?? 'unknown'} ` +
-        `of the database, application '${applicationName ?? 'hidden'}'. Commit it before drain().`,
-    );
-  }
-  if (status === 'waiting')
-    return fail('No process holds it; one that was killed keeps its lease.');
-  if (rebuild) return fail('It is being rebuilt.', rebuild.position);
-  if (parkedEvents > 0 && lagEvents === 0) return fail('It is trying its parked events again.');
-  return fail();
 }

@@ -1,17 +1,15 @@
 import assert from 'node:assert/strict';
 import type { DataSource, EntityManager } from 'typeorm';
-import type { EventClass } from '../events/domain-event.decorator.ts';
 import type { EventCodec } from '../events/event-codec.ts';
-import { EventData } from '../events/event-data.ts';
+import type { EventData } from '../events/event-data.ts';
 import type { EventRecord } from '../events/event-record.ts';
-import { EventRegistry } from '../events/event-registry.ts';
 import { projectionConsumer } from '../projections/projection-consumer.ts';
 import { projectionOf } from '../projections/projection.decorator.ts';
 import type { AggregateRef } from '../store/aggregate-ref.ts';
 import type { Append } from '../store/event-store.ts';
-import { InMemoryEventStore } from '../store/in-memory.event-store.ts';
 import type { Consumer } from '../subscriptions/consumer.ts';
 import { runInDelivery } from '../subscriptions/delivery.ts';
+import { recordsFor } from './records-for.ts';
 
 export interface ProjectionScenarioOptions {
   /** An open data source of a PostgreSQL for tests; one connection is used. */
@@ -98,7 +96,7 @@ export class ProjectionScenario {
 
   /** Expects the projection to throw an error of this class, or one whose text matches. */
   async thenThrows(expected: RegExp | (abstract new (...args: never[]) => Error)): Promise<void> {
-    const records = await this.#records();
+    const records = await recordsFor(this.#consumer, this.#appends, this.#options);
     for (const batches of [[records], oneByOne(records)]) {
       await assert.rejects(
         this.#rowsAfter(batches, async () => []),
@@ -108,7 +106,7 @@ export class ProjectionScenario {
   }
 
   async #expect(query: string | RowQuery, expected: readonly object[]): Promise<void> {
-    const records = await this.#records();
+    const records = await recordsFor(this.#consumer, this.#appends, this.#options);
     assert.deepEqual(await this.#rowsAfter([records], query), expected);
     const cutMatters =
       `The projection '${this.#consumer.name}' gives the expected rows for all events in one batch, ` +
@@ -118,34 +116,6 @@ export class ProjectionScenario {
       throw new Error(`${cutMatters} It failed: ${String(error)}`, { cause: error });
     });
     assert.deepEqual(rows, expected, cutMatters);
-  }
-
-  /** The given events as a store gives them back. */
-  async #records(): Promise<readonly EventRecord[]> {
-    const { codec, recordedAt = new Date() } = this.#options;
-    const registry = new EventRegistry();
-    for (const event of this.#appends.flatMap(({ events }) => events)) {
-      const { constructor } = event instanceof EventData ? event.event : event;
-      registry.register(constructor as EventClass);
-    }
-    const store = new InMemoryEventStore({
-      registry,
-      ...(codec && { codec }),
-      clock: () => recordedAt,
-    });
-    await store.appendAll(this.#appends);
-    if (registry.faults.length > 0) throw new TypeError(registry.faults.join('\n'));
-
-    const { events, settings } = this.#consumer;
-    const prototypes = new Set(events.map((each) => each.prototype as unknown));
-    const records: EventRecord[] = [];
-    for await (const record of store.stream()) {
-      const isTaken =
-        prototypes.has(Object.getPrototypeOf(record.event)) &&
-        (settings.aggregateTypes?.includes(record.aggregate.type) ?? true);
-      if (isTaken) records.push(record);
-    }
-    return records;
   }
 
   async #rowsAfter(

@@ -1,0 +1,66 @@
+import type { LogHorizon } from '../store/event-store.ts';
+import type { ConsumerState, ParkedAggregate } from '../subscriptions/consumer-state.ts';
+import { ConsumerStateError, WaitTimeoutError } from '../subscriptions/subscriptions.errors.ts';
+
+/** Tells whether a consumer has nothing left to do, but for what it has parked. */
+export const isFinished = (state: ConsumerState): boolean =>
+  state.lagEvents === 0 && state.rebuild === null && !stoppedPartition(state);
+
+const stoppedPartition = ({ partitions }: ConsumerState) =>
+  partitions.find(({ status }) => status === 'stopped');
+
+/** Throws if a consumer will not go on by itself. */
+export function refuseIfDown(state: ConsumerState): void {
+  const { name, status } = state;
+  const stopped = stoppedPartition(state);
+  if (stopped) {
+    const { message = 'unknown', position = null } = stopped.error ?? {};
+    throw new ConsumerStateError(
+      name,
+      `has stopped${position === null ? '' : ` at position ${position}`}: ${message}. Mend that, or ` +
+        `expect it in the test and call start('${name}') before drain().`,
+    );
+  }
+  if (status === 'paused' && !isFinished(state)) {
+    throw new ConsumerStateError(
+      name,
+      `is paused at position ${state.position}. Call resume('${name}') before drain().`,
+    );
+  }
+}
+
+/** Says what a consumer has parked, by the first of it. */
+export function parkedError(
+  name: string,
+  { aggregate, failure, position }: ParkedAggregate,
+): ConsumerStateError {
+  return new ConsumerStateError(
+    name,
+    `has parked the events of ${aggregate.type} '${aggregate.id}' from position ${position} on: ` +
+      `${failure.message}. Mend that, or call drain() with allowParked: true.`,
+  );
+}
+
+/** Says where a consumer is when the time is over, and what keeps it if that is known. */
+export function timeoutError(
+  { name, status, position, partitions, rebuild, parkedEvents, lagEvents }: ConsumerState,
+  { position: readable, lastPosition, holders }: LogHorizon,
+  timeoutMs: number,
+): WaitTimeoutError {
+  const fail = (reason?: string, reached = position) =>
+    new WaitTimeoutError(name, lastPosition, reached, timeoutMs, reason);
+  const error = partitions.find((each) => each.status === 'retrying')?.error;
+  if (error) return fail(`It is trying again after an error: ${error.message}.`);
+  if (holders[0] && position >= readable) {
+    const { pid, applicationName } = holders[0];
+    return fail(
+      `A transaction that has appended is still open and holds it back: process ${pid ?? 'unknown'} ` +
+        `of the database, application '${applicationName ?? 'hidden'}'. Commit it before drain().`,
+    );
+  }
+  if (status === 'waiting')
+    return fail('No process holds it; one that was killed keeps its lease.');
+  if (rebuild) return fail('It is being rebuilt.', rebuild.position);
+  if (parkedEvents > 0 && lagEvents === 0) return fail('It is trying its parked events again.');
+  return fail();
+}

@@ -1,0 +1,42 @@
+import type { EventClass } from '../events/domain-event.decorator.ts';
+import type { EventCodec } from '../events/event-codec.ts';
+import { EventData } from '../events/event-data.ts';
+import type { EventRecord } from '../events/event-record.ts';
+import { EventRegistry } from '../events/event-registry.ts';
+import type { Append } from '../store/event-store.ts';
+import { InMemoryEventStore } from '../store/in-memory.event-store.ts';
+import type { Consumer } from '../subscriptions/consumer.ts';
+
+/**
+ * Returns what a consumer would see of these appends, as a store gives it back.
+ *
+ * @throws TypeError if the decorator of an event class is wrong, and whatever `appendAll` throws.
+ */
+export async function recordsFor(
+  { events, settings }: Consumer,
+  appends: readonly Append[],
+  { codec, recordedAt = new Date() }: { readonly codec?: EventCodec; readonly recordedAt?: Date },
+): Promise<readonly EventRecord[]> {
+  const registry = new EventRegistry();
+  for (const event of appends.flatMap((append) => append.events)) {
+    const { constructor } = event instanceof EventData ? event.event : event;
+    registry.register(constructor as EventClass);
+  }
+  const store = new InMemoryEventStore({
+    registry,
+    ...(codec && { codec }),
+    clock: () => recordedAt,
+  });
+  await store.appendAll(appends);
+  if (registry.faults.length > 0) throw new TypeError(registry.faults.join('\n'));
+
+  const prototypes = new Set(events.map((each) => each.prototype as unknown));
+  const records: EventRecord[] = [];
+  for await (const record of store.stream()) {
+    const isTaken =
+      prototypes.has(Object.getPrototypeOf(record.event)) &&
+      (settings.aggregateTypes?.includes(record.aggregate.type) ?? true);
+    if (isTaken) records.push(record);
+  }
+  return records;
+}

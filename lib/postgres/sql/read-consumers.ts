@@ -15,7 +15,11 @@ SELECT
     ELSE k.status
   END AS status,
   l.last,
-  greatest(0, date_part('epoch', clock_timestamp() - n.recorded_at) * 1000) AS lag_ms
+  -- NULL where nothing comes next, though positions may have been drawn.
+  CASE
+    WHEN n.recorded_at IS NOT NULL
+      THEN greatest(0, date_part('epoch', clock_timestamp() - n.recorded_at) * 1000)
+  END AS lag_ms
 FROM "${schema}".consumers AS c
 JOIN "${schema}".checkpoints AS k ON k.consumer = c.name
 CROSS JOIN (

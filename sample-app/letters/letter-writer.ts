@@ -17,12 +17,13 @@ const texts = new Map<EventClass, string>([
 ]);
 
 /**
- * Writes to the applicants.
+ * Writes to the applicants: letters to one of them in the order of what happened, and in four parts,
+ * so that nobody waits for the letters to all others.
  *
  * An event may come a second time, after a crash: its id, under which the letter is kept, tells. It
  * also comes again when somebody starts the handler anew from an earlier event; that letter is out.
  */
-@Durable('letters')
+@Durable('letters', { partitions: 4 })
 @EventsHandler(...texts.keys())
 export class LetterWriter implements IEventHandler<object> {
   constructor(private readonly letters: Letters) {}

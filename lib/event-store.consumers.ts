@@ -67,9 +67,7 @@ export class ApplicationConsumers implements ConsumersHere {
     const all = [...this.#consumers.values()];
     const inline = all.filter(isInline);
     consumers.applyInline(inline);
-    await this.#host.start(
-      all.filter((consumer) => isInline(consumer) || this.#isStarted(consumer)),
-    );
+    await this.#host.start(all.filter(({ name }) => this.runs(name)));
     if (inline.length > 0) await this.#host.inlineInUse(inline.map(({ name }) => name));
   }
 
@@ -82,9 +80,14 @@ export class ApplicationConsumers implements ConsumersHere {
     await this.#host?.announce();
   }
 
-  #isStarted({ name }: Consumer): boolean {
+  /** Whether this application runs the consumer, as far as no other one does. */
+  runs(name: string): boolean {
+    const consumer = this.#consumers.get(name);
     const { autoStart } = this.options;
-    return typeof autoStart === 'boolean' ? autoStart : autoStart.includes(name);
+    if (!consumer) return false;
+    return (
+      isInline(consumer) || (Array.isArray(autoStart) ? autoStart.includes(name) : !!autoStart)
+    );
   }
 
   #unknownNames(): string[] {

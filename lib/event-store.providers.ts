@@ -19,6 +19,7 @@ import {
 import {
   defaultStoreName,
   getAggregateRepositoryToken,
+  getApplicationConsumersToken,
   getConsumersToken,
   getEventStoreToken,
 } from './event-store.tokens.ts';
@@ -120,7 +121,7 @@ function storeProviders(name = defaultStoreName, { inject = [], boot }: StoreFac
         }),
     },
     {
-      provide: token(name, 'consumers'),
+      provide: getApplicationConsumersToken(name),
       inject: [
         token(name, 'booted'),
         token(name, 'options'),
@@ -145,7 +146,7 @@ function storeProviders(name = defaultStoreName, { inject = [], boot }: StoreFac
     },
     {
       provide: getConsumersToken(name),
-      inject: [getEventStoreToken(name), token(name, 'booted'), token(name, 'consumers')],
+      inject: [getEventStoreToken(name), token(name, 'booted'), getApplicationConsumersToken(name)],
       useFactory: (store: EventStore, booted: BootedStore, here: ApplicationConsumers) =>
         new Consumers(store, booted.consumers?.registry ?? new UnsupportedConsumerRegistry(), here),
     },
@@ -156,7 +157,7 @@ function storeProviders(name = defaultStoreName, { inject = [], boot }: StoreFac
         token(name, 'options'),
         token(name, 'registry'),
         token(name, 'repositories'),
-        token(name, 'consumers'),
+        getApplicationConsumersToken(name),
         ModuleRef,
       ],
       useFactory: (

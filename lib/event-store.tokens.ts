@@ -22,6 +22,10 @@ export function getConsumersToken(name = defaultStoreName): InjectionToken<Consu
   return name === defaultStoreName ? Consumers : `Consumers(${name})`;
 }
 
+/** Returns the injection token of the consumers that an application has on a store; not for users. */
+export const getApplicationConsumersToken = (name = defaultStoreName): string =>
+  `EventStore(${name}).consumers`;
+
 /**
  * Returns the injection token of an aggregate's repository in a store.
  *

@@ -1,8 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { INestApplicationContext } from '@nestjs/common';
 import type { ApplicationConsumers } from '../event-store.consumers.ts';
-import type { OptionsResolution } from '../event-store.options.ts';
-import { defaultStoreName, getConsumersToken } from '../event-store.tokens.ts';
+import { getApplicationConsumersToken, getConsumersToken } from '../event-store.tokens.ts';
 import type { Consumers } from '../subscriptions/consumers.ts';
 import type { ConsumerState } from '../subscriptions/consumer-state.ts';
 import { ConsumerStateError } from '../subscriptions/subscriptions.errors.ts';
@@ -13,7 +12,7 @@ export interface DrainOptions {
   readonly store?: string;
   /** Whether events may stay parked, which otherwise is an error. @default false */
   readonly allowParked?: boolean;
-  /** How long to wait at most, in milliseconds. @default 10000 */
+  /** How long to wait at most, in milliseconds. @default 4000 */
   readonly timeoutMs?: number;
 }
 
@@ -37,7 +36,7 @@ export interface DrainOptions {
  */
 export async function drain(
   app: INestApplicationContext,
-  { store, allowParked = false, timeoutMs = 10_000 }: DrainOptions = {},
+  { store, allowParked = false, timeoutMs = 4_000 }: DrainOptions = {},
 ): Promise<void> {
   const control = app.get<Consumers>(getConsumersToken(store), { strict: false });
   const isConcerned = concernOf(app, store);
@@ -63,20 +62,13 @@ export async function drain(
 /** Tells which consumers to wait for: those run here, and those that were seen in somebody's hands. */
 function concernOf(
   app: INestApplicationContext,
-  store = defaultStoreName,
+  store: string | undefined,
 ): (states: readonly ConsumerState[]) => readonly ConsumerState[] {
-  const parts = `EventStore(${store})`;
-  const { consumers } = app.get<ApplicationConsumers>(`${parts}.consumers`, { strict: false });
-  const { options } = app.get<OptionsResolution>(`${parts}.options`, { strict: false });
-  const { autoStart } = options;
-  const names = [...consumers.keys()];
-  const concerned = new Set(
-    names.filter(
-      (name) =>
-        consumers.get(name)?.kind === 'inline-projection' ||
-        (typeof autoStart === 'boolean' ? autoStart : autoStart.includes(name)),
-    ),
-  );
+  const here = app.get<ApplicationConsumers>(getApplicationConsumersToken(store), {
+    strict: false,
+  });
+  const names = [...here.consumers.keys()];
+  const concerned = new Set(names.filter((name) => here.runs(name)));
   return (states) => {
     for (const each of states) if (isHeld(each)) concerned.add(each.name);
     if (names.length > 0 && concerned.size === 0) {

@@ -3,13 +3,16 @@ import { access, readFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { format, inspect } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
-import type { Type } from '@nestjs/common';
+import { ConflictException, type Type } from '@nestjs/common';
+import { Test } from '@nestjs/testing';
 import * as library from 'nest-event-store';
+import request from 'supertest';
 import { DataSource, type EntityManager } from 'typeorm';
 import ts from 'typescript';
 import { resolveOptions } from '../../lib/event-store.options.ts';
 import { startApplication, startBare } from '../module/start-application.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { eventually } from '../support/eventually.ts';
 import { Counted } from '../support/store.ts';
 import { readReadme, writeModules } from './readme.ts';
 
@@ -42,7 +45,9 @@ beforeAll(async () => {
 
 afterAll(async () => {
   const directory = dirname(files[0]!);
+  const { workers } = await import(join(directory, 'workers.ts'));
   const { guides } = await import(join(directory, 'setting.ts'));
+  await workers.close();
   await guides.close();
   await database.drop();
   await rm(directory, { recursive: true });
@@ -128,6 +133,83 @@ describe('The guides of README.md', () => {
   });
 });
 
+describe('The consumers of README.md', () => {
+  const classes = () =>
+    Object.assign({}, ...[...runs.values()].map((each) => each.exports)) as Record<string, Type>;
+  const opened = (owner: string) => new (classes()['AccountOpened'] as Type)(owner);
+  /** What the application that runs them has of a provider. */
+  const ofWorkers = async <T>(token: Type<T> | library.EventClass): Promise<T> => {
+    const { workers } = await import(join(dirname(files[0]!), 'workers.ts'));
+    return workers.get(token, { strict: false });
+  };
+  const centsOf = async (id: string): Promise<number | undefined> => {
+    const dataSource = await ofWorkers<DataSource>(DataSource);
+    const [row] = await dataSource.query('SELECT cents FROM balances WHERE id = $1', [id]);
+    return row?.cents;
+  };
+
+  it('write to new customers and give them one bonus each', async () => {
+    const { Mailer, PayBonus, PayBonusHandler, bonusIdFor } = classes() as {
+      Mailer: Type<{ letters: ReadonlyMap<string, string> }>;
+      PayBonus: Type;
+      PayBonusHandler: Type<{ execute(command: object): Promise<void> }>;
+      bonusIdFor: Type & ((cause: string) => string);
+    };
+    const store = await ofWorkers<library.EventStore>(EventStore);
+    const ivy = { type: 'account', id: 'ivy' };
+    const { records } = await store.append(ivy, [opened('Ivy')]);
+    const [{ id }] = records as [library.EventRecord];
+    await eventually(async () => (await centsOf('ivy')) === 500);
+    await (await ofWorkers(PayBonusHandler)).execute(new PayBonus('ivy', bonusIdFor(id)));
+    expect(await store.currentVersion(ivy)).toBe(2);
+
+    const consumers = await ofWorkers(library.Consumers);
+    await consumers.waitFor('welcome-letters', await store.currentPosition());
+    // A reset has handed the earlier accounts over again, and they get no letter.
+    expect([...(await ofWorkers(Mailer)).letters]).toEqual([[id, 'Welcome, Ivy.']]);
+  });
+
+  it('apply what was parked behind an event that is given up', async () => {
+    const consumers = await ofWorkers(library.Consumers);
+    await eventually(async () => (await consumers.parked('statements')).length === 0);
+  });
+
+  it('refuse a second account of one owner', async () => {
+    const { Owners, AccountOpened } = classes();
+    const app = await startApplication(await database.dataSource(), {
+      imports: [
+        EventStoreModule.forRoot({ schema: 'unique_owners' }),
+        EventStoreModule.forFeature({ events: [AccountOpened as library.EventClass] }),
+      ],
+      providers: [Owners!],
+    });
+    const store = app.get(EventStore);
+    await store.append({ type: 'account', id: '1' }, [opened('Ada')]);
+    const second = store.append({ type: 'account', id: '2' }, [opened('Ada')]);
+    await expect(second).rejects.toThrow(new ConflictException('Ada has an account already.'));
+    expect(await store.currentVersion({ type: 'account', id: '2' })).toBe(0);
+    await app.close();
+  });
+
+  it('are waited for by the controller, in an application that runs none', async () => {
+    const { AccountsController, BankModule } = classes();
+    const testing = Test.createTestingModule({
+      imports: [BankModule!],
+      controllers: [AccountsController!],
+    });
+    const app = (await testing.compile()).createNestApplication({ logger: false });
+    await app.init();
+    const { position } = await app
+      .get(EventStore)
+      .append({ type: 'account', id: 'jon' }, [opened('Jon')]);
+    const answer = await request(app.getHttpServer())
+      .get('/accounts/jon')
+      .set('Event-Position', String(position));
+    expect(answer.body).toMatchObject({ id: 'jon', owner: 'Jon' });
+    await app.close();
+  });
+});
+
 interface Vault extends library.IdentifiedAggregate {
   readonly cents: number;
   deposit(cents: number): void;
@@ -166,10 +248,22 @@ describe('The tables of README.md', () => {
     ['execute', 'ExecuteOptions'],
     ['fetch', 'ReadOptions'],
     ['BinaryCodec', 'BinaryCodecOptions'],
+    ['rebuild', 'RebuildOptions'],
+    ['waitFor', 'WaitOptions'],
+    ['exponentialBackoff', 'ExponentialBackoffOptions'],
   ])('name the options of %s and their defaults', (where, interfaceName) => {
     const rows = readme.rows('Where').filter((row) => row['Where'] === where);
     const named = rows.map((row) => [row['Option'], row['Default']]);
     expect(Object.fromEntries(named)).toEqual(optionsOf(interfaceName));
+  });
+
+  it('name the options of consumers and their defaults', () => {
+    expect(table('Consumer option', 'Default')).toEqual({
+      ...optionsOf('ProjectionOptions'),
+      ...optionsOf('DurableOptions'),
+      // Depends on the kind, which no comment of the code can say in a word.
+      from: "'start', and 'now' for handlers and sagas",
+    });
   });
 
   it('name the errors and their codes', () => {

@@ -41,30 +41,45 @@ export async function readReadme(): Promise<Readme> {
 /**
  * Writes each block as a module of its own and returns the files, in order.
  *
- * The first is written as it stands. The others may use what it imports and exports, and `store`,
- * `accounts` and `dataSource`, without importing them.
+ * The first is written as it stands. The others may use what it imports, the classes that earlier
+ * ones export, and `store`, `accounts`, `dataSource` and `consumers`, without importing them.
  */
 export async function writeModules([example, ...guides]: readonly Block[]): Promise<string[]> {
   await mkdir('.build', { recursive: true });
   const directory = await mkdtemp(resolve('.build', 'readme-'));
+  const imports = example!.code.match(/^import [^;]+;$/gm)!.join('\n');
+  const given = new Map([
+    ...['accounts', 'dataSource', 'store'].map((name) => [name, './setting.ts'] as const),
+    ['consumers', './workers.ts'],
+  ]);
   const write = async (name: string, code: string): Promise<string> => {
     const file = join(directory, `${name.toLowerCase().replaceAll(/\W+/g, '-')}.ts`);
     await writeFile(file, code);
     return file;
   };
-
-  const exampleFile = await write(example!.title, example!.code);
-  const imports = example!.code.match(/^import [^;]+;$/gm)!.join('\n');
-  const exported = [...example!.code.matchAll(/^export class (\w+)/gm)].map(([, name]) => name!);
-  const prelude = (code: string): string => {
-    const names = exported.filter((name) => !code.includes(`export class ${name} `));
-    return `${imports}\nimport { ${names.join(', ')} } from './${basename(exampleFile)}';\n`;
+  /** Puts before a block what it may use without saying so. */
+  const completed = (code: string): string => {
+    const used = [...given].filter(
+      ([name]) => new RegExp(`\\b${name}\\b`).test(code) && !exportsOf(code).includes(name),
+    );
+    const lines = used.map(([name, file]) => `import { ${name} } from '${file}';`);
+    return [imports, ...lines, code].join('\n');
   };
-  await write('setting', prelude(setting) + setting);
-  const given = "import { accounts, dataSource, store } from './setting.ts';\n";
-  const guideFiles = guides.map(({ title, code }) => write(title, prelude(code) + given + code));
-  return [exampleFile, ...(await Promise.all(guideFiles))];
+  const files: string[] = [];
+  for (const { title, code } of [example!, ...guides]) {
+    const file = await write(title, files.length === 0 ? code : completed(code));
+    for (const name of exportsOf(code)) {
+      if (!given.has(name)) given.set(name, `./${basename(file)}`);
+    }
+    files.push(file);
+  }
+  await write('setting', completed(setting));
+  await write('workers', completed(workers));
+  return files;
 }
+
+const exportsOf = (code: string): string[] =>
+  [...code.matchAll(/^export (?:class|const|function) (\w+)/gm)].map(([, name]) => name!);
 
 const setting = `
 import { getDataSourceToken } from '@nestjs/typeorm';
@@ -85,6 +100,25 @@ export const guides = await NestFactory.createApplicationContext(GuidesModule, {
 export const store = guides.get(EventStore);
 export const accounts = guides.get(getAggregateRepositoryToken(Account), { strict: false });
 export const dataSource = guides.get<DataSource>(getDataSourceToken('guides'));
+`;
+
+/** The application that runs the consumers of the guides, as beside one that serves requests. */
+const workers = `
+import { Consumers } from 'nest-event-store';
+
+@Module({
+  imports: [
+    TypeOrmModule.forRoot({ type: 'postgres', url: process.env.DATABASE_URL }),
+    CqrsModule.forRoot(),
+    EventStoreModule.forRoot({ eventBus: 'off' }),
+    EventStoreModule.forFeature({ events: [AccountOpened, MoneyDeposited] }),
+  ],
+  providers: [Balances, Statements, Mailer, WelcomeLetters, Bonuses, PayBonusHandler],
+})
+class WorkersModule {}
+
+export const workers = await NestFactory.createApplicationContext(WorkersModule, { logger: false });
+export const consumers = workers.get(Consumers);
 `;
 
 function commentsOf(code: string): string[] {

@@ -3,7 +3,8 @@ import type { DataSource } from 'typeorm';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
 import { type LedgerProcess, startLedger } from '../support/ledger/ledger.ts';
-import { faultsOf, readHistory, repetitions } from '../support/ledger/ledger.history.ts';
+import { faultsOf } from '../support/ledger/ledger.faults.ts';
+import { readHistory, repetitions } from '../support/ledger/ledger.history.ts';
 import { createLedgerTables } from '../support/ledger/ledger.tables.ts';
 import { killAll } from '../support/processes.ts';
 

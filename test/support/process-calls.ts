@@ -16,7 +16,7 @@ export type Offered = Readonly<Record<string, (...values: never[]) => unknown>>;
 export const ready = 'ready';
 
 /** The value that the spec has started this process with. */
-export const startValue = <T>(): T => JSON.parse(process.argv[2]!) as T;
+export const startValue = (): unknown => JSON.parse(process.argv[2]!);
 
 /**
  * Answers the calls of the spec that has started this process.
@@ -26,12 +26,12 @@ export const startValue = <T>(): T => JSON.parse(process.argv[2]!) as T;
 export function offer(functions: Offered, close: () => Promise<void>): void {
   const leave = (): never => process.exit(1);
   process.on('disconnect', leave);
-  process.once('SIGTERM', () => {
-    void close().then(() => {
-      process.off('disconnect', leave);
-      process.disconnect();
-    });
-  });
+  const end = async (): Promise<void> => {
+    await close();
+    process.off('disconnect', leave);
+    process.disconnect();
+  };
+  process.once('SIGTERM', () => void end());
   process.on('message', (call: Call) => void answer(functions, call));
   process.send!(ready);
 }
@@ -41,7 +41,7 @@ async function answer(functions: Offered, { number, method, values }: Call): Pro
   try {
     reply = { number, result: await functions[method]!(...(values as never[])) };
   } catch (error) {
-    reply = { number, error: error instanceof Error ? (error.stack ?? error.message) : `${error}` };
+    reply = { number, error: (error as Error).stack ?? 'unknown' };
   }
   if (process.connected) process.send!(reply);
 }

@@ -10,7 +10,8 @@ import { register } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { isMainThread } from 'node:worker_threads';
 
-const cache = fileURLToPath(new URL('../../node_modules/.cache/typescript/', import.meta.url));
+// Renamed with every change of the transform.
+const cache = fileURLToPath(new URL('../../node_modules/.cache/typescript-1/', import.meta.url));
 
 // The hooks live in a thread of their own, which evaluates this file once more.
 if (isMainThread) register(import.meta.url);
@@ -21,7 +22,7 @@ export async function load(url, context, nextLoad) {
   if (!url.endsWith('.ts')) return nextLoad(url, context);
   const filename = fileURLToPath(url);
   const text = await readFile(filename, 'utf8');
-  const key = createHash('sha256').update(`${transform}\n${filename}\n${text}`).digest('hex');
+  const key = createHash('sha256').update(`${filename}\n${text}`).digest('hex');
   const cached = `${cache}${key}.js`;
   let source = await readFile(cached, 'utf8').catch(() => undefined);
   if (source === undefined) {

@@ -1,8 +1,14 @@
 class Gate {
+  /** How many may still pass. */
+  left: number;
   #arrive!: () => void;
   #open!: () => void;
   readonly arrived = new Promise<void>((resolve) => (this.#arrive = resolve));
   readonly opened = new Promise<void>((resolve) => (this.#open = resolve));
+
+  constructor(passing: number) {
+    this.left = passing;
+  }
 
   arrive = (): void => this.#arrive();
   open = (): void => this.#open();
@@ -12,9 +18,9 @@ class Gate {
 export class Gates {
   readonly #closed = new Map<string, Gate>();
 
-  /** From now on, whoever comes to the gate of this name waits there. */
-  close(name: string): void {
-    this.#closed.set(name, new Gate());
+  /** Lets so many pass the gate of this name; whoever comes then waits there. */
+  close(name: string, passing = 0): void {
+    this.#closed.set(name, new Gate(passing));
   }
 
   /** Resolves when somebody waits at the gate. */
@@ -29,7 +35,8 @@ export class Gates {
 
   async pass(name: string): Promise<void> {
     const gate = this.#closed.get(name);
-    gate?.arrive();
-    await gate?.opened;
+    if (!gate || gate.left-- > 0) return;
+    gate.arrive();
+    await gate.opened;
   }
 }

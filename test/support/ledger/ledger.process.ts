@@ -35,7 +35,7 @@ const {
   without = [],
   writerPauseMs = 20,
   ...storeOptions
-} = startValue<LedgerProcessOptions>();
+} = startValue() as LedgerProcessOptions;
 
 class LedgerOutside extends Outside implements OnApplicationShutdown {
   readonly pool = new Pool({ connectionString: url, max: 2 }).on('error', () => {
@@ -92,7 +92,7 @@ const functions = {
     consumers.waitFor(consumer, position, { timeoutMs }),
   states: async () => (await consumers.list()).consumers,
 
-  closeGate: (consumer: string): void => gates.close(consumer),
+  closeGate: (consumer: string, passing = 0): void => gates.close(consumer, passing),
   arrivedAtGate: (consumer: string): Promise<void> => gates.arrived(consumer),
   openGate: (consumer: string): void => gates.open(consumer),
 };

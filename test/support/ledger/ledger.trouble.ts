@@ -73,7 +73,7 @@ export class LedgerTrouble {
   async #annoyProcess(place: Place, deadline: number): Promise<void> {
     const { choices } = place;
     for (;;) {
-      await delay(choices.integer(100, 900));
+      await delay(choices.integer(50, 500));
       if (performance.now() > deadline) return;
       const kind = choices.pick(['kill', 'kill', 'freeze', 'freeze', 'freeze', 'end'] as const);
       if (kind === 'freeze') {

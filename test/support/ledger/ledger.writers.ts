@@ -98,7 +98,10 @@ const movement = (amount: number): Movement =>
   amount % 3 === 0 ? new Withdrawn(amount) : new Deposited(amount);
 
 /** What befalls writers who stand in each other's way, or whose connections are cut. */
-const expected = new Set(['TRANSACTION_CONFLICT', 'CONNECTION_LOST', 'AGGREGATE_LOCKED', '57P01']);
+const expected = new Set([
+  ...['TRANSACTION_CONFLICT', 'CONNECTION_LOST', 'AGGREGATE_LOCKED'],
+  ...['57P01', '57P03', '25P03', 'ECONNREFUSED', 'ECONNRESET'],
+]);
 
 function isExpected(error: unknown): boolean {
   if (error === rollback) return true;

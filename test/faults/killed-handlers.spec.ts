@@ -1,0 +1,60 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { DataSource } from 'typeorm';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { faultsOf } from '../support/ledger/ledger.faults.ts';
+import { readHistory, repetitions } from '../support/ledger/ledger.history.ts';
+import { createLedgerTables } from '../support/ledger/ledger.tables.ts';
+import { type LedgerProcess, startLedger } from '../support/ledger/ledger.ts';
+import { killAll } from '../support/processes.ts';
+
+const amounts = Array.from({ length: 5 }, (_, n) => n + 1);
+
+describe('a durable handler of @nestjs/cqrs', () => {
+  let database: TestDatabase;
+  let dataSource: DataSource;
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    dataSource = await database.dataSource();
+    await dataSource.query(createLedgerTables);
+  });
+  afterAll(async () => {
+    await killAll();
+    await database.drop();
+  });
+
+  const start = (): Promise<LedgerProcess> =>
+    startLedger({
+      url: database.url,
+      leaseMs: 400,
+      without: ['balances', 'turnover', 'journal', 'totals', 'receipts'],
+    });
+
+  it('loses nothing to kill -9 in the middle of a batch, and repeats what was in hand', async () => {
+    const killed = await start();
+    await killed.call.closeGate('letters', 60);
+    let position = 0;
+    for (let n = 0; n < 20; n++) {
+      position = await killed.call.append({ type: 'account', id: `${n % 4}` }, amounts);
+    }
+    await killed.call.arrivedAtGate('letters');
+    expect((await readHistory(dataSource)).effects).toHaveLength(61);
+    await killed.kill();
+
+    const restarted = await start();
+    await restarted.call.waitFor('letters', position, 10_000);
+    const history = await readHistory(dataSource);
+    expect(history.log).toHaveLength(100);
+    expect(history.effects).toHaveLength(101);
+    expect(faultsOf(history)).toEqual([]);
+    expect(repetitions(history, 'letters')).toBe(1);
+
+    // Killed at once after the answer, before any handler can have heard of it.
+    position = await restarted.call.append({ type: 'account', id: '1' }, amounts);
+    await restarted.kill();
+    const last = await start();
+    await last.call.waitFor('letters', position, 10_000);
+    expect(faultsOf(await readHistory(dataSource))).toEqual([]);
+    await last.stop();
+  }, 30_000);
+});

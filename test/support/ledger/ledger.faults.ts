@@ -1,0 +1,160 @@
+import { isMarked, partitionOf } from '../../../lib/subscriptions/marks.ts';
+import { ledgerConsumers, type LedgerConsumer } from './ledger.events.ts';
+import type { CheckpointRow, LedgerHistory, LoggedEvent, Tally } from './ledger.history.ts';
+
+/**
+ * Says what is wrong with a history, at whatever moment it was read; an empty list if nothing is.
+ *
+ * Each generation of a projection must be the fold of the log up to its checkpoint: every event once,
+ * in the order of its aggregate. Handlers may have done more than their checkpoint says, and more than
+ * once, but never less, and never an event before its predecessor.
+ */
+export function faultsOf(history: LedgerHistory): string[] {
+  return ledgerConsumers.flatMap((consumer) => {
+    const generations = new Set([
+      ...of(consumer, history.effects).map(({ generation }) => generation),
+      ...of(consumer, history.checkpoints).map(({ generation }) => generation),
+    ]);
+    return [
+      ...[...generations].flatMap((generation) =>
+        faultsOfGeneration(consumer, generation, history),
+      ),
+      ...faultsOfReplays(consumer, history),
+      ...faultsOfHooks(consumer, history),
+    ];
+  });
+}
+
+const of = <T extends { readonly consumer: string }>(
+  { name }: LedgerConsumer,
+  rows: readonly T[],
+) => rows.filter(({ consumer }) => consumer === name);
+
+function faultsOfGeneration(
+  consumer: LedgerConsumer,
+  generation: number,
+  { log, checkpoints, effects, tallies }: LedgerHistory,
+): string[] {
+  const inGeneration = (row: { readonly generation: number }) => row.generation === generation;
+  const faults: string[] = [];
+  const fault = (what: string) => faults.push(`${consumer.name}/${generation}: ${what}`);
+  const taken = new Map(
+    log.filter((event) => isTaken(consumer, event)).map((event) => [event.id, event]),
+  );
+  const done = of(consumer, effects).filter(inGeneration);
+  const rows = of(consumer, checkpoints).filter(inGeneration);
+
+  const counts = new Map<string, number>();
+  const lastPositions = new Map<string, number>();
+  for (const { eventId } of done) {
+    const event = taken.get(eventId);
+    if (!event) {
+      fault(`handled ${eventId}, which is not in the log or not for it`);
+      continue;
+    }
+    const isAgain = counts.has(eventId);
+    counts.set(eventId, (counts.get(eventId) ?? 0) + 1);
+    const last = lastPositions.get(aggregateOf(event)) ?? 0;
+    if (event.position > last) lastPositions.set(aggregateOf(event), event.position);
+    else if (consumer.isProjection || !isAgain) {
+      fault(`position ${event.position} came after ${last}`);
+    }
+  }
+
+  // The events of one aggregate come without a gap, wherever their checkpoint stands.
+  for (const event of taken.values()) {
+    const count = counts.get(event.id) ?? 0;
+    if (consumer.isProjection && count > 1)
+      fault(`position ${event.position} counts ${count} times`);
+    if (count === 0 && event.position < (lastPositions.get(aggregateOf(event)) ?? 0)) {
+      fault(`position ${event.position} was skipped`);
+    }
+    if (rows.length === 0) continue;
+    const isFinished = isBehind(event, rows, consumer);
+    if (isFinished && count === 0) fault(`position ${event.position} is missing`);
+    if (!isFinished && count > 0 && consumer.isProjection) {
+      fault(`position ${event.position} is ahead of the checkpoint`);
+    }
+  }
+  if (consumer.isProjection && consumer.name !== 'journal') {
+    const counted = of(consumer, tallies).filter(inGeneration);
+    faults.push(
+      ...faultsOfTallies(
+        `${consumer.name}/${generation}`,
+        done.flatMap(({ eventId }) => taken.get(eventId) ?? []),
+        counted,
+      ),
+    );
+  }
+  return faults;
+}
+
+function faultsOfTallies(
+  where: string,
+  handled: readonly LoggedEvent[],
+  tallies: readonly Tally[],
+): string[] {
+  const wanted = new Map<string, { events: number; amount: number }>();
+  for (const event of handled) {
+    const { events, amount } = wanted.get(aggregateOf(event)) ?? { events: 0, amount: 0 };
+    wanted.set(aggregateOf(event), { events: events + 1, amount: amount + event.amount });
+  }
+  const faults = tallies.flatMap(({ aggregate, events, amount }) => {
+    const want = wanted.get(aggregate);
+    if (want?.events === events && want.amount === amount) return [];
+    return [
+      `${where}: ${aggregate} counts ${events} events of ${amount}, not ${JSON.stringify(want)}`,
+    ];
+  });
+  if (tallies.length !== wanted.size) {
+    faults.push(`${where}: counts ${tallies.length} aggregates, not ${wanted.size}`);
+  }
+  return faults;
+}
+
+/** Nothing is called a repetition that was never done in earnest. */
+function faultsOfReplays(consumer: LedgerConsumer, { effects }: LedgerHistory): string[] {
+  if (consumer.isProjection) return [];
+  const inEarnest = new Set<string>();
+  return of(consumer, effects).flatMap(({ eventId, replayed, generation }) => {
+    if (!replayed) inEarnest.add(eventId);
+    return inEarnest.has(eventId)
+      ? []
+      : [`${consumer.name}/${generation}: ${eventId} came as replayed the first time`];
+  });
+}
+
+/** Hooks commit with what they say: each generation is made, put in use and removed once at most. */
+function faultsOfHooks(consumer: LedgerConsumer, { hooks, checkpoints }: LedgerHistory): string[] {
+  const called = of(consumer, hooks).map(({ hook, generation }) => `${hook} ${generation}`);
+  const faults = called
+    .filter((each, n) => called.indexOf(each) < n)
+    .map((each) => `${consumer.name}: ${each} was done again`);
+  const inUse = of(consumer, checkpoints).find((each) => each.inUse)?.generation;
+  const lastActivated = called.findLast((each) => each.startsWith('activate'));
+  if (lastActivated && lastActivated !== `activate ${inUse}`) {
+    faults.push(`${consumer.name}: ${lastActivated} was done last, but ${inUse} is in use`);
+  }
+  return faults;
+}
+
+function isBehind(
+  event: LoggedEvent,
+  rows: readonly CheckpointRow[],
+  { isInline }: LedgerConsumer,
+): boolean {
+  // An inline projection in use goes with the log itself.
+  if (isInline && rows[0]!.inUse) return true;
+  const aggregate = { type: event.aggregateType, id: event.aggregateId };
+  const row = rows[partitionOf(aggregate, rows.length)]!;
+  return (
+    event.position <= row.position ||
+    isMarked({ aggregate, position: event.position }, row.finished)
+  );
+}
+
+const isTaken = (consumer: LedgerConsumer, { type, aggregateType }: LoggedEvent): boolean =>
+  consumer.types.includes(type) && consumer.aggregateTypes.includes(aggregateType);
+
+const aggregateOf = ({ aggregateType, aggregateId }: LoggedEvent): string =>
+  `${aggregateType}/${aggregateId}`;

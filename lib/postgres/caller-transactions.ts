@@ -2,6 +2,7 @@ import type { EntityManager, EntitySubscriberInterface, QueryRunner } from 'type
 import type { EventRecord } from '../events/event-record.ts';
 import { aggregateKey } from './append-call.ts';
 import { type Database, Statement } from './database.ts';
+import { originalOf } from './revocable-manager.ts';
 
 /** What a caller's transaction has appended, and what waits for it to be reported first. */
 interface OpenTransaction {
@@ -63,12 +64,14 @@ export class CallerTransactions {
   /** Keeps the records until the manager's transaction has ended. */
   remember({ queryRunner }: EntityManager, records: readonly EventRecord[]): void {
     if (!queryRunner || records.length === 0) return;
-    const open = this.#open.get(queryRunner) ?? {
+    // TypeORM tells of the end of the query runner itself, not of one that stands in for it.
+    const original = originalOf(queryRunner);
+    const open = this.#open.get(original) ?? {
       appended: [],
       lowestVersions: new Map<string, number>(),
       followers: [],
     };
-    this.#open.set(queryRunner, open);
+    this.#open.set(original, open);
     open.appended.push(...records);
     for (const { aggregate, version } of records) {
       const key = aggregateKey(aggregate);

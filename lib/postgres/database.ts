@@ -3,6 +3,7 @@ import type { Client, ClientBase, ClientConfig, Pool, PoolClient, QueryResultRow
 import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
 import { TransactionRequiredError } from '../store/store.errors.ts';
 import { isConnectionLoss } from './postgres-errors.ts';
+import { revocable } from './revocable-manager.ts';
 
 /** One statement of the store. Its name is a digest of the text, so no two texts share a name. */
 export class Statement {
@@ -74,7 +75,24 @@ export class Database {
    * @throws TransactionRequiredError if the manager has no transaction open.
    */
   async nested<T>(manager: EntityManager, work: (inner: EntityManager) => Promise<T>): Promise<T> {
-    return queryRunnerOf(manager).manager.transaction(work);
+    return queryRunnerOf(manager).manager.transaction((inner) => this.#lend(inner, work));
+  }
+
+  async #lend<T>(manager: EntityManager, work: (manager: EntityManager) => Promise<T>): Promise<T> {
+    const lent = revocable(this.dataSource, manager);
+    try {
+      return await work(lent.manager);
+    } finally {
+      lent.revoke();
+    }
+  }
+
+  /**
+   * Runs work in a transaction of its own. The manager it is given sends nothing any more once the work
+   * has settled, whoever still has it.
+   */
+  async transaction<T>(work: (manager: EntityManager) => Promise<T>): Promise<T> {
+    return this.dataSource.transaction('READ COMMITTED', (manager) => this.#lend(manager, work));
   }
 
   /** Makes a connection outside of the pool, to the same database. */

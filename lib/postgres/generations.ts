@@ -225,7 +225,7 @@ export class Generations {
     name: string,
     work: (consumer: ConsumerRow, manager: EntityManager) => Promise<T>,
   ): Promise<T> {
-    return this.#database.dataSource.transaction('READ COMMITTED', async (manager) => {
+    return this.#database.transaction(async (manager) => {
       const [consumer] = await this.#database.query<ConsumerRow & { kind: string }>(
         this.#statements.lock,
         [name],

@@ -78,7 +78,7 @@ export class InlineProjections {
     };
     return manager
       ? this.#database.nested(manager, work)
-      : this.#database.dataSource.transaction('READ COMMITTED', async (own) => {
+      : this.#database.transaction(async (own) => {
           const results = await work(own);
           // Fails where a projection has caught an error of SQL and left the transaction aborted:
           // PostgreSQL would answer its COMMIT with a rollback, and TypeORM would not notice.

@@ -131,7 +131,7 @@ export class PostgresCheckpointStore extends CheckpointStore {
     timeoutMs: number,
     work: (transaction: CheckpointTransaction) => Promise<Progress>,
   ): Promise<void> {
-    await this.#database.dataSource.transaction('READ COMMITTED', async (manager) => {
+    await this.#database.transaction(async (manager) => {
       await this.#database.query(this.#statements.bound, [String(timeoutMs)], manager);
       const progress = await work(this.#transaction(held, manager));
       // The last statement: it fails if the handlers have left the transaction aborted, so that a

@@ -149,24 +149,29 @@ export function projectionOf(
   return Object.getOwnPropertyDescriptor(projectionClass, definitionKey)?.value;
 }
 
-function mark(prototype: object, added: MethodMark): void {
+function mark(prototype: object, { method, events, batch }: MethodMark): void {
   const { constructor } = prototype;
-  const own: MethodMark[] = Object.getOwnPropertyDescriptor(constructor, methodsKey)?.value ?? [];
-  Object.defineProperty(constructor, methodsKey, { value: [...own, added], configurable: true });
+  const own = marksOn(constructor);
+  // Two decorators on one method are as good as one that names all of their events.
+  const same = own.find((each) => each.method === method && each.batch === batch);
+  const added = { method, events: [...(same?.events ?? []), ...events], batch };
+  const value = [...own.filter((each) => each !== same), added];
+  Object.defineProperty(constructor, methodsKey, { value, configurable: true });
 }
 
-/** The marks of a class and of its parents; a method overridden below counts once. */
+const marksOn = (projectionClass: object): readonly MethodMark[] =>
+  Object.getOwnPropertyDescriptor(projectionClass, methodsKey)?.value ?? [];
+
+/** The marks of a class and of its parents; those of a method that is overridden below count alone. */
 function marksOf(projectionClass: object): MethodMark[] {
-  const marks = new Map<string, MethodMark>();
+  const marks: MethodMark[] = [];
   for (
     let each: object | null = projectionClass;
     typeof each === 'function';
     each = Object.getPrototypeOf(each) as object | null
   ) {
-    const own: MethodMark[] = Object.getOwnPropertyDescriptor(each, methodsKey)?.value ?? [];
-    for (const { method, ...rest } of own) {
-      if (!marks.has(method)) marks.set(method, { method, ...rest });
-    }
+    const known = new Set(marks.map(({ method }) => method));
+    marks.push(...marksOn(each).filter(({ method }) => !known.has(method)));
   }
-  return [...marks.values()];
+  return marks;
 }

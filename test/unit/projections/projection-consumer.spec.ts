@@ -80,6 +80,18 @@ describe('The consumer of a projection', () => {
     expect(accounts.calls).toEqual(['closed']);
   });
 
+  it('takes the events of every decorator on a method', () => {
+    @Projection('stacked')
+    class Stacked {
+      @On(Opened)
+      @On(Closed)
+      moved() {}
+    }
+    const { consumer, faults } = consumerOf(new Stacked());
+    expect(faults).toEqual([]);
+    expect(new Set(consumer.events)).toEqual(new Set([Opened, Closed]));
+  });
+
   it('hands a batch over as a whole', async () => {
     @Projection('totals', { mode: 'inline' })
     class Totals {

@@ -67,7 +67,6 @@ export class ControlConnection {
       keepAlive: true,
       connectionTimeoutMillis: answerTimeoutMs,
       query_timeout: answerTimeoutMs,
-      statement_timeout: answerTimeoutMs,
     });
     client.on('error', () => this.#giveUp(client));
     client.on('end', () => this.#giveUp(client));

@@ -14,6 +14,7 @@ import { type ConsumerStatus, worstStatus } from '../subscriptions/consumer-stat
 import { ConsumerStateError, UnknownConsumerError } from '../subscriptions/subscriptions.errors.ts';
 import { type Database, Statement } from './database.ts';
 import { Generations } from './generations.ts';
+import { translateError } from './postgres-errors.ts';
 import { setPaused, startStopped } from './sql/generations.ts';
 import { discardParked, readParked, retryParked } from './sql/parked-events.ts';
 import { readConsumers, readReached } from './sql/read-consumers.ts';
@@ -76,10 +77,7 @@ export class PostgresConsumerRegistry extends ConsumerRegistry {
   async register(consumers: readonly Consumer[]): Promise<void> {
     for (const { name, kind, settings } of consumers) {
       const values = [name, kind, settings.partitions, settings.from === 'now'];
-      const [known] = await this.#database.query<{ kind: string }>(
-        this.#statements.register,
-        values,
-      );
+      const [known] = await this.#query<{ kind: string }>(this.#statements.register, values);
       if (known!.kind === kind) continue;
       throw new ConsumerStateError(
         name,
@@ -90,12 +88,12 @@ export class PostgresConsumerRegistry extends ConsumerRegistry {
   }
 
   async states(): Promise<readonly ConsumerState[]> {
-    const rows = await this.#database.query<CheckpointRow>(this.#statements.states, []);
+    const rows = await this.#query<CheckpointRow>(this.#statements.states, []);
     return [...groupByName(rows).values()].map(toState);
   }
 
   async reached(consumers: readonly string[]): Promise<ReadonlyMap<string, Reached>> {
-    const rows = await this.#database.query<Reached & { name: string }>(this.#statements.reached, [
+    const rows = await this.#query<Reached & { name: string }>(this.#statements.reached, [
       consumers,
     ]);
     const reached = new Map<string, Reached>();
@@ -111,15 +109,15 @@ export class PostgresConsumerRegistry extends ConsumerRegistry {
   }
 
   async pause(consumer: string): Promise<void> {
-    await this.#known(consumer, this.#database.query(this.#statements.pause, [consumer, true]));
+    await this.#known(consumer, this.#query(this.#statements.pause, [consumer, true]));
   }
 
   async resume(consumer: string): Promise<void> {
-    await this.#known(consumer, this.#database.query(this.#statements.pause, [consumer, false]));
+    await this.#known(consumer, this.#query(this.#statements.pause, [consumer, false]));
   }
 
   async start(consumer: string): Promise<void> {
-    await this.#known(consumer, this.#database.query(this.#statements.start, [consumer]));
+    await this.#known(consumer, this.#query(this.#statements.start, [consumer]));
   }
 
   reset(consumer: string, position: number): Promise<void> {
@@ -136,7 +134,7 @@ export class PostgresConsumerRegistry extends ConsumerRegistry {
 
   async parked(consumer: string): Promise<readonly ParkedAggregate[]> {
     await this.#mustBeKnown(consumer);
-    const rows = await this.#database.query<ParkedRow>(this.#statements.parked, [consumer]);
+    const rows = await this.#query<ParkedRow>(this.#statements.parked, [consumer]);
     return rows.map((row) => ({
       aggregate: { type: row.type, id: row.id },
       position: row.position,
@@ -155,20 +153,31 @@ export class PostgresConsumerRegistry extends ConsumerRegistry {
   async retryParked(consumer: string, aggregate?: AggregateRef): Promise<number> {
     await this.#mustBeKnown(consumer);
     const values = [consumer, aggregate?.type, aggregate?.id];
-    return (await this.#database.query(this.#statements.retryParked, values)).length;
+    return (await this.#query(this.#statements.retryParked, values)).length;
   }
 
   async discardParked(consumer: string, position: number): Promise<void> {
     await this.#mustBeKnown(consumer);
-    const [row] = await this.#database.query<{ discarded: number }>(
-      this.#statements.discardParked,
-      [consumer, position],
-    );
+    const [row] = await this.#query<{ discarded: number }>(this.#statements.discardParked, [
+      consumer,
+      position,
+    ]);
     if (row!.discarded > 0) return;
     throw new ConsumerStateError(
       consumer,
       `has no event parked at position ${position}; see parked('${consumer}').`,
     );
+  }
+
+  async #query<Row extends object>(
+    statement: Statement,
+    values: readonly unknown[],
+  ): Promise<Row[]> {
+    try {
+      return await this.#database.query<Row>(statement, values);
+    } catch (error) {
+      throw translateError(error);
+    }
   }
 
   async #mustBeKnown(consumer: string): Promise<void> {

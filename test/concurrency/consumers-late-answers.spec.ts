@@ -1,0 +1,97 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { DataSource, EntityManager } from 'typeorm';
+import type { EventRecord } from '../../lib/events/event-record.ts';
+import { postgresConsumers } from '../../lib/postgres/postgres.consumers.ts';
+import { ConsumerHost } from '../../lib/subscriptions/consumer-host.ts';
+import type { Delivery } from '../../lib/subscriptions/delivery.ts';
+import { consumer } from '../support/consumers.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { eventually } from '../support/eventually.ts';
+import { Gates } from '../support/ledger/gates.ts';
+import { Counted, openStore, type TestStore } from '../support/store.ts';
+
+describe('a process that hears late what it holds', () => {
+  let database: TestDatabase;
+  let dataSource: DataSource;
+  let store: TestStore;
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    dataSource = await database.dataSource();
+    store = await openStore(dataSource);
+    await dataSource.query('CREATE TABLE counted (position bigint)');
+  });
+  afterAll(() => database.drop());
+
+  it('counts no batch again that it has committed meanwhile', async () => {
+    const gates = new Gates();
+    const count = async (
+      records: readonly EventRecord[],
+      _: Delivery,
+      manager: EntityManager | undefined,
+    ): Promise<void> => {
+      await gates.pass('batch');
+      await manager!.query('INSERT INTO counted SELECT * FROM unnest($1::bigint[])', [
+        records.map(({ position }) => position),
+      ]);
+    };
+    const parts = postgresConsumers(dataSource, {
+      schema: store.schema,
+      preparedStatements: true,
+      listen: false,
+    });
+    const { checkpoints, registry } = parts;
+    const hold = checkpoints.hold.bind(checkpoints);
+    checkpoints.hold = async (...values) => {
+      const held = await hold(...values);
+      await gates.pass('answer');
+      answers += 1;
+      return held;
+    };
+    let answers = 0;
+    let committed = 0;
+    const transaction = checkpoints.transaction.bind(checkpoints);
+    checkpoints.transaction = async (...values) => {
+      await transaction(...values);
+      committed += 1;
+    };
+    const log = { warn: () => undefined, error: () => undefined };
+    const storedTypes = () => ['counter.counted'];
+    const host = new ConsumerHost(
+      { ...parts, store, storedTypes, log },
+      // Nothing happens by the clock.
+      { leaseMs: 60_000, pollIntervalMs: 60_000 },
+    );
+
+    const look = async (): Promise<void> => {
+      const before = answers;
+      await host.announce();
+      await eventually(() => answers > before);
+    };
+
+    gates.close('batch');
+    await store.append({ type: 'counter', id: '1' }, [new Counted(1), new Counted(2)]);
+    await host.start([consumer('counter', count)]);
+    await gates.arrived('batch');
+    // Let go in the middle of the batch, and wanted again before that is finished.
+    await registry.pause('counter');
+    await look();
+    await look();
+    gates.close('answer');
+    await registry.resume('counter');
+    await host.announce();
+    await gates.arrived('answer');
+    gates.open('batch');
+    await eventually(() => committed === 1);
+    // Until the runner has come to its end.
+    await delay(50);
+    gates.open('answer');
+
+    const { position } = await store.append({ type: 'counter', id: '1' }, [new Counted(3)]);
+    await eventually(async () => (await registry.states())[0]!.position === position);
+    await host.stop();
+    const rows = await dataSource.query('SELECT position::float8 FROM counted ORDER BY position');
+    expect(rows).toEqual([{ position: 1 }, { position: 2 }, { position: 3 }]);
+  });
+});

@@ -141,6 +141,7 @@ export {
   HandlerTimeoutError,
   HistoryDivergedError,
   LeaseLostError,
+  TransactionOverError,
   UnknownConsumerError,
   WaitTimeoutError,
 } from './subscriptions/subscriptions.errors.ts';

@@ -12,6 +12,7 @@ import {
 import { type Database, Statement } from './database.ts';
 import { isLockTimeout } from './postgres-errors.ts';
 import { InlineLock } from './inline-lock.ts';
+import { channelOf } from './postgres.signals.ts';
 import {
   activateGeneration,
   beginGeneration,
@@ -42,11 +43,13 @@ interface ConsumerRow {
 export class Generations {
   readonly #database: Database;
   readonly #inlineLock: InlineLock;
+  readonly #channel: string;
   readonly #statements;
 
   constructor(database: Database, schema: string) {
     this.#database = database;
     this.#inlineLock = new InlineLock(database, schema);
+    this.#channel = channelOf(schema);
     this.#statements = {
       lock: new Statement(lockConsumer(schema)),
       positions: new Statement(readPositions(schema)),
@@ -86,10 +89,10 @@ export class Generations {
   /**
    * Puts a generation in the place of the one in use.
    *
-   * In two steps. First the one in use is halted: from then on its owner cannot commit, and the place
-   * that the other has to reach stands still. Then, once that is reached, both change places. In one
-   * step they could wait for each other: the owner's batch for the checkpoint that is locked here, and
-   * `discard` for the tables that the batch has written to.
+   * In two steps. First the one in use is halted: its owner commits what it has in hand and lets go, so
+   * that no effect comes twice, and the place that the other has to reach stands still. Then, once
+   * that is reached, both change places. In one step they could wait for each other: the owner's batch
+   * for the checkpoint that is locked here, and `discard` for the tables that the batch has written to.
    */
   async replace(
     held: HeldCheckpoint,
@@ -123,9 +126,11 @@ export class Generations {
       const target = Math.min(end!.head, ...inUse.map(({ position }) => position));
       if (next.some(({ position }) => position < target)) return false;
       if (inUse.some(({ status }) => status !== 'replaced')) {
-        await this.#database.query(this.#statements.halt, [name, generation], manager);
+        const values = [name, generation, this.#channel];
+        await this.#database.query(this.#statements.halt, values, manager);
         return false;
       }
+      if (inUse.some((each) => each.held)) return false;
       const mark = { positions: inUse.map(({ position }) => position) };
       await this.#exchange(consumer, generation, held.generation, mark, manager);
       return true;
@@ -205,7 +210,7 @@ export class Generations {
     consumer: string,
     generation: number,
     manager: EntityManager,
-  ): Promise<{ position: number; status: string }[]> {
+  ): Promise<{ position: number; status: string; held: boolean }[]> {
     return this.#database.query(this.#statements.positions, [consumer, generation], manager);
   }
 

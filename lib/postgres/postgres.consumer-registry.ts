@@ -69,7 +69,7 @@ export class PostgresConsumerRegistry extends ConsumerRegistry {
       pause: new Statement(setPaused(schema)),
       start: new Statement(startStopped(schema)),
       parked: new Statement(readParked(schema)),
-      retryParked: new Statement(`${retryParked(schema)}\nRETURNING p.position`),
+      retryParked: new Statement(retryParked(schema)),
       discardParked: new Statement(discardParked(schema)),
     };
   }

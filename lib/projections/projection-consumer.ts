@@ -1,11 +1,7 @@
 import type { EventRecord } from '../events/event-record.ts';
 import type { Consumer, GenerationHooks } from '../subscriptions/consumer.ts';
 import { resolveConsumerOptions } from '../subscriptions/consumer-options.ts';
-import type {
-  BatchMethod,
-  ProjectionContext,
-  ProjectionDefinition,
-} from './projection.decorator.ts';
+import type { ProjectionContext, ProjectionDefinition } from './projection.decorator.ts';
 
 /** Makes the consumer that a `@Projection` describes, and tells what is wrong with the description. */
 export function projectionConsumer(
@@ -33,10 +29,15 @@ export function projectionConsumer(
   return { consumer, faults: [...definition.faults, ...faults] };
 }
 
-function inBatches(projection: object, { batchMethods }: ProjectionDefinition): BatchMethod {
+type AnyBatchMethod = (
+  records: readonly EventRecord[],
+  context: ProjectionContext,
+) => Promise<void> | void;
+
+function inBatches(projection: object, { batchMethods }: ProjectionDefinition): AnyBatchMethod {
   const [method] = batchMethods.keys();
   return (records, context) =>
-    (projection as Record<string, BatchMethod>)[method!]!(records, context);
+    (projection as Record<string, AnyBatchMethod>)[method!]!(records, context);
 }
 
 type AnyEventMethod = (
@@ -45,7 +46,7 @@ type AnyEventMethod = (
   context: ProjectionContext,
 ) => Promise<void> | void;
 
-function oneByOne(projection: object, { methods }: ProjectionDefinition): BatchMethod {
+function oneByOne(projection: object, { methods }: ProjectionDefinition): AnyBatchMethod {
   // By prototype: a subclass is an event of its own, and an event's data cannot hide its class.
   const byPrototype = new Map(
     [...methods].map(([eventClass, method]) => [eventClass?.prototype as unknown, method]),

@@ -30,7 +30,7 @@ export type EventMethod = (
 
 /** A method that takes a whole batch in the order of the log, to fold in memory and write once. */
 export type BatchMethod = (
-  records: readonly EventRecord[],
+  records: readonly EventRecord<never>[],
   context: ProjectionContext,
 ) => Promise<void> | void;
 
@@ -115,6 +115,12 @@ export function Projection(name: string, options: ProjectionOptions = {}) {
     if (options.mode === 'inline' && (options.partitions ?? 1) !== 1) {
       faults.push(
         `${subject} is inline and cannot have partitions: every append applies it. Leave them out.`,
+      );
+    }
+    if (options.mode === 'inline' && options.onFailure === 'park') {
+      faults.push(
+        `${subject} is inline and cannot park events: what it throws refuses the append. Leave ` +
+          "onFailure out, or set it to 'skip' for what fails while it is built from the log.",
       );
     }
     const definition: ProjectionDefinition = { name, options, methods, batchMethods, faults };

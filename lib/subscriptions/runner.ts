@@ -178,8 +178,11 @@ export class Runner {
     const { batchSize } = this.#consumer.settings;
     const ahead = this.#ahead;
     this.#ahead = undefined;
-    const page = await (ahead?.after === position ? ahead.page : this.#read(position, batchSize));
-    if (!page.atEnd && !this.#stopping.signal.aborted) {
+    const wasReadAhead = ahead?.after === position;
+    const page = await (wasReadAhead ? ahead.page : this.#read(position, batchSize));
+    // One that was read some time ago cannot tell whether it still is the last one.
+    if (page.atEnd) return { ...page, atEnd: !wasReadAhead };
+    if (!this.#stopping.signal.aborted) {
       const next = this.#read(page.position, batchSize);
       next.catch(() => 'thrown where it is awaited');
       this.#ahead = { after: page.position, page: next };

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { DataSource, EntityManager } from 'typeorm';
 import type { EventRecord } from '../../lib/events/event-record.ts';
@@ -363,6 +364,28 @@ describe('a rebuild', () => {
     await control.waitFor('sum', (await append('a', 6)).position);
     expect(await sum()).toBe(21);
     await expect(control.cancelRebuild('sum')).rejects.toThrow('is not being rebuilt');
+  });
+
+  it('of a handler repeats no effect, and leaves none out', async () => {
+    const effects: number[] = [];
+    const { control } = await start(dataSource, store, [
+      consumer(
+        'effects',
+        async ([record], { replayed }) => {
+          await delay(2);
+          if (!replayed) effects.push(record!.position);
+        },
+        { kind: 'handler' },
+      ),
+    ]);
+    await append('a', 1, 2, 3, 4, 5);
+    await control.rebuild('effects');
+    await eventually(async () => {
+      await append('a', 6);
+      return (await control.list()).consumers[0]!.generation === 2;
+    });
+    await control.waitFor('effects', (await append('a', 7)).position);
+    expect(effects).toEqual(await logPositions());
   });
 
   it('mends a projection that has stopped', async () => {

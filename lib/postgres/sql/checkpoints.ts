@@ -4,7 +4,8 @@ const holder = `${key} AND k.fence = $4 AND k.owner = $5`;
 
 const save = (schema: string, from: string): string => `
 UPDATE "${schema}".checkpoints AS k
-SET position = $6, status = $7, events_per_second = $8, takeovers = 0,
+SET position = $6, events_per_second = $8,
+  status = CASE k.status WHEN 'replaced' THEN k.status ELSE $7 END, takeovers = 0,
   failures = 0, error = NULL, error_position = NULL, failed_at = NULL,
   (event_position, event_id, event_aggregate_key, event_version) = (
     SELECT e.position, e.event_id, e.aggregate_key, e.version
@@ -30,7 +31,8 @@ export const saveCheckpointSoon = (schema: string): string =>
 export const failCheckpoint = (schema: string): string => `
 WITH failed AS (
   UPDATE "${schema}".checkpoints AS k
-  SET status = $6, error = $7, error_position = $8, failures = $9, failed_at = clock_timestamp(),
+  SET status = CASE WHEN k.status = 'replaced' AND $6 = 'retrying' THEN k.status ELSE $6 END,
+    error = $7, error_position = $8, failures = $9, failed_at = clock_timestamp(),
     owner = CASE $6 WHEN 'stopped' THEN NULL ELSE k.owner END,
     lease_expires_at = CASE $6 WHEN 'stopped' THEN NULL ELSE k.lease_expires_at END
   WHERE ${holder}
@@ -46,9 +48,8 @@ SELECT true AS held FROM failed`;
 export const releaseCheckpoints = (schema: string): string => `
 UPDATE "${schema}".checkpoints AS k
 SET owner = NULL, lease_expires_at = NULL, takeovers = 0,
-  status = CASE WHEN c.paused THEN 'paused' ELSE 'waiting' END
+  status = CASE k.status WHEN 'replaced' THEN k.status ELSE 'waiting' END
 FROM unnest($2::text[], $3::integer[], $4::integer[]) AS r (consumer, generation, partition)
-JOIN "${schema}".consumers AS c ON c.name = r.consumer
 WHERE k.consumer = r.consumer AND k.generation = r.generation AND k.partition = r.partition
   AND k.owner = $1`;
 
@@ -59,9 +60,8 @@ WITH gone AS (
 )
 UPDATE "${schema}".checkpoints AS k
 SET owner = NULL, lease_expires_at = NULL, takeovers = 0,
-  status = CASE WHEN c.paused THEN 'paused' ELSE 'waiting' END
-FROM "${schema}".consumers AS c
-WHERE c.name = k.consumer AND k.owner = $1`;
+  status = CASE k.status WHEN 'replaced' THEN k.status ELSE 'waiting' END
+WHERE k.owner = $1`;
 
 /** Bounds what a transaction may take, so that the database ends it even if its client is frozen. */
 export const boundTransaction = `

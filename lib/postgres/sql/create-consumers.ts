@@ -33,7 +33,8 @@ CREATE TABLE "${schema}".checkpoints (
   replayed jsonb NOT NULL DEFAULT '[]',
   status text NOT NULL DEFAULT 'waiting'
     CONSTRAINT checkpoints_status_known CHECK (
-      status IN ('waiting', 'catching-up', 'live', 'retrying', 'paused', 'stopped', 'replaced')
+      -- 'paused' is said of the consumer as a whole.
+      status IN ('waiting', 'catching-up', 'live', 'retrying', 'stopped', 'replaced')
     ),
   owner text,
   lease_expires_at timestamptz,

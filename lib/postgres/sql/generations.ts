@@ -6,7 +6,9 @@ WHERE c.name = $1
 FOR UPDATE`;
 
 export const readPositions = (schema: string): string => `
-SELECT k.position, k.status
+SELECT
+  k.position, k.status,
+  k.owner IS NOT NULL AND k.lease_expires_at >= clock_timestamp() AS held
 FROM "${schema}".checkpoints AS k
 WHERE k.consumer = $1 AND k.generation = $2
 ORDER BY k.partition`;
@@ -19,11 +21,13 @@ JOIN "${schema}".consumers AS c ON c.name = k.consumer AND c.generation = k.gene
 WHERE k.consumer = $1 AND c.kind <> 'inline-projection'
 ORDER BY k.partition`;
 
-/** Halts a generation where it stands: whoever holds it can no longer commit. */
+/** Halts a generation: whoever holds it finishes what is in hand and lets go, and nobody takes it up. */
 export const haltGeneration = (schema: string): string => `
-UPDATE "${schema}".checkpoints AS k
-SET status = 'replaced', owner = NULL, lease_expires_at = NULL, fence = k.fence + 1
-WHERE k.consumer = $1 AND k.generation = $2`;
+WITH halted AS (
+  UPDATE "${schema}".checkpoints AS k SET status = 'replaced'
+  WHERE k.consumer = $1 AND k.generation = $2
+)
+SELECT pg_notify($3, 'control')`;
 
 /** Makes the next generation the one in use. What the former one had handled counts as replayed. */
 export const activateGeneration = (schema: string): string => `
@@ -88,15 +92,7 @@ FROM "${schema}".consumers AS c
 WHERE c.name = $1 AND k.consumer = c.name AND k.generation = c.generation`;
 
 export const setPaused = (schema: string): string => `
-WITH consumer AS (
-  UPDATE "${schema}".consumers AS c SET paused = $2 WHERE c.name = $1 RETURNING c.name
-), resting AS (
-  UPDATE "${schema}".checkpoints AS k
-  SET status = CASE WHEN $2 THEN 'paused' ELSE 'waiting' END
-  WHERE k.consumer = $1 AND k.owner IS NULL
-    AND k.status = CASE WHEN $2 THEN 'waiting' ELSE 'paused' END
-)
-SELECT name FROM consumer`;
+UPDATE "${schema}".consumers AS c SET paused = $2 WHERE c.name = $1 RETURNING c.name`;
 
 export const startStopped = (schema: string): string => `
 WITH started AS (

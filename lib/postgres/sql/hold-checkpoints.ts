@@ -103,7 +103,7 @@ BEGIN
     m.consumer, m.generation, m.partition, m.partitions, m.fence, m.position, m.finished, m.replayed,
     m.takeovers,
     -- Let go one at a time, if there are more than a fair share, or if somebody has too few.
-    c.paused OR m.place = 1 AND (
+    c.paused OR m.status = 'replaced' OR m.place = 1 AND (
       m.held > ceil(m.partitions::numeric / l.processes)
       OR m.held > m.partitions / l.processes AND l.least < m.partitions / l.processes
     ),

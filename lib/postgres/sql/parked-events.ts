@@ -29,14 +29,21 @@ FROM "${schema}".parked_events AS p
 WHERE p.consumer = $1 AND p.generation = $2 AND p.retrying
 ORDER BY p.aggregate_type, p.aggregate_id, p.position`;
 
-/** Keeps an aggregate parked after one more failure of an event of it. */
+/**
+ * Keeps an aggregate parked after one more failure of an event of it; unless that one was discarded
+ * meanwhile, which has asked for the next attempt of the others.
+ */
 export const keepParked = (schema: string): string => `
 UPDATE "${schema}".parked_events AS p
 SET retrying = false,
   error = CASE WHEN p.position = $5 THEN $6 ELSE p.error END,
   failures = CASE WHEN p.position = $5 THEN $7 ELSE p.failures END,
   failed_at = CASE WHEN p.position = $5 THEN clock_timestamp() ELSE p.failed_at END
-WHERE p.consumer = $1 AND p.generation = $2 AND p.aggregate_type = $3 AND p.aggregate_id = $4`;
+WHERE p.consumer = $1 AND p.generation = $2 AND p.aggregate_type = $3 AND p.aggregate_id = $4
+  AND EXISTS (
+    SELECT FROM "${schema}".parked_events AS f
+    WHERE f.consumer = $1 AND f.generation = $2 AND f.position = $5
+  )`;
 
 /** One row for each aggregate, by the event that failed. */
 export const readParked = (schema: string): string => `
@@ -57,13 +64,17 @@ ORDER BY min(p.position)`;
 /** Asks for the next attempt of one aggregate, or, without one, of all. */
 export const retryParked = (schema: string): string => `
 UPDATE "${schema}".parked_events AS p SET retrying = true
-WHERE p.consumer = $1 AND ($2::text IS NULL OR p.aggregate_type = $2 AND p.aggregate_id = $3)`;
+FROM "${schema}".consumers AS c
+WHERE c.name = $1 AND p.consumer = c.name AND p.generation = c.generation
+  AND ($2::text IS NULL OR p.aggregate_type = $2 AND p.aggregate_id = $3)
+RETURNING p.position`;
 
 /** Gives an event up, and asks for the next attempt of those behind it. */
 export const discardParked = (schema: string): string => `
 WITH discarded AS (
   DELETE FROM "${schema}".parked_events AS p
-  WHERE p.consumer = $1 AND p.position = $2
+  USING "${schema}".consumers AS c
+  WHERE c.name = $1 AND p.consumer = c.name AND p.generation = c.generation AND p.position = $2
   RETURNING p.generation, p.aggregate_type, p.aggregate_id
 ), next AS (
   UPDATE "${schema}".parked_events AS p SET retrying = true

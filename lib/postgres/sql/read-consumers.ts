@@ -1,3 +1,11 @@
+// A lease that has run out has no owner any more, whatever the owner wrote last.
+const statusNow = `CASE
+    WHEN k.status IN ('stopped', 'replaced') THEN k.status
+    WHEN k.owner IS NOT NULL AND k.lease_expires_at >= clock_timestamp() THEN k.status
+    WHEN c.paused THEN 'paused'
+    ELSE 'waiting'
+  END`;
+
 /** A row for every checkpoint, with its consumer, the end of the log, and the age of what comes next. */
 export const readConsumers = (schema: string): string => `
 SELECT
@@ -8,12 +16,7 @@ SELECT
   ) AS parked,
   k.generation, k.partition, k.position, k.owner, k.events_per_second, k.error, k.error_position,
   k.failures, date_part('epoch', k.failed_at) * 1000 AS failed_at,
-  -- A lease that has run out has no owner any more, whatever the owner wrote last.
-  CASE
-    WHEN k.status IN ('catching-up', 'live', 'retrying') AND k.lease_expires_at < clock_timestamp()
-      THEN 'waiting'
-    ELSE k.status
-  END AS status,
+  ${statusNow} AS status,
   l.last,
   -- NULL where nothing comes next, though positions may have been drawn.
   CASE
@@ -39,11 +42,7 @@ SELECT
   c.name, k.error,
   CASE WHEN c.kind = 'inline-projection' AND c.generation > 0 THEN 9007199254740991 ELSE k.position END
     AS position,
-  CASE
-    WHEN k.status IN ('catching-up', 'live', 'retrying') AND k.lease_expires_at < clock_timestamp()
-      THEN 'waiting'
-    ELSE k.status
-  END AS status
+  ${statusNow} AS status
 FROM "${schema}".consumers AS c
 JOIN "${schema}".checkpoints AS k ON k.consumer = c.name AND k.generation = greatest(c.generation, 1)
 WHERE c.name = ANY ($1)`;

@@ -234,7 +234,7 @@ export class PostgresCheckpointStore extends CheckpointStore {
     { position, status, eventsPerSecond }: Progress,
     manager?: EntityManager,
   ): Promise<void> {
-    const values = [...holder(held), position, status, eventsPerSecond];
+    const values = [...holder(held), position, status, eventsPerSecond, held.position];
     const rows = await this.#database.query(statement, values, manager);
     if (rows.length === 0) throw new LeaseLostError(held.consumer, held.partition);
   }

@@ -81,7 +81,11 @@ export abstract class CheckpointStore {
   /** Lets go of checkpoints, or of all of the owner and of its place among the processes. */
   abstract release(owner: string, keys?: readonly CheckpointKey[]): Promise<void>;
 
-  /** Saves progress outside of any transaction. @throws LeaseLostError if it is no longer held. */
+  /**
+   * Saves progress outside of any transaction, if the checkpoint still stands at `held.position`.
+   *
+   * @throws LeaseLostError if it does not, or is no longer held.
+   */
   abstract save(held: HeldCheckpoint, progress: Progress): Promise<void>;
 
   /**
@@ -89,7 +93,7 @@ export abstract class CheckpointStore {
    *
    * The database ends what takes longer than `timeoutMs`, also if this process is frozen meanwhile.
    *
-   * @throws LeaseLostError if it is no longer held; then nothing is committed.
+   * @throws LeaseLostError if it is no longer held, or not at `held.position`; nothing is committed.
    */
   abstract transaction(
     held: HeldCheckpoint,

@@ -57,6 +57,7 @@ export class ConsumerHost {
   readonly #running = new Map<string, Running>();
   /** Until when a checkpoint is left alone after its runner has failed, and how often that was. */
   readonly #resting = new Map<string, { until: number; failures: number }>();
+  readonly #endedAt = new Map<string, number>();
   readonly #timers: NodeJS.Timeout[] = [];
   readonly #horizonWatch: HorizonWatch;
   #consumers: ReadonlyMap<string, Consumer> = new Map();
@@ -171,7 +172,7 @@ export class ConsumerHost {
         const { leaseMs } = this.#options;
         const names = [...this.#consumers.keys()];
         const held = await this.#parts.checkpoints.hold(this.#owner, names, leaseMs);
-        await this.#bringInLine(held, askedAt + leaseMs);
+        await this.#bringInLine(held, askedAt);
         this.#unreachable = false;
       } catch (error) {
         // Runners that cannot commit find out for themselves.
@@ -183,7 +184,8 @@ export class ConsumerHost {
     }
   }
 
-  async #bringInLine(held: readonly HeldCheckpoint[], heldUntil: number): Promise<void> {
+  async #bringInLine(held: readonly HeldCheckpoint[], askedAt: number): Promise<void> {
+    const heldUntil = askedAt + this.#options.leaseMs;
     const wanted = new Map(held.map((each) => [keyOf(each), each]));
     for (const [key, { runner }] of this.#running) {
       const now = wanted.get(key);
@@ -197,7 +199,11 @@ export class ConsumerHost {
       await this.#parts.checkpoints.release(this.#owner, unwanted);
       this.#parts.signals.announce('control');
     }
-    for (const each of idle) if (!each.unwanted) this.#run(each, heldUntil);
+    for (const each of idle) {
+      // What a runner that has ended meanwhile has committed may not be in this answer.
+      if (each.unwanted || (this.#endedAt.get(keyOf(each)) ?? 0) > askedAt) continue;
+      this.#run(each, heldUntil);
+    }
   }
 
   #run(held: HeldCheckpoint, heldUntil: number): void {
@@ -216,12 +222,14 @@ export class ConsumerHost {
   #hasEnded(key: string): void {
     this.#running.delete(key);
     this.#resting.delete(key);
+    this.#endedAt.set(key, performance.now());
     if (!this.#stopped) this.#beatSoon();
   }
 
   #hasFailed(key: string, held: HeldCheckpoint, error: unknown): void {
     const ranMs = performance.now() - (this.#running.get(key)?.since ?? 0);
     this.#running.delete(key);
+    this.#endedAt.set(key, performance.now());
     if (this.#stopped) return;
     const failures = ranMs > patienceMs ? 1 : (this.#resting.get(key)?.failures ?? 0) + 1;
     const restMs = Math.min(5_000, 100 * 2 ** failures) * (0.5 + Math.random() / 2);

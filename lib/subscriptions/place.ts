@@ -12,7 +12,8 @@ export class Place {
   readonly #rate = new RateMeter();
   #held: HeldCheckpoint;
   #heldUntil: number;
-  #saved: { readonly position: number; readonly status: ConsumerStatus; readonly at: number };
+  readonly #start: number;
+  #saved: { readonly status: ConsumerStatus; readonly at: number };
 
   /** Everything up to here is finished. */
   position: number;
@@ -25,20 +26,22 @@ export class Place {
     this.#held = held;
     this.#heldUntil = heldUntil;
     this.position = held.position;
-    this.#saved = { position: held.position, status: 'waiting', at: 0 };
+    this.#start = held.position;
+    this.#saved = { status: 'waiting', at: 0 };
   }
 
+  /** As it was taken or renewed last, with the position that was saved last. */
   get held(): HeldCheckpoint {
     return this.#held;
   }
 
   /** Whether anything was finished since the checkpoint was taken. */
   get hasMoved(): boolean {
-    return this.position > this.#held.position;
+    return this.position > this.#start;
   }
 
   get isSaved(): boolean {
-    return this.position === this.#saved.position;
+    return this.position === this.#held.position;
   }
 
   renew(held: HeldCheckpoint, heldUntil: number): void {
@@ -65,7 +68,8 @@ export class Place {
 
   /** The transaction has committed. */
   hasSaved({ position, status }: Progress): void {
-    this.#saved = { position, status, at: performance.now() };
+    this.#held = { ...this.#held, position };
+    this.#saved = { status, at: performance.now() };
   }
 
   /** @throws LeaseLostError */

@@ -279,7 +279,7 @@ describe('the number of partitions', () => {
       const { partitions } = (await control.list()).consumers[0]!;
       const counts = new Map<string | null, number>();
       for (const { owner } of partitions) counts.set(owner, (counts.get(owner) ?? 0) + 1);
-      return [...counts.values()].sort();
+      return [...counts.values()].toSorted((a, b) => a - b);
     };
     const { control } = await start(dataSource, store, each(), { leaseMs: 300 });
     expect(await owners(control)).toEqual([4]);

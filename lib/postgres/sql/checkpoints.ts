@@ -2,6 +2,7 @@ const key = 'k.consumer = $1 AND k.generation = $2 AND k.partition = $3';
 /** Only the present holder may write: the fence grows with every change of hands. */
 const holder = `${key} AND k.fence = $4 AND k.owner = $5`;
 
+/** From the position that the holder knows as saved: progress counts from there, or not at all. */
 const save = (schema: string, from: string): string => `
 UPDATE "${schema}".checkpoints AS k
 SET position = $6, events_per_second = $8,
@@ -14,7 +15,7 @@ SET position = $6, events_per_second = $8,
     ORDER BY e.position DESC
     LIMIT 1
   )${from}
-WHERE ${holder}
+WHERE ${holder} AND k.position = $9
 RETURNING true AS held`;
 
 /** Saves progress as the last statement of the transaction that made it. */

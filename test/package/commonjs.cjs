@@ -1,17 +1,18 @@
 require('reflect-metadata');
 const { Module } = require('@nestjs/common');
 const { NestFactory } = require('@nestjs/core');
-const { CqrsModule } = require('@nestjs/cqrs');
+const { CqrsModule, EventsHandler } = require('@nestjs/cqrs');
 const { TypeOrmModule } = require('@nestjs/typeorm');
-const { DomainEvent, EventStore, EventStoreModule } = require('nest-event-store');
+const { DataSource } = require('typeorm');
+const eventStore = require('nest-event-store');
 const { appendAndRead } = require('./application.cjs');
 
 void appendAndRead({
   Module,
   NestFactory,
   CqrsModule,
+  EventsHandler,
   TypeOrmModule,
-  DomainEvent,
-  EventStore,
-  EventStoreModule,
+  DataSource,
+  ...eventStore,
 });

@@ -1,17 +1,18 @@
 import 'reflect-metadata';
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { CqrsModule } from '@nestjs/cqrs';
+import { CqrsModule, EventsHandler } from '@nestjs/cqrs';
 import { TypeOrmModule } from '@nestjs/typeorm';
-import { DomainEvent, EventStore, EventStoreModule } from 'nest-event-store';
+import { DataSource } from 'typeorm';
+import * as eventStore from 'nest-event-store';
 import { appendAndRead } from './application.cjs';
 
 await appendAndRead({
   Module,
   NestFactory,
   CqrsModule,
+  EventsHandler,
   TypeOrmModule,
-  DomainEvent,
-  EventStore,
-  EventStoreModule,
+  DataSource,
+  ...eventStore,
 });

@@ -91,7 +91,7 @@ try {
     for (const application of ['esm.mjs', 'commonjs.cjs']) {
       const url = await createDatabase(server.url, `package_${index}_${application.split('.')[0]}`);
       run(directory, application, [], { DATABASE_URL: url });
-      console.log(`${application} on ${title}: appended and read`);
+      console.log(`${application} on ${title}: appended, read and consumed`);
     }
   }
 } finally {

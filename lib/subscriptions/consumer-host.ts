@@ -234,13 +234,22 @@ export class ConsumerHost {
     const failures = ranMs > patienceMs ? 1 : (this.#resting.get(key)?.failures ?? 0) + 1;
     const restMs = Math.min(5_000, 100 * 2 ** failures) * (0.5 + Math.random() / 2);
     this.#resting.set(key, { until: performance.now() + restMs, failures });
-    if (!(error instanceof LeaseLostError) && failures === 1) {
-      this.#parts.log.warn(
+    if (!(error instanceof LeaseLostError)) this.#tell(held, error, failures);
+    setTimeout(this.#beatSoon, restMs + 1).unref();
+  }
+
+  /** Tells the log, more and more seldom, and, if it can be reached, the database. */
+  #tell(held: HeldCheckpoint, error: unknown, failures: number): void {
+    const { log, checkpoints } = this.#parts;
+    if (Number.isInteger(Math.log2(failures))) {
+      log.warn(
         `The consumer '${held.consumer}' was interrupted; it goes on from its checkpoint.`,
         error,
       );
     }
-    setTimeout(this.#beatSoon, restMs + 1).unref();
+    checkpoints
+      .fail(held, 'retrying', { error, position: null, failures })
+      .catch(() => 'the log was told');
   }
 
   #filterOf({ events, settings }: Consumer): LogFilter {

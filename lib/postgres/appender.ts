@@ -81,7 +81,7 @@ export class Appender {
     prepared: readonly PreparedAppend[],
     manager: EntityManager | undefined,
   ): Promise<AppendResult[]> {
-    const results = await this.#trying(prepared, manager, (lockTimeoutMs) =>
+    const { value, resent } = await this.#trying(prepared, manager, (lockTimeoutMs) =>
       this.inline.inTransactionWith(prepared, manager, async (inner) => {
         const options: CallOptions = {
           allOrNothing: true,
@@ -98,6 +98,9 @@ export class Appender {
         return written;
       }),
     );
+    // Sent twice with ids of our own, a repetition can only be of our own first attempt.
+    const areOurs = resent && prepared.every((append) => !append.hasCallerIds);
+    const results = areOurs ? value.map((result) => ({ ...result, duplicate: false })) : value;
     const records = newRecords(results);
     if (manager) this.callerTransactions.remember(manager, records);
     else this.callerTransactions.report(records);
@@ -109,17 +112,24 @@ export class Appender {
     prepared: readonly PreparedAppend[],
     manager: EntityManager | undefined,
     work: (lockTimeoutMs: number | undefined) => Promise<T>,
-  ): Promise<T> {
+  ): Promise<{ readonly value: T; readonly resent: boolean }> {
     const lockTimeoutMs = manager ? undefined : this.options.lockTimeoutMs;
+    let resent = false;
     for (let attempt = 1; ; attempt++) {
       try {
-        return await work(lockTimeoutMs);
+        return { value: await work(lockTimeoutMs), resent };
       } catch (error) {
-        if (error instanceof InlineFailure) throw error.cause;
+        const cause = error instanceof InlineFailure ? error.cause : error;
+        const isLost = isConnectionLoss(cause);
         // A lost connection once more, as the ids make that safe; a deadlock until it is gone.
-        const mayRetry = isConnectionLoss(error) ? attempt === 1 : isTransactionConflict(error);
-        if (!manager && mayRetry && attempt < 10) continue;
-        throw translateError(error, {
+        const mayRetry = isLost ? attempt === 1 : isTransactionConflict(cause);
+        if (!manager && mayRetry && attempt < 10) {
+          resent ||= isLost;
+          continue;
+        }
+        // What a projection throws is its own affair, unless the database has failed it.
+        if (error instanceof InlineFailure && !isLost && !isTransactionConflict(cause)) throw cause;
+        throw translateError(cause, {
           aggregates: prepared.map((append) => append.aggregate),
           events: prepared.flatMap((append) => append.events),
           lockTimeoutMs,

@@ -32,7 +32,15 @@ export class Database {
   }
 
   get #pool(): Pool | undefined {
-    return (this.dataSource.driver as unknown as { master?: Pool }).master;
+    const pool = (this.dataSource.driver as unknown as { master?: Pool }).master;
+    if (pool && !guardedPools.has(pool)) {
+      guardedPools.add(pool);
+      // A connection lost between two statements says so by an event, which would end the process if
+      // nobody listened, as in the moment in which the pool hands it to somebody. The pool sorts such a
+      // client out when it is released.
+      pool.on('connect', (client) => client.on('error', ignore));
+    }
+    return pool;
   }
 
   /** How many connections the pool may have; the driver's default before it has a pool. */
@@ -115,8 +123,7 @@ export class Database {
           reject(error ?? new Error('The pool has no connection.'));
           return;
         }
-        // A connection lost between two statements says so by an event, which would end the process
-        // if nobody listened. The pool sorts such a client out when it is released.
+        // One that was made before the pool was guarded.
         if (client.listenerCount('error', ignore) === 0) client.on('error', ignore);
         resolve(client);
       });
@@ -146,6 +153,9 @@ function queryRunnerOf({ queryRunner }: EntityManager): QueryRunner {
 }
 
 const ignore = (): void => undefined;
+
+// Holds nothing that the application does not hold already.
+const guardedPools = new WeakSet<Pool>();
 
 const asText = (text: string): string => text;
 

@@ -49,7 +49,9 @@ const lostConnectionCodes = new Set([
 
 /** Tells whether the connection is gone, and with it the knowledge of what the database did. */
 export function isConnectionLoss(error: unknown): boolean {
-  const { code, message } = error as { code?: string; message?: string };
+  const { code, name, message } = error as { code?: string; name?: string; message?: string };
+  // TypeORM gives a query runner back to the pool by itself when its connection is lost.
+  if (name !== undefined && /^QueryRunner(Provider)?AlreadyReleasedError$/.test(name)) return true;
   if (code !== undefined) return lostConnectionCodes.has(code);
   // node-postgres gives these no code.
   return /^Connection terminated|^Client has encountered a connection error|timeout exceeded when trying to connect/.test(

@@ -32,6 +32,9 @@ afterAll(() => database.drop());
 
 const counter = (id: string) => ({ type: 'counter', id });
 
+/** Whether the connection of an append was ended in the middle of the projection. */
+let killed = false;
+
 /** Every number may be counted once: a table of them with a UNIQUE constraint. */
 const uniqueNumbers = (schema: string) =>
   consumer(
@@ -43,6 +46,10 @@ const uniqueNumbers = (schema: string) =>
     ) => {
       for (const { event, position } of records) {
         const { by } = event as Counted;
+        if (by === 99 && !killed) {
+          killed = true;
+          await manager!.query('SELECT pg_terminate_backend(pg_backend_pid())');
+        }
         if (by === 13) await manager!.query('SELECT 1 / 0').catch(() => 'swallowed');
         else {
           await manager!.query(`INSERT INTO "${schema}".numbers_${generation} VALUES ($1, $2)`, [
@@ -126,6 +133,22 @@ describe('an inline projection', () => {
     await expect(undone).rejects.toThrow('undone');
     expect(await numbers()).toEqual([1, 2, 3]);
     expect(await storedNumbers()).toEqual([1, 2, 3]);
+  });
+
+  it('is applied again when the connection was lost in the middle', async () => {
+    await start();
+    killed = false;
+    expect(await store.append(counter('a'), [new Counted(99)])).toMatchObject({
+      version: 1,
+      duplicate: false,
+    });
+    expect(await numbers()).toEqual([99]);
+    killed = false;
+    const inCallers = dataSource.transaction((manager) =>
+      store.append(counter('b'), [new Counted(1), new Counted(99)], { manager }),
+    );
+    await expect(inCallers).rejects.toMatchObject({ code: 'CONNECTION_LOST' });
+    expect(await storedNumbers()).toEqual([99]);
   });
 
   it('refuses all but one of many who want the same number', async () => {

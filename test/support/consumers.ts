@@ -3,6 +3,7 @@ import { EventRegistry } from '../../lib/events/event-registry.ts';
 import { postgresConsumers } from '../../lib/postgres/postgres.consumers.ts';
 import type { Consumer } from '../../lib/subscriptions/consumer.ts';
 import { ConsumerHost } from '../../lib/subscriptions/consumer-host.ts';
+import { describeError } from '../../lib/subscriptions/describe-error.ts';
 import {
   type ConsumerOptions,
   resolveConsumerOptions,
@@ -46,7 +47,7 @@ export async function startConsumers(
   for (const each of consumers) for (const event of each.events) registry.register(event);
   const messages: string[] = [];
   const log = (message: string, error?: unknown): void => {
-    messages.push(error === undefined ? message : `${message} ${String(error)}`);
+    messages.push(error === undefined ? message : `${message} ${describeError(error)}`);
   };
   const parts = postgresConsumers(dataSource, {
     schema: store.schema,

@@ -71,6 +71,8 @@ export class Generations {
     await this.#locked(name, async (consumer, manager) => {
       const generation = wanted ?? consumer.generation;
       if (consumer.prepared_generation >= generation) return;
+      // One that was given up meanwhile: nobody would remove what is made for it now.
+      if (![consumer.generation, consumer.next_generation].includes(generation)) return;
       await called(hooks.prepare?.bind(hooks), { generation, manager });
       if (consumer.generation === generation) {
         await called(hooks.activate?.bind(hooks), { generation, manager });
@@ -200,10 +202,10 @@ export class Generations {
   ): Promise<void> {
     await called(hooks.activate?.bind(hooks), { generation: next, manager });
     if (former > 0) await called(hooks.discard?.bind(hooks), { generation: former, manager });
-    await this.#database.query(this.#statements.delete, [name, former], manager);
     const status = mark ? 'waiting' : 'live';
-    const values = [name, next, mark && JSON.stringify(mark), status];
+    const values = [name, next, status, JSON.stringify(mark ? [mark] : [])];
     await this.#database.query(this.#statements.activate, values, manager);
+    await this.#database.query(this.#statements.delete, [name, former], manager);
   }
 
   #positions(

@@ -1,9 +1,14 @@
-/** Locks the consumer against every other change of its generations, and tells where it stands. */
+/**
+ * Locks the consumer against every other change of its generations, and tells where it stands.
+ *
+ * Not so strictly that rows which refer to it would have to wait: a batch that parks an event may hold
+ * the tables that the change is waiting for.
+ */
 export const lockConsumer = (schema: string): string => `
 SELECT c.kind, c.generation, c.next_generation, c.prepared_generation
 FROM "${schema}".consumers AS c
 WHERE c.name = $1
-FOR UPDATE`;
+FOR NO KEY UPDATE`;
 
 export const readPositions = (schema: string): string => `
 SELECT
@@ -29,16 +34,37 @@ WITH halted AS (
 )
 SELECT pg_notify($3, 'control')`;
 
-/** Makes the next generation the one in use. What the former one had handled counts as replayed. */
+/**
+ * Makes the next generation the one in use. What the former one had handled counts as replayed, and so
+ * does what it knew as handled before: by partitions of an earlier time, a reset, or a rebuild.
+ */
 export const activateGeneration = (schema: string): string => `
 WITH consumer AS (
   UPDATE "${schema}".consumers AS c
   SET generation = c.next_generation, next_generation = NULL, events_per_second = NULL
   WHERE c.name = $1
+), former AS (
+  SELECT f.replayed || f.finished || $4::jsonb AS marks
+  FROM "${schema}".checkpoints AS f
+  WHERE f.consumer = $1 AND f.generation <> $2
+  ORDER BY f.position
+  LIMIT 1
 )
 UPDATE "${schema}".checkpoints AS k
-SET owner = NULL, lease_expires_at = NULL, fence = k.fence + 1, status = $4,
-  replayed = CASE WHEN $3::jsonb IS NULL THEN '[]' ELSE jsonb_build_array($3::jsonb) END
+SET owner = NULL, lease_expires_at = NULL, fence = k.fence + 1, status = $3,
+  replayed = coalesce(
+    (
+      SELECT jsonb_agg(m.mark)
+      FROM former AS f
+      CROSS JOIN jsonb_array_elements(f.marks) AS m (mark)
+      -- Marks that all lie behind the checkpoint say nothing any more.
+      WHERE EXISTS (
+        SELECT FROM jsonb_array_elements_text(m.mark -> 'positions') AS p (position)
+        WHERE p.position::bigint > k.position
+      )
+    ),
+    '[]'
+  )
 WHERE k.consumer = $1 AND k.generation = $2`;
 
 export const deleteGeneration = (schema: string): string => `
@@ -80,7 +106,7 @@ WITH parked AS (
 UPDATE "${schema}".checkpoints AS k
 SET position = $2, status = 'waiting', owner = NULL, lease_expires_at = NULL, fence = k.fence + 1,
   takeovers = 0, failures = 0, error = NULL, error_position = NULL, failed_at = NULL,
-  finished = '[]', replayed = k.replayed || $3::jsonb,
+  finished = '[]', replayed = k.replayed || k.finished || $3::jsonb,
   (event_position, event_id, event_aggregate_key, event_version) = (
     SELECT e.position, e.event_id, e.aggregate_key, e.version
     FROM "${schema}".domain_events AS e

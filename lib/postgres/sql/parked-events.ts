@@ -1,19 +1,36 @@
-/** Sets events aside, by their positions; the first one has failed, the others follow it. */
+/**
+ * Sets events aside, by their positions; the first one has failed, the others follow it. Those that
+ * they were to follow may have been discarded by now: then they are to be tried themselves.
+ */
 export const parkEvents = (schema: string): string => `
 INSERT INTO "${schema}".parked_events (
-  consumer, generation, position, event_id, aggregate_type, aggregate_id, error, failures, failed_at
+  consumer, generation, position, event_id, aggregate_type, aggregate_id, error, failures, failed_at,
+  retrying
 )
 SELECT
   $1, $2, e.position, e.event_id, g.type, g.id, f.error, coalesce(f.failures, 0),
-  CASE WHEN f.error IS NOT NULL THEN clock_timestamp() END
+  CASE WHEN f.error IS NOT NULL THEN clock_timestamp() END,
+  f.error IS NULL AND NOT EXISTS (
+    SELECT FROM "${schema}".parked_events AS p
+    WHERE p.consumer = $1 AND p.generation = $2
+      AND p.aggregate_type = g.type AND p.aggregate_id = g.id
+  )
 FROM "${schema}".domain_events AS e
 JOIN "${schema}".aggregates AS g ON g.key = e.aggregate_key
 LEFT JOIN (SELECT $4::text AS error, $5::integer AS failures) AS f ON e.position = ($3::bigint[])[1]
 WHERE e.position = ANY ($3::bigint[])`;
 
+/** Takes an event back in, and lets those behind it try, also if they came after its retry was asked. */
 export const unparkEvent = (schema: string): string => `
-DELETE FROM "${schema}".parked_events AS p
-WHERE p.consumer = $1 AND p.generation = $2 AND p.position = $3`;
+WITH unparked AS (
+  DELETE FROM "${schema}".parked_events AS p
+  WHERE p.consumer = $1 AND p.generation = $2 AND p.position = $3
+  RETURNING p.aggregate_type, p.aggregate_id
+)
+UPDATE "${schema}".parked_events AS p SET retrying = true
+FROM unparked AS u
+WHERE p.consumer = $1 AND p.generation = $2 AND NOT p.retrying AND p.position <> $3
+  AND p.aggregate_type = u.aggregate_type AND p.aggregate_id = u.aggregate_id`;
 
 /** The aggregates that have events set aside. */
 export const readParkedAggregates = (schema: string): string => `

@@ -173,30 +173,30 @@ export class EventSerializer {
     return { type, dates, maxDepth: this.#maxDepth, maxBytes: this.#maxEventBytes };
   }
 
-  #decodeMetadata({ metadata, type, position }: StoredEvent): EventMetadata {
+  #decodeMetadata({ metadata, type, position, aggregate }: StoredEvent): EventMetadata {
     try {
       return decodeJson(metadata) as EventMetadata;
     } catch (cause) {
-      throw new UndecodableEventError(type, position, { cause });
+      throw new UndecodableEventError(type, position, aggregate, { cause });
     }
   }
 
   #decodePayload(stored: StoredEvent, isUpcast: boolean): UpcastPayload {
-    const { payload: json, binary, type, position } = stored;
+    const { payload: json, binary, type, position, aggregate } = stored;
     // The declared Dates are those of the newest revision; upcasters see what was stored.
     const definition = isUpcast ? undefined : this.#registry.resolve(type);
     const hints = definition && this.#hintsOf(definition);
     try {
       return this.#codec.decode({ json, binary }, hints) as UpcastPayload;
     } catch (cause) {
-      throw new UndecodableEventError(type, position, { cause });
+      throw new UndecodableEventError(type, position, aggregate, { cause });
     }
   }
 
   #revive(
     { definition, payload }: UpcastResult,
     isUpcast: boolean,
-    { type, position }: StoredEvent,
+    { type, position, aggregate }: StoredEvent,
   ): object {
     const { schema, name, dates, eventClass } = definition;
     let members = payload;
@@ -209,7 +209,7 @@ export class EventSerializer {
         reviveDates(members, dates);
       }
     } catch (cause) {
-      throw new UndecodableEventError(type, position, { cause });
+      throw new UndecodableEventError(type, position, aggregate, { cause });
     }
     return Object.setPrototypeOf(members, eventClass.prototype);
   }

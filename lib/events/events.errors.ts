@@ -1,4 +1,5 @@
 import { EventStoreError } from '../event-store.error.ts';
+import type { EventRecord } from './event-record.ts';
 
 const cap = (text: string): string => (text.length > 80 ? `${text.slice(0, 80)}…` : text);
 const subject = (eventType: string | undefined): string =>
@@ -115,6 +116,7 @@ export class UnknownEventTypeError extends EventStoreError {
   constructor(
     readonly type: string,
     readonly position: number,
+    readonly aggregate: EventRecord['aggregate'],
     readonly nearest: string | undefined,
   ) {
     super(
@@ -134,6 +136,7 @@ export class UpcastError extends EventStoreError {
     readonly type: string,
     readonly revision: number,
     readonly position: number,
+    readonly aggregate: EventRecord['aggregate'],
     readonly reason: string,
     options?: ErrorOptions,
   ) {
@@ -161,6 +164,7 @@ export class UndecodableEventError extends EventStoreError {
   constructor(
     readonly type: string,
     readonly position: number,
+    readonly aggregate: EventRecord['aggregate'],
     options: ErrorOptions,
   ) {
     // Only our own messages are free of payloads: JSON.parse, for one, quotes what it refuses.

@@ -67,9 +67,10 @@ function current(
   context: UpcastContext,
   registry: EventRegistry,
 ): UpcastResult {
+  const { position, aggregate } = context;
   const definition = registry.resolve(type);
   if (definition === undefined) {
-    throw new UnknownEventTypeError(type, context.position, registry.nearest(type));
+    throw new UnknownEventTypeError(type, position, aggregate, registry.nearest(type));
   }
   if (revision === definition.revision) return { definition, payload };
   throw upcastError(
@@ -85,11 +86,11 @@ function current(
 
 function upcastError(
   { type, revision }: Omit<UpcastEvent, 'payload'>,
-  { position }: UpcastContext,
+  { position, aggregate }: UpcastContext,
   reason: string,
   options?: ErrorOptions,
 ): UpcastError {
-  return new UpcastError(type, revision, position, reason, options);
+  return new UpcastError(type, revision, position, aggregate, reason, options);
 }
 
 function isUpcastEvent(value: unknown): value is UpcastEvent {

@@ -4,12 +4,13 @@ import { isTransactional } from './consumer.ts';
 import { callConsumer, type Deliverer } from './delivering.ts';
 import { HandlerFailure } from './handler-failure.ts';
 import type { RunnerLog } from './runner-log.ts';
-import { isInPartition } from './selection.ts';
+import { isInPartition, type LogFilter, passes } from './selection.ts';
 
 /** What it takes to hand parked events over again. */
 export interface ParkedRetry extends Deliverer {
   readonly store: EventStore;
   readonly log: RunnerLog;
+  readonly filter: LogFilter;
   readonly stopping: AbortSignal;
 }
 
@@ -38,7 +39,9 @@ async function handOver(retry: ParkedRetry, event: ParkedEvent): Promise<boolean
   try {
     // One that was removed from the log since then is handled by leaving it out.
     const { records } = await store.fetch(position - 1, { limit: 1 });
-    const due = records.filter((record) => record.position === position);
+    const due = records.filter(
+      (record) => record.position === position && passes(record, retry.filter),
+    );
     const call = async (manager?: Parameters<typeof callConsumer>[3]): Promise<void> => {
       if (due.length > 0) await callConsumer(consumer, place, due, manager, failures + 1);
     };

@@ -1,7 +1,7 @@
 import type { EntityManager } from 'typeorm';
 import type { EventRecord } from '../events/event-record.ts';
 import type { EventStore } from '../store/event-store.ts';
-import { isUnreadable } from '../store/unreadable-event.ts';
+import { isUnreadable, type UnreadableEventError } from '../store/unreadable-event.ts';
 import type { CheckpointStore, HeldCheckpoint } from './checkpoint-store.ts';
 import { type Consumer, isTransactional } from './consumer.ts';
 import { callConsumer, deliver, type Deliverer } from './delivering.ts';
@@ -13,7 +13,7 @@ import { retryParkedEvents } from './parked-retry.ts';
 import { pause } from './pause.ts';
 import { Place, settleMs } from './place.ts';
 import type { RunnerLog } from './runner-log.ts';
-import { isDue, isReplayed, type LogFilter } from './selection.ts';
+import { isDue, isLeftFor, isReplayed, type LogFilter } from './selection.ts';
 import { HandlerCrashedError, HistoryDivergedError } from './subscriptions.errors.ts';
 import type { WakeUp } from './wake-up.ts';
 
@@ -158,7 +158,7 @@ export class Runner {
       page = await this.#nextPage();
     } catch (error) {
       if (!isUnreadable(error)) throw error;
-      return this.#leaveUnreadable(error.position, error);
+      return this.#leaveUnreadable(error);
     }
     const through = Math.min(page.position, bound);
     place.atEnd = page.atEnd && page.position <= bound;
@@ -166,8 +166,10 @@ export class Runner {
       (record) => record.position <= through && isDue(record, this.#filter, this.held),
     );
     if (records.length === 0) {
+      // A page that others have read may be older than the last wake-up: then look again from its end.
+      const isAtEnd = page.atEnd && place.position === through;
       place.position = through;
-      return page.atEnd ? 'idle' : 'busy';
+      return isAtEnd ? 'idle' : 'busy';
     }
     return (await this.#handle(records, through)) ? 'busy' : 'stopped';
   }
@@ -200,8 +202,11 @@ export class Runner {
     }
   }
 
-  async #leaveUnreadable(position: number, error: unknown): Promise<'busy' | 'stopped'> {
-    const settlement = await this.#failures.settle(position, error, this.#stopping.signal);
+  async #leaveUnreadable(error: UnreadableEventError): Promise<'busy' | 'stopped'> {
+    const { position } = error;
+    const settlement = isLeftFor(error, this.held)
+      ? await this.#failures.settle(position, error, this.#stopping.signal)
+      : 'done';
     if (settlement === 'done') this.#place.position = position;
     return settlement === 'stopped' ? 'stopped' : 'busy';
   }
@@ -266,7 +271,8 @@ export class Runner {
     if (!this.#retryParked) return;
     this.#retryParked = false;
     const stopping = this.#stopping.signal;
-    await retryParkedEvents({ ...this.#deliverer, ...this.#context, stopping });
+    const filter = this.#filter;
+    await retryParkedEvents({ ...this.#deliverer, ...this.#context, filter, stopping });
   }
 
   /** Tries to put this generation in the place of the one in use. */

@@ -24,11 +24,15 @@ export const passes = (
 export const isInPartition = (aggregate: AggregateRef, held: HeldCheckpoint): boolean =>
   partitionOf(aggregate, held.partitions) === held.partition;
 
+/** Tells whether what stands there falls to the holder of a checkpoint, whatever it is. */
+export const isLeftFor = (
+  place: Pick<EventRecord, 'aggregate' | 'position'>,
+  held: HeldCheckpoint,
+): boolean => isInPartition(place.aggregate, held) && !isMarked(place, held.finished);
+
 /** Tells whether a record is for the holder of a checkpoint to handle. */
 export const isDue = (record: EventRecord, filter: LogFilter, held: HeldCheckpoint): boolean =>
-  passes(record, filter) &&
-  isInPartition(record.aggregate, held) &&
-  !isMarked(record, held.finished);
+  passes(record, filter) && isLeftFor(record, held);
 
 /** Tells whether a record was handled before, by a former generation or before a reset. */
 export const isReplayed = (record: EventRecord, { rebuild, replayed }: HeldCheckpoint): boolean =>

@@ -4,6 +4,7 @@ import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
 import { TransactionRequiredError } from '../store/store.errors.ts';
 import { isConnectionLoss } from './postgres-errors.ts';
 import { revocable } from './revocable-manager.ts';
+import { inTurn } from './turns.ts';
 
 /** One statement of the store. Its name is a digest of the text, so no two texts share a name. */
 export class Statement {
@@ -78,7 +79,17 @@ export class Database {
   }
 
   /**
+   * Runs work in the manager's transaction, behind all that was begun in it through here before.
+   *
+   * @throws TransactionRequiredError if the manager has no transaction open.
+   */
+  async inTurn<T>(manager: EntityManager, work: () => Promise<T>): Promise<T> {
+    return inTurn(queryRunnerOf(manager), work);
+  }
+
+  /**
    * Runs work behind a savepoint of the manager's transaction, which stays usable if the work fails.
+   * Nothing else may run in the transaction meanwhile; see `inTurn`.
    *
    * @throws TransactionRequiredError if the manager has no transaction open.
    */

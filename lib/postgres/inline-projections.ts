@@ -64,7 +64,6 @@ export class InlineProjections {
     append: (manager: EntityManager | undefined) => Promise<AppendResult[]>,
   ): Promise<AppendResult[]> {
     const concerned = this.concernedBy(appends);
-    if (concerned.length === 0) return append(manager);
     const work = async (inner: EntityManager): Promise<AppendResult[]> => {
       const names = concerned.map(({ name }) => name);
       const generations = await this.#lock.shared(names, inner);
@@ -76,15 +75,20 @@ export class InlineProjections {
       }
       return results;
     };
-    return manager
-      ? this.#database.nested(manager, work)
-      : this.#database.transaction(async (own) => {
-          const results = await work(own);
-          // Fails where a projection has caught an error of SQL and left the transaction aborted:
-          // PostgreSQL would answer its COMMIT with a rollback, and TypeORM would not notice.
-          await this.#database.query(this.#check, [], own);
-          return results;
-        });
+    if (manager && this.#consumers.length > 0) {
+      // An append that concerns no projection must not run inside the savepoint of another either.
+      return this.#database.inTurn(manager, () =>
+        concerned.length > 0 ? this.#database.nested(manager, work) : append(manager),
+      );
+    }
+    if (concerned.length === 0) return append(manager);
+    return this.#database.transaction(async (own) => {
+      const results = await work(own);
+      // Fails where a projection has caught an error of SQL and left the transaction aborted:
+      // PostgreSQL would answer its COMMIT with a rollback, and TypeORM would not notice.
+      await this.#database.query(this.#check, [], own);
+      return results;
+    });
   }
 
   async #apply(

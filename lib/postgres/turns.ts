@@ -1,0 +1,24 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import type { QueryRunner } from 'typeorm';
+
+// Keyed by the transaction, so it holds nothing that the application does not hold already.
+const lastTurns = new WeakMap<QueryRunner, Promise<unknown>>();
+const surrounding = new AsyncLocalStorage<readonly QueryRunner[]>();
+
+/**
+ * Runs work on a transaction behind all that has asked for its turn before.
+ *
+ * Savepoints are a stack: of two that are open side by side, each would release or undo what the other
+ * has done. What is asked for from within a turn is part of it, and does not wait.
+ */
+export function inTurn<T>(queryRunner: QueryRunner, work: () => Promise<T>): Promise<T> {
+  const outer = surrounding.getStore() ?? [];
+  if (outer.includes(queryRunner)) return work();
+  const former = lastTurns.get(queryRunner) ?? Promise.resolve();
+  const turn = former.then(() => surrounding.run([...outer, queryRunner], work));
+  lastTurns.set(
+    queryRunner,
+    turn.catch(() => 'told to whoever asked'),
+  );
+  return turn;
+}

@@ -138,7 +138,9 @@ export class Generations {
       return true;
     });
     return replacing.catch((error: unknown) => {
-      if (error instanceof NotNowError || isLockTimeout(error)) return false;
+      // A hook may have to wait for queries on the read model; those come to an end.
+      const cause = error instanceof HandlerFailure ? error.cause : error;
+      if (cause instanceof NotNowError || isLockTimeout(cause)) return false;
       throw error;
     });
   }

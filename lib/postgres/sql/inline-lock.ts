@@ -13,5 +13,18 @@ export const lockInlineShared = (schema: string): string => `
 SELECT pg_advisory_xact_lock_shared(${key(schema, 'n.name')})
 FROM (SELECT name FROM unnest($1::text[]) AS u (name) ORDER BY name) AS n`;
 
+/**
+ * The generations in use. Above READ COMMITTED the snapshot may be older than the lock, and what was
+ * changed since then would not be seen: locking the rows fails in that case (40001), as it should.
+ */
 export const readGenerations = (schema: string): string => `
-SELECT c.name, c.generation FROM "${schema}".consumers AS c WHERE c.name = ANY ($1)`;
+WITH unchanged AS MATERIALIZED (
+  SELECT c.name FROM "${schema}".consumers AS c
+  WHERE c.name = ANY ($1)
+    AND current_setting('transaction_isolation') IN ('repeatable read', 'serializable')
+  FOR SHARE
+)
+SELECT c.name, c.generation
+FROM "${schema}".consumers AS c
+LEFT JOIN unchanged AS u ON u.name = c.name
+WHERE c.name = ANY ($1)`;

@@ -174,6 +174,72 @@ describe('an event that fails', () => {
   });
 });
 
+describe('an aggregate that is parked', () => {
+  it('leaves nothing behind that came after its retry or the discard of its only event', async () => {
+    let mended = false;
+    let reached = false;
+    let goOn = (): void => undefined;
+    const gate = new Promise<void>((resolve) => (goOn = resolve));
+    const { control } = await start(
+      dataSource,
+      store,
+      [
+        consumer(
+          'parks',
+          async (records, delivery, manager) => {
+            const numbers = records.map(({ event }) => (event as Counted).by);
+            if (numbers.includes(13) && !mended) throw new Error('thirteen');
+            if (numbers.includes(50)) {
+              reached = true;
+              await gate;
+            }
+            await recordInto(store.schema)(records, delivery, manager);
+          },
+          { onFailure: 'park', retry: noRetry },
+        ),
+      ],
+      { leaseMs: 300 },
+    );
+    await control.waitFor('parks', (await append('a', 13)).position);
+    // In one batch with an event that takes its time, a follower is parked after the retry was asked.
+    await store.appendAll([
+      { aggregate: { type: 'counter', id: 'b' }, events: [new Counted(50)] },
+      { aggregate: { type: 'counter', id: 'a' }, events: [new Counted(14)] },
+    ]);
+    await eventually(() => reached);
+    mended = true;
+    await control.retryParked('parks');
+    goOn();
+    await eventually(async () => (await seenPositions('parks')).join() === '2,1,3');
+
+    mended = false;
+    const { position } = await append('a', 13);
+    await control.waitFor('parks', position);
+    await control.discardParked('parks', position);
+    await append('a', 15, 16);
+    await eventually(async () => (await seenPositions('parks')).join() === '2,1,3,5,6');
+    expect(await control.parked('parks')).toEqual([]);
+  });
+
+  it('is that of the event, if it cannot be read, and no other partition minds', async () => {
+    await append('a', 1);
+    await dataSource.query(`SET session_replication_role = replica;
+      UPDATE "${store.schema}".domain_events SET revision = 9;
+      SET session_replication_role = DEFAULT`);
+    const { position } = await append('b', 2);
+    const { control } = await start(dataSource, store, [
+      consumer('parks', recordInto(store.schema), {
+        onFailure: 'park',
+        retry: noRetry,
+        partitions: 3,
+      }),
+    ]);
+    await control.waitFor('parks', position);
+    expect(await seenPositions('parks')).toEqual([2]);
+    expect(await control.parked('parks')).toMatchObject([{ aggregate: { id: 'a' }, events: 1 }]);
+  });
+});
+
 describe('a lease', () => {
   it('is kept during a batch that takes longer, also in a pool of one connection', async () => {
     const single = await database.dataSource({ extra: { max: 1 } });
@@ -516,6 +582,35 @@ describe('a reset', () => {
       [2, false],
       [2, true],
       [3, false],
+    ]);
+  });
+
+  it('and a rebuild behind it still know what was handled before', async () => {
+    let broken = 0;
+    const seen: string[] = [];
+    const { control } = await start(dataSource, store, [
+      consumer(
+        'again',
+        async ([record], { generation, replayed }) => {
+          if (record!.position === broken) throw new Error('broken');
+          seen.push(`${generation}: ${record!.position}${replayed ? ' replayed' : ''}`);
+        },
+        { kind: 'handler', retry: noRetry },
+      ),
+    ]);
+    await control.waitFor('again', (await append('a', 1, 2, 3)).position);
+    broken = 2;
+    await control.reset('again', 0);
+    await eventually(async () => (await control.list()).consumers[0]!.status === 'stopped');
+    broken = 0;
+    await control.rebuild('again');
+    await eventually(async () => (await control.list()).consumers[0]!.generation === 2);
+    await control.waitFor('again', (await append('a', 4)).position);
+    expect(seen.filter((each) => each.startsWith('2'))).toEqual([
+      '2: 1 replayed',
+      '2: 2 replayed',
+      '2: 3 replayed',
+      '2: 4',
     ]);
   });
 });

@@ -151,6 +151,35 @@ describe('an inline projection', () => {
     expect(await storedNumbers()).toEqual([99]);
   });
 
+  it('keeps appends apart that a caller makes side by side in one transaction', async () => {
+    await start();
+    await store.append(counter('a'), [new Counted(1)]);
+    await dataSource.transaction(async (manager) => {
+      const settled = await Promise.allSettled(
+        [2, 1, 3].map((by) => store.append(counter(`n${by}`), [new Counted(by)], { manager })),
+      );
+      expect(settled.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+    });
+    expect(await numbers()).toEqual([1, 2, 3]);
+    expect(await storedNumbers()).toEqual([1, 2, 3]);
+  });
+
+  it('refuses a caller whose snapshot is older than its generation', async () => {
+    const { control } = await start();
+    const late = dataSource.transaction('REPEATABLE READ', async (manager) => {
+      await manager.query('SELECT count(*) FROM pg_class');
+      await control.rebuild('numbers');
+      await eventually(async () => (await control.list()).consumers[0]!.generation === 2);
+      await store.append(counter('a'), [new Counted(1)], { manager });
+    });
+    await expect(late).rejects.toMatchObject({ code: 'TRANSACTION_CONFLICT' });
+    await dataSource.transaction('REPEATABLE READ', async (manager) => {
+      await store.append(counter('a'), [new Counted(2)], { manager });
+    });
+    expect(await numbers()).toEqual([2]);
+    expect(await storedNumbers()).toEqual([2]);
+  });
+
   it('refuses all but one of many who want the same number', async () => {
     await start();
     const appends = Array.from({ length: 20 }, (_, n) =>

@@ -54,6 +54,7 @@ interface HeldRow {
   retry_parked: boolean;
   is_rebuild: boolean;
   events_per_second: number | null;
+  lease_left_ms: number;
 }
 
 /** The checkpoints in the store's schema, beside the events and the read models. */
@@ -105,6 +106,7 @@ export class PostgresCheckpointStore extends CheckpointStore {
       unwanted: row.unwanted,
       diverged: row.diverged,
       retryParked: row.retry_parked,
+      leaseLeftMs: row.lease_left_ms,
       rebuild: row.is_rebuild ? { eventsPerSecond: row.events_per_second } : null,
     }));
   }

@@ -32,6 +32,8 @@ export interface HeldCheckpoint extends CheckpointKey {
   readonly diverged: boolean;
   /** Parked events wait for their next attempt. */
   readonly retryParked: boolean;
+  /** How long the lease lasts from then on. */
+  readonly leaseLeftMs: number;
   /** It is built beside the generation in use, no faster than so many events in a second. */
   readonly rebuild: { readonly eventsPerSecond: number | null } | null;
 }

@@ -185,12 +185,14 @@ export class ConsumerHost {
   }
 
   async #bringInLine(held: readonly HeldCheckpoint[], askedAt: number): Promise<void> {
-    const heldUntil = askedAt + this.#options.leaseMs;
+    // By the earliest time at which the database can have counted.
+    const heldUntil = ({ leaseLeftMs }: HeldCheckpoint): number => askedAt + leaseLeftMs;
     const wanted = new Map(held.map((each) => [keyOf(each), each]));
     for (const [key, { runner }] of this.#running) {
       const now = wanted.get(key);
       // Held anew, with another fence, it is run anew: what the old runner has is worth nothing.
-      if (now && !now.unwanted && now.fence === runner.held.fence) runner.renew(now, heldUntil);
+      if (now && !now.unwanted && now.fence === runner.held.fence)
+        runner.renew(now, heldUntil(now));
       else runner.stop();
     }
     const idle = held.filter((each) => !this.#running.has(keyOf(each)));
@@ -202,7 +204,7 @@ export class ConsumerHost {
     for (const each of idle) {
       // What a runner that has ended meanwhile has committed may not be in this answer.
       if (each.unwanted || (this.#endedAt.get(keyOf(each)) ?? 0) > askedAt) continue;
-      this.#run(each, heldUntil);
+      this.#run(each, heldUntil(each));
     }
   }
 

@@ -12,7 +12,8 @@ CREATE FUNCTION "${schema}".hold_checkpoints(p_owner text, p_consumers text[], p
 RETURNS TABLE (
   consumer text, generation integer, "partition" integer, partitions bigint, fence bigint,
   "position" bigint, finished jsonb, replayed jsonb, takeovers integer, unwanted boolean,
-  diverged boolean, retry_parked boolean, is_rebuild boolean, events_per_second integer
+  diverged boolean, retry_parked boolean, is_rebuild boolean, events_per_second integer,
+  lease_left_ms double precision
 )
 LANGUAGE plpgsql
 AS $function$
@@ -122,7 +123,9 @@ BEGIN
       WHERE p.consumer = m.consumer AND p.generation = m.generation AND p.retrying
     ),
     m.generation IS NOT DISTINCT FROM c.next_generation,
-    CASE m.generation WHEN c.next_generation THEN c.events_per_second END
+    CASE m.generation WHEN c.next_generation THEN c.events_per_second END,
+    -- One that was skipped above has less left than was asked for.
+    date_part('epoch', m.lease_expires_at - v_now) * 1000
   FROM mine AS m
   JOIN "${schema}".consumers AS c ON c.name = m.consumer
   JOIN loads AS l ON l.consumer = m.consumer AND l.generation = m.generation

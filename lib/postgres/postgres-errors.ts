@@ -47,9 +47,13 @@ const lostConnectionCodes = new Set([
   ...['ECONNRESET', 'ECONNREFUSED', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EHOSTUNREACH'],
 ]);
 
+/** What an error of the driver says of itself; handlers may throw anything, `undefined` included. */
+const factsOf = (error: unknown): { code?: string; name?: string; message?: string } =>
+  typeof error === 'object' && error !== null ? error : {};
+
 /** Tells whether the connection is gone, and with it the knowledge of what the database did. */
 export function isConnectionLoss(error: unknown): boolean {
-  const { code, name, message } = error as { code?: string; name?: string; message?: string };
+  const { code, name, message } = factsOf(error);
   // TypeORM gives a query runner back to the pool by itself when its connection is lost.
   if (name !== undefined && /^QueryRunner(Provider)?AlreadyReleasedError$/.test(name)) return true;
   if (code !== undefined) return lostConnectionCodes.has(code);
@@ -61,18 +65,18 @@ export function isConnectionLoss(error: unknown): boolean {
 
 /** Tells whether running into this again is a matter of timing and not of the data. */
 export function isLockTimeout(error: unknown): boolean {
-  return (error as { code?: string }).code === '55P03';
+  return factsOf(error).code === '55P03';
 }
 
 /** Tells whether two transactions stood in each other's way, so that one of them was rolled back. */
 export function isTransactionConflict(error: unknown): boolean {
-  const { code } = error as { code?: string };
+  const { code } = factsOf(error);
   return code === '40001' || code === '40P01';
 }
 
 /** Tells whether the server cannot serve anybody just now: out of resources, or being operated on. */
 export function isServerTrouble(error: unknown): boolean {
-  const { code } = error as { code?: string };
+  const { code } = factsOf(error);
   return code !== undefined && /^(53|57|58)/.test(code);
 }
 

@@ -119,7 +119,8 @@ export class Runner {
       await this.#place.saveIdle(true);
     } catch (error) {
       if (!(error instanceof HandlerFailure)) throw error;
-      // No event, but a hook of the projection.
+      // No event, but a hook of the projection; or what the database did to it.
+      if (this.#context.checkpoints.isInterruption(error.cause)) throw error.cause;
       await this.#failures.stop({ error: error.cause, position: null, failures: 1 });
     }
   }

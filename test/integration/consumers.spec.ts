@@ -259,6 +259,40 @@ describe('a lease', () => {
     expect(first.messages.concat(second.messages)).toEqual([]);
   });
 
+  it('that could not be renewed sets off nothing any more', async () => {
+    let calls = 0;
+    await start(
+      dataSource,
+      store,
+      [
+        consumer(
+          'fails',
+          async () => {
+            calls += 1;
+            throw new Error('again');
+          },
+          { kind: 'handler', retry: { delayMs: () => 600 } },
+        ),
+      ],
+      { leaseMs: 500 },
+    );
+    await append('a', 1);
+    const table = `"${store.schema}".checkpoints`;
+    const isRetrying = `SELECT FROM ${table} WHERE status = 'retrying'`;
+    await eventually(async () => (await dataSource.query(isRetrying)).length === 1);
+    await dataSource.transaction(async (manager) => {
+      // What is locked is passed over by renewals, and the lease runs out.
+      await manager.query(`SELECT FROM ${table} FOR UPDATE`);
+      await eventually(async () => {
+        const [row] = await manager.query(
+          `SELECT lease_expires_at < clock_timestamp() - interval '0.4 s' AS over FROM ${table}`,
+        );
+        return row.over;
+      });
+      expect(calls).toBe(1);
+    });
+  });
+
   it('that runs out again and again stops the consumer, with the event to blame', async () => {
     const all = [consumer('all', recordInto(store.schema))];
     const first = await start(dataSource, store, all);
@@ -452,6 +486,25 @@ describe('a rebuild', () => {
     });
     await control.waitFor('effects', (await append('a', 7)).position);
     expect(effects).toEqual(await logPositions());
+  });
+
+  it('begins a hook again in which the connection was lost', async () => {
+    const attempts: number[] = [];
+    const { control } = await start(dataSource, store, [
+      consumer('hooked', recordInto(store.schema), {
+        hooks: {
+          prepare: async ({ generation, manager }) => {
+            attempts.push(generation);
+            if (attempts.length > 2) return;
+            if (generation === 2)
+              await manager.query('SELECT pg_terminate_backend(pg_backend_pid())');
+          },
+        },
+      }),
+    ]);
+    await control.rebuild('hooked');
+    await eventually(async () => (await control.list()).consumers[0]!.generation === 2);
+    expect(attempts).toEqual([1, 2, 2]);
   });
 
   it('mends a projection that has stopped', async () => {

@@ -1,0 +1,58 @@
+/** What every event of the benchmark carries: seven fields, about 230 bytes of JSON. */
+export interface Payment {
+  readonly paymentId: string;
+  readonly account: string;
+  readonly amount: number;
+  readonly currency: string;
+  readonly reference: string;
+  readonly bookedAt: string;
+  readonly lines: readonly { readonly text: string; readonly cents: number }[];
+}
+
+/** An event as a reader of the whole log gets it. */
+export interface ReadEvent {
+  readonly aggregate: string;
+  /** The payment, decoded. */
+  readonly event: Payment;
+}
+
+/** A store that can be measured: this one, a peer, or what the database does on its own. */
+export interface Subject {
+  readonly name: string;
+  readonly kind: 'ours' | 'peer' | 'baseline' | 'limit';
+  /** The package whose installed version stands in the report; none for what is written here. */
+  readonly package?: string;
+  /** Its readers can follow the events of all aggregates in one order. */
+  readonly hasGlobalOrder: boolean;
+  /**
+   * Connects to the database and, in the first process only, makes the tables.
+   *
+   * `connections` is how many the pool may have. It is as fast as the library's documentation makes
+   * it: prepared statements, batches, own pool, whatever it offers to every user.
+   */
+  open(
+    url: string,
+    options: { readonly setUp: boolean; readonly connections: number },
+  ): Promise<OpenSubject>;
+}
+
+/** What a subject can do. An operation that it does not have is left out, and shown as such. */
+export interface OpenSubject {
+  /**
+   * Stores events of one aggregate, durably, before it resolves.
+   *
+   * `after` is how many events the aggregate has, to be checked where the subject can; `any` checks
+   * nothing, and appends to the aggregate of other callers at the same time.
+   */
+  append(aggregate: string, events: readonly Payment[], after: number | 'any'): Promise<void>;
+  /** Reads all events of one aggregate, decoded, and answers how many there were. */
+  load?(aggregate: string): Promise<number>;
+  /** Reads the log from its beginning to its end, decoded, in pages of the subject's own choice. */
+  readAll?(): AsyncIterable<ReadEvent>;
+  /**
+   * Follows the log by the subject's own catch-up reader, from the beginning, until `stop` is called:
+   * each event once, as soon as the subject hands it over.
+   */
+  follow?(onEvent: (read: ReadEvent) => void): Promise<{ stop(): Promise<void> }>;
+  close(): Promise<void>;
+}

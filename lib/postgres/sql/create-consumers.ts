@@ -66,6 +66,10 @@ CREATE TABLE "${schema}".parked_events (
 );
 CREATE INDEX parked_events_aggregate
   ON "${schema}".parked_events (consumer, generation, aggregate_type, aggregate_id, position);
+-- Asked for with every renewal of a lease, and few or none of many.
+CREATE INDEX parked_events_retrying
+  ON "${schema}".parked_events (consumer, generation, aggregate_type, aggregate_id, position)
+  WHERE retrying;
 
 -- Which processes run a consumer, so that each takes its fair share of the partitions.
 CREATE TABLE "${schema}".consumer_processes (

@@ -10,14 +10,17 @@ INSERT INTO "${schema}".parked_events (
 SELECT
   $1, $2, e.position, e.event_id, g.type, g.id, f.error, coalesce(f.failures, 0),
   CASE WHEN f.error IS NOT NULL THEN clock_timestamp() END,
-  f.error IS NULL AND NOT EXISTS (
-    SELECT FROM "${schema}".parked_events AS p
-    WHERE p.consumer = $1 AND p.generation = $2
-      AND p.aggregate_type = g.type AND p.aggregate_id = g.id
-  )
+  f.error IS NULL AND b.position IS NULL
 FROM "${schema}".domain_events AS e
 JOIN "${schema}".aggregates AS g ON g.key = e.aggregate_key
 LEFT JOIN (SELECT $4::text AS error, $5::integer AS failures) AS f ON e.position = ($3::bigint[])[1]
+-- One look into the index for each: a NOT EXISTS would be planned as a hash of all that is parked.
+LEFT JOIN LATERAL (
+  SELECT p.position FROM "${schema}".parked_events AS p
+  WHERE p.consumer = $1 AND p.generation = $2
+    AND p.aggregate_type = g.type AND p.aggregate_id = g.id
+  LIMIT 1
+) AS b ON true
 WHERE e.position = ANY ($3::bigint[])`;
 
 /** Takes an event back in, and lets those behind it try, also if they came after its retry was asked. */

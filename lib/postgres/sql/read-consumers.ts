@@ -10,10 +10,7 @@ const statusNow = `CASE
 export const readConsumers = (schema: string): string => `
 SELECT
   c.name, c.kind, c.generation AS generation_in_use, c.next_generation, c.paused,
-  (
-    SELECT count(*) FROM "${schema}".parked_events AS p
-    WHERE p.consumer = c.name AND p.generation = c.generation
-  ) AS parked,
+  coalesce(a.parked, 0) AS parked,
   k.generation, k.partition, k.position, k.owner, k.events_per_second, k.error, k.error_position,
   k.failures, date_part('epoch', k.failed_at) * 1000 AS failed_at,
   ${statusNow} AS status,
@@ -25,6 +22,10 @@ SELECT
   END AS lag_ms
 FROM "${schema}".consumers AS c
 JOIN "${schema}".checkpoints AS k ON k.consumer = c.name
+LEFT JOIN (
+  SELECT p.consumer, p.generation, count(*) AS parked FROM "${schema}".parked_events AS p
+  GROUP BY p.consumer, p.generation
+) AS a ON a.consumer = c.name AND a.generation = c.generation
 CROSS JOIN (
   SELECT CASE WHEN s.is_called THEN s.last_value ELSE 0 END AS last FROM "${schema}".positions AS s
 ) AS l

@@ -45,6 +45,8 @@ export interface OpenSubject {
    * nothing, and appends to the aggregate of other callers at the same time.
    */
   append(aggregate: string, events: readonly Payment[], after: number | 'any'): Promise<void>;
+  /** Opens a transaction of the caller's, stores the events inside of it, and commits it. */
+  appendInTransaction?(aggregate: string, events: readonly Payment[], after: number): Promise<void>;
   /** Reads all events of one aggregate, decoded, and answers how many there were. */
   load?(aggregate: string): Promise<number>;
   /** Reads the log from its beginning to its end, decoded, in pages of the subject's own choice. */
@@ -54,5 +56,7 @@ export interface OpenSubject {
    * each event once, as soon as the subject hands it over.
    */
   follow?(onEvent: (read: ReadEvent) => void): Promise<{ stop(): Promise<void> }>;
+  /** How often an append after `any` was answered with a conflict, and sent again, until now. */
+  conflicts?(): number;
   close(): Promise<void>;
 }

@@ -1,0 +1,46 @@
+/** What callers have got done. */
+export interface Calls {
+  readonly perSecond: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+}
+
+/**
+ * Lets `callers` make one call after the other for so many seconds; each waits for its answer before
+ * the next one. Calls that end after that time are awaited, and do not count.
+ */
+export async function generateLoad(
+  callers: number,
+  seconds: number,
+  call: (caller: number) => Promise<unknown>,
+): Promise<Calls> {
+  const latencies: number[] = [];
+  const started = performance.now();
+  const end = started + seconds * 1_000;
+  let failed = false;
+  await Promise.all(
+    Array.from({ length: callers }, async (_, caller) => {
+      for (let before = started; before < end && !failed;) {
+        try {
+          await call(caller);
+        } catch (error) {
+          failed = true;
+          throw error;
+        }
+        const after = performance.now();
+        if (after <= end) latencies.push(after - before);
+        before = after;
+      }
+    }),
+  );
+  latencies.sort((a, b) => a - b);
+  return {
+    perSecond: latencies.length / seconds,
+    p50Ms: percentile(latencies, 0.5),
+    p99Ms: percentile(latencies, 0.99),
+  };
+}
+
+/** The value below which so great a share of the values lies, which are in order. */
+export const percentile = (sorted: readonly number[], share: number): number =>
+  sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;

@@ -1,0 +1,19 @@
+/**
+ * Sends an append that expects nothing until the store takes it, as an application would have to.
+ *
+ * For stores that answer with a conflict when others append to the same aggregate at the same time.
+ * Returns how often that was.
+ */
+export async function resolveConflicts(
+  append: () => Promise<unknown>,
+  isConflict: (error: Error) => boolean,
+): Promise<number> {
+  for (let conflicts = 0; ; conflicts++) {
+    try {
+      await append();
+      return conflicts;
+    } catch (error) {
+      if (!(error instanceof Error && isConflict(error))) throw error;
+    }
+  }
+}

@@ -1,0 +1,53 @@
+import type { OpenSubject, Subject } from './subject.ts';
+
+/** Events that a database has before a scenario begins, in aggregates of equal length. */
+export interface Stored {
+  readonly aggregates: number;
+  readonly eventsEach: number;
+}
+
+/** One question that is put to several subjects, under the same conditions. */
+export interface Scenario {
+  readonly name: string;
+  /** What is measured, as the report says it. */
+  readonly title: string;
+  readonly unit: 'appends/s' | 'events/s' | 'ms' | 'MB' | 'events missed';
+  readonly better: 'more' | 'less';
+  /** Part of `npm run bench:quick` too. */
+  readonly quick?: boolean;
+  /** The subjects that take part, by name. @default all but those of the kind 'limit' */
+  readonly subjects?: readonly string[];
+  /** Events that the subject has stored beforehand, through its own `append`. @default none */
+  readonly stored?: Stored;
+  /** How many processes run it side by side; what they measure is added up. @default 1 */
+  readonly processes?: number;
+  /** How many calls are under way at a time in each process: the most connections of use. @default 1 */
+  readonly callers?: number;
+  /** How the rounds are summed up: a single missed event counts, so those take the worst. @default 'median' */
+  readonly summary?: 'median' | 'worst';
+  /** Runs in a process of its own; answers nothing if the subject does not have what it takes. */
+  run(place: Place): Promise<Measurement | undefined>;
+}
+
+/** Where a scenario runs: one process, one subject, one database that nobody else uses. */
+export interface Place {
+  readonly url: string;
+  readonly subject: Subject;
+  /** For how long to measure. */
+  readonly seconds: number;
+  /** Opens the subject; it is closed when the scenario is over. */
+  readonly open: () => Promise<OpenSubject>;
+  /** To be awaited between warming up and measuring: the processes of a scenario start at one moment. */
+  readonly ready: () => Promise<void>;
+}
+
+/** What a scenario has found in one process. */
+export interface Measurement {
+  /** In the unit of the scenario. */
+  readonly value: number;
+  /** How long single calls took, in milliseconds. */
+  readonly p50Ms?: number;
+  readonly p99Ms?: number;
+  /** Anything else worth telling, by name. */
+  readonly facts?: Readonly<Record<string, number>>;
+}

@@ -1,0 +1,40 @@
+import { availableParallelism, cpus } from 'node:os';
+import { startEmbeddedPostgres } from '../sample-app/database/embedded-postgres.ts';
+import { queryOnce } from '../sample-app/database/query-once.ts';
+
+/** The server that everything runs on, as the report describes it. */
+export interface BenchServer {
+  readonly url: string;
+  stop(): Promise<void>;
+}
+
+// As a server in earnest: every acknowledged commit is on the disk.
+const settings = {
+  fsync: 'on',
+  synchronous_commit: 'on',
+  full_page_writes: 'on',
+  shared_buffers: '256MB',
+  max_connections: 300,
+};
+
+/** Takes the server of `DATABASE_URL`, or starts one with nothing in it. */
+export async function startServer(): Promise<BenchServer> {
+  const url = process.env['DATABASE_URL'];
+  if (url) return { url, stop: async () => {} };
+  return startEmbeddedPostgres({ durable: true, settings });
+}
+
+/** Tells what machine and what server the figures are from. */
+export async function describeServer(url: string): Promise<Record<string, string>> {
+  const described = [...Object.keys(settings), 'autovacuum', 'wal_sync_method'];
+  const shown = await Promise.all(
+    described.map(async (name) => [name, String(await queryOnce(url, `SHOW ${name}`))] as const),
+  );
+  return {
+    date: new Date().toISOString().slice(0, 10),
+    processor: `${cpus()[0]?.model ?? 'unknown'}, ${availableParallelism()} cores`,
+    node: process.version,
+    postgres: String(await queryOnce(url, 'SHOW server_version')),
+    ...Object.fromEntries(shown),
+  };
+}

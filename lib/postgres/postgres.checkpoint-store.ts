@@ -23,6 +23,7 @@ import {
   isServerTrouble,
   isTransactionConflict,
 } from './postgres-errors.ts';
+import { channelOf } from './postgres.signals.ts';
 import {
   boundTransaction,
   failCheckpoint,
@@ -62,6 +63,7 @@ export class PostgresCheckpointStore extends CheckpointStore {
   readonly #database: Database;
   readonly #connection: ControlConnection;
   readonly #generations: Generations;
+  readonly #channel: string;
   readonly #statements;
 
   constructor(database: Database, connection: ControlConnection, schema: string) {
@@ -69,8 +71,9 @@ export class PostgresCheckpointStore extends CheckpointStore {
     this.#database = database;
     this.#connection = connection;
     this.#generations = new Generations(database, schema);
+    this.#channel = channelOf(schema);
     this.#statements = {
-      hold: new Statement(`SELECT * FROM "${schema}".hold_checkpoints($1, $2, $3)`),
+      hold: new Statement(`SELECT * FROM "${schema}".hold_checkpoints($1, $2, $3, $4)`),
       release: new Statement(releaseCheckpoints(schema)),
       releaseProcess: new Statement(releaseProcess(schema)),
       save: new Statement(saveCheckpoint(schema)),
@@ -90,7 +93,7 @@ export class PostgresCheckpointStore extends CheckpointStore {
     consumers: readonly string[],
     leaseMs: number,
   ): Promise<readonly HeldCheckpoint[]> {
-    const values = [owner, consumers, leaseMs];
+    const values = [owner, consumers, leaseMs, this.#channel];
     const rows = await this.#connection.query<HeldRow>(this.#statements.hold, values);
     return rows.map((row) => ({
       owner,

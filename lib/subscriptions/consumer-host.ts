@@ -101,6 +101,8 @@ export class ConsumerHost {
     // Apart from the leases, which must not wait behind a read in a busy pool.
     this.#timers.push(setInterval(() => void this.#horizonWatch.look(), horizonIntervalMs));
     await this.#beat();
+    // The others let go of what falls to this process, or of all if the number of partitions changes.
+    signals.announce('control');
   }
 
   /**

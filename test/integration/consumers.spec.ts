@@ -373,6 +373,74 @@ describe('the number of partitions', () => {
     for (const { by } of seen) expect(by).toEqual([1, 2, 3, 4, 5, 6]);
   });
 
+  it('changes once its owners have finished what they have in hand, and nothing beside them', async () => {
+    const handled: string[] = [];
+    let inHand: string | undefined;
+    let letGo = (): void => {};
+    const gate = new Promise<void>((resolve) => (letGo = resolve));
+    const each = (process: string, partitions: number) =>
+      consumer(
+        'beside',
+        async ([record]) => {
+          const { aggregate, event } = record!;
+          const { by } = event as Counted;
+          if (aggregate.id === 'a' && by === 1) {
+            inHand = process;
+            await gate;
+          }
+          handled.push(`${aggregate.id}${by} ${process}`);
+        },
+        { kind: 'handler', partitions },
+      );
+    const first = await start(dataSource, store, [each('first', 3)]);
+    await append('a', 1, 2);
+    await eventually(() => inHand === 'first');
+    const { control } = await start(dataSource, store, [each('second', 5)]);
+    await append('b', 1);
+    const owners = async (): Promise<(string | null)[]> =>
+      (await control.list()).consumers[0]!.partitions.map(({ owner }) => owner);
+    await eventually(async () => (await owners()).filter((owner) => owner === null).length === 2);
+    // Both processes look again, and pass over what is in hand.
+    const [{ now }] = await dataSource.query('SELECT clock_timestamp() AS now');
+    await eventually(async () => {
+      const late = await dataSource.query(
+        `SELECT FROM "${store.schema}".consumer_processes
+         WHERE seen_until <= $1::timestamptz + interval '1 second'`,
+        [now],
+      );
+      return late.length === 0;
+    });
+    expect(await owners()).toHaveLength(3);
+    expect(handled).not.toContain('a1 second');
+
+    letGo();
+    await eventually(async () => (await owners()).filter(Boolean).length === 5);
+    await control.waitFor('beside', await append('a', 3).then(({ position }) => position));
+    expect(handled.filter((one) => one.startsWith('a')).map((one) => one.slice(0, 2))).toEqual([
+      'a1',
+      'a2',
+      'a3',
+    ]);
+    expect(handled).toContain('a1 first');
+    expect(new Set(await owners()).size).toBe(2);
+    await first.stop();
+  });
+
+  it('waits for an owner that is dead no longer than its lease', async () => {
+    const each = (partitions: number) =>
+      consumer('orphans', recordInto(store.schema), { partitions });
+    await (await start(dataSource, store, [each(3)])).stop();
+    await dataSource.query(
+      `UPDATE "${store.schema}".checkpoints
+       SET owner = 'dead', lease_expires_at = now() + interval '500 ms' WHERE partition = 1`,
+    );
+    const { control } = await start(dataSource, store, [each(2)], { leaseMs: 300 });
+    const { position } = await append('a', 1);
+    await control.waitFor('orphans', position);
+    expect(await seenPositions('orphans')).toEqual([position]);
+    expect((await control.list()).consumers[0]!.partitions).toHaveLength(2);
+  });
+
   it('is spread over the processes that run the consumer', async () => {
     const each = () => [consumer('spread', recordInto(store.schema), { partitions: 4 })];
     const owners = async (control: TestProcess['control']): Promise<number[]> => {

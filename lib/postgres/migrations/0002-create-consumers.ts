@@ -1,4 +1,5 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
+import { changePartitions } from '../sql/change-partitions.ts';
 import { createConsumers } from '../sql/create-consumers.ts';
 import { holdCheckpoints } from '../sql/hold-checkpoints.ts';
 import { registerConsumer } from '../sql/register-consumer.ts';
@@ -16,9 +17,8 @@ export abstract class CreateConsumers implements MigrationInterface {
 
   async up(queryRunner: QueryRunner): Promise<void> {
     if ((await installedVersion(queryRunner, this.schema)) >= 2) return;
-    for (const statements of [createConsumers, registerConsumer, holdCheckpoints]) {
-      await queryRunner.query(statements(this.schema));
-    }
+    const all = [createConsumers, registerConsumer, changePartitions, holdCheckpoints];
+    for (const statements of all) await queryRunner.query(statements(this.schema));
     await queryRunner.query(schemaVersion(this.schema, 2));
   }
 
@@ -34,8 +34,9 @@ export abstract class CreateConsumers implements MigrationInterface {
           '"consumers" by hand if you are sure.',
       );
     }
-    await queryRunner.query(`DROP FUNCTION "${this.schema}".hold_checkpoints`);
-    await queryRunner.query(`DROP FUNCTION "${this.schema}".register_consumer`);
+    for (const name of ['hold_checkpoints', 'change_partitions', 'register_consumer']) {
+      await queryRunner.query(`DROP FUNCTION "${this.schema}".${name}`);
+    }
     for (const table of ['consumer_processes', 'parked_events', 'checkpoints', 'consumers']) {
       await queryRunner.query(`DROP TABLE "${this.schema}".${table}`);
     }

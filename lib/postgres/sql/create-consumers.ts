@@ -5,6 +5,8 @@ CREATE TABLE "${schema}".consumers (
     CONSTRAINT consumers_name_length CHECK (octet_length(name) BETWEEN 1 AND 255),
   kind text NOT NULL
     CONSTRAINT consumers_kind_known CHECK (kind IN ('projection', 'inline-projection', 'handler', 'saga')),
+  -- How many it is to have: whoever was registered last says so.
+  partitions integer NOT NULL CONSTRAINT consumers_partitions_range CHECK (partitions >= 1),
   -- The generation in use; 0 while an inline projection is built for the first time.
   generation integer NOT NULL CONSTRAINT consumers_generation_range CHECK (generation >= 0),
   -- The one that is being built to replace it.

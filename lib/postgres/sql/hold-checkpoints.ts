@@ -6,10 +6,14 @@
  * database when its owner is frozen. Whoever takes one raises its fence, and the checkpoint commits
  * for the fence alone, so an owner that was taken for dead can wake up and do no harm. A checkpoint
  * that somebody is just committing is locked, and skipped here: nobody waits.
+ *
+ * Where the number of partitions is to change, the old ones are unwanted and nobody takes them up,
+ * until none is held and `change_partitions` can deal out the new ones.
  */
 export const holdCheckpoints = (schema: string): string => `
-CREATE FUNCTION "${schema}".hold_checkpoints(p_owner text, p_consumers text[], p_lease_ms integer)
-RETURNS TABLE (
+CREATE FUNCTION "${schema}".hold_checkpoints(
+  p_owner text, p_consumers text[], p_lease_ms integer, p_channel text
+) RETURNS TABLE (
   consumer text, generation integer, "partition" integer, partitions bigint, fence bigint,
   "position" bigint, finished jsonb, replayed jsonb, takeovers integer, unwanted boolean,
   diverged boolean, retry_parked boolean, is_rebuild boolean, events_per_second integer,
@@ -43,6 +47,12 @@ BEGIN
     FOR UPDATE SKIP LOCKED
   );
 
+  PERFORM "${schema}".change_partitions(c.name, p_channel)
+  FROM "${schema}".consumers AS c
+  WHERE c.name = ANY (p_consumers) AND c.partitions <> ANY (
+    SELECT count(*) FROM "${schema}".checkpoints AS k WHERE k.consumer = c.name GROUP BY k.generation
+  );
+
   FOR v_share IN
     SELECT
       k.consumer, k.generation,
@@ -54,8 +64,8 @@ BEGIN
     JOIN "${schema}".consumers AS c ON c.name = k.consumer
     WHERE k.consumer = ANY (p_consumers) AND NOT c.paused
       AND NOT (c.kind = 'inline-projection' AND k.generation = c.generation)
-    GROUP BY k.consumer, k.generation
-    HAVING bool_or(
+    GROUP BY k.consumer, k.generation, c.partitions
+    HAVING count(*) = c.partitions AND bool_or(
       k.status NOT IN ('stopped', 'replaced')
       AND (k.owner IS NULL OR k.lease_expires_at < v_now AND k.owner <> p_owner)
     )
@@ -104,7 +114,7 @@ BEGIN
     m.consumer, m.generation, m.partition, m.partitions, m.fence, m.position, m.finished, m.replayed,
     m.takeovers,
     -- Let go one at a time, if there are more than a fair share, or if somebody has too few.
-    c.paused OR m.status = 'replaced' OR m.place = 1 AND (
+    c.paused OR m.status = 'replaced' OR m.partitions <> c.partitions OR m.place = 1 AND (
       m.held > ceil(m.partitions::numeric / l.processes)
       OR m.held > m.partitions / l.processes AND l.least < m.partitions / l.processes
     ),

@@ -26,7 +26,10 @@ export interface HeldCheckpoint extends CheckpointKey {
   readonly replayed: readonly Mark[];
   /** How many processes have lost it in a row without getting any further. */
   readonly takeovers: number;
-  /** It should be let go: the consumer is paused, or another process has too few partitions. */
+  /**
+   * It should be let go: the consumer is paused or gets another number of partitions, the generation
+   * is replaced, or another process has too few.
+   */
   readonly unwanted: boolean;
   /** The log does not hold what was finished here. */
   readonly diverged: boolean;

@@ -1,0 +1,231 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import type { DataSource } from 'typeorm';
+import type { Consumer } from '../../lib/subscriptions/consumer.ts';
+import { noRetry } from '../../lib/subscriptions/retry-policy.ts';
+import { consumer, startConsumers, type TestProcess } from '../support/consumers.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { eventually } from '../support/eventually.ts';
+import { Counted, openStore, type TestStore } from '../support/store.ts';
+
+let database: TestDatabase;
+let dataSource: DataSource;
+let store: TestStore;
+let schemas = 0;
+let processes: TestProcess[] = [];
+
+/** What the consumers have done since the test began. */
+let effects: number[];
+/** Events that count 13 fail for as long as this is so. */
+let broken: boolean;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  dataSource = await database.dataSource({ extra: { max: 20 } });
+});
+
+beforeEach(async () => {
+  store = await openStore(dataSource, { schema: `control_${++schemas}` });
+  effects = [];
+  broken = true;
+});
+
+afterEach(async () => {
+  await Promise.all(processes.map((each) => each.stop()));
+  processes = [];
+});
+
+afterAll(() => database.drop());
+
+const start = async (consumers: readonly Consumer[], options?: { leaseMs: number }) => {
+  const started = await startConsumers(dataSource, store, consumers, options);
+  processes.push(started);
+  return started;
+};
+
+const append = (id: string, ...by: number[]) =>
+  store.append(
+    { type: 'counter', id },
+    by.map((each) => new Counted(each)),
+  );
+
+/** A handler or a projection that parks what fails, and takes no effect again that was replayed. */
+const parking = (kind: Consumer['kind'], onCall?: (by: number) => Promise<void>) =>
+  consumer(
+    'letters',
+    async (records, { replayed }) => {
+      for (const { event } of records) {
+        const { by } = event as Counted;
+        await onCall?.(by);
+        if (by === 13 && broken) throw new Error('thirteen');
+        if (!replayed) effects.push(by);
+      }
+    },
+    { kind, onFailure: 'park', retry: noRetry },
+  );
+
+const state = async ({ control }: TestProcess) => (await control.list()).consumers[0]!;
+
+describe('a handler with parked events', () => {
+  it('is neither rebuilt nor reset before they are dealt with, as their effects would be lost', async () => {
+    const { control } = await start([parking('handler')]);
+    await control.waitFor('letters', (await append('a', 1, 13, 2)).position);
+    await expect(control.rebuild('letters')).rejects.toThrow(
+      "The consumer 'letters' has 2 parked events, whose effects would be lost. Call " +
+        "retryParked('letters'), or discardParked for what parked('letters') names, before " +
+        "rebuild('letters').",
+    );
+    await expect(control.reset('letters', 0)).rejects.toThrow('has 2 parked events');
+    broken = false;
+    await control.retryParked('letters');
+    await eventually(async () => (await control.parked('letters')).length === 0);
+    await control.rebuild('letters');
+    expect(effects).toEqual([1, 13, 2]);
+  });
+
+  it('stays in use until those are dealt with that it has parked during its rebuild', async () => {
+    let arrived = false;
+    let letThrough = (): void => undefined;
+    const gate = new Promise<void>((resolve) => (letThrough = resolve));
+    const letters = await start(
+      [
+        parking('handler', async (by) => {
+          if (by !== 13 || !broken) return;
+          arrived = true;
+          await gate;
+        }),
+      ],
+      { leaseMs: 300 },
+    );
+    const { control } = letters;
+    await control.waitFor('letters', (await append('a', 1)).position);
+    const { position } = await append('a', 13);
+    await eventually(() => arrived);
+    await control.rebuild('letters');
+    // Halted with the event in hand, it parks that before it lets go.
+    await eventually(async () => (await state(letters)).status === 'replaced');
+    letThrough();
+    await eventually(async () => {
+      const next = (await state(letters)).partitions.find(({ generation }) => generation === 2);
+      return /ConsumerStateError: .* has 1 parked event,.* before its rebuild takes over\.$/.test(
+        next!.error!.message,
+      );
+    });
+    await control.waitFor('letters', (await append('b', 2)).position);
+    expect((await state(letters)).generation).toBe(1);
+    broken = false;
+    await control.retryParked('letters');
+    await eventually(async () => (await state(letters)).generation === 2, { timeoutMs: 15_000 });
+    await control.waitFor('letters', (await append('b', 3)).position);
+    expect(effects).toEqual([1, 2, 13, 3]);
+    expect(position).toBe(2);
+  }, 20_000);
+});
+
+describe('a projection with parked events', () => {
+  it('has them applied by its rebuild', async () => {
+    const letters = await start([parking('projection')]);
+    await letters.control.waitFor('letters', (await append('a', 1, 13, 2)).position);
+    broken = false;
+    await letters.control.rebuild('letters');
+    await eventually(async () => (await state(letters)).generation === 2);
+    expect((await state(letters)).parkedEvents).toBe(0);
+  });
+});
+
+/** Asks for something while a consumer is about to commit that it has parked an event. */
+async function askDuringPark<T>(appendEvent: () => Promise<unknown>, ask: () => Promise<T>) {
+  const waiting = async (): Promise<number> => {
+    const [row] = await dataSource.query(
+      `SELECT count(*)::integer AS n FROM pg_stat_activity
+       WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+    );
+    return row.n;
+  };
+  let answer: Promise<T> | undefined;
+  let isSettled = false;
+  await dataSource.transaction(async (manager) => {
+    // The transaction that parks ends with the checkpoint, which it has to wait for.
+    await manager.query(`SELECT FROM "${store.schema}".checkpoints FOR UPDATE`);
+    await appendEvent();
+    await eventually(async () => (await waiting()) === 1);
+    answer = ask();
+    const settled = () => (isSettled = true);
+    answer.then(settled, settled);
+    await eventually(async () => isSettled || (await waiting()) === 2);
+  });
+  return answer!;
+}
+
+describe('what is asked while an event is being parked', () => {
+  it('is a discard of the one before it: then it is tried itself', async () => {
+    const { control } = await start([parking('projection')], { leaseMs: 60_000 });
+    const { position } = await append('a', 13);
+    await control.waitFor('letters', position);
+    await askDuringPark(
+      () => append('a', 2),
+      () => control.discardParked('letters', position),
+    );
+    await eventually(() => effects.join() === '2');
+    expect(await control.parked('letters')).toEqual([]);
+  });
+
+  it('is a reset: it is refused', async () => {
+    const { control } = await start([parking('handler')], { leaseMs: 60_000 });
+    const asked = askDuringPark(
+      () => append('a', 13),
+      () => control.reset('letters', 0),
+    );
+    await expect(asked).rejects.toThrow('has 1 parked event,');
+  });
+});
+
+describe('a position', () => {
+  it('to rebuild from lies no further than what was handled', async () => {
+    const letters = await start([parking('handler')]);
+    const { control } = letters;
+    await control.waitFor('letters', (await append('a', 1, 2)).position);
+    await control.pause('letters');
+    await eventually(async () => (await state(letters)).status === 'paused');
+    await append('a', 3, 4);
+    await expect(control.rebuild('letters', { from: 3 })).rejects.toThrow(
+      "The consumer 'letters' has come to position 2, and a rebuild that begins behind 3 would " +
+        "leave out what lies between. Call rebuild('letters', { from }) with 2 or less.",
+    );
+    expect((await state(letters)).rebuild).toBeNull();
+    await control.rebuild('letters', { from: 2 });
+    await control.resume('letters');
+    await eventually(async () => (await state(letters)).generation === 2);
+    await eventually(() => effects.join() === '1,2,3,4');
+  });
+
+  it('to reset to lies no further than the end of the log', async () => {
+    const { control } = await start([parking('handler')]);
+    await control.waitFor('letters', (await append('a', 1, 2)).position);
+    await expect(control.reset('letters', 3)).rejects.toThrow(
+      "The consumer 'letters' cannot be put to position 3: the log ends at 2.",
+    );
+    await control.waitFor('letters', (await append('a', 3)).position);
+    expect(effects).toEqual([1, 2, 3]);
+  });
+});
+
+describe('a wait', () => {
+  it('ends in time, also while all connections of the pool are taken', async () => {
+    await start([parking('handler')]);
+    const { position } = await append('a', 1);
+    const single = await database.dataSource({ extra: { max: 1 } });
+    const { control } = await startConsumers(
+      single,
+      await openStore(single, { schema: store.schema }),
+      [],
+    );
+    await single.transaction(async () => {
+      const askedAt = performance.now();
+      await expect(control.waitFor('letters', position, { timeoutMs: 200 })).rejects.toThrow(
+        "The consumer 'letters' did not reach 1 within 200 ms. The database has not said how far it is",
+      );
+      expect(performance.now() - askedAt).toBeLessThan(1_000);
+    });
+    await control.waitFor('letters', position);
+  });
+});

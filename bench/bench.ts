@@ -14,9 +14,11 @@ const subjects = pick(await installedSubjects(), options.subjects).filter(
 );
 const server = await startServer();
 process.once('SIGINT', () => process.exit(1));
+const databases = new Databases(server.url);
 try {
-  const results = await run(chosen, subjects, new Databases(server.url), options);
+  const results = await run(chosen, subjects, databases, options);
   for (const scenario of chosen) console.log(`\n${scenarioTable(scenario, subjects, results)}`);
 } finally {
+  await databases.dropAll();
   await server.stop();
 }

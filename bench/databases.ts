@@ -4,6 +4,7 @@ import type { Stored } from './scenario.ts';
 /** Makes the databases of a benchmark: a fresh one for each measurement. */
 export class Databases {
   readonly #url: string;
+  readonly #existing = new Set<string>();
   readonly #filled = new Map<string, string>();
   #made = 0;
 
@@ -15,51 +16,54 @@ export class Databases {
   async create(template?: string): Promise<string> {
     const name = `bench_${process.pid}_${++this.#made}`;
     const copy = template ? `TEMPLATE ${nameIn(template)} STRATEGY file_copy` : '';
-    await this.query(this.#url, `CREATE DATABASE ${name} ${copy}`);
+    await execute(this.#url, `CREATE DATABASE ${name} ${copy}`);
     const url = new URL(this.#url);
     url.pathname = `/${name}`;
+    this.#existing.add(url.href);
     return url.href;
   }
 
-  /** Returns a database in which `fill` has stored events; it is filled once and copied then. */
+  /** Returns the database in which a subject has stored so many events: filled once, to be copied. */
   async filled(
     subject: string,
     { aggregates, eventsEach }: Stored,
     fill: (url: string) => Promise<void>,
   ): Promise<string> {
     const key = `${subject} ${aggregates} ${eventsEach}`;
-    let url = this.#filled.get(key);
-    if (url === undefined) {
-      url = await this.create();
-      await fill(url);
-      await this.query(url, 'VACUUM ANALYZE');
-      this.#filled.set(key, url);
-    }
+    const known = this.#filled.get(key);
+    if (known !== undefined) return known;
+    const url = await this.create();
+    await fill(url);
+    await execute(url, 'VACUUM ANALYZE');
+    this.#filled.set(key, url);
     return url;
   }
 
   /** Writes out what is dirty, so that nobody pays for those before him. */
   async settle(): Promise<void> {
-    await this.query(this.#url, 'CHECKPOINT');
+    await execute(this.#url, 'CHECKPOINT');
   }
 
+  /** Drops a database, and ends whoever is still connected to it. */
   async drop(url: string): Promise<void> {
-    await this.query(this.#url, `DROP DATABASE IF EXISTS ${nameIn(url)} WITH (FORCE)`);
+    await execute(this.#url, `DROP DATABASE ${nameIn(url)} WITH (FORCE)`);
+    this.#existing.delete(url);
   }
 
-  async dropFilled(): Promise<void> {
-    for (const url of this.#filled.values()) await this.drop(url);
+  /** Drops all that were made. */
+  async dropAll(): Promise<void> {
+    for (const url of this.#existing) await this.drop(url);
     this.#filled.clear();
   }
+}
 
-  async query(url: string, sql: string): Promise<unknown[]> {
-    const client = new Client({ connectionString: url });
-    await client.connect();
-    try {
-      return (await client.query(sql)).rows;
-    } finally {
-      await client.end();
-    }
+async function execute(url: string, sql: string): Promise<void> {
+  const client = new Client({ connectionString: url });
+  await client.connect();
+  try {
+    await client.query(sql);
+  } finally {
+    await client.end();
   }
 }
 

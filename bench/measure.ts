@@ -1,13 +1,18 @@
-import { startProcess } from '../test/support/processes.ts';
+import { startProcess, type TestProcess } from '../test/support/processes.ts';
 import type { Databases } from './databases.ts';
 import type { Measurement, Scenario } from './scenario.ts';
 import type { Subject } from './subject.ts';
 import type { Assignment, Worker } from './worker.ts';
 
-const start = (assignment: Assignment) =>
-  startProcess<Worker>(new URL('./worker.ts', import.meta.url), assignment);
+/** How thoroughly to measure, and with what. */
+export interface MeasureOptions {
+  readonly seconds: number;
+  /** How many connections each process of the subject may have. */
+  readonly connections: number;
+}
 
-const fillers = 16;
+// A subject that hangs must not keep the others from their turn; to store a million events takes a while.
+const limitMs = 10 * 60_000;
 
 /**
  * Measures one subject in one scenario: in processes of its own, on a database of its own.
@@ -18,46 +23,67 @@ export async function measure(
   scenario: Scenario,
   subject: Subject,
   databases: Databases,
-  { seconds, maxConnections }: { readonly seconds: number; readonly maxConnections: number },
+  options: MeasureOptions,
 ): Promise<Measurement | undefined> {
-  const { stored, processes = 1, callers = 1 } = scenario;
-  const assignment = { subject: subject.name, seconds };
+  const { stored, processes = 1 } = scenario;
+  const assignment = { ...options, subject: subject.name };
   const template =
     stored &&
-    (await databases.filled(subject.name, stored, async (url) => {
-      const filler = await start({ ...assignment, url, setUp: true, connections: fillers });
-      await filler.call.fill(stored);
-      await filler.call.close();
-      await filler.kill();
-    }));
+    (await databases.filled(subject.name, stored, (url) =>
+      withWorkers(async (start) => {
+        const filler = await start({ ...assignment, url, setUp: true });
+        await filler.call.fill(stored);
+        await filler.call.close();
+      }),
+    ));
 
   const url = await databases.create(template);
   await databases.settle();
-  const workers: Awaited<ReturnType<typeof start>>[] = [];
   try {
-    for (let index = 0; index < processes; index++) {
-      const setUp = index === 0 && !template;
-      const connections = Math.min(callers, maxConnections);
-      const worker = await start({ ...assignment, url, setUp, connections });
-      workers.push(worker);
-      await worker.call.warmUp(scenario.name);
-    }
-    const measured = await Promise.all(workers.map(({ call }) => call.measure()));
-    await Promise.all(workers.map(({ call }) => call.close()));
-    return sum(measured.filter((each) => each !== undefined && each !== null));
+    return await withWorkers(async (start) => {
+      const workers: TestProcess<Worker>[] = [];
+      for (let index = 0; index < processes; index++) {
+        const worker = await start({ ...assignment, url, setUp: index === 0 && !template });
+        workers.push(worker);
+        await worker.call.warmUp(scenario.name);
+      }
+      return sum(await Promise.all(workers.map(({ call }) => call.measure())));
+    });
   } finally {
-    await Promise.all(workers.map((worker) => worker.kill()));
     await databases.drop(url);
   }
 }
 
+/** Lets `work` start processes; none of them outlives it. */
+async function withWorkers<T>(
+  work: (start: (assignment: Assignment) => Promise<TestProcess<Worker>>) => Promise<T>,
+): Promise<T> {
+  const workers: TestProcess<Worker>[] = [];
+  const killAll = () => Promise.all(workers.map((worker) => worker.kill()));
+  // What is called in a process that ends rejects.
+  const limit = setTimeout(() => void killAll(), limitMs);
+  try {
+    return await work(async (assignment) => {
+      const worker = await startProcess<Worker>(
+        new URL('./worker.ts', import.meta.url),
+        assignment,
+      );
+      workers.push(worker);
+      return worker;
+    });
+  } finally {
+    clearTimeout(limit);
+    await killAll();
+  }
+}
+
 /** Adds up what several processes got done at the same time; of latencies, the worst process counts. */
-function sum(measurements: readonly Measurement[]): Measurement | undefined {
-  const [first, ...others] = measurements;
-  if (!first || others.length === 0) return first;
+function sum(measurements: readonly (Measurement | undefined)[]): Measurement | undefined {
+  const done = measurements.flatMap((each) => each ?? []);
+  if (done.length < 2) return done[0];
   return {
-    value: measurements.reduce((total, { value }) => total + value, 0),
-    p50Ms: Math.max(...measurements.map(({ p50Ms }) => p50Ms ?? Number.NaN)),
-    p99Ms: Math.max(...measurements.map(({ p99Ms }) => p99Ms ?? Number.NaN)),
+    value: done.reduce((total, { value }) => total + value, 0),
+    p50Ms: Math.max(...done.map(({ p50Ms = Number.NaN }) => p50Ms)),
+    p99Ms: Math.max(...done.map(({ p99Ms = Number.NaN }) => p99Ms)),
   };
 }

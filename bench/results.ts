@@ -23,6 +23,9 @@ export interface Summary {
 export class Results {
   readonly all: Result[] = [];
 
+  /** @param poolSizes how many connections each subject had, where the best number was looked for */
+  constructor(readonly poolSizes: ReadonlyMap<string, number>) {}
+
   add(result: Result): void {
     this.all.push(result);
   }

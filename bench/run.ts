@@ -1,44 +1,55 @@
 import type { Databases } from './databases.ts';
 import { measure } from './measure.ts';
+import { bestPoolSizes, usualPoolSize } from './pool-sizes.ts';
 import { format } from './report/table.ts';
-import { Results } from './results.ts';
+import { Results, type Result } from './results.ts';
 import type { Scenario } from './scenario.ts';
 import type { Subject } from './subject.ts';
 
+/** How often and for how long everything is measured. */
+export interface RunOptions {
+  readonly quick: boolean;
+  readonly rounds: number;
+  readonly seconds: number;
+}
+
 /** Runs every subject through every scenario, round by round, and says so on the screen. */
 export async function run(
-  chosen: readonly Scenario[],
+  scenarios: readonly Scenario[],
   subjects: readonly Subject[],
   databases: Databases,
-  { rounds, seconds }: { readonly rounds: number; readonly seconds: number },
+  { quick, rounds, seconds }: RunOptions,
 ): Promise<Results> {
-  const results = new Results();
-  const maxConnections = 32;
+  const poolSizes = quick ? new Map<string, number>() : await bestPoolSizes(subjects, databases);
+  const results = new Results(poolSizes);
   for (let round = 1; round <= rounds; round++) {
-    for (const scenario of chosen) {
+    for (const scenario of scenarios) {
       const takers = subjects.filter((subject) => takesPart(subject, scenario));
       // Whoever comes first in one round comes last in the next one.
       for (const subject of round % 2 === 1 ? takers : takers.toReversed()) {
-        const cell = { scenario: scenario.name, subject: subject.name, round };
-        const result = await measure(scenario, subject, databases, {
-          seconds,
-          maxConnections,
-        }).then(
-          (measurement) => ({ ...cell, ...(measurement && { measurement }) }),
-          (error: Error) => ({ ...cell, error: error.message }),
+        const connections = poolSizes.get(subject.name) ?? usualPoolSize;
+        const outcome = await measure(scenario, subject, databases, { seconds, connections }).then(
+          (measurement) => (measurement ? { measurement } : {}),
+          (error: Error) => ({ error: error.message }),
         );
+        const result: Result = {
+          scenario: scenario.name,
+          subject: subject.name,
+          round,
+          ...outcome,
+        };
         results.add(result);
-        const found =
-          'error' in result ? result.error : format(result.measurement?.value ?? Number.NaN);
-        console.log(
-          `round ${round}/${rounds}  ${scenario.name}  ${subject.name}  ${found} ${scenario.unit}`,
-        );
+        console.log(`round ${round}/${rounds}  ${describe(result)} ${scenario.unit}`);
       }
     }
   }
-  await databases.dropFilled();
   return results;
 }
 
 const takesPart = ({ name, kind }: Subject, { subjects }: Scenario): boolean =>
   subjects?.includes(name) ?? kind !== 'limit';
+
+function describe({ scenario, subject, measurement, error }: Result): string {
+  const found = measurement ? format(measurement.value) : (error ?? 'does not offer');
+  return `${scenario}  ${subject}  ${found}`;
+}

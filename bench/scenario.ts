@@ -21,8 +21,6 @@ export interface Scenario {
   readonly stored?: Stored;
   /** How many processes run it side by side; what they measure is added up. @default 1 */
   readonly processes?: number;
-  /** How many calls are under way at a time in each process: the most connections of use. @default 1 */
-  readonly callers?: number;
   /** How the rounds are summed up: a single missed event counts, so those take the worst. @default 'median' */
   readonly summary?: 'median' | 'worst';
   /** Runs in a process of its own; answers nothing if the subject does not have what it takes. */

@@ -30,6 +30,7 @@ async function close(): Promise<void> {
   await Promise.all(opened.map((store) => store.close()));
 }
 
+const fillers = 64;
 let measuring: Promise<Measurement | undefined> | undefined;
 let start: () => void = () => {};
 
@@ -59,7 +60,7 @@ const functions = {
     const store = await open();
     let next = 0;
     await Promise.all(
-      Array.from({ length: connections }, async () => {
+      Array.from({ length: fillers }, async () => {
         while (next < aggregates) {
           await store.append(storedAggregate(next++), newPayments(eventsEach), 0);
         }

@@ -1,36 +1,113 @@
 import { randomUUID } from 'node:crypto';
 import { generateLoad } from '../load-generator.ts';
 import { newPayments } from '../payment.ts';
-import type { Scenario } from '../scenario.ts';
+import type { Place, Scenario } from '../scenario.ts';
+import type { OpenSubject } from '../subject.ts';
 
-/** Appends to new aggregates, which each caller awaits before its next one. */
-function appendScenario({
-  callers,
+type Append = (store: OpenSubject) => Promise<void>;
+
+const toNewAggregate =
+  (eventsEach: number): Append =>
+  (store) =>
+    store.append(randomUUID(), newPayments(eventsEach), 0);
+
+const hotAggregate = randomUUID();
+const toHotAggregate: Append = (store) => store.append(hotAggregate, newPayments(1), 'any');
+
+const insideTransaction: Append = (store) =>
+  store.appendInTransaction!(randomUUID(), newPayments(1), 0);
+
+/** Appends over and over, by so many callers at a time, each of which awaits its last one first. */
+async function measureAppends(
+  { open, ready, seconds }: Place,
+  callers: number,
+  append: Append,
   eventsEach = 1,
-  ...scenario
-}: Pick<Scenario, 'name' | 'title' | 'quick' | 'processes' | 'subjects'> & {
-  readonly callers: number;
-  readonly eventsEach?: number;
-}): Scenario {
+) {
+  const store = await open();
+  if (append === insideTransaction && !store.appendInTransaction) return undefined;
+  await generateLoad(callers, seconds / 2, () => append(store));
+  await ready();
+  const conflictsBefore = store.conflicts?.() ?? 0;
+  const { perSecond, ...latency } = await generateLoad(callers, seconds, () => append(store));
+  const conflicts = (store.conflicts?.() ?? 0) - conflictsBefore;
   return {
-    ...scenario,
-    callers,
-    unit: eventsEach === 1 ? 'appends/s' : 'events/s',
-    better: 'more',
-    async run({ open, ready, seconds }) {
-      const store = await open();
-      const append = () => store.append(randomUUID(), newPayments(eventsEach), 0);
-      await generateLoad(callers, seconds / 3, append);
-      await ready();
-      const { perSecond, ...latency } = await generateLoad(callers, seconds, append);
-      return { value: perSecond * eventsEach, ...latency };
-    },
+    value: perSecond * eventsEach,
+    ...latency,
+    ...(conflicts > 0 && { facts: { conflicts } }),
   };
 }
 
+const single = { unit: 'appends/s', better: 'more' } as const;
+const several = { unit: 'events/s', better: 'more' } as const;
+
+/** How fast events get in. */
 export const appendScenarios: readonly Scenario[] = [
-  appendScenario({ name: 'one-writer', title: 'One writer', callers: 1, quick: true }),
-  appendScenario({ name: 'callers-16', title: '16 callers', callers: 16 }),
-  appendScenario({ name: 'callers-64', title: '64 callers', callers: 64, quick: true }),
-  appendScenario({ name: 'callers-256', title: '256 callers', callers: 256 }),
+  {
+    ...single,
+    name: 'one-writer',
+    title: 'One writer, single events to new aggregates',
+    quick: true,
+    run: (place) => measureAppends(place, 1, toNewAggregate(1)),
+  },
+  {
+    ...single,
+    name: 'callers-16',
+    title: '16 callers, single events to new aggregates',
+    run: (place) => measureAppends(place, 16, toNewAggregate(1)),
+  },
+  {
+    ...single,
+    name: 'callers-64',
+    title: '64 callers, single events to new aggregates',
+    quick: true,
+    run: (place) => measureAppends(place, 64, toNewAggregate(1)),
+  },
+  {
+    ...single,
+    name: 'hot-aggregate',
+    title: '64 callers, single events to one aggregate, without an expectation',
+    quick: true,
+    run: (place) => measureAppends(place, 64, toHotAggregate),
+  },
+  {
+    ...single,
+    name: 'callers-256',
+    title: '256 callers, single events to new aggregates',
+    run: (place) => measureAppends(place, 256, toNewAggregate(1)),
+  },
+  {
+    ...several,
+    name: 'callers-256-by-5',
+    title: '256 callers, five events per append',
+    quick: true,
+    run: (place) => measureAppends(place, 256, toNewAggregate(5), 5),
+  },
+  {
+    ...several,
+    name: 'bulk',
+    title: 'The limit: 1,000 rows per statement, two statements at a time',
+    quick: true,
+    subjects: ['unnest'],
+    run: (place) => measureAppends(place, 2, toNewAggregate(1_000), 1_000),
+  },
+  {
+    ...several,
+    name: 'callers-16-by-25',
+    title: '16 callers, 25 events per append',
+    run: (place) => measureAppends(place, 16, toNewAggregate(25), 25),
+  },
+  {
+    ...single,
+    name: 'processes-4',
+    title: 'Four processes of 16 callers, single events to new aggregates',
+    processes: 4,
+    run: (place) => measureAppends(place, 16, toNewAggregate(1)),
+  },
+  {
+    ...single,
+    name: 'in-transaction',
+    title: "16 callers, single events inside the caller's own transaction",
+    run: (place) => measureAppends(place, 16, insideTransaction),
+  },
 ];

@@ -1,6 +1,11 @@
 import type { EntityManager } from 'typeorm';
 import type { HeldCheckpoint } from '../subscriptions/checkpoint-store.ts';
-import type { Consumer, GenerationScope } from '../subscriptions/consumer.ts';
+import {
+  type Consumer,
+  type ConsumerKind,
+  type GenerationScope,
+  isTransactional,
+} from '../subscriptions/consumer.ts';
 import { HandlerFailure } from '../subscriptions/handler-failure.ts';
 import type { RebuildOptions } from '../subscriptions/consumer-registry.ts';
 import type { Mark } from '../subscriptions/marks.ts';
@@ -16,10 +21,13 @@ import { channelOf } from './postgres.signals.ts';
 import {
   activateGeneration,
   beginGeneration,
+  countParked,
   deleteGeneration,
+  endHalt,
   endRebuild,
   haltGeneration,
   lockConsumer,
+  lockPositions,
   readPositions,
   readPositionsInUse,
   resetCheckpoints,
@@ -27,8 +35,14 @@ import {
 } from './sql/generations.ts';
 import { readEnd, readLastPosition } from './sql/read-log.ts';
 
+interface PositionRow {
+  position: number;
+  status: string;
+  held: boolean;
+}
+
 interface ConsumerRow {
-  kind: string;
+  kind: ConsumerKind;
   generation: number;
   next_generation: number | null;
   prepared_generation: number;
@@ -53,8 +67,11 @@ export class Generations {
     this.#statements = {
       lock: new Statement(lockConsumer(schema)),
       positions: new Statement(readPositions(schema)),
+      lockPositions: new Statement(lockPositions(schema)),
+      parked: new Statement(countParked(schema)),
       positionsInUse: new Statement(readPositionsInUse(schema)),
       halt: new Statement(haltGeneration(schema)),
+      endHalt: new Statement(endHalt(schema)),
       activate: new Statement(activateGeneration(schema)),
       delete: new Statement(deleteGeneration(schema)),
       prepared: new Statement(setPreparedGeneration(schema)),
@@ -108,16 +125,15 @@ export class Generations {
         // Every append that it concerns holds this lock until its commit: all of them are in the log
         // now, none comes before the change, and those behind it find the new generation.
         await this.#inlineLock.exclusively(name, manager);
-        const [drawn] = await this.#database.query<{ last: number }>(
-          this.#statements.lastPosition,
-          [],
-          manager,
-        );
-        if (!(await catchUp(manager, drawn!.last))) throw new NotNowError();
+        const last = await this.#lastPosition(manager);
+        if (!(await catchUp(manager, last))) throw new NotNowError();
         await this.#exchange(consumer, generation, held.generation, null, manager);
         return true;
       }
-      const inUse = await this.#positions(name, generation, manager);
+      const hasEffects = !isTransactional({ kind });
+      const inUse = await (hasEffects
+        ? this.#lockPositions(name, generation, manager)
+        : this.#positions(name, generation, manager));
       const next = await this.#positions(name, held.generation, manager);
       const [end] = await this.#database.query<{ head: number }>(
         this.#statements.endOfLog,
@@ -127,8 +143,15 @@ export class Generations {
       // One that stands behind the end of the log, as after a restore, need not be reached.
       const target = Math.min(end!.head, ...inUse.map(({ position }) => position));
       if (next.some(({ position }) => position < target)) return false;
+      const parked = hasEffects ? await this.#parked(name, generation, manager) : 0;
+      const values = [name, generation, this.#channel];
+      if (parked > 0 && inUse.some(({ status }) => status === 'replaced')) {
+        // What it had in hand when it was halted was parked: only if it goes on can that be retried.
+        await this.#database.query(this.#statements.endHalt, values, manager);
+        return false;
+      }
+      refuseParked(name, parked, 'its rebuild takes over');
       if (inUse.some(({ status }) => status !== 'replaced')) {
-        const values = [name, generation, this.#channel];
         await this.#database.query(this.#statements.halt, values, manager);
         return false;
       }
@@ -149,6 +172,21 @@ export class Generations {
   async begin({ name }: Consumer, { from = 0, eventsPerSecond }: RebuildOptions): Promise<number> {
     return this.#locked(name, async (consumer, manager) => {
       refuseDuringRebuild(name, consumer);
+      const { kind, generation } = consumer;
+      const isInline = kind === 'inline-projection';
+      const inUse = isInline ? [] : await this.#positions(name, generation, manager);
+      const last = await this.#lastPosition(manager);
+      const furthest = Math.min(last, ...inUse.map(({ position }) => position));
+      if (from > furthest) {
+        throw new ConsumerStateError(
+          name,
+          `has come to position ${furthest}, and a rebuild that begins behind ${from} would leave out ` +
+            `what lies between. Call rebuild('${name}', { from }) with ${furthest} or less.`,
+        );
+      }
+      // What a projection has parked is applied by the rebuild, or parked by it again.
+      const parked = isTransactional(consumer) ? 0 : await this.#parked(name, generation, manager);
+      refuseParked(name, parked, `rebuild('${name}')`);
       const next = Math.max(consumer.generation, consumer.prepared_generation) + 1;
       const values = [name, next, from, eventsPerSecond];
       await this.#database.query(this.#statements.begin, values, manager);
@@ -164,7 +202,8 @@ export class Generations {
       if (generation === 0) {
         throw new ConsumerStateError(
           name,
-          'is being built for the first time; there is none to go back to. Pause it instead.',
+          'is being built for the first time; there is no generation to go back to. Stop the ' +
+            'applications that have it instead.',
         );
       }
       // First the tables, for which a batch in flight may have to be waited, and then the checkpoint,
@@ -188,7 +227,16 @@ export class Generations {
           'runs inside the appends and has no place to go back to. Call rebuild() instead.',
         );
       }
-      const reached = await this.#positions(name, generation, manager);
+      const last = await this.#lastPosition(manager);
+      if (position > last) {
+        throw new ConsumerStateError(
+          name,
+          `cannot be put to position ${position}: the log ends at ${last}.`,
+        );
+      }
+      const reached = await this.#lockPositions(name, generation, manager);
+      const parked = await this.#parked(name, generation, manager);
+      refuseParked(name, parked, `reset('${name}', ${position})`);
       const marks: Mark[] = [{ positions: reached.map((each) => each.position) }];
       const values = [name, position, JSON.stringify(marks)];
       await this.#database.query(this.#statements.reset, values, manager);
@@ -210,12 +258,36 @@ export class Generations {
     await this.#database.query(this.#statements.delete, [name, former], manager);
   }
 
-  #positions(
+  #positions(consumer: string, generation: number, manager: EntityManager): Promise<PositionRow[]> {
+    return this.#database.query(this.#statements.positions, [consumer, generation], manager);
+  }
+
+  /** What its owners are committing is awaited: they can neither park nor finish anything from now on. */
+  #lockPositions(
     consumer: string,
     generation: number,
     manager: EntityManager,
-  ): Promise<{ position: number; status: string; held: boolean }[]> {
-    return this.#database.query(this.#statements.positions, [consumer, generation], manager);
+  ): Promise<PositionRow[]> {
+    return this.#database.query(this.#statements.lockPositions, [consumer, generation], manager);
+  }
+
+  async #parked(consumer: string, generation: number, manager: EntityManager): Promise<number> {
+    const values = [consumer, generation];
+    const [row] = await this.#database.query<{ parked: number }>(
+      this.#statements.parked,
+      values,
+      manager,
+    );
+    return row!.parked;
+  }
+
+  async #lastPosition(manager: EntityManager): Promise<number> {
+    const [drawn] = await this.#database.query<{ last: number }>(
+      this.#statements.lastPosition,
+      [],
+      manager,
+    );
+    return drawn!.last;
   }
 
   /** What a hook throws reaches whoever asked for the change, and not a wrapper of it. */
@@ -256,6 +328,16 @@ async function called(
   } catch (error) {
     throw new HandlerFailure(error);
   }
+}
+
+/** Parked events were never handled: afterwards they would come as replayed, or not at all. */
+function refuseParked(name: string, parked: number, before: string): void {
+  if (parked === 0) return;
+  throw new ConsumerStateError(
+    name,
+    `has ${parked} parked ${parked === 1 ? 'event' : 'events'}, whose effects would be lost. Call ` +
+      `retryParked('${name}'), or discardParked for what parked('${name}') names, before ${before}.`,
+  );
 }
 
 /** Rolls a change back that is to be tried again. */

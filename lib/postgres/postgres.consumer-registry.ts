@@ -16,7 +16,7 @@ import { type Database, Statement } from './database.ts';
 import { Generations } from './generations.ts';
 import { translateError } from './postgres-errors.ts';
 import { setPaused, startStopped } from './sql/generations.ts';
-import { discardParked, readParked, retryParked } from './sql/parked-events.ts';
+import { discardParked, lockParked, readParked, retryParked } from './sql/parked-events.ts';
 import { readConsumers, readReached } from './sql/read-consumers.ts';
 
 interface CheckpointRow {
@@ -70,6 +70,7 @@ export class PostgresConsumerRegistry extends ConsumerRegistry {
       start: new Statement(startStopped(schema)),
       parked: new Statement(readParked(schema)),
       retryParked: new Statement(retryParked(schema)),
+      lockParked: new Statement(lockParked(schema)),
       discardParked: new Statement(discardParked(schema)),
     };
   }
@@ -109,7 +110,14 @@ export class PostgresConsumerRegistry extends ConsumerRegistry {
   }
 
   async pause(consumer: string): Promise<void> {
-    await this.#known(consumer, this.#query(this.#statements.pause, [consumer, true]));
+    const paused = await this.#query(this.#statements.pause, [consumer, true]);
+    if (paused.length > 0) return;
+    await this.#mustBeKnown(consumer);
+    throw new ConsumerStateError(
+      consumer,
+      'is being built for the first time, and applications that have it wait for it to start. Stop ' +
+        'those instead; it goes on from where it is when one starts again.',
+    );
   }
 
   async resume(consumer: string): Promise<void> {
@@ -158,15 +166,24 @@ export class PostgresConsumerRegistry extends ConsumerRegistry {
 
   async discardParked(consumer: string, position: number): Promise<void> {
     await this.#mustBeKnown(consumer);
-    const [row] = await this.#query<{ discarded: number }>(this.#statements.discardParked, [
-      consumer,
-      position,
-    ]);
-    if (row!.discarded > 0) return;
+    if (await this.#discard([consumer, position])) return;
     throw new ConsumerStateError(
       consumer,
       `has no event parked at position ${position}; see parked('${consumer}').`,
     );
+  }
+
+  async #discard(values: readonly unknown[]): Promise<boolean> {
+    const { lockParked: lock, discardParked: discard } = this.#statements;
+    try {
+      return await this.#database.transaction(async (manager) => {
+        // A statement of its own: only what begins after the wait sees what was parked meanwhile.
+        await this.#database.query(lock, values, manager);
+        return (await this.#database.query(discard, values, manager)).length > 0;
+      });
+    } catch (error) {
+      throw translateError(error);
+    }
   }
 
   async #query<Row extends object>(

@@ -44,5 +44,5 @@ export interface Consumer {
 }
 
 /** Whether records come in batches, in the transaction of the checkpoint. */
-export const isTransactional = ({ kind }: Consumer): boolean =>
+export const isTransactional = ({ kind }: Pick<Consumer, 'kind'>): boolean =>
   kind === 'projection' || kind === 'inline-projection';

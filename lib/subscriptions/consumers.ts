@@ -12,9 +12,13 @@ import {
   UnknownConsumerError,
   WaitTimeoutError,
 } from './subscriptions.errors.ts';
+import { within } from './within.ts';
 
 export interface WaitOptions {
-  /** How long to wait at most, in milliseconds. @default 5000 */
+  /**
+   * How long to wait at most, in milliseconds. The database is given a tenth of a second to say how it
+   * stands, also if that is longer, so 0 asks once. @default 5000
+   */
   readonly timeoutMs?: number;
 }
 
@@ -52,7 +56,13 @@ export class Consumers {
     return { consumers: await this.#registry.states(), horizon };
   }
 
-  /** Lets a consumer finish what it has in hand, and rest until `resume`. */
+  /**
+   * Lets a consumer finish what it has in hand, and rest until `resume`. Of an inline projection only
+   * a rebuild rests: appends that concern it go on, and apply it.
+   *
+   * @throws ConsumerStateError if it is an inline projection that is built for the first time:
+   * applications that have it could not start.
+   */
   async pause(name: string): Promise<void> {
     await this.#registry.pause(name);
     await this.#here.announce();
@@ -71,12 +81,14 @@ export class Consumers {
   }
 
   /**
-   * Puts a consumer back, or forward, to a position; what it has set aside is forgotten.
+   * Puts a consumer back, or forward, to a position of the log.
    *
-   * Events that it had handled come again with `replayed: true`. What a projection has written stays, so
-   * putting one back counts events twice: call `rebuild` to build it anew.
+   * Forward leaves out the events between, for good. Back, those that it had handled come again with
+   * `replayed: true`. What a projection has written stays, so putting one back counts events twice:
+   * call `rebuild` to build it anew.
    *
-   * @throws ConsumerStateError if it is being rebuilt, or is an inline projection.
+   * @throws ConsumerStateError if it is being rebuilt, is an inline projection, or has events parked, or
+   * if the log ends before the position.
    */
   async reset(name: string, position: number): Promise<void> {
     checkPlace('position', position);
@@ -89,7 +101,11 @@ export class Consumers {
    * Builds a new generation of a consumer beside the one in use, which goes on meanwhile. When it has
    * come as far, it takes its place. Returns its number at once; `list()` tells how far it is.
    *
-   * @throws ConsumerStateError if it is being rebuilt already, or is not part of this application.
+   * What a handler or a saga parks meanwhile was never handled, and would be lost: until it is retried or
+   * discarded, the one in use stays, and the error in `list()` says so.
+   *
+   * @throws ConsumerStateError if it is being rebuilt already, is not part of this application, has not
+   * come as far as `from`, or is a handler or a saga with events parked.
    */
   async rebuild(name: string, options: RebuildOptions = {}): Promise<number> {
     checkPlace('from', options.from ?? 0);
@@ -151,15 +167,20 @@ export class Consumers {
     checkPlace('position', position);
     checkPlace('timeoutMs', timeoutMs);
     const deadline = performance.now() + timeoutMs;
+    let reached: Reached | undefined;
+    const timeoutError = (): WaitTimeoutError => {
+      const reason = whyBehind(name, reached);
+      return new WaitTimeoutError(name, position, reached?.position, timeoutMs, reason);
+    };
     for (let pauseMs = 2; ; pauseMs = Math.min(50, pauseMs * 1.5)) {
-      const reached = await this.#reached(name);
+      const patienceMs = Math.max(deadline - performance.now(), reached ? 0 : leastPatienceMs);
+      // The question has to wait as well while all connections of the pool are taken.
+      const answer = this.#reached(name);
+      reached = await within(Math.min(patienceMs, longestTimerMs), answer, timeoutError);
       if (reached.position >= position) return;
       const remainingMs = deadline - performance.now();
-      if (remainingMs <= 0) {
-        const reason = whyBehind(name, reached);
-        throw new WaitTimeoutError(name, position, reached.position, timeoutMs, reason);
-      }
-      await delay(Math.min(pauseMs, remainingMs));
+      if (remainingMs < 2) throw timeoutError();
+      await delay(Math.min(pauseMs, remainingMs / 2));
     }
   }
 
@@ -190,7 +211,17 @@ export class Consumers {
   }
 }
 
-function whyBehind(name: string, { status, error }: Reached): string | undefined {
+/** How long the database may take to say for the first time how a consumer stands. */
+const leastPatienceMs = 100;
+
+/** What Node.js takes for a timer; a longer one would fire at once. */
+const longestTimerMs = 2 ** 31 - 1;
+
+function whyBehind(name: string, reached: Reached | undefined): string | undefined {
+  if (!reached) {
+    return 'The database has not said how far it is; look for who takes all connections of the pool.';
+  }
+  const { status, error } = reached;
   if (status === 'stopped') return `It has stopped: ${error}. Mend that and call start('${name}').`;
   if (status === 'paused') return `It is paused; call resume('${name}').`;
   if (status === 'retrying') return `It is trying again after an error: ${error}.`;

@@ -100,13 +100,15 @@ export class WaitTimeoutError extends EventStoreError {
   constructor(
     readonly consumer: string,
     readonly position: number,
-    readonly reached: number,
+    /** Where it stood when that was asked last; `undefined` if the database did not answer. */
+    readonly reached: number | undefined,
     readonly timeoutMs: number,
     readonly reason: string | undefined,
   ) {
     super(
-      `The consumer '${consumer}' is at position ${reached} and did not reach ${position} within ` +
-        `${timeoutMs} ms. ${reason ?? 'It is behind; see Consumers.list() for its lag.'}`,
+      `The consumer '${consumer}' ${reached === undefined ? '' : `is at position ${reached} and `}` +
+        `did not reach ${position} within ${timeoutMs} ms. ` +
+        (reason ?? 'It is behind; see Consumers.list() for its lag.'),
     );
   }
 }

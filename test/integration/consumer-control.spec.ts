@@ -133,7 +133,11 @@ describe('a projection with parked events', () => {
 });
 
 /** Asks for something while a consumer is about to commit that it has parked an event. */
-async function askDuringPark<T>(appendEvent: () => Promise<unknown>, ask: () => Promise<T>) {
+async function askDuringPark<T>(
+  letters: TestProcess,
+  appendEvent: () => Promise<unknown>,
+  ask: () => Promise<T>,
+): Promise<T> {
   const waiting = async (): Promise<number> => {
     const [row] = await dataSource.query(
       `SELECT count(*)::integer AS n FROM pg_stat_activity
@@ -143,6 +147,8 @@ async function askDuringPark<T>(appendEvent: () => Promise<unknown>, ask: () => 
   };
   let answer: Promise<T> | undefined;
   let isSettled = false;
+  // It has nothing else to write.
+  await eventually(async () => (await state(letters)).status === 'live');
   await dataSource.transaction(async (manager) => {
     // The transaction that parks ends with the checkpoint, which it has to wait for.
     await manager.query(`SELECT FROM "${store.schema}".checkpoints FOR UPDATE`);
@@ -158,22 +164,25 @@ async function askDuringPark<T>(appendEvent: () => Promise<unknown>, ask: () => 
 
 describe('what is asked while an event is being parked', () => {
   it('is a discard of the one before it: then it is tried itself', async () => {
-    const { control } = await start([parking('projection')], { leaseMs: 60_000 });
+    const letters = await start([parking('projection')], { leaseMs: 60_000 });
+    const { control } = letters;
     const { position } = await append('a', 13);
     await control.waitFor('letters', position);
     await askDuringPark(
+      letters,
       () => append('a', 2),
       () => control.discardParked('letters', position),
     );
-    await eventually(() => effects.join() === '2');
-    expect(await control.parked('letters')).toEqual([]);
+    await eventually(async () => (await control.parked('letters')).length === 0);
+    expect(effects).toEqual([2]);
   });
 
   it('is a reset: it is refused', async () => {
-    const { control } = await start([parking('handler')], { leaseMs: 60_000 });
+    const letters = await start([parking('handler')], { leaseMs: 60_000 });
     const asked = askDuringPark(
+      letters,
       () => append('a', 13),
-      () => control.reset('letters', 0),
+      () => letters.control.reset('letters', 0),
     );
     await expect(asked).rejects.toThrow('has 1 parked event,');
   });

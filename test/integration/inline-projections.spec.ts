@@ -1,8 +1,11 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { DataSource, EntityManager } from 'typeorm';
+import { DomainEvent } from '../../lib/events/domain-event.decorator.ts';
 import type { EventRecord } from '../../lib/events/event-record.ts';
 import type { GenerationScope } from '../../lib/subscriptions/consumer.ts';
 import type { Delivery } from '../../lib/subscriptions/delivery.ts';
+import { postgresConsumers } from '../../lib/postgres/postgres.consumers.ts';
 import { consumer, startConsumers, type TestProcess } from '../support/consumers.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
@@ -29,6 +32,9 @@ afterEach(async () => {
 });
 
 afterAll(() => database.drop());
+
+@DomainEvent('counter.unrelated')
+class Unrelated {}
 
 const counter = (id: string) => ({ type: 'counter', id });
 
@@ -178,6 +184,57 @@ describe('an inline projection', () => {
     });
     expect(await numbers()).toEqual([2]);
     expect(await storedNumbers()).toEqual([2]);
+  });
+
+  it('cannot be paused before it is in use, as no application that has it could start', async () => {
+    await store.append(counter('early'), [new Counted(1)]);
+    const projection = uniqueNumbers(store.schema);
+    const { schema } = store;
+    const options = { schema, preparedStatements: true, listen: false };
+    const { registry } = postgresConsumers(dataSource, options);
+    await registry.register([projection]);
+    await expect(registry.pause('numbers')).rejects.toThrow(
+      "The consumer 'numbers' is being built for the first time",
+    );
+    await expect(registry.cancelRebuild(projection)).rejects.toThrow(
+      'there is no generation to go back to. Stop the applications that have it instead.',
+    );
+    await start();
+    expect(await numbers()).toEqual([1]);
+    await registry.pause('numbers');
+  });
+
+  it('is not exchanged beside an open append, for which all others would have to wait', async () => {
+    const { control } = await start();
+    const inUse = async () => (await control.list()).consumers[0]!;
+    const exclusiveLocks = async (): Promise<number> => {
+      const [{ count }] = await dataSource.query(
+        `SELECT count(*)::int FROM pg_locks AS l
+         JOIN pg_database AS d ON d.oid = l.database AND d.datname = current_database()
+         WHERE l.locktype = 'advisory' AND l.mode = 'ExclusiveLock'`,
+      );
+      return count;
+    };
+    const others = await openStore(dataSource, { schema: store.schema, events: [Unrelated] });
+    const seen = new Set<number>();
+    await dataSource.transaction(async (manager) => {
+      // An event that is not of the projection: only the horizon is held back.
+      await others.append(counter('open'), [new Unrelated()], { manager });
+      await store.append(counter('a'), [new Counted(1)]);
+      await control.rebuild('numbers');
+      await eventually(async () =>
+        (await inUse()).partitions.some(({ status }) => status === 'live'),
+      );
+      // For as long as the exchange has patience, and the pauses between its tries.
+      const until = performance.now() + 1_000;
+      while (performance.now() < until) {
+        seen.add(await exclusiveLocks());
+        await delay(10);
+      }
+    });
+    expect([...seen]).toEqual([0]);
+    await eventually(async () => (await inUse()).generation === 2);
+    expect(await numbers()).toEqual([1]);
   });
 
   it('refuses all but one of many who want the same number', async () => {

@@ -18,6 +18,15 @@ FROM "${schema}".checkpoints AS k
 WHERE k.consumer = $1 AND k.generation = $2
 ORDER BY k.partition`;
 
+/** The same, and until the transaction ends no owner can commit anything. */
+export const lockPositions = (schema: string): string => `${readPositions(schema)}
+FOR NO KEY UPDATE`;
+
+export const countParked = (schema: string): string => `
+SELECT count(*) AS parked
+FROM "${schema}".parked_events AS p
+WHERE p.consumer = $1 AND p.generation = $2`;
+
 /** The partitions of the generation in use, if that follows the log by a runner. */
 export const readPositionsInUse = (schema: string): string => `
 SELECT k.position
@@ -31,6 +40,14 @@ export const haltGeneration = (schema: string): string => `
 WITH halted AS (
   UPDATE "${schema}".checkpoints AS k SET status = 'replaced'
   WHERE k.consumer = $1 AND k.generation = $2
+)
+SELECT pg_notify($3, 'control')`;
+
+/** Lets a generation that was halted go on. */
+export const endHalt = (schema: string): string => `
+WITH resumed AS (
+  UPDATE "${schema}".checkpoints AS k SET status = 'waiting'
+  WHERE k.consumer = $1 AND k.generation = $2 AND k.status = 'replaced'
 )
 SELECT pg_notify($3, 'control')`;
 
@@ -98,11 +115,6 @@ WHERE k.consumer = $1 AND k.status = 'replaced'`;
 
 /** Puts all partitions of the generation in use to one position; $3 is how far they had come. */
 export const resetCheckpoints = (schema: string): string => `
-WITH parked AS (
-  DELETE FROM "${schema}".parked_events AS p
-  USING "${schema}".consumers AS c
-  WHERE c.name = $1 AND p.consumer = c.name AND p.generation = c.generation
-)
 UPDATE "${schema}".checkpoints AS k
 SET position = $2, status = 'waiting', owner = NULL, lease_expires_at = NULL, fence = k.fence + 1,
   takeovers = 0, failures = 0, error = NULL, error_position = NULL, failed_at = NULL,
@@ -118,7 +130,9 @@ FROM "${schema}".consumers AS c
 WHERE c.name = $1 AND k.consumer = c.name AND k.generation = c.generation`;
 
 export const setPaused = (schema: string): string => `
-UPDATE "${schema}".consumers AS c SET paused = $2 WHERE c.name = $1 RETURNING c.name`;
+UPDATE "${schema}".consumers AS c SET paused = $2
+WHERE c.name = $1 AND NOT ($2 AND c.generation = 0)
+RETURNING c.name`;
 
 export const startStopped = (schema: string): string => `
 WITH started AS (

@@ -1,6 +1,7 @@
 /**
- * Sets events aside, by their positions; the first one has failed, the others follow it. Those that
- * they were to follow may have been discarded by now: then they are to be tried themselves.
+ * Sets events aside, by their positions; the first one has failed, the others follow it. What they were
+ * to follow may have been discarded by now: then they are to be tried themselves. If it is still there,
+ * it is locked, so that its discard waits until they are seen, and has them tried.
  */
 export const parkEvents = (schema: string): string => `
 INSERT INTO "${schema}".parked_events (
@@ -20,6 +21,7 @@ LEFT JOIN LATERAL (
   WHERE p.consumer = $1 AND p.generation = $2
     AND p.aggregate_type = g.type AND p.aggregate_id = g.id
   LIMIT 1
+  FOR KEY SHARE
 ) AS b ON true
 WHERE e.position = ANY ($3::bigint[])`;
 
@@ -51,19 +53,21 @@ ORDER BY p.aggregate_type, p.aggregate_id, p.position`;
 
 /**
  * Keeps an aggregate parked after one more failure of an event of it; unless that one was discarded
- * meanwhile, which has asked for the next attempt of the others.
+ * meanwhile, which has asked for the next attempt of the others. Its lock lets a discard wait.
  */
 export const keepParked = (schema: string): string => `
+WITH failed AS MATERIALIZED (
+  SELECT f.position FROM "${schema}".parked_events AS f
+  WHERE f.consumer = $1 AND f.generation = $2 AND f.position = $5
+  FOR UPDATE
+)
 UPDATE "${schema}".parked_events AS p
 SET retrying = false,
   error = CASE WHEN p.position = $5 THEN $6 ELSE p.error END,
   failures = CASE WHEN p.position = $5 THEN $7 ELSE p.failures END,
   failed_at = CASE WHEN p.position = $5 THEN clock_timestamp() ELSE p.failed_at END
 WHERE p.consumer = $1 AND p.generation = $2 AND p.aggregate_type = $3 AND p.aggregate_id = $4
-  AND EXISTS (
-    SELECT FROM "${schema}".parked_events AS f
-    WHERE f.consumer = $1 AND f.generation = $2 AND f.position = $5
-  )`;
+  AND EXISTS (SELECT FROM failed)`;
 
 /** One row for each aggregate, by the event that failed. */
 export const readParked = (schema: string): string => `
@@ -89,6 +93,14 @@ WHERE c.name = $1 AND p.consumer = c.name AND p.generation = c.generation
   AND ($2::text IS NULL OR p.aggregate_type = $2 AND p.aggregate_id = $3)
 RETURNING p.position`;
 
+/** Waits for whoever is just parking something behind an event. */
+export const lockParked = (schema: string): string => `
+SELECT p.position
+FROM "${schema}".parked_events AS p
+JOIN "${schema}".consumers AS c ON c.name = p.consumer AND c.generation = p.generation
+WHERE c.name = $1 AND p.position = $2
+FOR UPDATE OF p`;
+
 /** Gives an event up, and asks for the next attempt of those behind it. */
 export const discardParked = (schema: string): string => `
 WITH discarded AS (
@@ -102,4 +114,4 @@ WITH discarded AS (
   WHERE p.consumer = $1 AND p.generation = d.generation AND p.position <> $2
     AND p.aggregate_type = d.aggregate_type AND p.aggregate_id = d.aggregate_id
 )
-SELECT count(*) AS discarded FROM discarded`;
+SELECT true AS discarded FROM discarded`;

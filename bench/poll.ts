@@ -7,15 +7,15 @@ import { setTimeout as delay } from 'node:timers/promises';
  * many events it has found; its failure is reported by `stop`.
  */
 export function poll(read: () => Promise<number>): { stop(): Promise<void> } {
-  let stopped = false;
+  const stopping = new AbortController();
   const run = async (): Promise<void> => {
-    while (!stopped) if ((await read()) === 0) await delay(10);
+    while (!stopping.signal.aborted) if ((await read()) === 0) await delay(10);
   };
   const running = run();
   running.catch(() => {});
   return {
     stop() {
-      stopped = true;
+      stopping.abort();
       return running;
     },
   };

@@ -7,6 +7,7 @@ import { type Consumer, isTransactional } from './consumer.ts';
 import { callConsumer, deliver, type Deliverer } from './delivering.ts';
 import { FailureHandling } from './failure-handling.ts';
 import { HandlerFailure } from './handler-failure.ts';
+import { horizonPasses } from './horizon-passes.ts';
 import type { HeadPage, LogHead } from './log-head.ts';
 import { ParkedAggregates } from './parked-aggregates.ts';
 import { retryParkedEvents } from './parked-retry.ts';
@@ -278,8 +279,15 @@ export class Runner {
 
   /** Tries to put this generation in the place of the one in use. */
   async #replaceFormer(): Promise<boolean> {
+    const { store, checkpoints } = this.#context;
     await this.#place.saveIdle(true);
-    return this.#context.checkpoints.replace(this.held, this.#consumer, (manager, through) =>
+    // The exchange of an inline projection keeps appends waiting until the whole log can be read. So it
+    // is not begun beside a transaction that has appended and stays open.
+    const keepsAppendsWaiting = this.#consumer.kind === 'inline-projection';
+    if (keepsAppendsWaiting && !(await horizonPasses(store, patienceMs, this.#stopping.signal))) {
+      return false;
+    }
+    return checkpoints.replace(this.held, this.#consumer, (manager, through) =>
       this.#catchUp(manager, through),
     );
   }

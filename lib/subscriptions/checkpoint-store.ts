@@ -136,6 +136,8 @@ export abstract class CheckpointStore {
    *
    * Otherwise the one in use is halted where it stands, so that the next try will do. Returns whether
    * the generation is in use now.
+   *
+   * @throws ConsumerStateError while a handler or a saga has parked events in the one in use.
    */
   abstract replace(
     held: HeldCheckpoint,

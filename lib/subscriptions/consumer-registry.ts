@@ -3,7 +3,7 @@ import type { ConsumerState, ParkedAggregate } from './consumer-state.ts';
 import type { ConsumerStatus } from './consumer-status.ts';
 
 export interface RebuildOptions {
-  /** The position to begin behind. @default 0, the start of the log */
+  /** The position to begin behind, no further than what was handled. @default 0, the start of the log */
   readonly from?: number;
   /** The most events in a second over one partition, to spare the database. @default no limit */
   readonly eventsPerSecond?: number;

@@ -1,3 +1,6 @@
+/** For how long to make calls that do not count: until the code is compiled and connections are open. */
+export const warmUpSeconds = (seconds: number): number => Math.max(1, seconds / 2);
+
 /** What callers have got done. */
 export interface Calls {
   readonly perSecond: number;

@@ -1,6 +1,9 @@
+import { readFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
 import { startEmbeddedPostgres } from '../sample-app/database/embedded-postgres.ts';
 import { queryOnce } from '../sample-app/database/query-once.ts';
+import type { Subject } from './subject.ts';
+import { installedVersion } from './subjects/index.ts';
 
 /** The server that everything runs on, as the report describes it. */
 export interface BenchServer {
@@ -17,6 +20,10 @@ const settings = {
   max_connections: 300,
 };
 
+const packages = ['@nestjs/core', '@nestjs/cqrs', 'typeorm', 'pg'];
+const manifest = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
+const { version: ownVersion } = JSON.parse(manifest) as { version: string };
+
 /** Takes the server of `DATABASE_URL`, or starts one with nothing in it. */
 export async function startServer(): Promise<BenchServer> {
   const url = process.env['DATABASE_URL'];
@@ -24,8 +31,11 @@ export async function startServer(): Promise<BenchServer> {
   return startEmbeddedPostgres({ durable: true, settings });
 }
 
-/** Tells what machine and what server the figures are from. */
-export async function describeServer(url: string): Promise<Record<string, string>> {
+/** Tells what machine, server and packages the figures are from. */
+export async function describeEnvironment(
+  url: string,
+  subjects: readonly Subject[],
+): Promise<Record<string, string>> {
   const described = [...Object.keys(settings), 'autovacuum', 'wal_sync_method'];
   const shown = await Promise.all(
     described.map(async (name) => [name, String(await queryOnce(url, `SHOW ${name}`))] as const),
@@ -36,5 +46,12 @@ export async function describeServer(url: string): Promise<Record<string, string
     node: process.version,
     postgres: String(await queryOnce(url, 'SHOW server_version')),
     ...Object.fromEntries(shown),
+    'nest-event-store': ownVersion,
+    ...Object.fromEntries(
+      [...packages, ...subjects.flatMap((subject) => subject.package ?? [])].map((name) => [
+        name,
+        installedVersion(name) ?? 'none',
+      ]),
+    ),
   };
 }

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { generateLoad } from '../load-generator.ts';
+import { generateLoad, warmUpSeconds } from '../load-generator.ts';
 import { newPayments } from '../payment.ts';
 import type { Place, Scenario } from '../scenario.ts';
 import type { OpenSubject } from '../subject.ts';
@@ -26,7 +26,7 @@ async function measureAppends(
 ) {
   const store = await open();
   if (append === insideTransaction && !store.appendInTransaction) return undefined;
-  await generateLoad(callers, seconds / 2, () => append(store));
+  await generateLoad(callers, warmUpSeconds(seconds), () => append(store));
   await ready();
   const conflictsBefore = store.conflicts?.() ?? 0;
   const { perSecond, ...latency } = await generateLoad(callers, seconds, () => append(store));

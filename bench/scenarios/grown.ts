@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { generateLoad } from '../load-generator.ts';
+import { generateLoad, warmUpSeconds } from '../load-generator.ts';
 import { newPayments } from '../payment.ts';
 import type { Measurement, Place, Scenario, Stored } from '../scenario.ts';
 import { measureLoads } from './load.ts';
@@ -32,7 +32,7 @@ export const grownScenarios: readonly Scenario[] = sizes.flatMap(({ name, stored
 async function measureAppend({ open, ready, seconds }: Place): Promise<Measurement> {
   const store = await open();
   const append = () => store.append(randomUUID(), newPayments(1), 0);
-  await generateLoad(1, seconds / 2, append);
+  await generateLoad(1, warmUpSeconds(seconds), append);
   await ready();
   const { p50Ms, p99Ms } = await generateLoad(1, seconds, append);
   return { value: p50Ms, p50Ms, p99Ms };

@@ -1,4 +1,4 @@
-import { generateLoad } from '../load-generator.ts';
+import { generateLoad, warmUpSeconds } from '../load-generator.ts';
 import { storedAggregate } from '../payment.ts';
 import type { Measurement, Place, Scenario, Stored } from '../scenario.ts';
 
@@ -13,7 +13,7 @@ export async function measureLoads(
     const count = await store.load!(storedAggregate(Math.floor(Math.random() * aggregates)));
     if (count !== eventsEach) throw new Error(`Loaded ${count} events of ${eventsEach}.`);
   };
-  await generateLoad(1, seconds / 2, load);
+  await generateLoad(1, warmUpSeconds(seconds), load);
   await ready();
   const { p50Ms, p99Ms } = await generateLoad(1, seconds, load);
   return { value: p50Ms, p50Ms, p99Ms };

@@ -7,6 +7,7 @@
  *   the error of the database comes through, and the append is sent again.
  * - One reaction takes all events, for one target, 1,000 at a time instead of 10. The loop that calls
  *   `drain` is ours, as an application has it.
+ * - Its reader makes a Date of every string that looks like one.
  * - It reads the name and version of the application from `package.json` in the current directory,
  *   and logs all it does unless it is told not to.
  */
@@ -58,6 +59,7 @@ export const subject: Subject = {
       },
 
       follow(onEvent) {
+        // Act has one store per process.
         useStore(store);
         const payments = state('Payment', z.object({}))
           .init(() => ({}))

@@ -6,8 +6,10 @@
  * - `NO_CONCURRENCY_CHECK` reads the version and then takes it, so that appends at the same time end
  *   in a version conflict: those are sent again, which its CommandHandler offers too.
  * - The log is read by the function that its consumer reads batches with, without the consumer's
- *   pauses. The consumer pulls 1,000 messages at a time instead of 100, and pauses for 10 ms instead
- *   of 50 between full batches; its pauses of 100 ms to 1 s after others cannot be set.
+ *   pauses, and in one batch: batches are ordered by transaction and continued by position, so that
+ *   between two of them events can be left out or come twice.
+ * - The consumer pulls 1,000 messages at a time instead of 100, and pauses for 10 ms instead of 50
+ *   after a full batch; its pauses of 100 ms to 1 s after others cannot be set.
  */
 import { Pool } from 'pg';
 import { importPeer } from '../import-peer.ts';
@@ -15,7 +17,7 @@ import { resolveConflicts } from '../resolve-conflicts.ts';
 import type { Payment, Subject } from '../subject.ts';
 
 const prefix = 'payment-';
-const batchSize = 1_000;
+const wholeLog = 10_000_000;
 
 /** The store of `@event-driven-io/emmett-postgresql`. */
 export const subject: Subject = {
@@ -49,15 +51,15 @@ export const subject: Subject = {
       },
 
       async *readAll() {
-        for (let after = 0n, areMessagesLeft = true; areMessagesLeft;) {
-          const page = await emmett.readMessagesBatch(database.execute, { after, batchSize });
-          for (const message of page.messages) yield toRead(message);
-          ({ areMessagesLeft, currentGlobalPosition: after } = page);
-        }
+        const batch = { after: 0n, batchSize: wholeLog };
+        const { messages } = await emmett.readMessagesBatch(database.execute, batch);
+        for (const message of messages) yield toRead(message);
       },
 
       follow(onEvent) {
-        const consumer = store.consumer({ pulling: { batchSize, pullingFrequencyInMs: 10 } });
+        const consumer = store.consumer({
+          pulling: { batchSize: 1_000, pullingFrequencyInMs: 10 },
+        });
         consumer.reactor({
           processorId: 'follower',
           startFrom: 'BEGINNING',
@@ -101,7 +103,7 @@ interface Emmett {
   readMessagesBatch(
     execute: unknown,
     options: { after: bigint; batchSize: number },
-  ): Promise<{ messages: Message[]; currentGlobalPosition: bigint; areMessagesLeft: boolean }>;
+  ): Promise<{ messages: Message[] }>;
 }
 
 interface EmmettStore {

@@ -15,7 +15,7 @@ const options = benchOptions();
 if (!options.quick) installPeers();
 const scenarios = pick(allScenarios, options.only).filter(({ quick }) => quick || !options.quick);
 const subjects = pick(await installedSubjects(), options.subjects).filter(
-  ({ name, kind }) => !options.quick || (kind !== 'peer' && name !== 'typeorm'),
+  ({ name }) => !options.quick || scenarios.some(({ quick }) => quick?.includes(name)),
 );
 
 const server = await startServer();

@@ -17,7 +17,7 @@ export function benchOptions(): BenchOptions {
   const { values } = parseArgs({
     options: {
       quick: { type: 'boolean', default: false },
-      rounds: { type: 'string', default: '3' },
+      rounds: { type: 'string' },
       seconds: { type: 'string' },
       only: { type: 'string' },
       subjects: { type: 'string' },
@@ -26,7 +26,7 @@ export function benchOptions(): BenchOptions {
   const { quick } = values;
   return {
     quick,
-    rounds: positive('--rounds', values.rounds),
+    rounds: positive('--rounds', values.rounds ?? (quick ? '2' : '3')),
     seconds: positive('--seconds', values.seconds ?? (quick ? '1' : '3')),
     only: values.only?.split(','),
     subjects: values.subjects?.split(','),

@@ -24,7 +24,7 @@ export async function run(
   const results = new Results(poolSizes);
   for (let round = 1; round <= rounds; round++) {
     for (const scenario of scenarios) {
-      const takers = subjects.filter((subject) => takesPart(subject, scenario));
+      const takers = subjects.filter((subject) => takesPart(subject, scenario, quick));
       // Whoever comes first in one round comes last in the next one.
       for (const subject of round % 2 === 1 ? takers : takers.toReversed()) {
         const connections = poolSizes.get(subject.name) ?? usualPoolSize;
@@ -46,8 +46,10 @@ export async function run(
   return results;
 }
 
-const takesPart = ({ name, kind }: Subject, { subjects }: Scenario): boolean =>
-  subjects?.includes(name) ?? kind !== 'limit';
+function takesPart({ name, kind }: Subject, scenario: Scenario, quick: boolean): boolean {
+  const chosen = quick ? scenario.quick : scenario.subjects;
+  return chosen?.includes(name) ?? kind !== 'limit';
+}
 
 function describe({ scenario, subject, measurement, error }: Result): string {
   const found = measurement ? format(measurement.value) : (error ?? 'does not offer');

@@ -13,8 +13,8 @@ export interface Scenario {
   readonly title: string;
   readonly unit: 'appends/s' | 'events/s' | 'ms' | 'MB' | 'events missed';
   readonly better: 'more' | 'less';
-  /** Part of `npm run bench:quick` too. */
-  readonly quick?: boolean;
+  /** The subjects that `npm run bench:quick` measures, by name. @default the scenario is left out there */
+  readonly quick?: readonly string[];
   /** The subjects that take part, by name. @default all but those of the kind 'limit' */
   readonly subjects?: readonly string[];
   /** Events that the subject has stored beforehand, through its own `append`. @default none */

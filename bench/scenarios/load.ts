@@ -19,12 +19,12 @@ export async function measureLoads(
   return { value: p50Ms, p50Ms, p99Ms };
 }
 
-const loadScenario = (stored: Stored, quick = false): Scenario => ({
+const loadScenario = (stored: Stored, quick?: readonly string[]): Scenario => ({
   name: `load-${stored.eventsEach}`,
   title: `Load an aggregate of ${stored.eventsEach} events, nothing cached`,
   unit: 'ms',
   better: 'less',
-  quick,
+  ...(quick && { quick }),
   stored,
   run: (place) => measureLoads(place, stored),
 });
@@ -33,5 +33,5 @@ const loadScenario = (stored: Stored, quick = false): Scenario => ({
 export const loadScenarios: readonly Scenario[] = [
   loadScenario({ aggregates: 200, eventsEach: 5 }),
   loadScenario({ aggregates: 100, eventsEach: 50 }),
-  loadScenario({ aggregates: 40, eventsEach: 500 }, true),
+  loadScenario({ aggregates: 40, eventsEach: 500 }, ['ours', 'raw']),
 ];

@@ -14,7 +14,7 @@ export const missed: Scenario = {
   unit: 'events missed',
   better: 'less',
   summary: 'worst',
-  quick: true,
+  quick: ['ours'],
   async run({ open, ready, seconds }) {
     const store = await open();
     if (!store.follow) return undefined;

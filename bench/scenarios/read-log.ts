@@ -9,7 +9,7 @@ export const readLog: Scenario = {
   title: 'Read the whole log, 100,000 events',
   unit: 'events/s',
   better: 'more',
-  quick: true,
+  quick: ['ours', 'raw'],
   stored,
   async run({ open, ready, seconds }) {
     const store = await open();

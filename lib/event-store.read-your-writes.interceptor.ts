@@ -91,11 +91,10 @@ function readYourWrites(
         await this.#waitFor(position, seconds);
       } catch (error) {
         if (!(error instanceof WaitTimeoutError)) throw error;
-        const { consumer, reached } = error;
         // Not the error's own message: it may tell why the consumer is down, which is not for clients.
         throw new ServiceUnavailableException(
-          `The consumer '${consumer}' is at position ${reached} and did not reach ${position} ` +
-            `within ${seconds} s. Try again later.`,
+          `The consumer '${error.consumer}' did not reach position ${position} within ${seconds} s. ` +
+            'Try again later.',
           { cause: error },
         );
       }

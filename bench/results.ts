@@ -17,6 +17,8 @@ export interface Summary {
   readonly most: number;
   readonly p50Ms?: number;
   readonly p99Ms?: number;
+  /** What else the last round has told. */
+  readonly facts: Readonly<Record<string, number>>;
 }
 
 /** The results of a benchmark. */
@@ -46,6 +48,7 @@ export class Results {
       most,
       ...(p50s.length > 0 && { p50Ms: median(p50s) }),
       ...(p99s.length > 0 && { p99Ms: median(p99s) }),
+      facts: measured.at(-1)!.facts ?? {},
     };
   }
 

@@ -16,12 +16,12 @@ export function scenarioTable(
     );
     return tried ? [[name, tried.error ? 'failed' : 'not offered']] : [];
   });
-  const header = ['', scenario.unit, 'from – to', 'p50 ms', 'p99 ms', '× raw'];
+  const header = ['', scenario.unit, 'from – to', 'p50 ms', 'p99 ms', '× raw', ''];
   return `${scenario.title} (${scenario.name})\n${columns([header, ...rows])}`;
 }
 
 function cells(scenario: Scenario, subject: string, summary: Summary, results: Results): string[] {
-  const { value, least, most, p50Ms, p99Ms } = summary;
+  const { value, least, most, p50Ms, p99Ms, facts } = summary;
   const ratio = results.ratio(
     { scenario: scenario.name, subject },
     { scenario: scenario.name, subject: 'raw' },
@@ -32,6 +32,9 @@ function cells(scenario: Scenario, subject: string, summary: Summary, results: R
     p50Ms === undefined ? '' : format(p50Ms),
     p99Ms === undefined ? '' : format(p99Ms),
     ratio === undefined || !Number.isFinite(ratio) ? '' : ratio.toFixed(2),
+    Object.entries(facts)
+      .map(([name, fact]) => `${name}: ${format(fact)}`)
+      .join(', '),
   ];
 }
 

@@ -11,7 +11,7 @@ export interface Scenario {
   readonly name: string;
   /** What is measured, as the report says it. */
   readonly title: string;
-  readonly unit: 'appends/s' | 'events/s' | 'ms' | 'MB' | 'events missed';
+  readonly unit: 'appends/s' | 'events/s' | 'ms' | 'round trips' | 'MB' | 'events missed';
   readonly better: 'more' | 'less';
   /** The subjects that `npm run bench:quick` measures, by name. @default the scenario is left out there */
   readonly quick?: readonly string[];
@@ -31,6 +31,8 @@ export interface Scenario {
 export interface Place {
   readonly url: string;
   readonly subject: Subject;
+  /** How many connections each pool may have. */
+  readonly connections: number;
   /** For how long to measure. */
   readonly seconds: number;
   /** Opens the subject; it is closed when the scenario is over. */

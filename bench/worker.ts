@@ -44,7 +44,7 @@ const functions = {
         resolve();
         return started;
       };
-      measuring = scenario.run({ url, subject, seconds, open, ready });
+      measuring = scenario.run({ url, subject, connections, seconds, open, ready });
       // A scenario that the subject cannot take part in is never ready.
       measuring.then(() => resolve(), reject);
     });

@@ -4,7 +4,7 @@ import { NestFactory } from '@nestjs/core';
 import { CqrsModule } from '@nestjs/cqrs';
 import { getDataSourceToken, TypeOrmModule } from '@nestjs/typeorm';
 import type { DataSource } from 'typeorm';
-import type { EventRecord } from '../../lib/index.ts';
+import type { AggregateClass, EventRecord } from '../../lib/index.ts';
 import { library } from '../library.ts';
 import type { Payment, Subject } from '../subject.ts';
 
@@ -24,15 +24,23 @@ export class PaymentBooked implements Payment {
   ) {}
 }
 
-function booked(payment: Payment): PaymentBooked {
+/** Makes the event that an application appends. */
+export function booked(payment: Payment): PaymentBooked {
   const { paymentId, account, amount, currency, reference, bookedAt, lines } = payment;
   return new PaymentBooked(paymentId, account, amount, currency, reference, bookedAt, lines);
+}
+
+/** What an application has besides the store. */
+export interface ApplicationOptions {
+  readonly connections: number;
+  readonly aggregates?: readonly AggregateClass[];
+  readonly providers?: readonly Provider[];
 }
 
 /** Starts a Nest application with the module and its defaults, as a user has it. */
 export function startApplication(
   url: string,
-  { connections, providers = [] }: { connections: number; providers?: readonly Provider[] },
+  { connections, aggregates = [], providers = [] }: ApplicationOptions,
 ): Promise<INestApplicationContext> {
   const application = {
     module: class Application {},
@@ -45,7 +53,7 @@ export function startApplication(
       }),
       CqrsModule.forRoot(),
       EventStoreModule.forRoot(),
-      EventStoreModule.forFeature({ events: [PaymentBooked] }),
+      EventStoreModule.forFeature({ aggregates: [...aggregates], events: [PaymentBooked] }),
     ],
     providers: [...providers],
   };

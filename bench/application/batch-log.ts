@@ -1,0 +1,54 @@
+import { getDataSourceToken } from '@nestjs/typeorm';
+import type { DataSource, EntitySubscriberInterface } from 'typeorm';
+import type { EventRecord, GenerationScope, ProjectionContext } from '../../lib/index.ts';
+import { library } from '../library.ts';
+import type { Place } from '../scenario.ts';
+import type { Followed } from '../scenarios/lag.ts';
+import type { Payment } from '../subject.ts';
+import { booked, PaymentBooked, startApplication } from '../subjects/ours.ts';
+
+const { EventStore, OnBatch, Projection } = library;
+
+/** Writes a row for each batch, and leaves the batch to whoever hears of the commit. */
+@Projection('batch-log')
+class BatchLog {
+  async prepare({ manager }: GenerationScope): Promise<void> {
+    await manager.query('CREATE TABLE batches (first bigint PRIMARY KEY, events integer NOT NULL)');
+  }
+
+  @OnBatch(PaymentBooked)
+  async take(
+    records: readonly EventRecord<PaymentBooked>[],
+    { manager }: ProjectionContext,
+  ): Promise<void> {
+    await manager.query('INSERT INTO batches VALUES ($1, $2)', [
+      records[0]!.position,
+      records.length,
+    ]);
+    manager.queryRunner!.data['batch'] = records.map(({ event }) => event);
+  }
+}
+
+/** Starts an application that appends, and in which a projection follows. */
+export async function startBatchLog({ url, connections }: Place): Promise<Followed> {
+  const application = await startApplication(url, { connections, providers: [BatchLog] });
+  const store = application.get(EventStore);
+  const { subscribers } = application.get<DataSource>(getDataSourceToken());
+  return {
+    async append(aggregate, events, expectedVersion) {
+      const ref = { type: 'account', id: aggregate };
+      await store.append(ref, events.map(booked), { expectedVersion });
+    },
+    async follow(onArrival) {
+      const onCommit: EntitySubscriberInterface = {
+        afterTransactionCommit({ queryRunner }) {
+          for (const payment of batchOf(queryRunner.data)) onArrival(payment);
+        },
+      };
+      subscribers.push(onCommit);
+    },
+  };
+}
+
+const batchOf = (data: { readonly batch?: readonly Payment[] }): readonly Payment[] =>
+  data.batch ?? [];

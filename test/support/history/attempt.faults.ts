@@ -1,0 +1,94 @@
+import type { Attempt, History, HistoryFault, IntendedAppend, StoredEventRow } from './history.ts';
+
+type Rows = ReadonlyMap<string, StoredEventRow>;
+
+/**
+ * Says where the log is not what the answers to appends have said of it.
+ *
+ * Acknowledged is stored as answered, refused is not stored, and what nobody knows is stored whole or
+ * not at all. Nothing else is in the log.
+ */
+export function faultsOfAttempts({ attempts, log }: History): HistoryFault[] {
+  const rows: Rows = new Map(log.map((row) => [row.id, row]));
+  const intended = new Set(attempts.flatMap(idsOf));
+  // A repetition may be refused for what the first attempt has stored.
+  const storable = new Set(
+    attempts.filter(({ outcome }) => outcome !== 'refused').flatMap((each) => idsOf(each)),
+  );
+  return [
+    ...attempts.flatMap((attempt) => [
+      ...faultsOfError(attempt, rows),
+      ...(attempt.outcome === 'refused'
+        ? faultsOfRefused(attempt, rows, storable)
+        : faultsOfStored(attempt, rows)),
+    ]),
+    ...log
+      .filter(({ id }) => !intended.has(id))
+      .map(({ id, position }) => ({
+        kind: 'unaccounted',
+        detail: `nobody has appended ${id} at position ${position}`,
+      })),
+  ];
+}
+
+const idsOf = ({ appends }: Attempt): string[] =>
+  appends.flatMap(({ events }) => events.map(({ id }) => id));
+
+function faultsOfRefused(attempt: Attempt, rows: Rows, storable: Set<string>): HistoryFault[] {
+  const stored = idsOf(attempt).find((id) => rows.has(id) && !storable.has(id));
+  if (stored === undefined) return [];
+  const detail = `${stored} of ${attempt.by} was refused (${attempt.error?.code})`;
+  return [{ kind: 'refused-but-stored', detail }];
+}
+
+function faultsOfStored(attempt: Attempt, rows: Rows): HistoryFault[] {
+  const ids = idsOf(attempt);
+  const missing = ids.filter((id) => !rows.has(id));
+  const isAcknowledged = attempt.outcome === 'acknowledged';
+  if (missing.length === ids.length && !isAcknowledged) return [];
+  if (missing.length > 0) {
+    const kind = isAcknowledged ? 'lost' : 'half-stored';
+    return [{ kind, detail: `${missing[0]} of ${attempt.by}, ${missing.length} of ${ids.length}` }];
+  }
+  return attempt.appends.flatMap((append) => faultsOfPlace(append, rows, attempt.by));
+}
+
+/** All of it is there: as it was sent, in one piece, where it was said to be, and where it was allowed. */
+function faultsOfPlace(append: IntendedAppend, rows: Rows, by: string): HistoryFault[] {
+  const { aggregate, events, expectedVersion, version, positions } = append;
+  const faults: HistoryFault[] = [];
+  const stored = events.map(({ id }) => rows.get(id)!);
+  const first = stored[0]?.version;
+  for (const [n, row] of stored.entries()) {
+    const found = `${row.id} of ${by} is at position ${row.position}, ${row.aggregate} version ${row.version}`;
+    if (row.body !== events[n]!.body) {
+      faults.push({ kind: 'changed', detail: `${found}, as ${row.body}` });
+    }
+    const answered = version === undefined ? undefined : version - events.length + 1 + n;
+    const isMisplaced =
+      row.aggregate !== aggregate ||
+      (answered !== undefined && answered !== row.version) ||
+      (positions !== undefined && positions[n] !== row.position);
+    if (isMisplaced) {
+      const detail = `${found}; answered were ${aggregate} version ${answered}, ${positions?.[n]}`;
+      faults.push({ kind: 'misplaced', detail });
+    }
+    if (row.version !== first! + n) faults.push({ kind: 'torn', detail: found });
+  }
+  const wanted = expectedVersion === 'no_stream' ? 0 : expectedVersion;
+  if (typeof wanted === 'number' && first !== undefined && first !== wanted + 1) {
+    const detail = `${aggregate} took version ${first} of ${by}, who expected ${wanted}`;
+    faults.push({ kind: 'expectation-ignored', detail });
+  }
+  return faults;
+}
+
+function faultsOfError({ by, error, appends }: Attempt, rows: Rows): HistoryFault[] {
+  if (!error) return [];
+  const said = `${by} was told ${error.name}: ${error.message}`;
+  if (!error.isTyped) return [{ kind: 'untyped-error', detail: said }];
+  if (error.code !== 'WRONG_EXPECTED_VERSION') return [];
+  const isOwn = appends.some(({ events }) => events.some(({ id }) => rows.has(id)));
+  const isMet = appends.some(({ expectedVersion }) => expectedVersion === error.actualVersion);
+  return isOwn || (isMet && appends.length === 1) ? [{ kind: 'false-conflict', detail: said }] : [];
+}

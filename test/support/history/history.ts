@@ -1,0 +1,86 @@
+import type { ExpectedVersion } from '../../../lib/store/expected-version.ts';
+
+/** An event that somebody wanted to store; `body` is its type and its payload. */
+export interface IntendedEvent {
+  readonly id: string;
+  readonly body: string;
+}
+
+/** What was appended to one aggregate, and what the store has answered. */
+export interface IntendedAppend {
+  /** Type and id. */
+  readonly aggregate: string;
+  /** @default 'any' */
+  readonly expectedVersion?: ExpectedVersion;
+  readonly events: readonly IntendedEvent[];
+  /** The aggregate's version after it, if the answer came. */
+  readonly version?: number;
+  /** The positions of its events, if the answer came. */
+  readonly positions?: readonly number[];
+}
+
+/** What an append has failed with. */
+export interface AttemptError {
+  readonly name: string;
+  readonly message: string;
+  readonly code?: string | undefined;
+  /** Whether it is one of the errors that the store documents. */
+  readonly isTyped: boolean;
+  /** What a conflict says of the aggregate. */
+  readonly actualVersion?: number | undefined;
+}
+
+/**
+ * One call, whose appends commit together or not at all. Times are of one clock for all processes.
+ *
+ * An attempt that was repeated with the same ids is two attempts.
+ */
+export interface Attempt {
+  readonly by: string;
+  readonly appends: readonly IntendedAppend[];
+  readonly startedAt: number;
+  /** Infinity if whoever has called it was gone before the answer. */
+  readonly endedAt: number;
+  readonly outcome: 'acknowledged' | 'refused' | 'unknown';
+  readonly error?: AttemptError | undefined;
+}
+
+/** A page of the log that a tailing reader was handed. */
+export interface ReadPage {
+  readonly reader: string;
+  readonly after: number;
+  /** Where the reader was told to go on. */
+  readonly position: number;
+  readonly events: readonly { readonly position: number; readonly id: string }[];
+}
+
+/** A version that somebody was told between two moments. */
+export interface VersionRead {
+  readonly aggregate: string;
+  readonly version: number;
+  readonly startedAt: number;
+  readonly endedAt: number;
+}
+
+/** An event as it stands in the log in the end. */
+export interface StoredEventRow extends IntendedEvent {
+  readonly position: number;
+  readonly aggregate: string;
+  readonly version: number;
+}
+
+/** All that was tried, answered and read, and the log that came of it. */
+export interface History {
+  readonly attempts: readonly Attempt[];
+  /** Of each reader in the order in which it has read. */
+  readonly pages: readonly ReadPage[];
+  readonly versionReads: readonly VersionRead[];
+  /** In the order of positions. */
+  readonly log: readonly StoredEventRow[];
+}
+
+/** Something that a history shows and that must never be. */
+export interface HistoryFault {
+  readonly kind: string;
+  readonly detail: string;
+}

@@ -1,0 +1,47 @@
+import { groupBy } from './group-by.ts';
+import type { HistoryFault, ReadPage, StoredEventRow } from './history.ts';
+
+/**
+ * Says what readers of the log saw that is not the log's beginning: all of it, in order, once.
+ *
+ * A reader may have been stopped anywhere; what it was handed up to there must be what stands there.
+ */
+export function faultsOfReaders(
+  pages: readonly ReadPage[],
+  log: readonly StoredEventRow[],
+): HistoryFault[] {
+  const byReader = groupBy(pages, ({ reader }) => reader);
+  return [...byReader].flatMap(([reader, own]) => faultsOfReader(reader, own, log));
+}
+
+function faultsOfReader(
+  reader: string,
+  pages: readonly ReadPage[],
+  log: readonly StoredEventRow[],
+): HistoryFault[] {
+  const faults: HistoryFault[] = [];
+  const stored = new Map(log.map((row) => [row.position, row.id]));
+  const seen = new Set<number>();
+  let last = 0;
+  for (const { events, position: end } of pages) {
+    for (const { position, id } of events) {
+      const detail = `${reader} was handed ${id} at position ${position}`;
+      if (stored.get(position) !== id) faults.push({ kind: 'read-but-not-stored', detail });
+      if (seen.has(position)) faults.push({ kind: 'read-twice', detail });
+      else if (position < last) {
+        faults.push({ kind: 'read-out-of-order', detail: `${detail} after ${last}` });
+      }
+      seen.add(position);
+      last = Math.max(last, position);
+    }
+    // An empty page moves a reader too.
+    last = Math.max(last, end);
+  }
+  for (const { position, id } of log) {
+    if (position <= last && !seen.has(position)) {
+      const detail = `${reader} came to ${last} without ${id} at position ${position}`;
+      faults.push({ kind: 'skipped', detail });
+    }
+  }
+  return faults;
+}

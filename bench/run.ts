@@ -39,7 +39,7 @@ export async function run(
           ...outcome,
         };
         results.add(result);
-        console.log(`round ${round}/${rounds}  ${describe(result)} ${scenario.unit}`);
+        console.log(`round ${round}/${rounds}  ${describe(result, scenario)}`);
       }
     }
   }
@@ -51,7 +51,7 @@ function takesPart({ name, kind }: Subject, scenario: Scenario, quick: boolean):
   return chosen?.includes(name) ?? kind !== 'limit';
 }
 
-function describe({ scenario, subject, measurement, error }: Result): string {
-  const found = measurement ? format(measurement.value) : (error ?? 'does not offer');
-  return `${scenario}  ${subject}  ${found}`;
+function describe({ subject, measurement, error }: Result, { name, unit }: Scenario): string {
+  if (measurement) return `${name}  ${subject}  ${format(measurement.value)} ${unit}`;
+  return `${name}  ${subject}  ${error ? 'failed' : 'not offered'}`;
 }

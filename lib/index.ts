@@ -12,7 +12,7 @@ export {
 } from './event-store.tokens.ts';
 export { ReadYourWrites, ReadYourWritesIn } from './event-store.read-your-writes.interceptor.ts';
 export { EventStoreConfigurationError } from './event-store.configuration.error.ts';
-export { EventStoreError } from './event-store.error.ts';
+export { EventStoreError, type FailureOutcome } from './event-store.error.ts';
 
 export { BinaryCodec, type BinaryCodecOptions } from './events/binary.codec.ts';
 export {
@@ -75,18 +75,29 @@ export {
 export type { AggregateReadOptions, ReadDirection, ReadOptions } from './store/read-options.ts';
 
 export {
+  AccessDeniedError,
+  ConnectionLostError,
+  ConstraintViolatedError,
+  DiskFullError,
+  DurabilityUncertainError,
+  ReadOnlyDatabaseError,
+  SchemaMismatchError,
+  ServerTroubleError,
+  StatementCancelledError,
+  StatementFailedError,
+  TooManyConnectionsError,
+  TransactionConflictError,
+} from './store/database.errors.ts';
+export {
   AggregateLockedError,
   AppendTooLargeError,
-  ConnectionLostError,
   CorruptAggregateError,
   DuplicateEventError,
   InvalidAggregateRefError,
   RemovalRefusedError,
   SnapshotAheadError,
-  StatementFailedError,
   StoreClosedError,
   StoreOverloadedError,
-  TransactionConflictError,
   TransactionRequiredError,
   TransactionsUnsupportedError,
   WrongExpectedVersionError,

@@ -2,8 +2,10 @@ import { createHash } from 'node:crypto';
 import type { Client, ClientBase, ClientConfig, Pool, PoolClient, QueryResultRow } from 'pg';
 import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
 import { TransactionRequiredError } from '../store/store.errors.ts';
-import { isConnectionLoss } from './postgres-errors.ts';
+import { isConnectionSpoilt } from './postgres-errors.ts';
+import { type Committed, watchingReplication } from './replication-wait.ts';
 import { revocable } from './revocable-manager.ts';
+import { noteRole } from './trouble.ts';
 import { inTurn } from './turns.ts';
 
 /** One statement of the store. Its name is a digest of the text, so no two texts share a name. */
@@ -56,17 +58,20 @@ export class Database {
     manager?: EntityManager,
   ): Promise<Row[]> {
     if (manager) return this.queryOn(queryRunnerOf(manager), statement, values);
+    return this.#onAnyClient((client) => this.run(client, statement, values));
+  }
 
-    const client = await this.#connect();
-    let broken = false;
-    try {
-      return await this.run(client, statement, values);
-    } catch (error) {
-      broken = isConnectionLoss(error);
-      throw error;
-    } finally {
-      client.release(broken);
-    }
+  /** Runs one statement that commits by itself, and tells whether its standby has it too. */
+  async commit<Row extends QueryResultRow>(
+    statement: Statement,
+    values: readonly unknown[],
+  ): Promise<Committed<Row[]>> {
+    return watchingReplication((watch) =>
+      this.#onAnyClient((client) => {
+        watch(client);
+        return this.run<Row>(client, statement, values);
+      }),
+    );
   }
 
   /** Runs one statement on the connection of a query runner. */
@@ -122,6 +127,19 @@ export class Database {
     return new pool.Client({ ...(pool.options as ClientConfig), ...options });
   }
 
+  async #onAnyClient<T>(work: (client: PoolClient) => Promise<T>): Promise<T> {
+    const client = await this.#connect();
+    let isSpoilt = false;
+    try {
+      return await work(client);
+    } catch (error) {
+      isSpoilt = isConnectionSpoilt(error);
+      throw error;
+    } finally {
+      client.release(isSpoilt);
+    }
+  }
+
   #connect(): Promise<PoolClient> {
     return new Promise((resolve, reject) => {
       const pool = this.#pool;
@@ -147,13 +165,18 @@ export class Database {
     { name, text }: Statement,
     values: readonly unknown[],
   ): Promise<Row[]> {
-    const result = await client.query<Row>({
-      ...(this.#preparedStatements && { name }),
-      text,
-      values: values as unknown[],
-      types: { getTypeParser: (oid: number) => parsers.get(oid) ?? asText },
-    });
-    return result.rows;
+    try {
+      const result = await client.query<Row>({
+        ...(this.#preparedStatements && { name }),
+        text,
+        values: values as unknown[],
+        types: { getTypeParser: (oid: number) => parsers.get(oid) ?? asText },
+      });
+      return result.rows;
+    } catch (error) {
+      noteRole(error, (client as Client).user);
+      throw error;
+    }
   }
 }
 

@@ -1,96 +1,144 @@
 import type { SerializedEvent } from '../events/event-serializer.ts';
+import { EventStoreError } from '../event-store.error.ts';
 import type { AggregateRef } from '../store/aggregate-ref.ts';
 import {
-  AggregateLockedError,
+  AccessDeniedError,
   ConnectionLostError,
-  DuplicateEventError,
+  ConstraintViolatedError,
+  DiskFullError,
+  ReadOnlyDatabaseError,
+  SchemaMismatchError,
+  ServerTroubleError,
+  StatementCancelledError,
   StatementFailedError,
+  TooManyConnectionsError,
   TransactionConflictError,
-} from '../store/store.errors.ts';
-import { EventStoreError } from '../event-store.error.ts';
+} from '../store/database.errors.ts';
+import { AggregateLockedError, DuplicateEventError } from '../store/store.errors.ts';
+import { type Trouble, type TroubleFacts, factsOf, troubleOf } from './trouble.ts';
 
 /** What the store was doing when the database refused: the facts that its errors name. */
 export interface AppendFacts {
   readonly aggregates: readonly AggregateRef[];
   readonly events: readonly SerializedEvent[];
   readonly lockTimeoutMs?: number | undefined;
+  /** An earlier try was not answered, so this one's failure does not say that nothing is stored. */
+  readonly mayBeStored?: boolean;
 }
 
-type Translation = (facts: AppendFacts, sqlState: string, cause: Error) => EventStoreError;
+type Translation = (
+  said: TroubleFacts & { readonly sqlState: string; readonly reason: string },
+  options: { readonly cause: Error },
+  facts: AppendFacts,
+) => EventStoreError;
 
-const conflict: Translation = (_, sqlState, cause) =>
-  new TransactionConflictError(sqlState, { cause });
+/** The error for each trouble; it knows whether trying again helps, and what became of the write. */
+const translations: Readonly<Record<Trouble, Translation>> = {
+  lost: ({ reason }, options) => new ConnectionLostError('unknown', reason, options),
+  unreachable: ({ reason }, options) => new ConnectionLostError('not-applied', reason, options),
+  'server-crowded': ({ reason }, options) => new TooManyConnectionsError('server', reason, options),
+  'pool-crowded': ({ reason }, options) => new TooManyConnectionsError('pool', reason, options),
+  conflict: ({ sqlState }, options) => new TransactionConflictError(sqlState, options),
+  locked: (_, options, facts) =>
+    new AggregateLockedError(facts.aggregates, facts.lockTimeoutMs, options),
+  cancelled: ({ sqlState, reason }, options) =>
+    new StatementCancelledError(sqlState, reason, options),
+  ended: ({ sqlState, reason }, options) => new StatementCancelledError(sqlState, reason, options),
+  'disk-full': ({ reason }, options) => new DiskFullError(reason, options),
+  server: ({ sqlState, reason }, options) => new ServerTroubleError(sqlState, reason, options),
+  'read-only': ({ reason }, options) => new ReadOnlyDatabaseError(reason, options),
+  denied: ({ sqlState, role, reason }, options) =>
+    new AccessDeniedError(sqlState, role, reason, options),
+  schema: ({ sqlState, reason }, options) => new SchemaMismatchError(sqlState, reason, options),
+  duplicate: (_, options, { aggregates: [aggregate = { type: '', id: '' }], events }) =>
+    new DuplicateEventError(
+      aggregate,
+      events.map((event) => event.id),
+      options,
+    ),
+  constraint: ({ sqlState, constraint, reason }, options) =>
+    new ConstraintViolatedError(sqlState, constraint, reason, options),
+  pooler: ({ sqlState, reason }, options) =>
+    new StatementFailedError(
+      sqlState,
+      `${reason}. Behind a pooler that gives no session to its clients, set preparedStatements: false`,
+      options,
+    ),
+  refused: ({ sqlState, reason }, options) =>
+    new StatementFailedError(sqlState || undefined, reason, options),
+};
 
-/** By SQLSTATE, or SQLSTATE and constraint. What is not listed is a `StatementFailedError`. */
-const translations = new Map<string, Translation>([
-  ['40001', conflict], // serialization_failure
-  ['40P01', conflict], // deadlock_detected
-  [
-    '55P03', // lock_not_available
-    (facts, _, cause) => new AggregateLockedError(facts.aggregates, facts.lockTimeoutMs, { cause }),
-  ],
-  [
-    '23505 domain_events_event_id_unique', // two transactions at once; one after another is an outcome row
-    (facts, _, cause) => {
-      const [aggregate = { type: '', id: '' }] = facts.aggregates;
-      return new DuplicateEventError(
-        aggregate,
-        facts.events.map((event) => event.id),
-        { cause },
-      );
-    },
-  ],
-]);
-
-const lostConnectionCodes = new Set([
-  ...['08000', '08001', '08003', '08004', '08006', '57P01', '57P02', '57P03'],
-  ...['ECONNRESET', 'ECONNREFUSED', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EHOSTUNREACH'],
-]);
-
-/** What an error of the driver says of itself; handlers may throw anything, `undefined` included. */
-const factsOf = (error: unknown): { code?: string; name?: string; message?: string } =>
-  typeof error === 'object' && error !== null ? error : {};
-
-/** Tells whether the connection is gone, and with it the knowledge of what the database did. */
+/** Tells whether there is no connection any more, or could not be one. */
 export function isConnectionLoss(error: unknown): boolean {
-  const { code, name, message } = factsOf(error);
-  // TypeORM gives a query runner back to the pool by itself when its connection is lost.
-  if (name !== undefined && /^QueryRunner(Provider)?AlreadyReleasedError$/.test(name)) return true;
-  if (code !== undefined) return lostConnectionCodes.has(code);
-  // node-postgres gives these no code.
-  return /^Connection terminated|^Client has encountered a connection error|timeout exceeded when trying to connect/.test(
-    message ?? '',
-  );
+  return is(error, 'lost', 'unreachable');
+}
+
+/** Tells whether the database may have done what it was asked, though it has not said so. */
+export function isOutcomeUnknown(error: unknown): boolean {
+  return is(error, 'lost');
+}
+
+/** Tells whether the connection must not be used again: it is gone, or leads to the wrong server. */
+export function isConnectionSpoilt(error: unknown): boolean {
+  return is(error, 'lost', 'unreachable', 'ended', 'read-only');
 }
 
 /** Tells whether running into this again is a matter of timing and not of the data. */
 export function isLockTimeout(error: unknown): boolean {
-  return factsOf(error).code === '55P03';
+  return is(error, 'locked');
 }
 
 /** Tells whether two transactions stood in each other's way, so that one of them was rolled back. */
 export function isTransactionConflict(error: unknown): boolean {
-  const { code } = factsOf(error);
-  return code === '40001' || code === '40P01';
+  return is(error, 'conflict');
 }
 
-/** Tells whether the server cannot serve anybody just now: out of resources, or being operated on. */
-export function isServerTrouble(error: unknown): boolean {
-  const { code } = factsOf(error);
-  return code !== undefined && /^(53|57|58)/.test(code);
+/** Tells whether any other statement would fail in the same way just now, whatever it writes. */
+export function isEverybodysTrouble(error: unknown): boolean {
+  return is(
+    error,
+    ...(['lost', 'unreachable', 'server-crowded', 'pool-crowded'] as const),
+    ...(['disk-full', 'read-only', 'denied', 'schema'] as const),
+  );
+}
+
+/** Tells whether the same may succeed later, by the error that it would be translated to. */
+export function isTransient(error: unknown): boolean {
+  return translate(error, nothingToName).retryable;
 }
 
 /** Turns whatever a statement of the store failed with into an error of ours, its cause kept. */
 export function translateError(
   error: unknown,
-  facts: AppendFacts = { aggregates: [], events: [] },
+  facts: AppendFacts = nothingToName,
 ): EventStoreError {
   if (error instanceof EventStoreError) return error;
-  const cause = error instanceof Error ? error : new Error(String(error));
-  if (isConnectionLoss(cause)) return new ConnectionLostError({ cause });
-  const { code, constraint } = cause as { code?: string; constraint?: string };
-  const translate = translations.get(`${code} ${constraint}`) ?? translations.get(code ?? '');
-  return translate
-    ? translate(facts, code ?? '', cause)
-    : new StatementFailedError(code, cause.message.replace(/\.$/, ''), { cause });
+  const translated = translate(error, facts);
+  if (!facts.mayBeStored || translated.outcome === 'unknown') return translated;
+  const reason = `and the second try failed: ${reasonOf(error)}`;
+  return new ConnectionLostError('unknown', reason, { cause: translated.cause });
 }
+
+function translate(error: unknown, facts: AppendFacts): EventStoreError {
+  const cause = error instanceof Error ? error : new Error(String(error));
+  const said = factsOf(error);
+  const sqlState = isSqlState(said.code) ? said.code : '';
+  return translations[troubleOf(error)](
+    { ...said, sqlState, reason: reasonOf(error) },
+    { cause },
+    facts,
+  );
+}
+
+const is = (error: unknown, ...troubles: Trouble[]): boolean => troubles.includes(troubleOf(error));
+
+// A code of the system is a word, like EPIPE; a SQLSTATE has at least one digit.
+const isSqlState = (code = ''): code is string => /^(?=.*\d)[0-9A-Z]{5}$/.test(code);
+
+/** What the database said, to stand inside a sentence. An AggregateError of Node says nothing. */
+function reasonOf(error: unknown): string {
+  const { message, code } = factsOf(error);
+  return message?.replace(/\.$/, '') || code || String(error);
+}
+
+const nothingToName: AppendFacts = { aggregates: [], events: [] };

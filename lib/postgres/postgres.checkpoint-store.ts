@@ -17,12 +17,7 @@ import { LeaseLostError } from '../subscriptions/subscriptions.errors.ts';
 import type { ControlConnection } from './control-connection.ts';
 import { type Database, Statement } from './database.ts';
 import { Generations } from './generations.ts';
-import {
-  isConnectionLoss,
-  isLockTimeout,
-  isServerTrouble,
-  isTransactionConflict,
-} from './postgres-errors.ts';
+import { isTransient } from './postgres-errors.ts';
 import { channelOf } from './postgres.signals.ts';
 import {
   boundTransaction,
@@ -211,10 +206,7 @@ export class PostgresCheckpointStore extends CheckpointStore {
   isInterruption(error: unknown): boolean {
     if (error instanceof LeaseLostError) return true;
     // The store's own errors keep the driver's as their cause.
-    const driverError = error instanceof EventStoreError ? (error.cause ?? error) : error;
-    return [isConnectionLoss, isTransactionConflict, isLockTimeout, isServerTrouble].some((is) =>
-      is(driverError),
-    );
+    return isTransient(error instanceof EventStoreError ? (error.cause ?? error) : error);
   }
 
   #transaction(held: HeldCheckpoint, manager: EntityManager): CheckpointTransaction {

@@ -72,7 +72,7 @@ export class AppendTooLargeError extends EventStoreError {
 /** Too many appends of this process are waiting. This one was not sent. */
 export class StoreOverloadedError extends EventStoreError {
   readonly code = 'STORE_OVERLOADED';
-  readonly retryable = true;
+  override readonly retryable = true;
 
   constructor(readonly maxQueuedAppends: number) {
     super(
@@ -94,7 +94,7 @@ export class StoreClosedError extends EventStoreError {
 /** Another transaction held the aggregate for too long. Nothing was written. */
 export class AggregateLockedError extends EventStoreError {
   readonly code = 'AGGREGATE_LOCKED';
-  readonly retryable = true;
+  override readonly retryable = true;
 
   constructor(
     readonly aggregates: readonly AggregateRef[],
@@ -102,7 +102,7 @@ export class AggregateLockedError extends EventStoreError {
     options?: ErrorOptions,
   ) {
     super(
-      `Another transaction held ${aggregates.map(name).join(', ')}` +
+      `Another transaction held ${aggregates.map(name).join(', ') || 'what the statement needs'}` +
         `${waitedMs === undefined ? '' : ` for more than ${waitedMs} ms (lockTimeoutMs)`}; nothing ` +
         'was written. Try again, and look for a transaction that appends and then stays open.',
       options,
@@ -178,58 +178,6 @@ export class TransactionsUnsupportedError extends EventStoreError {
     super(
       'The in-memory event store has no transactions to join; nothing was read or written. ' +
         'Leave `manager` out, or test this code with PostgresEventStore and a test database.',
-    );
-  }
-}
-
-/** The connection was lost before the database answered, so nobody knows whether it was written. */
-export class ConnectionLostError extends EventStoreError {
-  readonly code = 'CONNECTION_LOST';
-  readonly retryable = true;
-  readonly outcome = 'unknown';
-
-  constructor(options: ErrorOptions) {
-    super(
-      'The connection to the database was lost before it answered, also at the second try. An ' +
-        'append may or may not be stored: repeat it with the same event ids, which is safe.',
-      options,
-    );
-  }
-}
-
-/** The database gave up one of two transactions that stood in each other's way. Nothing was written. */
-export class TransactionConflictError extends EventStoreError {
-  readonly code = 'TRANSACTION_CONFLICT';
-  readonly retryable = true;
-  readonly outcome = 'not-applied';
-
-  constructor(
-    readonly sqlState: string,
-    options: ErrorOptions,
-  ) {
-    super(
-      `The database ended the transaction because another one was in its way (SQLSTATE ${sqlState}); ` +
-        'nothing was written. Run the whole transaction again from its beginning.',
-      options,
-    );
-  }
-}
-
-/** The database refused a statement of the store. Nothing was written. */
-export class StatementFailedError extends EventStoreError {
-  readonly code = 'STATEMENT_FAILED';
-  readonly retryable = false;
-  readonly outcome = 'not-applied';
-
-  constructor(
-    readonly sqlState: string | undefined,
-    reason: string,
-    options: ErrorOptions,
-  ) {
-    super(
-      `The database refused a statement of the event store (SQLSTATE ${sqlState ?? 'unknown'}): ` +
-        `${reason}. Nothing was written.`,
-      options,
     );
   }
 }

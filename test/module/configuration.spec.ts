@@ -16,7 +16,7 @@ import {
   getEventStoreToken,
   InjectAggregateRepository,
   InjectEventStore,
-  StatementFailedError,
+  SchemaMismatchError,
   UnknownAggregateError,
   UnregisteredEventError,
   upcaster,
@@ -589,7 +589,7 @@ describe('migrations', () => {
       ],
     });
     const append = application.get(EventStore).append(parcel, [new ParcelSent('Bern')]);
-    await expect(append).rejects.toThrow(StatementFailedError);
+    await expect(append).rejects.toThrow(SchemaMismatchError);
     expect(await tablesOf(schema)).toEqual([]);
   });
 });

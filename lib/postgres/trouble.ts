@@ -1,0 +1,117 @@
+/** What can happen to a statement, as far as it makes a difference to whoever sent it. */
+export type Trouble =
+  // Nobody knows whether it was carried out; or it was certainly never sent.
+  | 'lost'
+  | 'unreachable'
+  | 'server-crowded'
+  | 'pool-crowded'
+  // Others were in the way, or it took too long; `ended` takes the connection with it.
+  | 'conflict'
+  | 'locked'
+  | 'cancelled'
+  | 'ended'
+  // The server cannot, for anybody.
+  | 'disk-full'
+  | 'server'
+  | 'read-only'
+  // The application is not set up for it.
+  | 'denied'
+  | 'schema'
+  | 'pooler'
+  // The data, or anything else.
+  | 'duplicate'
+  | 'constraint'
+  | 'refused';
+
+/** What an error of the driver says of itself. */
+export interface TroubleFacts {
+  readonly code?: string;
+  readonly constraint?: string;
+  readonly syscall?: string;
+  readonly name?: string;
+  readonly message?: string;
+  /** The role of the connection; see `noteRole`. */
+  readonly role?: string;
+}
+
+/** By SQLSTATE and constraint, by SQLSTATE, or by its class, which is its first two characters. */
+const bySqlState: ReadonlyMap<string, Trouble> = new Map<string, Trouble>([
+  ['08', 'lost'], // connection_exception, and whatever a pooler has to say
+  ['08001', 'unreachable'], // sqlclient_unable_to_establish_sqlconnection
+  ['08004', 'unreachable'], // sqlserver_rejected_establishment_of_sqlconnection
+  ['23', 'constraint'],
+  ['23505 domain_events_event_id_unique', 'duplicate'], // two transactions at once; else an outcome row
+  ['25006', 'read-only'], // read_only_sql_transaction
+  ['25P03', 'ended'], // idle_in_transaction_session_timeout
+  ['25P04', 'ended'], // transaction_timeout
+  ['26000', 'pooler'], // invalid_sql_statement_name: prepared on another connection of the pooler
+  ['28', 'denied'], // invalid_authorization_specification, invalid_password
+  ['3D000', 'denied'], // invalid_catalog_name: there is no such database
+  ['3F000', 'schema'], // invalid_schema_name
+  ['40001', 'conflict'], // serialization_failure
+  ['40P01', 'conflict'], // deadlock_detected
+  ['42501', 'denied'], // insufficient_privilege
+  ['42703', 'schema'], // undefined_column
+  ['42883', 'schema'], // undefined_function
+  ['42P01', 'schema'], // undefined_table
+  ['42P05', 'pooler'], // duplicate_prepared_statement
+  ['53', 'server'], // insufficient_resources
+  ['53100', 'disk-full'],
+  ['53300', 'server-crowded'], // too_many_connections
+  ['55P03', 'locked'], // lock_not_available
+  ['57', 'server'], // operator_intervention
+  ['57014', 'cancelled'], // query_canceled: statement_timeout, or on request
+  // A backend that is told to go may do so between its commit and its answer.
+  ['57P01', 'lost'], // admin_shutdown
+  ['57P02', 'lost'], // crash_shutdown
+  ['57P03', 'unreachable'], // cannot_connect_now
+  ['57P04', 'lost'], // database_dropped
+  ['57P05', 'lost'], // idle_session_timeout
+  ['58', 'server'], // system_error
+]);
+
+/** By the code of the system, where no connection was made; while one is in use it may say the same. */
+const bySystemCode: ReadonlyMap<string, Trouble> = new Map<string, Trouble>([
+  ['EAI_AGAIN', 'unreachable'],
+  ['ECONNABORTED', 'lost'],
+  ['ECONNREFUSED', 'unreachable'],
+  ['ECONNRESET', 'lost'],
+  ['EHOSTUNREACH', 'lost'],
+  ['ENETUNREACH', 'lost'],
+  ['ENOTFOUND', 'unreachable'],
+  ['EPIPE', 'lost'],
+  ['ETIMEDOUT', 'lost'],
+]);
+
+/** By what node-postgres and TypeORM say where they give no code. The first that fits counts. */
+const byMessage: readonly (readonly [RegExp, Trouble])[] = [
+  [/^timeout exceeded when trying to connect/, 'pool-crowded'],
+  [/^Connection terminated due to connection timeout/, 'unreachable'],
+  [/^Connection terminated|^Query read timeout/, 'lost'],
+  [/^Client (has encountered a connection error|was closed) and is not queryable/, 'unreachable'],
+];
+
+/** Tells what happened by what an error of the driver says of itself. */
+export function troubleOf(error: unknown): Trouble {
+  const { code = '', constraint, syscall, name = '', message = '' } = factsOf(error);
+  const trouble =
+    bySqlState.get(`${code} ${constraint}`) ??
+    bySqlState.get(code) ??
+    (code.length === 5 ? bySqlState.get(code.slice(0, 2)) : undefined) ??
+    bySystemCode.get(code);
+  if (trouble) return trouble === 'lost' && syscall === 'connect' ? 'unreachable' : trouble;
+  // TypeORM gives a query runner back to the pool by itself when its connection is lost.
+  if (/^QueryRunner(Provider)?AlreadyReleasedError$/.test(name)) return 'unreachable';
+  if (code !== '') return 'refused';
+  return byMessage.find(([pattern]) => pattern.test(message))?.[1] ?? 'refused';
+}
+
+/** Handlers may throw anything, `undefined` included. */
+export function factsOf(error: unknown): TroubleFacts {
+  return typeof error === 'object' && error !== null ? error : {};
+}
+
+/** Notes whose right was refused, as the server's message does not say; for `AccessDeniedError`. */
+export function noteRole(error: unknown, role: string | undefined): void {
+  if (error instanceof Error && troubleOf(error) === 'denied') Object.assign(error, { role });
+}

@@ -1,0 +1,235 @@
+import { EventStoreError, type FailureOutcome } from '../event-store.error.ts';
+import type { AggregateRef } from './aggregate-ref.ts';
+
+/**
+ * There is no connection to the database, or it was lost before the database answered.
+ *
+ * `outcome` is `'not-applied'` if nothing can have been sent, and `'unknown'` otherwise, also if only
+ * the first of two tries can have reached the database.
+ */
+export class ConnectionLostError extends EventStoreError {
+  readonly code = 'CONNECTION_LOST';
+  override readonly retryable = true;
+
+  constructor(
+    override readonly outcome: FailureOutcome,
+    reason: string,
+    options: ErrorOptions,
+  ) {
+    super(
+      outcome === 'unknown'
+        ? `The connection to the database was lost before it answered (${reason}). An append may or ` +
+            'may not be stored: repeat it with the same event ids, which is safe.'
+        : `There is no connection to the database (${reason}); nothing was written. Try again, and ` +
+            'look whether the server runs and can be reached.',
+      options,
+    );
+  }
+}
+
+/** All connections are taken: those of the server, or those of this application's pool. */
+export class TooManyConnectionsError extends EventStoreError {
+  readonly code = 'TOO_MANY_CONNECTIONS';
+  override readonly retryable = true;
+
+  constructor(
+    readonly limitedBy: 'server' | 'pool',
+    reason: string,
+    options: ErrorOptions,
+  ) {
+    super(
+      `The ${limitedBy === 'server' ? 'database server' : "data source's pool"} had no connection ` +
+        `free (${reason}); nothing was written. Try again later. If it goes on, ` +
+        (limitedBy === 'server'
+          ? 'lower the pool sizes of the applications or raise max_connections.'
+          : 'look for transactions that stay open, or raise poolSize.'),
+      options,
+    );
+  }
+}
+
+/** The disk of the database server is full. */
+export class DiskFullError extends EventStoreError {
+  readonly code = 'DISK_FULL';
+  override readonly retryable = true;
+
+  constructor(reason: string, options: ErrorOptions) {
+    super(
+      `The disk of the database server is full (${reason}); nothing was written. Make room; appends ` +
+        'succeed from then on, without a restart.',
+      options,
+    );
+  }
+}
+
+/** The database server is in trouble itself, as when it has no memory left or cannot read a file. */
+export class ServerTroubleError extends EventStoreError {
+  readonly code = 'SERVER_TROUBLE';
+  override readonly retryable = true;
+
+  constructor(
+    readonly sqlState: string,
+    reason: string,
+    options: ErrorOptions,
+  ) {
+    super(
+      `The database server is in trouble (SQLSTATE ${sqlState}: ${reason}); nothing was written. Try ` +
+        'again later, and look into the log of the server.',
+      options,
+    );
+  }
+}
+
+/** The database is read-only: a standby, or a transaction or role that may not write. */
+export class ReadOnlyDatabaseError extends EventStoreError {
+  readonly code = 'READ_ONLY_DATABASE';
+  override readonly retryable = true;
+
+  constructor(reason: string, options: ErrorOptions) {
+    super(
+      `The database does not take writes (${reason}); nothing was written. It is a standby, or the ` +
+        'transaction is read-only: connect to the primary, or look at default_transaction_read_only. ' +
+        'After a failover, try again.',
+      options,
+    );
+  }
+}
+
+/** The database cancelled a statement, or ended its transaction, because of a time limit or on request. */
+export class StatementCancelledError extends EventStoreError {
+  readonly code = 'STATEMENT_CANCELLED';
+  override readonly retryable = true;
+
+  constructor(
+    readonly sqlState: string,
+    reason: string,
+    options: ErrorOptions,
+  ) {
+    super(
+      `The database cancelled a statement of the event store (SQLSTATE ${sqlState}: ${reason}); ` +
+        'nothing was written. Try again; if it goes on, raise the time limit that the reason names, ' +
+        'or look for what holds the statement up.',
+      options,
+    );
+  }
+}
+
+/** The database gave up one of two transactions that stood in each other's way. */
+export class TransactionConflictError extends EventStoreError {
+  readonly code = 'TRANSACTION_CONFLICT';
+  override readonly retryable = true;
+
+  constructor(
+    readonly sqlState: string,
+    options: ErrorOptions,
+  ) {
+    super(
+      `The database ended the transaction because another one was in its way (SQLSTATE ${sqlState}); ` +
+        'nothing was written. Run the whole transaction again from its beginning.',
+      options,
+    );
+  }
+}
+
+/** The database does not let the application's role in, or not do what the store needs. */
+export class AccessDeniedError extends EventStoreError {
+  readonly code = 'ACCESS_DENIED';
+
+  constructor(
+    readonly sqlState: string,
+    /** Who the application has logged in as, if it has come that far. */
+    readonly role: string | undefined,
+    reason: string,
+    options: ErrorOptions,
+  ) {
+    super(
+      `The database refused ${role === undefined ? 'the application' : `the role "${role}"`} access ` +
+        `(SQLSTATE ${sqlState}: ${reason}); nothing was written. ` +
+        (sqlState === '42501'
+          ? 'Grant the role the right to what the reason names, or connect as a role that has it.'
+          : "Correct the database, user and password in the data source's options."),
+      options,
+    );
+  }
+}
+
+/** The tables and functions of the store are not there, or belong to another release. */
+export class SchemaMismatchError extends EventStoreError {
+  readonly code = 'SCHEMA_MISMATCH';
+
+  constructor(
+    readonly sqlState: string,
+    reason: string,
+    options: ErrorOptions,
+  ) {
+    super(
+      `The database does not have the schema that this release needs (SQLSTATE ${sqlState}: ${reason}); ` +
+        "nothing was written. Set migrations: 'run', or run those of eventStoreMigrations(), and look " +
+        'whether the option `schema` is the right one.',
+      options,
+    );
+  }
+}
+
+/** A constraint of the store's tables refused a row that the store itself took for good. */
+export class ConstraintViolatedError extends EventStoreError {
+  readonly code = 'CONSTRAINT_VIOLATED';
+
+  constructor(
+    readonly sqlState: string,
+    readonly constraint: string | undefined,
+    reason: string,
+    options: ErrorOptions,
+  ) {
+    super(
+      `A constraint of the store's tables was violated (SQLSTATE ${sqlState}: ${reason}); nothing was ` +
+        'written. Look for triggers, constraints or writers that do not belong to the store.',
+      options,
+    );
+  }
+}
+
+/**
+ * The database committed, but was told not to wait for its synchronous standby any longer.
+ *
+ * What was written can be read, and is lost if that standby is promoted without it. Repeated with the
+ * same event ids, the append waits for the standby anew: once that succeeds, nothing is in doubt. Seen
+ * only where the store itself commits: a COMMIT of the caller succeeds with a warning, and no warning
+ * is sent where `client_min_messages` is above `warning`.
+ */
+export class DurabilityUncertainError extends EventStoreError {
+  readonly code = 'DURABILITY_UNCERTAIN';
+  override readonly outcome = 'unknown';
+
+  constructor(readonly aggregates: readonly AggregateRef[]) {
+    const names = aggregates.slice(0, 5).map(({ type, id }) => `${type}/${id}`);
+    super(
+      `What was written to ${names.join(', ')}${aggregates.length > 5 ? ', …' : ''} is committed, but ` +
+        'the wait for its synchronous standby was cancelled: a failover may lose it. Once a standby ' +
+        'answers, repeat the append with the same event ids; when that succeeds, it is on both.',
+    );
+  }
+}
+
+/** The database refused a statement of the store for a reason that has no error of its own. */
+export class StatementFailedError extends EventStoreError {
+  readonly code = 'STATEMENT_FAILED';
+  /** `'unknown'` if it was not the server that said so. */
+  override readonly outcome: FailureOutcome;
+
+  constructor(
+    readonly sqlState: string | undefined,
+    reason: string,
+    options: ErrorOptions,
+  ) {
+    super(
+      sqlState === undefined
+        ? `A statement of the event store failed outside of the database: ${reason}. Whether anything ` +
+            'was written is unknown.'
+        : `The database refused a statement of the event store (SQLSTATE ${sqlState}): ${reason}. ` +
+            'Nothing was written.',
+      options,
+    );
+    this.outcome = sqlState === undefined ? 'unknown' : 'not-applied';
+  }
+}

@@ -60,8 +60,12 @@ async function withWorkers<T>(
 ): Promise<T> {
   const workers: TestProcess<Worker>[] = [];
   const killAll = () => Promise.all(workers.map((worker) => worker.kill()));
-  // What is called in a process that ends rejects.
-  const limit = setTimeout(() => void killAll(), limitMs);
+  let tookTooLong = false;
+  const limit = setTimeout(() => {
+    tookTooLong = true;
+    // What is under way in a process that ends rejects.
+    void killAll();
+  }, limitMs);
   try {
     return await work(async (assignment) => {
       const worker = await startProcess<Worker>(
@@ -71,6 +75,9 @@ async function withWorkers<T>(
       workers.push(worker);
       return worker;
     });
+  } catch (error) {
+    if (tookTooLong) throw new Error(`It took longer than ${limitMs} ms.`, { cause: error });
+    throw error;
   } finally {
     clearTimeout(limit);
     await killAll();

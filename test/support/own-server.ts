@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { PostgresCluster, type RunningServer } from '../../sample-app/database/postgres-cluster.ts';
 import { postgresBinaries } from '../../sample-app/database/postgres-binaries.ts';
 import { serverAccount } from '../../sample-app/database/server-account.ts';
@@ -8,19 +9,38 @@ import { eventually } from './eventually.ts';
 export interface OwnServer {
   /** The same after every outage. */
   readonly url: string;
-  /** Stopped in good order, with its connections closed; or killed, as in a crash of the machine. */
-  goDown(how: 'stopped' | 'killed'): Promise<void>;
+  /**
+   * Stopped in good order, with its connections closed; its first process killed, which the others
+   * notice; or all of them killed at one moment.
+   */
+  goDown(how: 'stopped' | 'killed' | 'crashed'): Promise<void>;
   comeBack(): Promise<void>;
+  /** Takes the processor away from all of its processes, until `thaw`; connections stay open. */
+  freeze(): void;
+  thaw(): void;
   /** Stops it for good and removes its data. */
   stop(): Promise<void>;
 }
 
-export async function startOwnServer(): Promise<OwnServer> {
+export interface OwnServerOptions {
+  /** Whether it writes to the disk what it acknowledges, which takes longer. @default false */
+  readonly durable?: boolean;
+  readonly settings?: Readonly<Record<string, string | number>>;
+}
+
+export async function startOwnServer({
+  durable = false,
+  settings: given = {},
+}: OwnServerOptions = {}): Promise<OwnServer> {
   const account = serverAccount();
   const place = await temporaryDirectory(account);
   const cluster = new PostgresCluster(place.dataDir, await postgresBinaries(account), account);
-  await cluster.create({ durable: false });
-  const settings = { fsync: 'off', full_page_writes: 'off', max_connections: 60 };
+  await cluster.create({ durable });
+  const settings = {
+    ...(!durable && { fsync: 'off', full_page_writes: 'off' }),
+    max_connections: 60,
+    ...given,
+  };
   let server: RunningServer = await cluster.start({ settings });
   const { url } = server;
   const isAlive = (): boolean => {
@@ -35,15 +55,36 @@ export async function startOwnServer(): Promise<OwnServer> {
     url,
     async goDown(how) {
       if (how === 'stopped') return cluster.stop();
-      process.kill(server.pid, 'SIGKILL');
+      signalAll(how === 'killed' ? [server.pid] : processesOf(server.pid), 'SIGKILL');
       await eventually(() => !isAlive());
     },
     async comeBack() {
       server = await cluster.start({ port: Number(new URL(url).port), settings });
     },
+    freeze: () => signalAll(processesOf(server.pid), 'SIGSTOP'),
+    thaw: () => signalAll(processesOf(server.pid), 'SIGCONT'),
     async stop() {
       await cluster.stop();
       await place.remove();
     },
   };
+}
+
+/** A server's first process and those that it has started. */
+function processesOf(pid: number): number[] {
+  const lines = execFileSync('ps', ['-A', '-o', 'pid=,ppid='], { encoding: 'utf8' }).split('\n');
+  const children = lines
+    .map((line) => line.trim().split(/\s+/).map(Number))
+    .flatMap(([child, parent]) => (parent === pid ? [child!] : []));
+  return [pid, ...children];
+}
+
+function signalAll(pids: readonly number[], signal: NodeJS.Signals): void {
+  for (const pid of pids) {
+    try {
+      process.kill(pid, signal);
+    } catch {
+      // It has ended by itself meanwhile.
+    }
+  }
 }

@@ -1,43 +1,95 @@
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 
+/**
+ * What befalls a request on its way:
+ *
+ * - `lost`: it does not arrive, and the connection is reset;
+ * - `reply-lost`: the server answers it, and the connection is reset instead of the answer;
+ * - `left-behind`: the connection is reset, and the server works on it still.
+ */
+export type Interference = 'lost' | 'reply-lost' | 'left-behind';
+
 /** One connection through the proxy. */
 export interface ProxiedConnection {
   readonly isOpen: boolean;
-  /** Whether the client has sent this text so far. */
+  /** Whether the client has sent this text not long ago. */
   hasSent(text: string): boolean;
   /** From now on nothing comes through, either way, and nobody is told: a half-open socket. */
   swallow(): void;
 }
 
-/** Stands between clients and a server, and can make their connections fail in silence. */
+/** Stands between clients and a server, and can make their connections fail, also in silence. */
 export interface TcpProxy {
   /** The server's URL, by way of the proxy. */
   readonly url: string;
   /** All connections there have been, the oldest first. */
   readonly connections: readonly ProxiedConnection[];
+  /** Asked for every request; says what is to happen to it, if anything. */
+  interfere: (request: string) => Interference | undefined;
+  /** How long everything is held up on its way, either way. */
+  delayMs: number;
+  /** Whether new connections are swallowed from their beginning. */
+  isDeaf: boolean;
+  /** Sends new connections to another server, and resets those there are. */
+  redirect(serverUrl: string): void;
   close(): Promise<void>;
 }
 
+/** What a connection keeps of what its client has sent. */
+const rememberedBytes = 64 * 1024;
+/** The end of every answer to a request: the server is ready for the next one. */
+const readyForQuery = Buffer.from([0x5a, 0, 0, 0, 5]);
+
 export async function startProxy(serverUrl: string): Promise<TcpProxy> {
-  const { hostname, port } = new URL(serverUrl);
+  let target = new URL(serverUrl);
   const connections: ProxiedConnection[] = [];
   const sockets = new Set<Socket>();
   const server = createServer((client) => {
-    const upstream = connect(Number(port || 5432), hostname);
+    const upstream = connect(Number(target.port || 5432), target.hostname);
     let sent = '';
-    let isSwallowing = false;
-    client.on('data', (data) => (sent += data.toString('latin1')));
-    const forward = (from: Socket, to: Socket): void => {
-      sockets.add(from);
-      from.on('data', (data) => isSwallowing || to.write(data));
-      from.on('error', () => from.destroy());
-      from.on('close', () => {
-        sockets.delete(from);
-        if (!isSwallowing) to.destroy();
-      });
+    let isSwallowing = proxy.isDeaf;
+    let isReplyLost = false;
+
+    const pass = (to: Socket, data: Buffer): void => {
+      if (proxy.delayMs === 0) to.write(data);
+      else setTimeout(() => to.write(data), proxy.delayMs);
     };
-    forward(client, upstream);
-    forward(upstream, client);
+    client.on('data', (data) => {
+      const request = data.toString('latin1');
+      sent = (sent + request).slice(-rememberedBytes);
+      if (isSwallowing) return;
+      const interference = proxy.interfere(request);
+      if (interference === 'lost') {
+        client.resetAndDestroy();
+        return;
+      }
+      pass(upstream, data);
+      if (interference === 'reply-lost') isReplyLost = true;
+      if (interference !== 'left-behind') return;
+      // Its answer is waited for, so that the server does not hear of the end before.
+      isReplyLost = true;
+      client.removeAllListeners('close');
+      client.resetAndDestroy();
+    });
+    upstream.on('data', (data) => {
+      if (isSwallowing) return;
+      if (!isReplyLost) pass(client, data);
+      else if (data.subarray(-6, -1).equals(readyForQuery)) {
+        client.resetAndDestroy();
+        upstream.destroy();
+      }
+    });
+    for (const [one, other] of [
+      [client, upstream],
+      [upstream, client],
+    ] as const) {
+      sockets.add(one);
+      one.on('error', () => one.destroy());
+      one.on('close', () => {
+        sockets.delete(one);
+        if (!isSwallowing) other.destroy();
+      });
+    }
     connections.push({
       get isOpen() {
         return !client.destroyed;
@@ -50,13 +102,24 @@ export async function startProxy(serverUrl: string): Promise<TcpProxy> {
   const url = new URL(serverUrl);
   url.hostname = '127.0.0.1';
   url.port = String((server.address() as AddressInfo).port);
-  return {
+  const resetAll = (): void => {
+    for (const socket of sockets) socket.resetAndDestroy();
+  };
+  const proxy: TcpProxy = {
     url: url.href,
     connections,
+    interfere: () => undefined,
+    delayMs: 0,
+    isDeaf: false,
+    redirect(newUrl) {
+      target = new URL(newUrl);
+      resetAll();
+    },
     async close() {
       const closed = new Promise((resolve) => server.close(resolve));
       for (const socket of sockets) socket.destroy();
       await closed;
     },
   };
+  return proxy;
 }

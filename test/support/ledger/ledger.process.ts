@@ -1,4 +1,6 @@
 import 'reflect-metadata';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { Global, Module, type OnApplicationShutdown } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { CqrsModule } from '@nestjs/cqrs';
@@ -11,6 +13,8 @@ import type { AggregateRef } from '../../../lib/store/aggregate-ref.ts';
 import { EventStore } from '../../../lib/store/event-store.ts';
 import type { RebuildOptions } from '../../../lib/subscriptions/consumer-registry.ts';
 import { Consumers } from '../../../lib/subscriptions/consumers.ts';
+import { Journal } from '../history/journal.ts';
+import { Workload, type WorkloadOptions } from '../history/workload.ts';
 import { offer, startValue } from '../process-calls.ts';
 import { Gates } from './gates.ts';
 import { ledgerProviders, type LedgerConsumersOptions, Outside } from './ledger.consumers.ts';
@@ -25,6 +29,10 @@ export interface LedgerProcessOptions
   readonly url: string;
   /** The longest pause of a writer. */
   readonly writerPauseMs?: number;
+  /** Where to write down what the workload does. */
+  readonly journal?: string;
+  /** Settings of the driver, for the pool. */
+  readonly driver?: object;
 }
 
 const {
@@ -34,6 +42,8 @@ const {
   slowMs = 0,
   without = [],
   writerPauseMs = 20,
+  journal,
+  driver = {},
   ...storeOptions
 } = startValue() as LedgerProcessOptions;
 
@@ -56,7 +66,13 @@ class SurroundingsModule {}
 
 @Module({
   imports: [
-    TypeOrmModule.forRoot({ type: 'postgres', url, installExtensions: false, poolSize: 12 }),
+    TypeOrmModule.forRoot({
+      type: 'postgres',
+      url,
+      installExtensions: false,
+      poolSize: 12,
+      extra: driver,
+    }),
     CqrsModule.forRoot(),
     EventStoreModule.forRoot(storeOptions),
     EventStoreModule.forFeature({ events: [Deposited, Withdrawn] }),
@@ -66,13 +82,18 @@ class SurroundingsModule {}
 })
 class LedgerModule {}
 
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
+
 const app = await NestFactory.createApplicationContext(LedgerModule, {
   logger: ['warn', 'error', 'fatal'],
 });
 const store = app.get(EventStore);
 const consumers = app.get(Consumers);
 const gates = app.get(Gates);
-const writers = new LedgerWriters(store, app.get(DataSource), writerPauseMs);
+const dataSource = app.get(DataSource);
+const writers = new LedgerWriters(store, dataSource, writerPauseMs);
+const workload = journal ? new Workload(store, dataSource, new Journal(journal)) : undefined;
 
 const functions = {
   /** Appends one deposit for each amount; returns the position of the last one. */
@@ -82,6 +103,21 @@ const functions = {
   },
   startWriting: (seed: number, count: number): void => writers.start(seed, count),
   stopWriting: (): Promise<void> => writers.stop(),
+
+  startWorkload: (options: WorkloadOptions): void => workload!.start(options),
+  stopWorkload: (): Promise<void> => workload!.stop(),
+  lastAcknowledged: (): number => workload!.lastAcknowledged,
+  /** Connections of the pool that somebody has and has not given back. */
+  busyConnections(): number {
+    const { totalCount, idleCount } = (dataSource.driver as unknown as { master: Pool }).master;
+    return totalCount - idleCount;
+  },
+  /** Bytes, garbage left out. */
+  memory(): { heap: number; resident: number } {
+    collectGarbage();
+    const { heapUsed, rss } = process.memoryUsage();
+    return { heap: heapUsed, resident: rss };
+  },
 
   pause: (consumer: string): Promise<void> => consumers.pause(consumer),
   resume: (consumer: string): Promise<void> => consumers.resume(consumer),

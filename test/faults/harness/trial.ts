@@ -1,0 +1,208 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Client } from 'pg';
+import { DataSource } from 'typeorm';
+import { eventually } from '../../support/eventually.ts';
+import { readJournal, now } from '../../support/history/journal.ts';
+import type { History } from '../../support/history/history.ts';
+import { createLedgerTables } from '../../support/ledger/ledger.tables.ts';
+import { type LedgerProcess, startLedger } from '../../support/ledger/ledger.ts';
+import type { LedgerProcessOptions } from '../../support/ledger/ledger.process.ts';
+import { type OwnServer, type OwnServerOptions, startOwnServer } from '../../support/own-server.ts';
+import { type Random, random } from '../../support/random.ts';
+import { startProxy, type TcpProxy } from '../../support/tcp-proxy.ts';
+import { describeTrial, type TrialReport } from './trial-report.ts';
+import { readLog } from './stored-log.ts';
+
+export interface TrialOptions {
+  readonly seed: number;
+  /** @default 2 */
+  readonly applications?: number;
+  /** Of each application. @default 5 */
+  readonly writers?: number;
+  /** The longest pause of a writer. @default 10 */
+  readonly pauseMs?: number;
+  /** Whether the applications run projections and handlers too. @default false */
+  readonly consumers?: boolean;
+  /** Whether the applications come to the server by way of a proxy. @default false */
+  readonly proxied?: boolean;
+  readonly server?: OwnServerOptions;
+  readonly application?: Partial<LedgerProcessOptions>;
+}
+
+/** One application, which may be killed and started again. */
+interface Place {
+  readonly name: string;
+  process: LedgerProcess;
+  /** Of every process that was started here. */
+  readonly journals: string[];
+}
+
+const consumerNames = ['balances', 'turnover', 'journal', 'totals', 'letters', 'receipts'];
+
+/**
+ * A real server and real applications under load, to which something happens.
+ *
+ * The server writes to its disk what it acknowledges. The applications write down what they call, what
+ * they are answered and what they read; in the end all of it is held against the log.
+ */
+export class Trial {
+  readonly choices: Random;
+  #recoveryMs: number | undefined;
+
+  private constructor(
+    readonly options: TrialOptions,
+    readonly server: OwnServer,
+    readonly proxy: TcpProxy | undefined,
+    private readonly directory: string,
+    private readonly places: readonly Place[],
+  ) {
+    this.choices = random(options.seed);
+  }
+
+  /** Starts everything; nobody writes yet. */
+  static async start(options: TrialOptions): Promise<Trial> {
+    const server = await startOwnServer({ durable: true, ...options.server });
+    const client = new Client({ connectionString: server.url });
+    await client.connect();
+    await client.query(createLedgerTables);
+    await client.end();
+    const proxy = options.proxied ? await startProxy(server.url) : undefined;
+    const directory = await mkdtemp(join(tmpdir(), 'nest-event-store-trial-'));
+    const places: Place[] = [];
+    const trial = new Trial(options, server, proxy, directory, places);
+    for (let n = 0; n < (options.applications ?? 2); n++) {
+      const name = `application-${n}`;
+      const journals = [join(directory, `${name}.0`)];
+      places.push({ name, journals, process: await trial.#startProcess(journals[0]!) });
+    }
+    return trial;
+  }
+
+  get applications(): readonly LedgerProcess[] {
+    return this.places.map(({ process }) => process);
+  }
+
+  /** Lets all applications write and read, and resolves once each has been answered. */
+  async load(): Promise<void> {
+    await Promise.all(this.places.map((place) => this.#startWorkload(place)));
+    await this.#answered(now());
+  }
+
+  /** Kills an application with everything that it has in hand, and starts another one in its place. */
+  async killAndRestart(n: number): Promise<void> {
+    const place = this.places[n]!;
+    await place.process.kill();
+    const journal = join(this.directory, `${place.name}.${place.journals.length}`);
+    place.process = await this.#startProcess(journal);
+    place.journals.push(journal);
+    await this.#startWorkload(place);
+  }
+
+  /** Resolves once every application is answered again; that took so long. */
+  async recovered(timeoutMs = 20_000): Promise<number> {
+    const since = now();
+    await this.#answered(since, timeoutMs);
+    this.#recoveryMs = Math.max(this.#recoveryMs ?? 0, now() - since);
+    return this.#recoveryMs;
+  }
+
+  /** Ends the load, and holds what everybody was told against what is there. */
+  async finish(fault: string): Promise<TrialReport> {
+    await Promise.all(this.places.map(({ process }) => process.call.stopWorkload()));
+    for (const { process } of this.places) {
+      await eventually(async () => (await process.call.busyConnections()) === 0);
+    }
+    const dataSource = await this.#openDataSource();
+    try {
+      if (this.options.consumers) await this.#caughtUp(dataSource);
+      const report = await describeTrial(fault, await this.#history(dataSource), {
+        dataSource: this.options.consumers ? dataSource : undefined,
+        recoveryMs: this.#recoveryMs,
+      });
+      for (const { process } of this.places) await process.stop();
+      return report;
+    } finally {
+      await dataSource.destroy();
+    }
+  }
+
+  /** Removes everything, however far it has come. */
+  async close(): Promise<void> {
+    for (const { process } of this.places) await process.kill();
+    await this.proxy?.close();
+    await this.server.stop();
+    await rm(this.directory, { recursive: true, force: true });
+  }
+
+  /** Runs one statement on the server, past the proxy. */
+  async query<Row>(sql: string, values: readonly unknown[] = []): Promise<Row[]> {
+    const client = new Client({ connectionString: this.server.url, application_name: 'trial' });
+    await client.connect();
+    try {
+      return (await client.query(sql, [...values])).rows as Row[];
+    } finally {
+      await client.end();
+    }
+  }
+
+  #startProcess(journal: string): Promise<LedgerProcess> {
+    return startLedger({
+      url: this.proxy?.url ?? this.server.url,
+      leaseMs: 1_000,
+      pollIntervalMs: 100,
+      journal,
+      ...(!this.options.consumers && { without: consumerNames, autoStart: false }),
+      ...this.options.application,
+    });
+  }
+
+  async #startWorkload({ name, process, journals }: Place): Promise<void> {
+    const reader = `${name}-reader`;
+    const pages = journals.slice(0, -1).flatMap((each) => readJournal(each).pages);
+    await process.call.startWorkload({
+      seed: this.choices.integer(0, 2 ** 30),
+      name: `${name}.${journals.length}`,
+      writers: this.options.writers ?? 5,
+      readers: [{ name: reader, after: pages.at(-1)?.position ?? 0 }],
+      pauseMs: this.options.pauseMs ?? 10,
+    });
+  }
+
+  async #answered(since: number, timeoutMs?: number): Promise<void> {
+    await Promise.all(
+      this.places.map(({ process }) =>
+        eventually(async () => (await process.call.lastAcknowledged()) > since, { timeoutMs }),
+      ),
+    );
+  }
+
+  async #caughtUp(dataSource: DataSource): Promise<void> {
+    const [{ end }] = await dataSource.query(
+      'SELECT coalesce(max(position), 0)::float8 AS end FROM event_store.domain_events',
+    );
+    const [{ process }] = this.places as [Place];
+    for (const name of consumerNames) {
+      if (name !== 'totals') await process.call.waitFor(name, end, 20_000);
+    }
+  }
+
+  async #history(dataSource: DataSource): Promise<History> {
+    const journals = this.places.flatMap((place) => place.journals.map(readJournal));
+    return {
+      attempts: journals.flatMap(({ attempts }) => attempts),
+      pages: journals.flatMap(({ pages }) => pages),
+      versionReads: journals.flatMap(({ versionReads }) => versionReads),
+      log: await readLog(dataSource),
+    };
+  }
+
+  #openDataSource(): Promise<DataSource> {
+    return new DataSource({
+      type: 'postgres',
+      url: this.server.url,
+      installExtensions: false,
+    }).initialize();
+  }
+}

@@ -1,0 +1,27 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { killAll } from '../support/processes.ts';
+import { seed } from '../support/random.ts';
+import { Trial } from './harness/trial.ts';
+
+describe('applications that are killed under load', () => {
+  let trial: Trial | undefined;
+  afterEach(async () => {
+    await trial?.close();
+    await killAll();
+  });
+
+  it('lose nothing that was acknowledged, and leave nothing half-done', async () => {
+    trial = await Trial.start({ seed: seed() });
+    await trial.load();
+    for (let n = 0; n < 4; n++) {
+      await delay(trial.choices.integer(20, 400));
+      await trial.killAndRestart(n % 2);
+    }
+    await trial.recovered();
+    const { faults, acknowledged, unknown } = await trial.finish('kill -9 of applications');
+    expect(faults).toEqual([]);
+    expect(acknowledged).toBeGreaterThan(100);
+    expect(unknown).toBeGreaterThan(0);
+  }, 40_000);
+});

@@ -1,0 +1,214 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { DataSource, EntityManager } from 'typeorm';
+import { EventData } from '../../../lib/events/event-data.ts';
+import type { Append, AppendResult, EventStore } from '../../../lib/store/event-store.ts';
+import type { ExpectedVersion } from '../../../lib/store/expected-version.ts';
+import { Deposited, Withdrawn } from '../ledger/ledger.events.ts';
+import { type Random, random } from '../random.ts';
+import { describeFailure, rolledBack } from './failure.ts';
+import type { IntendedAppend } from './history.ts';
+import { type Journal, now } from './journal.ts';
+
+export interface WorkloadOptions {
+  readonly seed: number;
+  /** Of this process; no other one may have it. */
+  readonly name: string;
+  readonly writers: number;
+  /** Where each reader of this process goes on. */
+  readonly readers: readonly { readonly name: string; readonly after: number }[];
+  /** The longest pause of a writer. */
+  readonly pauseMs: number;
+}
+
+interface Movements extends Append {
+  readonly intended: IntendedAppend;
+}
+
+const shared = Array.from({ length: 12 }, (_, n) => ({
+  type: n % 3 === 0 ? 'wallet' : 'account',
+  id: `${n}`,
+}));
+
+/** Appends in every way there is, reads the log meanwhile, and writes all of it down. */
+export class Workload {
+  readonly #store: EventStore;
+  readonly #dataSource: DataSource;
+  readonly #journal: Journal;
+  #isRunning = false;
+  #running: Promise<void>[] = [];
+  #lastAcknowledged = 0;
+
+  constructor(store: EventStore, dataSource: DataSource, journal: Journal) {
+    this.#store = store;
+    this.#dataSource = dataSource;
+    this.#journal = journal;
+  }
+
+  /** When the last call began that was acknowledged so far. */
+  get lastAcknowledged(): number {
+    return this.#lastAcknowledged;
+  }
+
+  start({ seed, name, writers, readers, pauseMs }: WorkloadOptions): void {
+    this.#isRunning = true;
+    this.#running = [
+      ...Array.from({ length: writers }, (_, n) =>
+        this.#write(`${name}-${n}`, random(seed + n), pauseMs),
+      ),
+      ...readers.map((reader, n) => this.#read(reader.name, reader.after, random(seed - n - 1))),
+    ];
+  }
+
+  /** Ends when all calls have ended, and readers have come to the end of the log. */
+  async stop(): Promise<void> {
+    this.#isRunning = false;
+    await Promise.all(this.#running);
+    this.#journal.close();
+  }
+
+  async #write(by: string, choices: Random, pauseMs: number): Promise<void> {
+    const own = { type: 'account', id: by };
+    let ownVersion = 0;
+    const any = (expectedVersion?: ExpectedVersion) =>
+      movements(choices.pick(shared), choices, expectedVersion);
+    const append = (one: Movements, manager?: EntityManager) =>
+      this.#store.append(one.aggregate, one.events, { ...one, ...(manager && { manager }) });
+    const plainly = (one: Movements) =>
+      this.#untilKnown(by, choices, [one], async () => [await append(one)]);
+    const inTransaction = (fails: boolean) => {
+      const several = [any(), any()];
+      const send = () =>
+        this.#dataSource.transaction(async (manager) => {
+          const results: AppendResult[] = [];
+          for (const each of several) {
+            results.push(await append(each, manager));
+            await delay(choices.integer(0, 15));
+          }
+          if (fails) throw rolledBack;
+          return results;
+        });
+      return this.#untilKnown(by, choices, several, send, 'transaction');
+    };
+
+    const kinds: Record<string, () => Promise<unknown>> = {
+      plain: () => plainly(any()),
+      burst: () => Promise.all(Array.from({ length: 5 }, () => plainly(any()))),
+      // Nobody else appends to it, so the expectation always holds.
+      own: async () => {
+        const results = await plainly(movements(own, choices, ownVersion));
+        if (results) ownVersion = results[0]!.version;
+      },
+      contended: async () => {
+        const aggregate = choices.pick(shared);
+        const version = await this.#readVersion(by, aggregate);
+        if (version !== undefined) await plainly(movements(aggregate, choices, version));
+      },
+      together: () => {
+        const several = [any(), any()];
+        return this.#untilKnown(by, choices, several, () => this.#store.appendAll(several));
+      },
+      transaction: () => inTransaction(false),
+      rolledBack: () => inTransaction(true),
+    };
+    const weighted = [...Object.keys(kinds), 'plain', 'own', 'own', 'burst'];
+    while (this.#isRunning) {
+      await kinds[choices.pick(weighted)]!();
+      await delay(choices.integer(0, pauseMs));
+    }
+  }
+
+  /** Repeats a call with the same ids, for as long as nobody knows what became of it. */
+  async #untilKnown(
+    by: string,
+    choices: Random,
+    several: readonly Movements[],
+    send: () => Promise<readonly AppendResult[]>,
+    where: 'store' | 'transaction' = 'store',
+  ): Promise<readonly AppendResult[] | undefined> {
+    const appends = several.map(({ intended }) => intended);
+    do {
+      const call = this.#journal.call(by, appends);
+      try {
+        const results = await send();
+        const answers = results.map(({ version, records }) => ({
+          version,
+          positions: records.map(({ position }) => position),
+        }));
+        call.end({ outcome: 'acknowledged', answers });
+        this.#lastAcknowledged = call.startedAt;
+        return results;
+      } catch (error) {
+        const failure = describeFailure(error, where);
+        call.end(failure);
+        if (failure.outcome === 'refused') return undefined;
+      }
+      await delay(choices.integer(5, 60));
+    } while (this.#isRunning);
+    return undefined;
+  }
+
+  async #readVersion(by: string, aggregate: Append['aggregate']): Promise<number | undefined> {
+    const startedAt = now();
+    try {
+      const version = await this.#store.currentVersion(aggregate);
+      this.#journal.version({ aggregate: nameOf(aggregate), version, startedAt, endedAt: now() });
+      return version;
+    } catch (error) {
+      this.#journal.call(by, []).end(describeFailure(error));
+      return undefined;
+    }
+  }
+
+  async #read(reader: string, from: number, choices: Random): Promise<void> {
+    let after = from;
+    for (;;) {
+      const isLast = !this.#isRunning;
+      try {
+        const { position, records } = await this.#store.fetch(after, {
+          limit: choices.integer(1, 100),
+        });
+        if (position !== after || records.length > 0) {
+          const events = records.map((record) => ({ position: record.position, id: record.id }));
+          this.#journal.page({ reader, after, position, events });
+        }
+        after = position;
+        if (records.length > 0) continue;
+      } catch (error) {
+        this.#journal.call(reader, []).end(describeFailure(error));
+      }
+      if (isLast) return;
+      await delay(choices.integer(1, 10));
+    }
+  }
+}
+
+const nameOf = ({ type, id }: Append['aggregate']): string => `${type}/${id}`;
+
+/** A few events with ids, as they are appended, and as they are written down. */
+function movements(
+  aggregate: Append['aggregate'],
+  choices: Random,
+  expectedVersion: ExpectedVersion = 'any',
+): Movements {
+  const events = Array.from({ length: choices.integer(1, 4) }, () => {
+    const amount = choices.integer(1, 100);
+    const isDeposit = amount % 3 !== 0;
+    return {
+      data: new EventData(isDeposit ? new Deposited(amount) : new Withdrawn(amount), {
+        id: randomUUID(),
+      }),
+      body: `ledger.${isDeposit ? 'deposited' : 'withdrawn'} {"amount":${amount}}`,
+    };
+  });
+  return {
+    aggregate,
+    expectedVersion,
+    events: events.map(({ data }) => data),
+    intended: {
+      aggregate: nameOf(aggregate),
+      expectedVersion,
+      events: events.map(({ data, body }) => ({ id: data.id!, body })),
+    },
+  };
+}

@@ -8,7 +8,7 @@ const directory = fileURLToPath(new URL('.', import.meta.url));
 export function installPeers(): void {
   if (existsSync(`${directory}/node_modules`)) return;
   console.log('Installing the stores to compare with …');
-  const { status } = spawnSync('npm', ['ci', '--no-audit', '--no-fund'], {
+  const { status } = spawnSync('npm', ['ci', '--prefix', '.', '--no-audit', '--no-fund'], {
     cwd: directory,
     stdio: 'inherit',
     // On Windows npm is a script.

@@ -14,7 +14,7 @@ describe('applications that are killed under load', () => {
   it('lose nothing that was acknowledged, and leave nothing half-done', async () => {
     trial = await Trial.start({ seed: seed() });
     await trial.load();
-    for (let n = 0; n < 4; n++) {
+    for (let n = 0; n < 3; n++) {
       await delay(trial.choices.integer(20, 400));
       await trial.killAndRestart(n % 2);
     }

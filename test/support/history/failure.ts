@@ -22,7 +22,8 @@ export function describeFailure(
   readonly outcome: 'refused' | 'unknown';
   readonly error: AttemptError;
 } {
-  const { name, message } = error as Error;
+  const { name, message, stack } = error as Error;
+  const isTyped = error instanceof EventStoreError || where === 'transaction';
   const facts = error as { code?: string; outcome?: string; actualVersion?: number };
   const isRefused =
     error === rolledBack || facts.outcome === 'not-applied' || refusals.has(facts.code ?? '');
@@ -30,10 +31,11 @@ export function describeFailure(
     outcome: isRefused ? 'refused' : 'unknown',
     error: {
       name,
-      message,
+      // Of one that nobody expects, where it comes from.
+      message: isTyped ? message : `${stack}`,
       code: facts.code,
       actualVersion: facts.actualVersion,
-      isTyped: error instanceof EventStoreError || where === 'transaction',
+      isTyped,
     },
   };
 }

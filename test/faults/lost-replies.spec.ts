@@ -1,0 +1,121 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { DataSource } from 'typeorm';
+import { EventData } from '../../lib/events/event-data.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { eventually } from '../support/eventually.ts';
+import { killAll } from '../support/processes.ts';
+import { seed } from '../support/random.ts';
+import { Counted, openStore, type TestStore } from '../support/store.ts';
+import { type Interference, startProxy, type TcpProxy } from '../support/tcp-proxy.ts';
+import { Trial } from './harness/trial.ts';
+
+const everyKind = ['lost', 'reply-lost', 'left-behind'] as const;
+
+describe('an append whose connection is reset', () => {
+  let database: TestDatabase;
+  let proxy: TcpProxy;
+  let dataSource: DataSource;
+  let store: TestStore;
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    proxy = await startProxy(database.url);
+    dataSource = new DataSource({ type: 'postgres', url: proxy.url, installExtensions: false });
+    store = await openStore(await dataSource.initialize());
+  });
+  afterAll(async () => {
+    await dataSource.destroy();
+    await proxy.close();
+    await database.drop();
+  });
+
+  /** Lets that befall the requests that have this text, as often as told. */
+  function interfere(interference: Interference, text: string, times: number): void {
+    proxy.interfere = (request) => {
+      if (times === 0 || !request.includes(text)) return undefined;
+      times -= 1;
+      return interference;
+    };
+  }
+
+  it.each(everyKind)('once (%s) is stored once, and nobody notices', async (kind) => {
+    const id = randomUUID();
+    const aggregate = { type: 'counter', id: `once-${kind}` };
+    const reported: number[] = [];
+    const stop = store.onAppended((records) =>
+      reported.push(...records.map((each) => each.version)),
+    );
+    interfere(kind, id, 1);
+    const events = [new EventData(new Counted(1), { id })];
+    const result = await store.append(aggregate, events, { expectedVersion: 0 });
+    stop();
+    expect(result).toMatchObject({ version: 1, records: [{ id, version: 1 }] });
+    const { records } = await store.fetchByAggregate(aggregate);
+    expect(records).toMatchObject([{ id, position: result.position }]);
+  });
+
+  it.each(everyKind)('twice (%s) is unknown, and its repetition succeeds', async (kind) => {
+    const id = randomUUID();
+    const aggregate = { type: 'counter', id: `twice-${kind}` };
+    interfere(kind, id, 2);
+    const append = () =>
+      store.append(aggregate, [new EventData(new Counted(1), { id })], { expectedVersion: 0 });
+    await expect(append()).rejects.toMatchObject({ code: 'CONNECTION_LOST', outcome: 'unknown' });
+    const isStored = kind !== 'lost';
+    if (isStored) await eventually(async () => (await store.currentVersion(aggregate)) === 1);
+    expect(await append()).toMatchObject({ version: 1, duplicate: isStored });
+    expect((await store.fetchByAggregate(aggregate)).records).toMatchObject([{ id, version: 1 }]);
+  });
+
+  it.each(everyKind)(
+    'in the COMMIT of its caller (%s) is found by the repetition of the transaction',
+    async (kind) => {
+      const id = randomUUID();
+      const aggregate = { type: 'counter', id: `commit-${kind}` };
+      interfere(kind, 'COMMIT\0', 1);
+      const transaction = () =>
+        dataSource.transaction((manager) =>
+          store.append(aggregate, [new EventData(new Counted(1), { id })], {
+            expectedVersion: 0,
+            manager,
+          }),
+        );
+      await expect(transaction()).rejects.toThrow(/Connection terminated|ECONNRESET/);
+      const isStored = kind !== 'lost';
+      if (isStored) await eventually(async () => (await store.currentVersion(aggregate)) === 1);
+      expect(await transaction()).toMatchObject({ version: 1, duplicate: isStored });
+      expect((await store.fetchByAggregate(aggregate)).records).toMatchObject([{ id, version: 1 }]);
+    },
+  );
+});
+
+describe('applications under load whose connections are reset again and again', () => {
+  it('lose, double and turn round nothing', async () => {
+    const trial = await Trial.start({ seed: seed(), proxied: true });
+    try {
+      await trial.load();
+      // Appends, and the ends of transactions.
+      const isWorthIt = /ledger[.](deposited|withdrawn)|COMMIT\0/;
+      trial.proxy!.interfere = (request) =>
+        isWorthIt.test(request) && trial.choices.next() < 0.05
+          ? trial.choices.pick(everyKind)
+          : undefined;
+      let seen = trial.proxy!.connections.length;
+      await eventually(() => trial.proxy!.connections.length > seen + 30, { timeoutMs: 15_000 });
+      seen = trial.proxy!.connections.length;
+      await trial.query(
+        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name <> 'trial'`,
+      );
+      await eventually(() => trial.proxy!.connections.length > seen + 10);
+      trial.proxy!.interfere = () => undefined;
+      await trial.recovered();
+      const { faults, unknown } = await trial.finish('resets, and backends terminated');
+      expect(faults).toEqual([]);
+      expect(unknown).toBeGreaterThan(0);
+    } finally {
+      await trial.close();
+      await killAll();
+    }
+  }, 40_000);
+});

@@ -1,0 +1,46 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { killAll } from '../support/processes.ts';
+import { seed } from '../support/random.ts';
+import { Trial } from './harness/trial.ts';
+
+describe('applications under load whose server goes away', () => {
+  let trial: Trial;
+  beforeAll(async () => {
+    trial = await Trial.start({ seed: seed(), proxied: true });
+    await trial.load();
+  }, 20_000);
+  afterAll(async () => {
+    await trial.close();
+    await killAll();
+  });
+
+  it.each(['stopped', 'killed', 'crashed'] as const)(
+    'go on, without a restart, after it was %s',
+    async (how) => {
+      await delay(trial.choices.integer(100, 300));
+      await trial.server.goDown(how);
+      await delay(trial.choices.integer(0, 300));
+      await trial.server.comeBack();
+      expect(await trial.recovered()).toBeLessThan(10_000);
+    },
+    20_000,
+  );
+
+  it('go on after it was frozen, and slow', async () => {
+    trial.server.freeze();
+    await delay(trial.choices.integer(300, 600));
+    trial.server.thaw();
+    await trial.recovered();
+    trial.proxy!.delayMs = 20;
+    await trial.recovered();
+    trial.proxy!.delayMs = 0;
+  }, 20_000);
+
+  it('lose nothing that was acknowledged, and leave nothing half-done', async () => {
+    const { faults, acknowledged, unknown } = await trial.finish('outages of the server');
+    expect(faults).toEqual([]);
+    expect(acknowledged).toBeGreaterThan(50);
+    expect(unknown).toBeGreaterThan(0);
+  }, 20_000);
+});

@@ -1,22 +1,19 @@
-import { openEventsTable } from './events-table.ts';
+import { randomUUID } from 'node:crypto';
 import type { Subject } from '../subject.ts';
+import { openEventsTable } from './events-table.ts';
 
 const eventsEach = 5;
 
 const insertRows = `
   INSERT INTO events (aggregate, version, type, payload)
-  SELECT
-    $1 || '/' || (place - 1) / ${eventsEach},
-    (place - 1) % ${eventsEach} + 1,
-    'payment.booked',
-    payload
-  FROM unnest($2::jsonb[]) WITH ORDINALITY AS given (payload, place)`;
+  SELECT aggregate, (place - 1) % ${eventsEach} + 1, 'payment.booked', payload
+  FROM unnest($1::text[], $2::jsonb[]) WITH ORDINALITY AS given (aggregate, payload, place)`;
 
 /**
  * The limit: what the database takes in when it is handed rows in bulk.
  *
- * It is no store: the events of one append become aggregates with five events each, and nobody is
- * told of a conflict.
+ * It is no store: the events of one append become aggregates with five events each, under ids of
+ * their own, as those of which it shows the limit.
  */
 export const subject: Subject = {
   name: 'unnest',
@@ -26,9 +23,14 @@ export const subject: Subject = {
   async open(url, options) {
     const pool = await openEventsTable(url, options);
     return {
-      async append(aggregate, events) {
+      async append(_, events) {
+        let aggregate = '';
+        const aggregates = events.map((__, index) => {
+          if (index % eventsEach === 0) aggregate = randomUUID();
+          return aggregate;
+        });
         const payloads = events.map((event) => JSON.stringify(event));
-        await pool.query({ name: 'rows', text: insertRows, values: [aggregate, payloads] });
+        await pool.query({ name: 'rows', text: insertRows, values: [aggregates, payloads] });
       },
       close: () => pool.end(),
     };

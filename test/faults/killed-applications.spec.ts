@@ -12,8 +12,10 @@ describe('applications that are killed under load', () => {
   });
 
   it('lose nothing that was acknowledged, and leave nothing half-done', async () => {
-    trial = await Trial.start({ seed: seed() });
+    trial = await Trial.start({ seed: seed(), proxied: true, writers: 15 });
     await trial.load();
+    // A slow network, so that much is on its way whenever one is killed.
+    trial.proxy!.delayMs = 8;
     for (let n = 0; n < 3; n++) {
       await delay(trial.choices.integer(20, 400));
       await trial.killAndRestart(n % 2);

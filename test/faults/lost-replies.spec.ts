@@ -68,6 +68,19 @@ describe('an append whose connection is reset', () => {
     expect((await store.fetchByAggregate(aggregate)).records).toMatchObject([{ id, version: 1 }]);
   });
 
+  it.failing('and again while its first result is read, is unknown', async () => {
+    const id = randomUUID();
+    const aggregate = { type: 'counter', id: 'read-again' };
+    const events = [new EventData(new Counted(1), { id })];
+    await store.append(aggregate, events);
+    proxy.interfere = (request) =>
+      request.includes('read-again') && !request.includes(id) ? 'lost' : undefined;
+    await expect(store.append(aggregate, events)).rejects.toMatchObject({
+      code: 'CONNECTION_LOST',
+      outcome: 'unknown',
+    });
+  });
+
   it.each(everyKind)(
     'in the COMMIT of its caller (%s) is found by the repetition of the transaction',
     async (kind) => {
@@ -88,6 +101,63 @@ describe('an append whose connection is reset', () => {
       expect((await store.fetchByAggregate(aggregate)).records).toMatchObject([{ id, version: 1 }]);
     },
   );
+});
+
+describe('an append over a half-open connection', () => {
+  let database: TestDatabase;
+  let proxy: TcpProxy;
+  let dataSource: DataSource;
+  let store: TestStore;
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    proxy = await startProxy(database.url);
+    dataSource = new DataSource({
+      type: 'postgres',
+      url: proxy.url,
+      installExtensions: false,
+      // Without it, the system itself gives up, after a quarter of an hour or so.
+      extra: { query_timeout: 300, connectionTimeoutMillis: 300 },
+    });
+    store = await openStore(await dataSource.initialize());
+  });
+  afterAll(async () => {
+    await dataSource.destroy();
+    await proxy.close();
+    await database.drop();
+  });
+
+  it.each(['swallowed', 'reply-swallowed'] as const)(
+    'is stored once, by another connection (%s)',
+    async (kind) => {
+      const id = randomUUID();
+      const aggregate = { type: 'counter', id: kind };
+      let times = 1;
+      proxy.interfere = (request) => (request.includes(id) && times-- > 0 ? kind : undefined);
+      const events = [new EventData(new Counted(1), { id })];
+      const append = () => store.append(aggregate, events, { expectedVersion: 0 });
+      const result = await append().catch((error: { code: string }) => {
+        expect(error).toMatchObject({ code: 'CONNECTION_LOST', outcome: 'unknown' });
+        return append();
+      });
+      expect(result).toMatchObject({ version: 1, records: [{ id, version: 1 }] });
+      // Nothing uses the dead connection again.
+      for (let n = 0; n < 12; n++)
+        await store.append({ type: 'counter', id: `${kind}-${n}` }, [new Counted(n)]);
+    },
+  );
+
+  it('is over for all of them, and not for good', async () => {
+    await Promise.all(
+      Array.from({ length: 8 }, (_, n) => dataSource.query('SELECT pg_sleep(0.01)', [])),
+    );
+    for (const connection of proxy.connections) connection.swallow();
+    proxy.isDeaf = true;
+    const append = () => store.append({ type: 'counter', id: 'all' }, [new Counted(1)]);
+    await expect(append()).rejects.toMatchObject({ code: expect.stringMatching(/CONNECTION/) });
+    proxy.isDeaf = false;
+    await eventually(append);
+  });
 });
 
 describe('applications under load whose connections are reset again and again', () => {

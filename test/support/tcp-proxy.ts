@@ -5,9 +5,11 @@ import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
  *
  * - `lost`: it does not arrive, and the connection is reset;
  * - `reply-lost`: the server answers it, and the connection is reset instead of the answer;
- * - `left-behind`: the connection is reset, and the server works on it still.
+ * - `left-behind`: the connection is reset, and the server works on it still;
+ * - `swallowed`: it does not arrive, and nothing comes through any more, either way;
+ * - `reply-swallowed`: the server answers it, and nothing comes through any more.
  */
-export type Interference = 'lost' | 'reply-lost' | 'left-behind';
+export type Interference = 'lost' | 'reply-lost' | 'left-behind' | 'swallowed' | 'reply-swallowed';
 
 /** One connection through the proxy. */
 export interface ProxiedConnection {
@@ -63,7 +65,12 @@ export async function startProxy(serverUrl: string): Promise<TcpProxy> {
         client.resetAndDestroy();
         return;
       }
+      if (interference === 'swallowed') {
+        isSwallowing = true;
+        return;
+      }
       pass(upstream, data);
+      if (interference === 'reply-swallowed') isSwallowing = true;
       if (interference === 'reply-lost') isReplyLost = true;
       if (interference !== 'left-behind') return;
       // Its answer is waited for, so that the server does not hear of the end before.

@@ -149,7 +149,7 @@ describe('an append over a half-open connection', () => {
 
   it('is over for all of them, and not for good', async () => {
     await Promise.all(
-      Array.from({ length: 8 }, (_, n) => dataSource.query('SELECT pg_sleep(0.01)', [])),
+      Array.from({ length: 8 }, () => dataSource.query('SELECT pg_sleep(0.01)', [])),
     );
     for (const connection of proxy.connections) connection.swallow();
     proxy.isDeaf = true;

@@ -1,0 +1,100 @@
+import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { DataSource } from 'typeorm';
+import { DomainEvent } from '../../lib/events/domain-event.decorator.ts';
+import { serverAccount } from '../../sample-app/database/server-account.ts';
+import { type OwnServer, startOwnServer } from '../support/own-server.ts';
+import { openStore, type TestStore } from '../support/store.ts';
+
+/** A disk in memory that can grow. Only root may mount one. */
+interface SmallDisk {
+  readonly path: string;
+  grow(): void;
+  remove(): Promise<void>;
+}
+
+async function mountSmallDisk(): Promise<SmallDisk | undefined> {
+  const path = await mkdtemp(join(tmpdir(), 'nest-event-store-disk-'));
+  const mount = (options: string): void => {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', path], { stdio: 'ignore' });
+  };
+  try {
+    const { uid, gid } = serverAccount()!;
+    mount(`size=20m,mode=0700,uid=${uid},gid=${gid}`);
+  } catch {
+    await rm(path, { recursive: true });
+    return undefined;
+  }
+  return {
+    path,
+    grow: () => mount('remount,size=40m'),
+    async remove() {
+      execFileSync('umount', [path]);
+      await rm(path, { recursive: true });
+    },
+  };
+}
+
+const disk = await mountSmallDisk();
+const inSmallDatabase = disk ? describe : describe.skip;
+
+@DomainEvent('document.written')
+class DocumentWritten {
+  constructor(readonly text: string) {}
+}
+
+// Skipped where no small disk can be mounted, for want of the right to.
+inSmallDatabase('When the disk of the server is full', () => {
+  let server: OwnServer;
+  let dataSource: DataSource;
+  let store: TestStore;
+
+  beforeAll(async () => {
+    server = await startOwnServer();
+    const setUp = await connect(server.url);
+    await setUp.query(`CREATE TABLESPACE small LOCATION '${disk!.path}'`);
+    await setUp.query('CREATE DATABASE small TABLESPACE small');
+    await setUp.destroy();
+    dataSource = await connect(server.url.replace(/\/postgres$/, '/small'));
+    store = await openStore(dataSource, { events: [DocumentWritten] });
+  }, 20_000);
+  afterAll(async () => {
+    await dataSource.destroy();
+    await server.stop();
+    await disk!.remove();
+  });
+
+  it('appends are refused as a whole, with nothing lost, and succeed when there is room', async () => {
+    const document = { type: 'document', id: '1' };
+    // Random, as what can be compressed needs hardly any room.
+    const written = () => new DocumentWritten(randomBytes(150_000).toString('base64'));
+    const acknowledged: number[] = [];
+    let error: unknown;
+    while (error === undefined && acknowledged.length < 100) {
+      await store.append(document, [written(), written()]).then(
+        ({ version }) => acknowledged.push(version),
+        (thrown: unknown) => (error = thrown),
+      );
+    }
+    expect(error).toMatchObject({
+      name: 'DiskFullError',
+      retryable: true,
+      outcome: 'not-applied',
+      message: expect.stringContaining('Make room'),
+    });
+    const last = acknowledged.at(-1)!;
+    expect(last).toBeGreaterThan(0);
+    const { version, records } = await store.fetchByAggregate(document, 0, { limit: 500 });
+    expect([version, records.length]).toEqual([last, last]);
+
+    disk!.grow();
+    expect(await store.append(document, [written()])).toMatchObject({ version: last + 1 });
+  }, 20_000);
+});
+
+const connect = (url: string): Promise<DataSource> =>
+  new DataSource({ type: 'postgres', url, installExtensions: false }).initialize();

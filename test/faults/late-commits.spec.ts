@@ -1,0 +1,181 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { Client } from 'pg';
+import type { DataSource, QueryRunner } from 'typeorm';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { Counted, openStore, type TestStore } from '../support/store.ts';
+
+type Level = 'READ COMMITTED' | 'REPEATABLE READ' | 'SERIALIZABLE';
+type Step =
+  'begin' | 'append' | 'commit' | 'rollback' | 'savepoint' | 'undo' | 'prepare' | 'commit prepared';
+
+const kinds = {
+  commit: ['begin', 'append', 'commit'],
+  rollback: ['begin', 'append', 'rollback'],
+  several: ['begin', 'append', 'append', 'commit'],
+  savepoint: ['begin', 'savepoint', 'append', 'undo', 'append', 'commit'],
+  prepared: ['begin', 'append', 'prepare', 'commit prepared'],
+} as const satisfies Record<string, readonly Step[]>;
+
+let database: TestDatabase;
+let dataSource: DataSource;
+let store: TestStore;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  dataSource = await database.dataSource();
+  store = await openStore(dataSource);
+});
+afterAll(() => database.drop());
+
+/** One transaction, which goes step by step. */
+class SteppedTransaction {
+  /** Appended, and neither committed nor undone. */
+  open: number[] = [];
+  committed: number[] = [];
+  readonly #aggregate = { type: 'counter', id: randomUUID() };
+  readonly #name = randomUUID();
+
+  constructor(
+    private readonly runner: QueryRunner,
+    private readonly level: Level,
+  ) {}
+
+  async take(step: Step): Promise<void> {
+    switch (step) {
+      case 'begin':
+        await this.runner.startTransaction(this.level);
+        // From REPEATABLE READ on, everything is as it was at the first statement.
+        await this.runner.query('SELECT 1');
+        return;
+      case 'append': {
+        const { manager } = this.runner;
+        const { position } = await store.append(this.#aggregate, [new Counted(1)], { manager });
+        this.open.push(position);
+        return;
+      }
+      case 'savepoint':
+        await this.runner.query('SAVEPOINT here');
+        return;
+      case 'undo':
+        await this.runner.query('ROLLBACK TO SAVEPOINT here');
+        this.open = [];
+        return;
+      case 'rollback':
+        await this.runner.rollbackTransaction();
+        this.open = [];
+        return;
+      case 'prepare':
+        await this.runner.query(`PREPARE TRANSACTION '${this.#name}'`);
+        // There is nothing left to commit; only the runner does not know.
+        await this.runner.commitTransaction();
+        return;
+      case 'commit':
+        await this.runner.commitTransaction();
+        break;
+      case 'commit prepared':
+        await this.runner.query(`COMMIT PREPARED '${this.#name}'`);
+    }
+    this.committed = this.open;
+    this.open = [];
+  }
+}
+
+/** All orders in which the steps of two can come, each as whose turn it is. */
+function interleavings(first: number, second: number): (0 | 1)[][] {
+  if (first === 0) return [Array<1>(second).fill(1)];
+  if (second === 0) return [Array<0>(first).fill(0)];
+  return [
+    ...interleavings(first - 1, second).map((rest): (0 | 1)[] => [0, ...rest]),
+    ...interleavings(first, second - 1).map((rest): (0 | 1)[] => [1, ...rest]),
+  ];
+}
+
+describe('a reader of the log beside two transactions in every order', () => {
+  const levels: Level[] = ['READ COMMITTED', 'REPEATABLE READ', 'SERIALIZABLE'];
+  const cases = levels.flatMap((level) =>
+    (Object.keys(kinds) as (keyof typeof kinds)[])
+      .filter((kind) => level === 'READ COMMITTED' || kind === 'commit' || kind === 'rollback')
+      .map((kind) => [level, kind] as const),
+  );
+
+  it.each(cases)('sees at %s (%s) what is settled at once, and never less', async (level, kind) => {
+    const runners = [dataSource.createQueryRunner(), dataSource.createQueryRunner()] as const;
+    const steps = [kinds[kind], kinds.commit] as const;
+    try {
+      for (const turns of interleavings(steps[0].length, steps[1].length)) {
+        const both = runners.map((runner) => new SteppedTransaction(runner, level));
+        const left = steps.map((each): Step[] => [...each]);
+        const start = await store.currentPosition();
+        let after = start;
+        const seen: number[] = [];
+        const done: string[] = [];
+        for (const turn of turns) {
+          const step = left[turn]!.shift()!;
+          done.push(`${turn} ${step}`);
+          await both[turn]!.take(step);
+          const page = await store.fetch(after);
+          after = page.position;
+          seen.push(...page.records.map(({ position }) => position));
+
+          const committed = both.flatMap((each) => each.committed).toSorted((a, b) => a - b);
+          const wall = Math.min(...both.flatMap((each) => each.open));
+          const settled = committed.filter((position) => position < wall);
+          expect({ done, seen }).toEqual({ done, seen: settled });
+        }
+      }
+    } finally {
+      for (const runner of runners) await runner.release();
+    }
+  });
+});
+
+describe('a reader of the log', () => {
+  const append = () => store.append({ type: 'counter', id: 'free' }, [new Counted(1)]);
+
+  /** Whether an event can be read as soon as it is appended. */
+  async function readsAtOnce(): Promise<boolean> {
+    const { position } = await append();
+    const { records } = await store.fetch(position - 1);
+    return records.some((record) => record.position === position);
+  }
+
+  it('waits for no transaction of another database', async () => {
+    const other = await createTestDatabase();
+    const otherSource = await other.dataSource();
+    const otherStore = await openStore(otherSource);
+    await otherSource.transaction(async (manager) => {
+      await otherStore.append({ type: 'counter', id: 'held' }, [new Counted(1)], { manager });
+      expect(await readsAtOnce()).toBe(true);
+    });
+    await other.drop();
+  });
+
+  it('waits for no transaction that writes something else', async () => {
+    const client = new Client({ connectionString: database.url });
+    await client.connect();
+    await client.query('CREATE TABLE other (n integer)');
+    await client.query('BEGIN');
+    await client.query('INSERT INTO other VALUES (1)');
+    await client.query('SELECT pg_advisory_xact_lock_shared(1)');
+    expect(await readsAtOnce()).toBe(true);
+    await client.query('ROLLBACK');
+    await client.end();
+  });
+
+  it('waits for one that has appended and stays open, which is named, and for no longer', async () => {
+    const applicationName = 'forgetful';
+    const forgetful = await database.dataSource({ applicationName });
+    const runner = forgetful.createQueryRunner();
+    await runner.startTransaction();
+    const [{ pid }] = await runner.query('SELECT pg_backend_pid() AS pid');
+    await store.append({ type: 'counter', id: 'held' }, [new Counted(1)], {
+      manager: runner.manager,
+    });
+    expect(await readsAtOnce()).toBe(false);
+    expect((await store.horizon()).holders).toMatchObject([{ pid, applicationName }]);
+    await runner.rollbackTransaction();
+    await runner.release();
+    expect(await readsAtOnce()).toBe(true);
+  });
+});

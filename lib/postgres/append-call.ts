@@ -8,7 +8,14 @@ import { type Database, Statement } from './database.ts';
 /** What became of one append of a call. */
 export interface AppendOutcome {
   readonly outcome:
-    'ok' | 'duplicate' | 'wrong_version' | 'corrupt_duplicate' | 'busy' | 'withdrawn';
+    | 'ok'
+    | 'duplicate'
+    | 'wrong_version'
+    | 'corrupt_duplicate'
+    | 'busy'
+    | 'withdrawn'
+    // In the place of the first two: committed, but perhaps not on the standby that has to have it.
+    | 'uncertain';
   /** The version after the append; for `wrong_version`, the actual one. */
   readonly version: number;
   readonly positions: readonly number[];
@@ -71,7 +78,7 @@ export class AppendCall {
       }
     }
 
-    return this.#database.query<AppendOutcome>(
+    return this.#run(
       this.#statement,
       [
         aggregateTypes,
@@ -92,6 +99,24 @@ export class AppendCall {
         options.lockTimeoutMs,
       ],
       options.manager,
+    );
+  }
+
+  async #run(
+    statement: Statement,
+    values: readonly unknown[],
+    manager: EntityManager | undefined,
+  ): Promise<AppendOutcome[]> {
+    const { value: outcomes, isReplicated } = await this.#database.commit<AppendOutcome>(
+      statement,
+      values,
+      manager,
+    );
+    if (isReplicated) return outcomes;
+    return outcomes.map((each) =>
+      each.outcome === 'ok' || each.outcome === 'duplicate'
+        ? { ...each, outcome: 'uncertain' }
+        : each,
     );
   }
 }

@@ -1,7 +1,13 @@
 import { StoreOverloadedError } from '../store/store.errors.ts';
 import type { PreparedAppend } from '../store/prepare-append.ts';
 import { type AppendCall, type AppendOutcome, aggregateKey } from './append-call.ts';
-import { isConnectionLoss, isLockTimeout, translateError } from './postgres-errors.ts';
+import {
+  isConnectionLoss,
+  isEverybodysTrouble,
+  isLockTimeout,
+  isOutcomeUnknown,
+  translateError,
+} from './postgres-errors.ts';
 
 export interface AppendQueueOptions {
   /** How many appends may wait, in flight included. */
@@ -12,7 +18,7 @@ export interface AppendQueueOptions {
   readonly maxLanes: number;
 }
 
-/** What became of an append, and whether it had to be sent a second time to know. */
+/** What became of an append, and whether an earlier try, which was not answered, may have stored it. */
 export interface SettledAppend extends AppendOutcome {
   readonly resent: boolean;
 }
@@ -103,17 +109,16 @@ export class AppendQueue {
   async #send(
     batch: readonly QueuedAppend[],
     patience: { readonly wait: boolean; readonly lockTimeoutMs: number },
+    isSecondTry = false,
   ): Promise<void> {
     let outcomes: AppendOutcome[];
     try {
       outcomes = await this.#call.send(batch, { allOrNothing: false, ...patience });
     } catch (error) {
-      if (isConnectionLoss(error) && !batch[0]!.resent) {
-        // Whether it was written is unknown, so it is sent again: the events' ids make that safe.
-        for (const append of batch) append.resent = true;
-        return this.#send(batch, patience);
-      }
-      const hopeless = isConnectionLoss(error) || (patience.wait && isLockTimeout(error));
+      if (isOutcomeUnknown(error)) for (const append of batch) append.resent = true;
+      // Even if it was written, it can be sent again: the events' ids make that safe.
+      if (isConnectionLoss(error) && !isSecondTry) return this.#send(batch, patience, true);
+      const hopeless = isEverybodysTrouble(error) || (patience.wait && isLockTimeout(error));
       if (batch.length > 1 && !hopeless) {
         const middle = batch.length >> 1;
         await this.#send(batch.slice(0, middle), patience);
@@ -162,11 +167,10 @@ export class AppendQueue {
   }
 
   #fail(append: QueuedAppend, error: unknown): void {
-    const { aggregate, events } = append;
+    const { aggregate, events, resent: mayBeStored } = append;
     const { lockTimeoutMs } = this.#options;
-    this.#settle(() =>
-      append.reject(translateError(error, { aggregates: [aggregate], events, lockTimeoutMs })),
-    );
+    const facts = { aggregates: [aggregate], events, lockTimeoutMs, mayBeStored };
+    this.#settle(() => append.reject(translateError(error, facts)));
   }
 
   #settle(answer: () => void): void {

@@ -3,6 +3,7 @@ import { rememberRecord, type EventRecord } from '../events/event-record.ts';
 import type { EventSerializer } from '../events/event-serializer.ts';
 import type { Append, AppendResult } from '../store/event-store.ts';
 import { prepareAppend, type PreparedAppend } from '../store/prepare-append.ts';
+import { DurabilityUncertainError } from '../store/database.errors.ts';
 import {
   DuplicateEventError,
   StoreClosedError,
@@ -13,7 +14,13 @@ import type { AppendQueue } from './append-queue.ts';
 import type { CallerTransactions } from './caller-transactions.ts';
 import type { EventReader } from './event-reader.ts';
 import { InlineFailure, type InlineProjections, newRecords } from './inline-projections.ts';
-import { isConnectionLoss, isTransactionConflict, translateError } from './postgres-errors.ts';
+import {
+  type AppendFacts,
+  isConnectionLoss,
+  isOutcomeUnknown,
+  isTransactionConflict,
+  translateError,
+} from './postgres-errors.ts';
 
 export interface AppenderOptions {
   readonly maxAppendEvents: number;
@@ -45,7 +52,10 @@ export class Appender {
       return (await this.#appendTogether([prepared], undefined))[0]!;
     }
     const { resent, ...outcome } = await this.queue.add(prepared);
-    const result = await this.#toResult(prepared, outcome);
+    const result = await this.#toResult(prepared, outcome).catch((error: unknown) => {
+      // What a repetition repeats could not be read; it is stored all the same.
+      throw translateError(error, { ...factsOf([prepared]), mayBeStored: true });
+    });
     // Sent twice with ids of our own, a repetition can only be of our own first attempt.
     const isOurs = resent && !prepared.hasCallerIds;
     if (!result.duplicate || isOurs) this.callerTransactions.report(result.records);
@@ -90,7 +100,7 @@ export class Appender {
           manager: inner,
         };
         const outcomes = await this.call.send(prepared, options);
-        for (const [index, outcome] of outcomes.entries()) refuse(prepared[index]!, outcome);
+        refuse(prepared, outcomes);
         const written: AppendResult[] = [];
         for (const [index, outcome] of outcomes.entries()) {
           written.push(await this.#toResult(prepared[index]!, outcome, inner));
@@ -124,15 +134,15 @@ export class Appender {
         // A lost connection once more, as the ids make that safe; a deadlock until it is gone.
         const mayRetry = isLost ? attempt === 1 : isTransactionConflict(cause);
         if (!manager && mayRetry && attempt < 10) {
-          resent ||= isLost;
+          resent ||= isOutcomeUnknown(cause);
           continue;
         }
         // What a projection throws is its own affair, unless the database has failed it.
         if (error instanceof InlineFailure && !isLost && !isTransactionConflict(cause)) throw cause;
         throw translateError(cause, {
-          aggregates: prepared.map((append) => append.aggregate),
-          events: prepared.flatMap((append) => append.events),
+          ...factsOf(prepared),
           lockTimeoutMs,
+          mayBeStored: resent,
         });
       }
     }
@@ -143,7 +153,7 @@ export class Appender {
     outcome: AppendOutcome,
     manager?: EntityManager,
   ): Promise<AppendResult> {
-    refuse(append, outcome);
+    refuse([append], [outcome]);
     const { version, positions } = outcome;
     const first = version - append.events.length + 1;
     if (outcome.outcome === 'duplicate') {
@@ -179,15 +189,25 @@ export class Appender {
   }
 }
 
-/** Throws what the caller should know if the append was not written because of itself. */
-function refuse({ aggregate, expectation, events }: PreparedAppend, outcome: AppendOutcome): void {
-  if (outcome.outcome === 'wrong_version') {
-    throw new WrongExpectedVersionError(aggregate, expectation.expected, outcome.version);
-  }
-  if (outcome.outcome === 'corrupt_duplicate') {
-    throw new DuplicateEventError(
-      aggregate,
-      events.map((event) => event.id),
-    );
+const factsOf = (prepared: readonly PreparedAppend[]): AppendFacts => ({
+  aggregates: prepared.map((append) => append.aggregate),
+  events: prepared.flatMap((append) => append.events),
+});
+
+/** Throws what the caller should know if an append was not written, or not for certain. */
+function refuse(appends: readonly PreparedAppend[], outcomes: readonly AppendOutcome[]): void {
+  const uncertain = appends.filter((_, index) => outcomes[index]!.outcome === 'uncertain');
+  if (uncertain.length > 0) throw new DurabilityUncertainError(factsOf(uncertain).aggregates);
+  for (const [index, { aggregate, expectation, events }] of appends.entries()) {
+    const { outcome, version } = outcomes[index]!;
+    if (outcome === 'wrong_version') {
+      throw new WrongExpectedVersionError(aggregate, expectation.expected, version);
+    }
+    if (outcome === 'corrupt_duplicate') {
+      throw new DuplicateEventError(
+        aggregate,
+        events.map((event) => event.id),
+      );
+    }
   }
 }

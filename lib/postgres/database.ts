@@ -61,11 +61,19 @@ export class Database {
     return this.#onAnyClient((client) => this.run(client, statement, values));
   }
 
-  /** Runs one statement that commits by itself, and tells whether its standby has it too. */
+  /**
+   * Runs one statement like `query`, and tells whether its standby has it too.
+   *
+   * In a manager's transaction there is nothing to tell: its COMMIT is still to come.
+   */
   async commit<Row extends QueryResultRow>(
     statement: Statement,
     values: readonly unknown[],
+    manager?: EntityManager,
   ): Promise<Committed<Row[]>> {
+    if (manager) {
+      return { value: await this.query<Row>(statement, values, manager), isReplicated: true };
+    }
     return watchingReplication((watch) =>
       this.#onAnyClient((client) => {
         watch(client);
@@ -117,6 +125,16 @@ export class Database {
    */
   async transaction<T>(work: (manager: EntityManager) => Promise<T>): Promise<T> {
     return this.dataSource.transaction('READ COMMITTED', (manager) => this.#lend(manager, work));
+  }
+
+  /** Runs work in a transaction of its own, and tells whether its standby has it too. */
+  async commitTransaction<T>(work: (manager: EntityManager) => Promise<T>): Promise<Committed<T>> {
+    return watchingReplication((watch) =>
+      this.transaction(async (manager) => {
+        watch((await queryRunnerOf(manager).connect()) as PoolClient);
+        return work(manager);
+      }),
+    );
   }
 
   /** Makes a connection outside of the pool, to the same database. */

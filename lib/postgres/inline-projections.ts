@@ -4,6 +4,7 @@ import type { AppendResult } from '../store/event-store.ts';
 import type { PreparedAppend } from '../store/prepare-append.ts';
 import type { Consumer } from '../subscriptions/consumer.ts';
 import { runInDelivery } from '../subscriptions/delivery.ts';
+import { DurabilityUncertainError } from '../store/database.errors.ts';
 import { HandlerTimeoutError } from '../subscriptions/subscriptions.errors.ts';
 import { within } from '../subscriptions/within.ts';
 import { type Database, Statement } from './database.ts';
@@ -82,13 +83,15 @@ export class InlineProjections {
       );
     }
     if (concerned.length === 0) return append(manager);
-    return this.#database.transaction(async (own) => {
+    const { value, isReplicated } = await this.#database.commitTransaction(async (own) => {
       const results = await work(own);
       // Fails where a projection has caught an error of SQL and left the transaction aborted:
       // PostgreSQL would answer its COMMIT with a rollback, and TypeORM would not notice.
       await this.#database.query(this.#check, [], own);
       return results;
     });
+    if (isReplicated) return value;
+    throw new DurabilityUncertainError(appends.map(({ aggregate }) => aggregate));
   }
 
   async #apply(

@@ -30,6 +30,7 @@ import {
   type ReadOptions,
 } from '../store/read-options.ts';
 import { reviveSnapshot, type StoredSnapshot } from '../store/revive-snapshot.ts';
+import { DurabilityUncertainError } from '../store/database.errors.ts';
 import { RemovalRefusedError, SnapshotAheadError } from '../store/store.errors.ts';
 import type { Consumer } from '../subscriptions/consumer.ts';
 import { AppendCall } from './append-call.ts';
@@ -235,13 +236,14 @@ export class PostgresEventStore extends EventStore {
   override async removeEvents(aggregate: AggregateRef): Promise<number> {
     checkAggregateRef(aggregate);
     if (!this.#options.allowRemoval) throw new RemovalRefusedError(aggregate);
-    const rows = await this.#translated(
-      this.#database.query<{ removed: number }>(
+    const { value: rows, isReplicated } = await this.#translated(
+      this.#database.commit<{ removed: number }>(
         this.#remove,
         [aggregate.type, aggregate.id],
         this.transactionOf(),
       ),
     );
+    if (!isReplicated) throw new DurabilityUncertainError([aggregate]);
     return rows[0]!.removed;
   }
 

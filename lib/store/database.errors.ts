@@ -192,10 +192,10 @@ export class ConstraintViolatedError extends EventStoreError {
 /**
  * The database committed, but was told not to wait for its synchronous standby any longer.
  *
- * What was written can be read, and is lost if that standby is promoted without it. Repeated with the
- * same event ids, the append waits for the standby anew: once that succeeds, nothing is in doubt. Seen
- * only where the store itself commits: a COMMIT of the caller succeeds with a warning, and no warning
- * is sent where `client_min_messages` is above `warning`.
+ * What was written, or removed, can be seen, and is lost if that standby is promoted without it.
+ * Repeated with the same event ids, an append waits for the standby anew: once that succeeds, nothing
+ * is in doubt. Seen only where the store itself commits: a COMMIT of the caller succeeds with a
+ * warning, and no warning is sent where `client_min_messages` is above `warning`.
  */
 export class DurabilityUncertainError extends EventStoreError {
   readonly code = 'DURABILITY_UNCERTAIN';
@@ -204,9 +204,9 @@ export class DurabilityUncertainError extends EventStoreError {
   constructor(readonly aggregates: readonly AggregateRef[]) {
     const names = aggregates.slice(0, 5).map(({ type, id }) => `${type}/${id}`);
     super(
-      `What was written to ${names.join(', ')}${aggregates.length > 5 ? ', …' : ''} is committed, but ` +
-        'the wait for its synchronous standby was cancelled: a failover may lose it. Once a standby ' +
-        'answers, repeat the append with the same event ids; when that succeeds, it is on both.',
+      `The change of ${names.join(', ')}${aggregates.length > 5 ? ', …' : ''} is committed, but the ` +
+        'wait for its synchronous standby was cancelled: a failover may lose it. Once the standby is ' +
+        'back, repeat the append with the same event ids; when that succeeds, it is on both.',
     );
   }
 }

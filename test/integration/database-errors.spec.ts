@@ -1,0 +1,223 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { EventStoreError } from 'nest-event-store';
+import { DataSource } from 'typeorm';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { eventually } from '../support/eventually.ts';
+import { Counted, openStore, type TestStore } from '../support/store.ts';
+import { startProxy } from '../support/tcp-proxy.ts';
+
+interface Connecting {
+  readonly url?: string;
+  readonly applicationName?: string;
+  readonly lockTimeoutMs?: number;
+  /** Passed on to the driver's pool. */
+  readonly pool?: Readonly<Record<string, unknown>>;
+}
+
+let database: TestDatabase;
+let admin: DataSource;
+let store: TestStore;
+let ids = 0;
+const opened: DataSource[] = [];
+const role = `app_${randomUUID().replaceAll('-', '')}`;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  admin = await database.dataSource();
+  store = await openStore(admin);
+  await admin.query(`CREATE ROLE ${role} LOGIN`);
+  await admin.query(`GRANT ALL ON SCHEMA event_store TO ${role}`);
+});
+afterAll(async () => {
+  await Promise.all(opened.map((each) => each.destroy()));
+  await admin.query(`DROP OWNED BY ${role}`);
+  await admin.query(`DROP ROLE ${role}`);
+  await database.drop();
+});
+
+const newCounter = () => ({ type: 'counter', id: `c-${(ids += 1)}` });
+const urlAsRole = (): string => database.url.replace(/\/\/[^@]*@/, `//${role}@`);
+
+/** Opens a store whose pool has one connection. */
+async function storeOn({ url = database.url, applicationName, lockTimeoutMs, pool }: Connecting) {
+  const dataSource = new DataSource({
+    type: 'postgres',
+    url,
+    installExtensions: false,
+    applicationName,
+    poolSize: 1,
+    extra: pool,
+  });
+  opened.push(await dataSource.initialize());
+  return Object.assign(await openStore(dataSource, lockTimeoutMs ? { lockTimeoutMs } : {}), {
+    dataSource,
+  });
+}
+
+async function errorOf(work: Promise<unknown>): Promise<EventStoreError> {
+  const error = await work.catch((thrown: unknown) => thrown);
+  expect(error).toBeInstanceOf(EventStoreError);
+  return error as EventStoreError;
+}
+
+/** Appends until that is refused in this way. */
+function refusalOf(eventStore: TestStore, code: string): Promise<EventStoreError> {
+  return eventually(async () => {
+    const error = await errorOf(eventStore.append(newCounter(), [new Counted(1)]));
+    expect(error.code).toBe(code);
+    return error;
+  });
+}
+
+/** Runs the work while a transaction has appended to the aggregate and stays open. */
+async function whileHeld<T>(aggregate: { type: string; id: string }, work: () => Promise<T>) {
+  return admin.transaction(async (manager) => {
+    await store.append(aggregate, [new Counted(1)], { manager });
+    return work();
+  });
+}
+
+async function waitingPid(application: string): Promise<number> {
+  return eventually(async () => {
+    const [row] = await admin.query(
+      `SELECT pid FROM pg_stat_activity WHERE application_name = $1 AND wait_event_type = 'Lock'`,
+      [application],
+    );
+    return row?.pid as number;
+  });
+}
+
+describe('An append that the database refuses says why, and that nothing was written', () => {
+  it('where all connections of the server are taken', async () => {
+    const own = await storeOn({ url: urlAsRole(), pool: { idleTimeoutMillis: 1 } });
+    await admin.query(`ALTER ROLE ${role} CONNECTION LIMIT 0`);
+    try {
+      const error = await refusalOf(own, 'TOO_MANY_CONNECTIONS');
+      expect(error).toMatchObject({ limitedBy: 'server', retryable: true, outcome: 'not-applied' });
+      expect(error.message).toContain('max_connections');
+    } finally {
+      await admin.query(`ALTER ROLE ${role} CONNECTION LIMIT -1`);
+    }
+  });
+
+  it('where all connections of the pool are taken', async () => {
+    const own = await storeOn({ pool: { connectionTimeoutMillis: 500 } });
+    await own.dataSource.transaction(async () => {
+      const error = await errorOf(own.append(newCounter(), [new Counted(1)]));
+      expect(error).toMatchObject({
+        code: 'TOO_MANY_CONNECTIONS',
+        limitedBy: 'pool',
+        outcome: 'not-applied',
+      });
+    });
+  });
+
+  it('where the database takes no writes, and finds the new primary by itself', async () => {
+    const proxied = await startProxy(database.url);
+    const own = await storeOn({ url: proxied.url });
+    await own.append(newCounter(), [new Counted(1)]);
+    const connections = proxied.connections.length;
+    await admin.query(`ALTER DATABASE ${databaseName()} SET default_transaction_read_only = on`);
+    try {
+      await admin.query(
+        'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid()',
+        [databaseName()],
+      );
+      const error = await refusalOf(own, 'READ_ONLY_DATABASE');
+      expect(error).toMatchObject({ retryable: true, outcome: 'not-applied' });
+    } finally {
+      await admin.query('SET default_transaction_read_only = off');
+      await admin.query(`ALTER DATABASE ${databaseName()} RESET default_transaction_read_only`);
+    }
+    // The connection that led to a standby was not kept.
+    await own.append(newCounter(), [new Counted(1)]);
+    expect(proxied.connections.length).toBeGreaterThan(connections + 1);
+    await own.close();
+    await proxied.close();
+  });
+
+  it('where the role has not the right', async () => {
+    const own = await storeOn({ url: urlAsRole() });
+    await admin.query(`REVOKE ALL ON SCHEMA event_store FROM ${role}`);
+    const error = await errorOf(own.append(newCounter(), [new Counted(1)]));
+    expect(error).toMatchObject({
+      code: 'ACCESS_DENIED',
+      sqlState: '42501',
+      role,
+      retryable: false,
+      outcome: 'not-applied',
+    });
+    expect(error.message).toContain(`the role "${role}"`);
+    expect(error.message).toContain('permission denied for schema event_store');
+  });
+
+  it('where a time limit of the database comes first', async () => {
+    const own = await storeOn({ pool: { statement_timeout: 100 } });
+    const counter = newCounter();
+    const error = await whileHeld(counter, () => errorOf(own.append(counter, [new Counted(1)])));
+    expect(error).toMatchObject({
+      code: 'STATEMENT_CANCELLED',
+      sqlState: '57014',
+      retryable: true,
+      outcome: 'not-applied',
+    });
+    await own.append(counter, [new Counted(1)]);
+  });
+
+  it('where the schema has gone', async () => {
+    const own = await openStore(await database.dataSource(), { schema: 'short_lived' });
+    await admin.query('DROP SCHEMA short_lived CASCADE');
+    const error = await errorOf(own.append(newCounter(), [new Counted(1)]));
+    expect(error).toMatchObject({ code: 'SCHEMA_MISMATCH', retryable: false });
+    expect(error.message).toContain('short_lived');
+    expect(error.message).toContain("migrations: 'run'");
+  });
+
+  it('where somebody has added a constraint', async () => {
+    const own = await openStore(await database.dataSource(), { schema: 'constrained' });
+    await admin.query(
+      `ALTER TABLE constrained.domain_events
+       ADD CONSTRAINT no_secrets CHECK (payload->>'by' <> '4711')`,
+    );
+    const error = await errorOf(own.append(newCounter(), [new Counted(4711)]));
+    expect(error).toMatchObject({
+      code: 'CONSTRAINT_VIOLATED',
+      constraint: 'no_secrets',
+      retryable: false,
+    });
+    expect(error.message).not.toContain('4711');
+  });
+});
+
+describe('An append whose connection is lost', () => {
+  it('was not applied if none could be made', async () => {
+    const proxied = await startProxy(database.url);
+    const own = await storeOn({ url: proxied.url });
+    await proxied.close();
+    const error = await eventually(async () => {
+      const thrown = await refusalOf(own, 'CONNECTION_LOST');
+      expect(thrown.outcome).toBe('not-applied');
+      return thrown;
+    });
+    expect(error.retryable).toBe(true);
+    expect(error.message).toContain('ECONNREFUSED');
+  });
+
+  it('has an unknown outcome, though the second try was refused', async () => {
+    const own = await storeOn({ applicationName: 'cut-off', lockTimeoutMs: 500 });
+    const counter = newCounter();
+    const error = await whileHeld(counter, async () => {
+      const append = errorOf(own.append(counter, [new Counted(2)]));
+      const pid = await waitingPid('cut-off');
+      await admin.query('SELECT pg_terminate_backend($1)', [pid]);
+      return append;
+    });
+    expect(error).toMatchObject({ code: 'CONNECTION_LOST', outcome: 'unknown', retryable: true });
+    expect(error.message).toContain(
+      'the second try failed: canceling statement due to lock timeout',
+    );
+  });
+});
+
+const databaseName = (): string => new URL(database.url).pathname.slice(1);

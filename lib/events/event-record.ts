@@ -20,12 +20,34 @@ export interface EventRecord<E extends object = object> {
   readonly recordedAt: Date;
 }
 
-// Keyed by the instance itself, so it holds nothing that the application does not hold already.
-const recordsByEvent = new WeakMap<object, EventRecord>();
+/** Answers the object that it is given, so that a class behind it adds its fields to that one. */
+class Adopted {
+  constructor(instance: object) {
+    return instance;
+  }
+}
+
+/**
+ * Keeps the record of an event in a private field of the event itself: seen by nobody but this class,
+ * copied by nothing, and allowed on frozen objects. A WeakMap would do the same, but the garbage
+ * collector took longer to go through it than it takes to read and decode the events.
+ */
+class Remembered extends Adopted {
+  #record: EventRecord | undefined;
+
+  static of(event: object): EventRecord | undefined {
+    return #record in event ? event.#record : undefined;
+  }
+
+  static remember(event: object, record: EventRecord): void {
+    const remembered = #record in event ? event : new Remembered(event);
+    remembered.#record = record;
+  }
+}
 
 /** Remembers the record of an event instance for `recordOf`. */
 export function rememberRecord(record: EventRecord): void {
-  recordsByEvent.set(record.event, record);
+  Remembered.remember(record.event, record);
 }
 
 /**
@@ -34,5 +56,5 @@ export function rememberRecord(record: EventRecord): void {
  * The same instance is needed, not a copy. `undefined` for an event that is not stored.
  */
 export function recordOf<E extends object>(event: E): EventRecord<E> | undefined {
-  return recordsByEvent.get(event) as EventRecord<E> | undefined;
+  return Remembered.of(event) as EventRecord<E> | undefined;
 }

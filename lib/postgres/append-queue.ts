@@ -113,7 +113,8 @@ export class AppendQueue {
   ): Promise<void> {
     let outcomes: AppendOutcome[];
     try {
-      outcomes = await this.#call.send(batch, { allOrNothing: false, ...patience });
+      const resent = batch.some((append) => append.resent);
+      outcomes = await this.#call.send(batch, { allOrNothing: false, resent, ...patience });
     } catch (error) {
       if (isOutcomeUnknown(error)) for (const append of batch) append.resent = true;
       // Even if it was written, it can be sent again: the events' ids make that safe.

@@ -91,12 +91,12 @@ export class Appender {
     prepared: readonly PreparedAppend[],
     manager: EntityManager | undefined,
   ): Promise<AppendResult[]> {
-    const { value, resent } = await this.#trying(prepared, manager, (lockTimeoutMs) =>
+    const { value, resent } = await this.#trying(prepared, manager, (attempt) =>
       this.inline.inTransactionWith(prepared, manager, async (inner) => {
         const options: CallOptions = {
           allOrNothing: true,
           wait: true,
-          lockTimeoutMs,
+          ...attempt,
           manager: inner,
         };
         const outcomes = await this.call.send(prepared, options);
@@ -121,13 +121,13 @@ export class Appender {
   async #trying<T>(
     prepared: readonly PreparedAppend[],
     manager: EntityManager | undefined,
-    work: (lockTimeoutMs: number | undefined) => Promise<T>,
+    work: (attempt: Pick<CallOptions, 'lockTimeoutMs' | 'resent'>) => Promise<T>,
   ): Promise<{ readonly value: T; readonly resent: boolean }> {
     const lockTimeoutMs = manager ? undefined : this.options.lockTimeoutMs;
     let resent = false;
     for (let attempt = 1; ; attempt++) {
       try {
-        return { value: await work(lockTimeoutMs), resent };
+        return { value: await work({ lockTimeoutMs, resent }), resent };
       } catch (error) {
         const cause = error instanceof InlineFailure ? error.cause : error;
         const isLost = isConnectionLoss(cause);

@@ -243,12 +243,18 @@ export abstract class EventStore {
   /** Reads the log page by page, so that memory does not grow with it; ends at its current end. */
   async *stream(after = 0, options: ReadOptions = {}): AsyncGenerator<EventRecord> {
     const limit = checkLimit(options.limit);
-    let page: LogPage = { position: after, records: [] };
-    do {
-      page = await this.fetch(page.position, options);
+    // The next page is read while one is worked on; not in a transaction, which the work may use.
+    const readsAhead = this.transactionOf(options.manager) === undefined;
+    let page = await this.fetch(after, options);
+    // Upcasting makes records more, never fewer: a short page is the last one.
+    while (page.records.length >= limit) {
+      const ahead = readsAhead ? this.fetch(page.position, options) : undefined;
+      // Whoever stops early does not want to know.
+      ahead?.catch(ignore);
       yield* page.records;
-      // Upcasting makes records more, never fewer: a short page was the last one.
-    } while (page.records.length >= limit);
+      page = await (ahead ?? this.fetch(page.position, options));
+    }
+    yield* page.records;
   }
 
   /** Reads one aggregate page by page; ends at its current end. */
@@ -270,3 +276,5 @@ export abstract class EventStore {
     return compareVersion(current, incoming);
   }
 }
+
+const ignore = (): void => undefined;

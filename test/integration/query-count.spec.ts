@@ -57,7 +57,7 @@ async function sentBy(work: () => Promise<unknown>): Promise<string[]> {
   await work();
   return query.mock.calls.map(([statement]) => {
     const text = typeof statement === 'string' ? statement : (statement as { text: string }).text;
-    return /append_events|read_log|\w+ TRANSACTION|COMMIT|snapshot_state/.exec(text)?.[0] ?? text;
+    return /append_events?|read_log|\w+ TRANSACTION|COMMIT|snapshot_state/.exec(text)?.[0] ?? text;
   });
 }
 
@@ -89,8 +89,8 @@ describe('the number of statements', () => {
       });
     expect(await sentBy(work)).toEqual([
       'START TRANSACTION',
-      'append_events',
-      'append_events',
+      'append_event',
+      'append_event',
       'COMMIT',
       expect.stringContaining('WHERE position = ANY'),
     ]);
@@ -113,7 +113,7 @@ describe('the number of statements', () => {
       const others = Array.from({ length: 50 }, () => store.append(newCounter(), counted(1)));
       await Promise.all([first, ...others]);
     };
-    expect(await sentBy(work)).toEqual(['append_events', 'append_events']);
+    expect(await sentBy(work)).toEqual(['append_event', 'append_events']);
   });
 
   it('of a load is one, with a snapshot or without', async () => {
@@ -162,7 +162,7 @@ describe('the number of statements', () => {
     [false, undefined],
   ])('is the same with preparedStatements: %s', async (preparedStatements, name) => {
     const unprepared = await openStore(dataSource, { preparedStatements });
-    expect(await sentBy(() => unprepared.append(known, counted(1)))).toEqual(['append_events']);
+    expect(await sentBy(() => unprepared.append(known, counted(1)))).toEqual(['append_event']);
     expect(query.mock.calls[0]![0]).toMatchObject({ text: expect.any(String) });
     expect((query.mock.calls[0]![0] as { name?: string }).name).toEqual(name);
   });
@@ -277,12 +277,15 @@ describe.each([
     expect(cost.domain_events.fetched).toBeLessThanOrEqual(times * 20);
   });
 
-  it('an append and its check for duplicates touch a handful of rows', async () => {
-    const cost = await often((inside) => inside.append(middle, counted(1, 2, 3)));
-    expect(cost).toMatchObject({ aggregates: { scans: 0 }, domain_events: { scans: 0 } });
-    expect(cost.aggregates.fetched).toBeLessThanOrEqual(times * 6);
-    expect(cost.domain_events.fetched).toBeLessThanOrEqual(times * 6);
-  });
+  it.each([[[1]], [[1, 2, 3]]])(
+    'an append of the events %j touches a handful of rows',
+    async (by) => {
+      const cost = await often((inside) => inside.append(middle, counted(...by)));
+      expect(cost).toMatchObject({ aggregates: { scans: 0 }, domain_events: { scans: 0 } });
+      expect(cost.aggregates.fetched).toBeLessThanOrEqual(times * 6);
+      expect(cost.domain_events.fetched).toBeLessThanOrEqual(times * 6);
+    },
+  );
 
   it('a repeated append is recognised through the index of ids', async () => {
     const id = randomUUID();

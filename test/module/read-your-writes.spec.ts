@@ -286,7 +286,7 @@ describe('A read', () => {
     const { status, body } = await read(position).set('Prefer', 'wait=0');
     expect(status).toBe(503);
     expect(body.message).toContain(`'notes'`);
-    expect(body.message).toContain(`did not reach ${position} within 0 s`);
+    expect(body.message).toContain(`did not reach position ${position} within 0 s`);
   });
 
   it.each(['-1', '1.5', 'abc', '', '1, 2', '9007199254740993'])(

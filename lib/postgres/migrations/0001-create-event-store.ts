@@ -1,4 +1,5 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
+import { appendEvent } from '../sql/append-event.ts';
 import { appendEvents } from '../sql/append-events.ts';
 import { createTables } from '../sql/create-tables.ts';
 import { protectEvents } from '../sql/protect-events.ts';
@@ -18,7 +19,8 @@ export abstract class CreateEventStore implements MigrationInterface {
 
   async up(queryRunner: QueryRunner): Promise<void> {
     if ((await installedVersion(queryRunner, this.schema)) >= 1) return;
-    for (const statements of [createTables, protectEvents, appendEvents, readLog, removeEvents]) {
+    const all = [createTables, protectEvents, appendEvents, appendEvent, readLog, removeEvents];
+    for (const statements of all) {
       await queryRunner.query(statements(this.schema));
     }
     await queryRunner.query(schemaVersion(this.schema, 1));

@@ -1,4 +1,4 @@
-import { lockNamespace } from './schema-name.ts';
+import { registerInFlight } from './register-in-flight.ts';
 
 /**
  * One call writes one or many appends and answers one outcome row per append, in order.
@@ -12,9 +12,6 @@ import { lockNamespace } from './schema-name.ts';
  * none of them may create it. Expected versions: -1 any, -2 exists, else the exact version.
  */
 export const appendEvents = (schema: string): string => {
-  const namespace = lockNamespace(schema);
-  const inFlight = `event_store.in_flight_${(namespace >>> 0).toString(16)}`;
-
   const heldRows = (onLocked: string): string => `
       SELECT array_agg(h.n), array_agg(h.key), array_agg(h.version)
       INTO v_found, v_found_keys, v_found_versions
@@ -79,11 +76,12 @@ DECLARE
   v_duplicates integer := 0;
   v_positions bigint[] := '{}';
   v_last bigint;
+  v_setting text;
   v_now timestamptz;
   a integer;
 BEGIN
   IF p_lock_timeout_ms IS NOT NULL THEN
-    PERFORM set_config('lock_timeout', p_lock_timeout_ms::text, true);
+    v_setting := set_config('lock_timeout', p_lock_timeout_ms::text, true);
   END IF;
 
   -- 1. Hold every aggregate. Its row lock serialises the appends of one aggregate, so versions have
@@ -233,17 +231,9 @@ BEGIN
 
   v_now := clock_timestamp();
   IF v_written > 0 THEN
-    -- 4. Register as in flight before drawing a position. A reader stops at the lowest number that is
-    -- registered, and all positions drawn below are greater than the number registered here; one
-    -- that looked before the registration stops at the last position drawn, which is lower too. The
-    -- lock is shared, so it makes nobody wait, and ends with the transaction, after its commit has
-    -- become visible. Taken after the row locks: a writer that waits for a row holds back no reader.
-    -- Once per transaction is enough; a rolled-back savepoint undoes the lock and the setting alike.
-    IF coalesce(current_setting('${inFlight}', true), '') = '' THEN
-      v_last := coalesce(pg_sequence_last_value('"${schema}".positions'), 0);
-      PERFORM pg_advisory_xact_lock_shared(${namespace}, (v_last & 2147483647)::integer);
-      PERFORM set_config('${inFlight}', v_last::text, true);
-    END IF;
+    -- 4. Register as in flight before drawing a position, and after the row locks: a writer that waits
+    -- for a row holds back no reader.
+    ${registerInFlight(schema)}
     v_positions := ARRAY(SELECT nextval('"${schema}".positions') FROM generate_series(1, v_written));
 
     -- 5. Write the events.

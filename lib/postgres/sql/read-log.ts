@@ -10,26 +10,17 @@ import { appendsInFlight } from './appends-in-flight.ts';
 export const readLog = (schema: string): string => {
   const page = (range: string, order: string): string => `
     RETURN QUERY
-    SELECT h.head, p.*
-    FROM (
-      SELECT coalesce(max(e.position), 0) AS head
-      FROM "${schema}".domain_events AS e
-      WHERE e.position <= v_horizon
-    ) AS h
-    LEFT JOIN (
-      SELECT
-        e.position, e.event_id, g.type AS aggregate_type, g.id AS aggregate_id, e.version, e.type,
-        e.revision, e.payload, e.binary_payload, e.metadata,
-        date_part('epoch', e.recorded_at) * 1000 AS recorded_at
-      FROM "${schema}".domain_events AS e
-      JOIN "${schema}".aggregates AS g ON g.key = e.aggregate_key
-      WHERE ${range} AND e.position <= v_horizon
-        AND (p_types IS NULL OR e.type = ANY (p_types))
-        AND (p_aggregate_types IS NULL OR g.type = ANY (p_aggregate_types))
-      ORDER BY e.position ${order}
-      LIMIT p_limit
-    ) AS p ON true
-    ORDER BY p.position ${order};`;
+    SELECT
+      v_head, e.position, e.event_id, g.type::text, g.id::text, e.version::bigint, e.type::text,
+      e.revision::integer, e.payload::jsonb, e.binary_payload, e.metadata::jsonb,
+      date_part('epoch', e.recorded_at) * 1000
+    FROM "${schema}".domain_events AS e
+    JOIN "${schema}".aggregates AS g ON g.key = e.aggregate_key
+    WHERE ${range} AND e.position <= v_horizon
+      AND (p_types IS NULL OR e.type = ANY (p_types))
+      AND (p_aggregate_types IS NULL OR g.type = ANY (p_aggregate_types))
+    ORDER BY e.position ${order}
+    LIMIT p_limit;`;
 
   return `
 CREATE FUNCTION "${schema}".read_log(
@@ -57,6 +48,7 @@ AS $function$
 DECLARE
   v_last bigint;
   v_horizon bigint;
+  v_head bigint;
 BEGIN
   IF pg_is_in_recovery() THEN
     RAISE EXCEPTION 'The log of "${schema}" cannot be read on a standby: only the primary knows its horizon.'
@@ -69,9 +61,9 @@ BEGIN
         HINT = 'Read outside of the transaction, or at READ COMMITTED.';
   END IF;
 
-  -- Three statements, each with a fresh snapshot, in this order. A writer registers the sequence's
+  -- Statements, each with a fresh snapshot, in this order. A writer registers the sequence's
   -- last value under a lock before it draws its positions. So either it is registered, and the
-  -- horizon stays below its positions; or it has ended, and the third statement sees its commit; or
+  -- horizon stays below its positions; or it has ended, and the statements after it see its commit; or
   -- it has yet to register, and its positions will be above v_last.
   -- Not pg_sequence_last_value(): to a role without rights on the sequence that is NULL, and the log
   -- would look empty.
@@ -81,8 +73,15 @@ BEGIN
   FROM (${appendsInFlight(schema, 'v_last')}
   ) AS f;
 
+  v_head := coalesce(
+    (SELECT max(e.position) FROM "${schema}".domain_events AS e WHERE e.position <= v_horizon), 0
+  );
   IF p_backward THEN${page('(p_after = 0 OR e.position < p_after)', 'DESC')}
   ELSE${page('e.position > p_after', 'ASC')}
+  END IF;
+  IF NOT FOUND THEN
+    head := v_head;
+    RETURN NEXT;
   END IF;
 END
 $function$;

@@ -38,7 +38,6 @@ export const lagScenarios: readonly Scenario[] = [
     unit: 'ms',
     better: 'less',
     subjects: ['ours'],
-    quick: ['ours'],
     async run(place) {
       const { startBatchLog } = await import('../application/batch-log.ts');
       return measureLag(place, await startBatchLog(place));

@@ -38,7 +38,6 @@ export const repositoryScenarios: readonly Scenario[] = [
     unit: 'round trips',
     better: 'less',
     subjects: ['ours'],
-    quick: ['ours'],
     stored: sizes.at(-1)!,
     run: async (place) => {
       const { measureCachedExecutes } = await import('../application/loads.ts');

@@ -2,6 +2,8 @@
 export default {
   testEnvironment: 'node',
   testMatch: ['<rootDir>/test/**/*.spec.ts'],
+  // Run by npm run test:faults.
+  testPathIgnorePatterns: ['/node_modules/', '<rootDir>/test/faults/long/'],
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: {
     '^nest-event-store$': '<rootDir>/lib/index.ts',

@@ -1,6 +1,10 @@
-import { execFileSync } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
+import { appendFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { PostgresCluster, type RunningServer } from '../../sample-app/database/postgres-cluster.ts';
 import { postgresBinaries } from '../../sample-app/database/postgres-binaries.ts';
+import { queryOnce } from '../../sample-app/database/query-once.ts';
 import { serverAccount } from '../../sample-app/database/server-account.ts';
 import { temporaryDirectory } from '../../sample-app/database/server-directory.ts';
 import { eventually } from './eventually.ts';
@@ -9,6 +13,7 @@ import { eventually } from './eventually.ts';
 export interface OwnServer {
   /** The same after every outage. */
   readonly url: string;
+  readonly dataDir: string;
   /**
    * Stopped in good order, with its connections closed; its first process killed, which the others
    * notice; or all of them killed at one moment.
@@ -30,12 +35,59 @@ export interface OwnServerOptions {
 
 export async function startOwnServer({
   durable = false,
-  settings: given = {},
+  settings = {},
 }: OwnServerOptions = {}): Promise<OwnServer> {
+  return startOn({ durable, settings }, (cluster) => cluster.create({ durable }));
+}
+
+/** A server that repeats all that another one does, and may take its place. */
+export interface Standby extends OwnServer {
+  /** Makes it a server in its own right, which takes writes. */
+  promote(): Promise<void>;
+}
+
+/**
+ * Starts a standby from a copy of the server's data, for which that goes down for a moment.
+ *
+ * It follows the server at `followedUrl`, which may lead there by way of a proxy.
+ */
+export async function startStandby(
+  primary: OwnServer,
+  followedUrl: string,
+  options: OwnServerOptions,
+): Promise<Standby> {
+  const standby = await startOn(options, async ({ dataDir }) => {
+    await primary.goDown('stopped');
+    await promisify(execFile)('cp', ['-a', primary.dataDir, dataDir]);
+    // Any file of the server's own account does.
+    await promisify(execFile)('cp', [
+      '-a',
+      join(dataDir, 'PG_VERSION'),
+      join(dataDir, 'standby.signal'),
+    ]);
+    const { port } = new URL(followedUrl);
+    await appendFile(
+      join(dataDir, 'postgresql.auto.conf'),
+      `primary_conninfo = 'host=127.0.0.1 port=${port} user=postgres'\n`,
+    );
+    await primary.comeBack();
+  });
+  return {
+    ...standby,
+    async promote() {
+      await queryOnce(standby.url, 'SELECT pg_promote()');
+    },
+  };
+}
+
+async function startOn(
+  { durable = false, settings: given = {} }: OwnServerOptions,
+  make: (cluster: PostgresCluster) => Promise<void>,
+): Promise<OwnServer> {
   const account = serverAccount();
   const place = await temporaryDirectory(account);
   const cluster = new PostgresCluster(place.dataDir, await postgresBinaries(account), account);
-  await cluster.create({ durable });
+  await make(cluster);
   const settings = {
     ...(!durable && { fsync: 'off', full_page_writes: 'off' }),
     max_connections: 60,
@@ -53,6 +105,7 @@ export async function startOwnServer({
 
   return {
     url,
+    dataDir: place.dataDir,
     async goDown(how) {
       if (how === 'stopped') return cluster.stop();
       signalAll(how === 'killed' ? [server.pid] : processesOf(server.pid), 'SIGKILL');

@@ -9,7 +9,12 @@ import type { History } from '../../support/history/history.ts';
 import { createLedgerTables } from '../../support/ledger/ledger.tables.ts';
 import { type LedgerProcess, startLedger } from '../../support/ledger/ledger.ts';
 import type { LedgerProcessOptions } from '../../support/ledger/ledger.process.ts';
-import { type OwnServer, type OwnServerOptions, startOwnServer } from '../../support/own-server.ts';
+import {
+  type OwnServer,
+  type OwnServerOptions,
+  type Standby,
+  startOwnServer,
+} from '../../support/own-server.ts';
 import { type Random, random } from '../../support/random.ts';
 import { startProxy, type TcpProxy } from '../../support/tcp-proxy.ts';
 import { describeTrial, type TrialReport } from './trial-report.ts';
@@ -50,10 +55,12 @@ const consumerNames = ['balances', 'turnover', 'journal', 'totals', 'letters', '
 export class Trial {
   readonly choices: Random;
   #recoveryMs: number | undefined;
+  readonly #abandoned: OwnServer[] = [];
 
   private constructor(
     readonly options: TrialOptions,
-    readonly server: OwnServer,
+    /** The one that takes writes now. */
+    public server: OwnServer,
     readonly proxy: TcpProxy | undefined,
     private readonly directory: string,
     private readonly places: readonly Place[],
@@ -72,11 +79,12 @@ export class Trial {
     const directory = await mkdtemp(join(tmpdir(), 'nest-event-store-trial-'));
     const places: Place[] = [];
     const trial = new Trial(options, server, proxy, directory, places);
-    for (let n = 0; n < (options.applications ?? 2); n++) {
-      const name = `application-${n}`;
+    const names = Array.from({ length: options.applications ?? 2 }, (_, n) => `application-${n}`);
+    const starting = names.map(async (name) => {
       const journals = [join(directory, `${name}.0`)];
-      places.push({ name, journals, process: await trial.#startProcess(journals[0]!) });
-    }
+      return { name, journals, process: await trial.#startProcess(journals[0]!) };
+    });
+    places.push(...(await Promise.all(starting)));
     return trial;
   }
 
@@ -128,11 +136,19 @@ export class Trial {
     }
   }
 
+  /** Sends the applications to another server, which repeats what this one has done. */
+  async failOver(standby: Standby): Promise<void> {
+    this.#abandoned.push(this.server);
+    this.server = standby;
+    await standby.promote();
+    this.proxy!.redirect(standby.url);
+  }
+
   /** Removes everything, however far it has come. */
   async close(): Promise<void> {
     for (const { process } of this.places) await process.kill();
     await this.proxy?.close();
-    await this.server.stop();
+    for (const server of [this.server, ...this.#abandoned]) await server.stop();
     await rm(this.directory, { recursive: true, force: true });
   }
 

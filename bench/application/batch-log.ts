@@ -46,6 +46,7 @@ export async function startBatchLog({ url, connections }: Place): Promise<Follow
         },
       };
       subscribers.push(onCommit);
+      return { stop: () => application.close() };
     },
   };
 }

@@ -13,7 +13,7 @@ const silenceMs = 5_000;
 /** A store, and somebody who tells when an event of it has arrived. */
 export interface Followed {
   append: OpenSubject['append'];
-  follow(onArrival: (payment: Payment) => void): Promise<unknown>;
+  follow(onArrival: (payment: Payment) => void): Promise<{ stop(): Promise<void> }>;
 }
 
 /** How long readers are behind while appends come in as fast as they can; the value is the p99. */
@@ -50,7 +50,7 @@ async function measureLag({ ready, seconds }: Place, store: Followed): Promise<M
   const appendedAt = new Map<string, number>();
   let lags: number[] = [];
   let lastArrival = 0;
-  await store.follow(({ paymentId }) => {
+  const follower = await store.follow(({ paymentId }) => {
     const at = appendedAt.get(paymentId);
     lastArrival = performance.now();
     if (at === undefined || !appendedAt.delete(paymentId)) return;
@@ -73,6 +73,7 @@ async function measureLag({ ready, seconds }: Place, store: Followed): Promise<M
   await ready();
   const { perSecond } = await generateLoad(callers, seconds, appendOne);
   await arrivals();
+  await follower.stop();
   if (lags.length === 0) throw new Error(`None of ${appendedAt.size} events has arrived.`);
   lags.sort((a, b) => a - b);
   const p99Ms = percentile(lags, 0.99);

@@ -17,7 +17,6 @@ export const catchUpScenarios: readonly Scenario[] = [
     ...catchUp('one-by-one', { aggregates: 100, eventsEach: 10 }),
     name: 'project-one-by-one',
     title: 'A projection that writes event by event, each in a transaction of its own',
-    quick: ['ours'],
   },
   {
     ...catchUp('letters', { aggregates: 1_000, eventsEach: 10 }),

@@ -54,9 +54,7 @@ describe('an application that is told to end while requests are in flight', () =
       'onModuleDestroy',
       'beforeApplicationShutdown',
     ]);
-    const [checkpoint] = await dataSource.query(
-      `SELECT owner, error FROM event_store.checkpoints`,
-    );
+    const [checkpoint] = await dataSource.query(`SELECT owner, error FROM event_store.checkpoints`);
     expect(checkpoint).toEqual({ owner: null, error: null });
     expect(application.output).toBe('');
   }, 30_000);

@@ -34,6 +34,8 @@ export interface TrialOptions {
   readonly proxied?: boolean;
   readonly server?: OwnServerOptions;
   readonly application?: Partial<LedgerProcessOptions>;
+  /** By how much the clock of each application is wrong. @default not at all */
+  readonly clockOffsetsMs?: readonly number[];
 }
 
 /** One application, which may be killed and started again. */
@@ -54,6 +56,7 @@ const consumerNames = ['balances', 'turnover', 'journal', 'totals', 'letters', '
  */
 export class Trial {
   readonly choices: Random;
+  /** The longest recovery so far. */
   #recoveryMs: number | undefined;
   readonly #abandoned: OwnServer[] = [];
 
@@ -82,7 +85,7 @@ export class Trial {
     const names = Array.from({ length: options.applications ?? 2 }, (_, n) => `application-${n}`);
     const starting = names.map(async (name) => {
       const journals = [join(directory, `${name}.0`)];
-      return { name, journals, process: await trial.#startProcess(journals[0]!) };
+      return { name, journals, process: await trial.#startProcess(name, journals[0]!) };
     });
     places.push(...(await Promise.all(starting)));
     return trial;
@@ -103,7 +106,7 @@ export class Trial {
     const place = this.places[n]!;
     await place.process.kill();
     const journal = join(this.directory, `${place.name}.${place.journals.length}`);
-    place.process = await this.#startProcess(journal);
+    place.process = await this.#startProcess(place.name, journal);
     place.journals.push(journal);
     await this.#startWorkload(place);
   }
@@ -112,8 +115,9 @@ export class Trial {
   async recovered(timeoutMs = 20_000): Promise<number> {
     const since = now();
     await this.#answered(since, timeoutMs);
-    this.#recoveryMs = Math.max(this.#recoveryMs ?? 0, now() - since);
-    return this.#recoveryMs;
+    const tookMs = now() - since;
+    this.#recoveryMs = Math.max(this.#recoveryMs ?? 0, tookMs);
+    return tookMs;
   }
 
   /** Ends the load, and holds what everybody was told against what is there. */
@@ -163,8 +167,9 @@ export class Trial {
     }
   }
 
-  #startProcess(journal: string): Promise<LedgerProcess> {
+  #startProcess(name: string, journal: string): Promise<LedgerProcess> {
     return startLedger({
+      clockOffsetMs: this.options.clockOffsetsMs?.[Number(name.split('-')[1])] ?? 0,
       url: this.proxy?.url ?? this.server.url,
       leaseMs: 1_000,
       pollIntervalMs: 100,

@@ -33,6 +33,8 @@ export interface LedgerProcessOptions
   readonly journal?: string;
   /** Settings of the driver, for the pool. */
   readonly driver?: object;
+  /** By how much the clock of this process is wrong. */
+  readonly clockOffsetMs?: number;
 }
 
 const {
@@ -44,8 +46,20 @@ const {
   writerPauseMs = 20,
   journal,
   driver = {},
+  clockOffsetMs = 0,
   ...storeOptions
 } = startValue() as LedgerProcessOptions;
+
+const RightDate = Date;
+if (clockOffsetMs !== 0) {
+  globalThis.Date = class extends RightDate {
+    constructor(...given: [] | [number]) {
+      super(...((given.length > 0 ? given : [WrongDate.now()]) as [number]));
+    }
+    static override now = (): number => RightDate.now() + clockOffsetMs;
+  } as DateConstructor;
+}
+const WrongDate = globalThis.Date;
 
 class LedgerOutside extends Outside implements OnApplicationShutdown {
   readonly pool = new Pool({ connectionString: url, max: 2 }).on('error', () => {

@@ -1,0 +1,58 @@
+/**
+ * Random faults for a chosen time: `npm run soak -- --minutes 10`, and `--seed` to repeat its choices.
+ *
+ * Prints what befell, a line about what came of it, and the memory curve of the one application that
+ * is never killed. Ends with 1 if anything is wrong.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { killAll } from '../support/processes.ts';
+import { random, seed } from '../support/random.ts';
+import { Trial } from './harness/trial.ts';
+import { Trouble } from './harness/trouble.ts';
+
+const { values } = parseArgs({
+  options: { minutes: { type: 'string', default: '5' }, seed: { type: 'string' } },
+});
+if (values.seed) process.env['TEST_SEED'] = values.seed;
+const minutes = Number(values.minutes);
+const from = seed();
+
+const trial = await Trial.start({
+  seed: from,
+  applications: 3,
+  writers: 3,
+  pauseMs: 200,
+  consumers: true,
+  proxied: true,
+  application: { driver: { query_timeout: 3_000, connectionTimeoutMillis: 3_000 } },
+});
+try {
+  const trouble = new Trouble(trial, random(from + 1));
+  const memory: { minute: number; heap: number; resident: number }[] = [];
+  await trial.load();
+  const start = performance.now();
+  const minute = () => (performance.now() - start) / 60_000;
+  while (minute() < minutes) {
+    const what = await trouble.make();
+    const tookMs = await trial.recovered(60_000);
+    const { heap, resident } = await trial.applications[0]!.call.memory();
+    memory.push({ minute: minute(), heap: heap / 2 ** 20, resident: resident / 2 ** 20 });
+    console.info(`${minute().toFixed(2)} min: ${what}, recovered after ${tookMs.toFixed(0)} ms`);
+    await delay(1_000);
+  }
+  const { faults } = await trial.finish(`a soak of ${minutes} minutes`);
+  console.info('\nmemory of the application that was never killed, in MiB');
+  const widest = Math.max(...memory.map(({ heap }) => heap));
+  for (const { minute: at, heap, resident } of memory) {
+    const bar = '█'.repeat(Math.round((40 * heap) / widest));
+    console.info(
+      `${at.toFixed(2).padStart(7)} min  heap ${heap.toFixed(1).padStart(6)} ${bar.padEnd(40)} resident ${resident.toFixed(0)}`,
+    );
+  }
+  for (const fault of faults) console.error(`WRONG: ${fault}`);
+  process.exitCode = faults.length > 0 ? 1 : 0;
+} finally {
+  await trial.close();
+  await killAll();
+}

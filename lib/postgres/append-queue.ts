@@ -35,15 +35,19 @@ const batchLockTimeoutMs = 50;
 const maxBatchEvents = 2_000;
 const maxBatchBytes = 8 * 1024 * 1024;
 
+// Two: while the database works on one batch, this process prepares the next or settles the last.
+const maxFlights = 2;
+
 /**
- * Group commit: appends that are called while a batch is in flight go out together in the next one,
+ * Group commit: appends that are called while batches are in flight go out together in the next one,
  * with one round trip and one flush to disk for all of them.
  *
- * There is no timer: an append that finds nothing in flight leaves at once. Appends to one aggregate
- * keep their call order. A batch never waits for an aggregate that another transaction holds: the
- * appends to it come back as busy and go on in a lane of their own, where their connection waits,
- * together with all that are called for that aggregate meanwhile. A batch that fails as a whole is
- * halved and sent again, down to the one append that fails alone.
+ * There is no timer: an append that finds too little in flight leaves at once. Appends to one
+ * aggregate keep their call order: while one is in flight, the others wait. A batch never waits for
+ * an aggregate that another transaction holds: the appends to it come back as busy and go on in a
+ * lane of their own, where their connection waits, together with all that are called for that
+ * aggregate meanwhile. A batch that fails as a whole is halved and sent again, down to the one append
+ * that fails alone.
  */
 export class AppendQueue {
   readonly #call: AppendCall;
@@ -52,7 +56,8 @@ export class AppendQueue {
   readonly #lanes = new Map<string, QueuedAppend[]>();
   readonly #idleLanes: string[] = [];
   #openLanes = 0;
-  #flying = false;
+  readonly #inFlight = new Set<string>();
+  #flights = 0;
   #size = 0;
   #onDrained: (() => void)[] = [];
 
@@ -68,16 +73,11 @@ export class AppendQueue {
     }
     return new Promise((resolve, reject) => {
       this.#size++;
-      this.#waiting.push({
-        ...append,
-        key: aggregateKey(append.aggregate),
-        resolve,
-        reject,
-        resent: false,
-      });
+      const key = aggregateKey(append.aggregate);
+      this.#waiting.push({ ...append, key, resolve, reject, resent: false });
       // Once the caller's own turn is over, so that appends called side by side leave side by side.
-      if (!this.#flying) {
-        this.#flying = true;
+      if (this.#flights < maxFlights && !this.#inFlight.has(key)) {
+        this.#flights++;
         queueMicrotask(() => void this.#fly());
       }
     });
@@ -90,19 +90,25 @@ export class AppendQueue {
 
   async #fly(): Promise<void> {
     for (let batch = this.#nextBatch(); batch.length > 0; batch = this.#nextBatch()) {
+      for (const { key } of batch) this.#inFlight.add(key);
       await this.#send(batch, { wait: false, lockTimeoutMs: batchLockTimeoutMs });
+      for (const { key } of batch) this.#inFlight.delete(key);
     }
-    this.#flying = false;
+    this.#flights--;
   }
 
   #nextBatch(): QueuedAppend[] {
-    // What is called for an aggregate with a lane queues up behind those that came before.
-    this.#waiting = this.#waiting.filter((append) => {
+    const ready: QueuedAppend[] = [];
+    const waiting: QueuedAppend[] = [];
+    for (const append of this.#waiting) {
+      // What is called for an aggregate with a lane queues up behind those that came before.
       const lane = this.#lanes.get(append.key);
-      lane?.push(append);
-      return lane === undefined;
-    });
-    return takeBatch(this.#waiting);
+      if (lane) lane.push(append);
+      else (this.#inFlight.has(append.key) ? waiting : ready).push(append);
+    }
+    const batch = takeBatch(ready);
+    this.#waiting = waiting.length === 0 ? ready : [...ready, ...waiting];
+    return batch;
   }
 
   /** Settles every append of the batch, or hands it to a lane. Never throws. */

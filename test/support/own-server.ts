@@ -3,7 +3,10 @@ import { appendFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { PostgresCluster, type RunningServer } from '../../sample-app/database/postgres-cluster.ts';
-import { postgresBinaries } from '../../sample-app/database/postgres-binaries.ts';
+import {
+  type PostgresBinaries,
+  postgresBinaries,
+} from '../../sample-app/database/postgres-binaries.ts';
 import { queryOnce } from '../../sample-app/database/query-once.ts';
 import { serverAccount } from '../../sample-app/database/server-account.ts';
 import { temporaryDirectory } from '../../sample-app/database/server-directory.ts';
@@ -31,13 +34,15 @@ export interface OwnServerOptions {
   /** Whether it writes to the disk what it acknowledges, which takes longer. @default false */
   readonly durable?: boolean;
   readonly settings?: Readonly<Record<string, string | number>>;
+  /** @default those that npm has installed */
+  readonly binaries?: PostgresBinaries;
 }
 
 export async function startOwnServer({
   durable = false,
-  settings = {},
+  ...options
 }: OwnServerOptions = {}): Promise<OwnServer> {
-  return startOn({ durable, settings }, (cluster) => cluster.create({ durable }));
+  return startOn({ ...options, durable }, (cluster) => cluster.create({ durable }));
 }
 
 /** A server that repeats all that another one does, and may take its place. */
@@ -81,12 +86,13 @@ export async function startStandby(
 }
 
 async function startOn(
-  { durable = false, settings: given = {} }: OwnServerOptions,
+  { durable = false, settings: given = {}, binaries }: OwnServerOptions,
   make: (cluster: PostgresCluster) => Promise<void>,
 ): Promise<OwnServer> {
   const account = serverAccount();
   const place = await temporaryDirectory(account);
-  const cluster = new PostgresCluster(place.dataDir, await postgresBinaries(account), account);
+  const programs = binaries ?? (await postgresBinaries(account));
+  const cluster = new PostgresCluster(place.dataDir, programs, account);
   await make(cluster);
   const settings = {
     ...(!durable && { fsync: 'off', full_page_writes: 'off' }),

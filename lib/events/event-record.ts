@@ -28,22 +28,26 @@ class Adopted {
 }
 
 /**
- * Keeps the record of an event in a private field of the event itself: seen by nobody but this class,
- * copied by nothing, and allowed on frozen objects. A WeakMap would do the same, but the garbage
- * collector took longer to go through it than it takes to read and decode the events.
+ * Keeps the record of an event in a private field of the event itself, which nobody else sees and
+ * nothing copies. A WeakMap does the same, but going through it took the garbage collector longer than
+ * reading and decoding the events.
  */
 class Remembered extends Adopted {
   #record: EventRecord | undefined;
 
   static of(event: object): EventRecord | undefined {
-    return #record in event ? event.#record : undefined;
+    return #record in event ? event.#record : recordsOfSealed.get(event);
   }
 
   static remember(event: object, record: EventRecord): void {
-    const remembered = #record in event ? event : new Remembered(event);
-    remembered.#record = record;
+    if (#record in event) event.#record = record;
+    else if (Object.isExtensible(event)) new Remembered(event).#record = record;
+    else recordsOfSealed.set(event, record);
   }
 }
+
+// An application may freeze the events that it appends.
+const recordsOfSealed = new WeakMap<object, EventRecord>();
 
 /** Remembers the record of an event instance for `recordOf`. */
 export function rememberRecord(record: EventRecord): void {

@@ -176,6 +176,7 @@ export class EventSerializer {
   }
 
   #decodeMetadata({ metadata, type, position, aggregate }: StoredEvent): EventMetadata {
+    if (metadata === '{}') return {};
     try {
       return decodeJson(metadata) as EventMetadata;
     } catch (cause) {

@@ -1,5 +1,13 @@
 import { createHash } from 'node:crypto';
-import type { Client, ClientBase, ClientConfig, Pool, PoolClient, QueryResultRow } from 'pg';
+import type {
+  Client,
+  ClientBase,
+  ClientConfig,
+  Pool,
+  PoolClient,
+  QueryResult,
+  QueryResultRow,
+} from 'pg';
 import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
 import { TransactionRequiredError } from '../store/store.errors.ts';
 import { isConnectionSpoilt } from './postgres-errors.ts';
@@ -177,24 +185,33 @@ export class Database {
     });
   }
 
-  /** Runs one statement on a connection that the caller has. */
-  async run<Row extends QueryResultRow>(
+  /**
+   * Runs one statement on a connection that the caller has.
+   *
+   * By a callback: the promises of the driver's own keep the rows of every page alive until a collection
+   * of the whole heap.
+   */
+  run<Row extends QueryResultRow>(
     client: ClientBase,
     { name, text }: Statement,
     values: readonly unknown[],
   ): Promise<Row[]> {
-    try {
-      const result = await client.query<Row>({
-        ...(this.#preparedStatements && { name }),
-        text,
-        values: values as unknown[],
-        types: { getTypeParser: (oid: number) => parsers.get(oid) ?? asText },
-      });
-      return result.rows;
-    } catch (error) {
-      noteRole(error, (client as Client).user);
-      throw error;
-    }
+    return new Promise((resolve, reject) => {
+      const settle = (error: Error | null, result: QueryResult<Row>): void => {
+        if (!error) return resolve(result.rows);
+        noteRole(error, (client as Client).user);
+        reject(error);
+      };
+      client.query<Row>(
+        {
+          name: this.#preparedStatements ? name : undefined,
+          text,
+          values: values as unknown[],
+          types,
+        },
+        settle,
+      );
+    });
   }
 }
 
@@ -219,6 +236,8 @@ const parsers = new Map<number, (text: string) => unknown>([
   [701, Number], // double precision
   [1016, (text) => (text === '{}' ? [] : text.slice(1, -1).split(',').map(safeInteger))], // bigint[]
 ]);
+
+const types = { getTypeParser: (oid: number) => parsers.get(oid) ?? asText };
 
 /** Versions and positions are numbers; one that a number cannot hold exactly must never be used. */
 function safeInteger(text: string): number {

@@ -555,7 +555,7 @@ describe("eventBus: 'all'", () => {
     await eventually(() => logged.mock.calls.length > 0);
     expect(logged.mock.calls[0]).toEqual([
       'The log could not be read for the EventBus; trying again.',
-      expect.objectContaining({ code: 'STATEMENT_FAILED' }),
+      expect.objectContaining({ code: 'SCHEMA_MISMATCH' }),
     ]);
     logged.mockRestore();
     await dataSource.query(`ALTER TABLE ${schema}.hidden RENAME TO domain_events`);

@@ -6,6 +6,8 @@ const eventColumns = `e.position, e.event_id, e.version, e.type, e.revision, e.p
  *
  * An aggregate whose versions end there is one row with its current version alone; an unknown one
  * is no row. Needs no horizon: the row lock of the aggregate commits its versions in order.
+ *
+ * The version is compared by a subquery: for a plain $3 PostgreSQL would make a new plan at each call.
  */
 export const readAggregate = (schema: string): string => `
 SELECT g.version AS current_version, g.removed_version, p.*
@@ -13,7 +15,7 @@ FROM "${schema}".aggregates AS g
 LEFT JOIN LATERAL (
   SELECT ${eventColumns}
   FROM "${schema}".domain_events AS e
-  WHERE e.aggregate_key = g.key AND e.version > $3
+  WHERE e.aggregate_key = g.key AND e.version > (SELECT $3::bigint)
   ORDER BY e.version
   LIMIT $4
 ) AS p ON true
@@ -27,7 +29,7 @@ FROM "${schema}".aggregates AS g
 LEFT JOIN LATERAL (
   SELECT ${eventColumns}
   FROM "${schema}".domain_events AS e
-  WHERE e.aggregate_key = g.key AND ($3 = 0 OR e.version < $3)
+  WHERE e.aggregate_key = g.key AND ($3 = 0 OR e.version < (SELECT $3::bigint))
   ORDER BY e.version DESC
   LIMIT $4
 ) AS p ON true

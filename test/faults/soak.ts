@@ -25,7 +25,15 @@ const trial = await Trial.start({
   pauseMs: 200,
   consumers: true,
   proxied: true,
-  application: { driver: { query_timeout: 3_000, connectionTimeoutMillis: 3_000 } },
+  application: {
+    driver: {
+      // Half-open connections are noticed by whoever waits for an answer, and, where nobody asks, by
+      // the server, in whose open transactions the last word was ours.
+      query_timeout: 2_000,
+      connectionTimeoutMillis: 2_000,
+      idle_in_transaction_session_timeout: 2_000,
+    },
+  },
 });
 try {
   const trouble = new Trouble(trial, random(from + 1));
@@ -35,7 +43,10 @@ try {
   const minute = () => (performance.now() - start) / 60_000;
   while (minute() < minutes) {
     const what = await trouble.make();
-    const tookMs = await trial.recovered(60_000);
+    const tookMs = await trial.recovered(60_000).catch((error: Error) => {
+      for (const { pid, output } of trial.applications) console.error(`${pid}:\n${output}`);
+      throw new Error(`${what}, and after a minute not all applications went on`, { cause: error });
+    });
     const { heap, resident } = await trial.applications[0]!.call.memory();
     memory.push({ minute: minute(), heap: heap / 2 ** 20, resident: resident / 2 ** 20 });
     console.info(`${minute().toFixed(2)} min: ${what}, recovered after ${tookMs.toFixed(0)} ms`);

@@ -62,7 +62,7 @@ if (clockOffsetMs !== 0) {
 const WrongDate = globalThis.Date;
 
 class LedgerOutside extends Outside implements OnApplicationShutdown {
-  readonly pool = new Pool({ connectionString: url, max: 2 }).on('error', () => {
+  readonly pool = new Pool({ ...driver, connectionString: url, max: 2 }).on('error', () => {
     // The next query makes a new connection.
   });
 

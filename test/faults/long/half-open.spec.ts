@@ -1,0 +1,42 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { killAll } from '../../support/processes.ts';
+import { seed } from '../../support/random.ts';
+import { Trial } from '../harness/trial.ts';
+
+describe('applications under load whose connections go half-open', () => {
+  let trial: Trial | undefined;
+  afterEach(async () => {
+    await trial?.close();
+    await killAll();
+  });
+
+  it('go on over others, and lose, double, skip and turn round nothing', async () => {
+    const timeoutMs = 1_000;
+    trial = await Trial.start({
+      seed: seed(),
+      consumers: true,
+      pauseMs: 50,
+      proxied: true,
+      application: {
+        driver: {
+          query_timeout: timeoutMs,
+          connectionTimeoutMillis: timeoutMs,
+          // Else the transactions that they had open hold their aggregates, and all readers.
+          idle_in_transaction_session_timeout: timeoutMs,
+        },
+      },
+    });
+    await trial.load();
+    for (let n = 0; n < 3; n++) {
+      await delay(trial.choices.integer(100, 500));
+      for (const connection of trial.proxy!.connections) {
+        if (connection.isOpen && trial.choices.next() < 0.5) connection.swallow();
+      }
+      await trial.recovered(30_000);
+    }
+    const { faults, unknown } = await trial.finish('half-open connections');
+    expect(faults).toEqual([]);
+    expect(unknown).toBeGreaterThan(0);
+  }, 120_000);
+});

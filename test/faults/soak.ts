@@ -26,6 +26,8 @@ const trial = await Trial.start({
   consumers: true,
   proxied: true,
   application: {
+    // Less than the timeout of a query: an append that waits for an aggregate is not lost.
+    lockTimeoutMs: 500,
     driver: {
       // Half-open connections are noticed by whoever waits for an answer, and, where nobody asks, by
       // the server, in whose open transactions the last word was ours.

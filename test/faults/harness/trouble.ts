@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Random } from '../../support/random.ts';
+import { type Random, random } from '../../support/random.ts';
 import type { Trial } from './trial.ts';
 
 /** Makes one trouble after another for a trial; its first application is never killed. */
@@ -69,9 +69,11 @@ export class Trouble {
 
   async #resetConnections(): Promise<void> {
     const proxy = this.#trial.proxy!;
+    // Of their own, as the number of requests is another one each time.
+    const choices = random(this.#choices.integer(0, 2 ** 30));
     proxy.interfere = () =>
-      this.#choices.next() < 0.02
-        ? this.#choices.pick(['lost', 'reply-lost', 'left-behind'] as const)
+      choices.next() < 0.02
+        ? choices.pick(['lost', 'reply-lost', 'left-behind'] as const)
         : undefined;
     await this.#pause(3_000);
     proxy.interfere = () => undefined;
@@ -79,7 +81,8 @@ export class Trouble {
 
   async #swallowConnections(): Promise<void> {
     const open = this.#trial.proxy!.connections.filter((each) => each.isOpen);
-    for (const connection of open) if (this.#choices.next() < 0.2) connection.swallow();
+    const choices = random(this.#choices.integer(0, 2 ** 30));
+    for (const connection of open) if (choices.next() < 0.2) connection.swallow();
     await this.#pause(1_000);
   }
 

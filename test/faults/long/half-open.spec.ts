@@ -19,6 +19,8 @@ describe('applications under load whose connections go half-open', () => {
       pauseMs: 50,
       proxied: true,
       application: {
+        // Less than the timeout of a query: an append that waits for an aggregate is not lost.
+        lockTimeoutMs: 300,
         driver: {
           query_timeout: timeoutMs,
           connectionTimeoutMillis: timeoutMs,

@@ -25,7 +25,10 @@ import { LedgerWriters } from './ledger.writers.ts';
 export interface LedgerProcessOptions
   extends
     Partial<LedgerConsumersOptions>,
-    Pick<EventStoreOptions, 'autoStart' | 'leaseMs' | 'pollIntervalMs' | 'listen'> {
+    Pick<
+      EventStoreOptions,
+      'autoStart' | 'leaseMs' | 'lockTimeoutMs' | 'pollIntervalMs' | 'listen'
+    > {
   readonly url: string;
   /** The longest pause of a writer. */
   readonly writerPauseMs?: number;

@@ -14,6 +14,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Client } from 'pg';
 import { startEmbeddedPostgres } from '../../.build/sample-app/database/embedded-postgres.js';
+import { checkBillOfMaterials, checkContents } from './contents.js';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = join(here, '..', '..');
@@ -52,6 +53,19 @@ function run(directory, program, options, env = {}) {
 const npm = (directory, ...options) => run(directory, process.env.npm_execpath, options);
 const tool = (path, ...options) => run(root, join(root, 'node_modules', path), options);
 
+/** Packs the library into a directory and returns the paths inside the tarball. */
+function pack(directory) {
+  const options = ['pack', '--ignore-scripts', '--json', '--pack-destination', directory];
+  const [{ files }] = JSON.parse(
+    execFileSync(process.execPath, [process.env.npm_execpath, ...options], {
+      cwd: root,
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'inherit'],
+    }),
+  );
+  return files.map(({ path }) => path);
+}
+
 async function createDatabase(server, name) {
   const client = new Client({ connectionString: server });
   await client.connect();
@@ -63,7 +77,8 @@ async function createDatabase(server, name) {
 const workshop = mkdtempSync(join(realpathSync(tmpdir()), 'nest-event-store-package-'));
 const server = await startEmbeddedPostgres({ durable: false });
 try {
-  npm(root, 'pack', '--ignore-scripts', '--silent', '--pack-destination', workshop);
+  checkContents(root, pack(workshop));
+  checkBillOfMaterials(root);
   const tarball = join(workshop, `${name}-${version}.tgz`);
   tool('publint/src/cli.js', 'run', tarball, '--strict');
   tool('@arethetypeswrong/cli/dist/index.js', tarball, '--profile', 'esm-only');
@@ -71,7 +86,7 @@ try {
   for (const [index, [title, dependencies]] of Object.entries(installations).entries()) {
     const directory = join(workshop, `application-${index}`);
     mkdirSync(directory);
-    cpSync(here, directory, { recursive: true, filter: (path) => !path.endsWith('run.js') });
+    cpSync(here, directory, { recursive: true, filter: (path) => !path.endsWith('.js') });
     writeFileSync(
       join(directory, 'package.json'),
       JSON.stringify({

@@ -127,7 +127,7 @@ describe('a reader of the log beside two transactions in every order', () => {
     } finally {
       for (const runner of runners) await runner.release();
     }
-  });
+  }, 30_000);
 });
 
 describe('a reader of the log', () => {

@@ -187,5 +187,5 @@ describe('applications under load whose connections are reset again and again', 
       await trial.close();
       await killAll();
     }
-  }, 40_000);
+  }, 90_000);
 });

@@ -9,7 +9,7 @@ describe('applications under load whose server goes away', () => {
   beforeAll(async () => {
     trial = await Trial.start({ seed: seed(), proxied: true });
     await trial.load();
-  }, 20_000);
+  }, 60_000);
   afterAll(async () => {
     await trial.close();
     await killAll();
@@ -24,7 +24,7 @@ describe('applications under load whose server goes away', () => {
       await trial.server.comeBack();
       expect(await trial.recovered()).toBeLessThan(10_000);
     },
-    20_000,
+    60_000,
   );
 
   it('go on after it was frozen, and slow', async () => {
@@ -35,12 +35,12 @@ describe('applications under load whose server goes away', () => {
     trial.proxy!.delayMs = 20;
     await trial.recovered();
     trial.proxy!.delayMs = 0;
-  }, 20_000);
+  }, 60_000);
 
   it('lose nothing that was acknowledged, and leave nothing half-done', async () => {
     const { faults, acknowledged, unknown } = await trial.finish('outages of the server');
     expect(faults).toEqual([]);
     expect(acknowledged).toBeGreaterThan(50);
     expect(unknown).toBeGreaterThan(0);
-  }, 20_000);
+  }, 60_000);
 });

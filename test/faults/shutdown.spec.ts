@@ -57,5 +57,5 @@ describe('an application that is told to end while requests are in flight', () =
     const [checkpoint] = await dataSource.query(`SELECT owner, error FROM event_store.checkpoints`);
     expect(checkpoint).toEqual({ owner: null, error: null });
     expect(application.output).toBe('');
-  }, 30_000);
+  }, 60_000);
 });

@@ -123,12 +123,10 @@ export class Trial {
   /** Ends the load, and holds what everybody was told against what is there. */
   async finish(fault: string): Promise<TrialReport> {
     await Promise.all(this.places.map(({ process }) => process.call.stopWorkload()));
-    for (const { process } of this.places) {
-      await eventually(async () => (await process.call.busyConnections()) === 0);
-    }
     const dataSource = await this.#openDataSource();
     try {
       if (this.options.consumers) await this.#caughtUp(dataSource);
+      for (const { process } of this.places) await this.#isAtRest(process);
       const report = await describeTrial(fault, await this.#history(dataSource), {
         dataSource: this.options.consumers ? dataSource : undefined,
         recoveryMs: this.#recoveryMs,
@@ -197,6 +195,15 @@ export class Trial {
         eventually(async () => (await process.call.lastAcknowledged()) > since, { timeoutMs }),
       ),
     );
+  }
+
+  /** Whoever has taken a connection from the pool has given it back. */
+  async #isAtRest({ pid, call }: LedgerProcess): Promise<void> {
+    await eventually(async () => {
+      const busy = await call.busyConnections();
+      if (busy > 0) throw new Error(`${busy} connections of process ${pid} were not given back.`);
+      return true;
+    });
   }
 
   async #caughtUp(dataSource: DataSource): Promise<void> {

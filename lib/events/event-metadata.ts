@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { InvalidEventError } from './events.errors.ts';
 
 /** A value that JSON keeps as it is. */
 export type JsonValue =
@@ -27,12 +28,15 @@ const surrounding = new AsyncLocalStorage<EventMetadata>();
  *
  * Nested calls add to the outer metadata and win over it key by key. Returns what `work` returns.
  *
+ * @throws TypeError if `metadata` is no object with members.
+ *
  * @example
  * await runWithMetadata({ actor: user.id, correlationId: request.id }, () =>
  *   commandBus.execute(new ApproveApplication(id)),
  * );
  */
 export function runWithMetadata<T>(metadata: EventMetadata, work: () => T): T {
+  if (!hasMembers(metadata)) throw new TypeError('metadata must be an object with members.');
   return surrounding.run({ ...surrounding.getStore(), ...metadata }, work);
 }
 
@@ -54,3 +58,26 @@ export function runAsReactionTo<T>(
 export function currentMetadata(): EventMetadata {
   return surrounding.getStore() ?? {};
 }
+
+/**
+ * Returns `outer` with the members of `added`, which win key by key.
+ *
+ * @throws InvalidEventError if `added` is no object with members, or one of them cannot be read.
+ */
+export function mergeMetadata(
+  outer: EventMetadata,
+  added: EventMetadata,
+  eventType: string,
+): EventMetadata {
+  try {
+    if (hasMembers(added)) return { ...outer, ...added };
+  } catch (cause) {
+    const reason = 'cannot be read: a getter or a Proxy threw';
+    throw new InvalidEventError(eventType, 'metadata', reason, { cause });
+  }
+  throw new InvalidEventError(eventType, 'metadata', 'must be an object with members');
+}
+
+/** Text, lists, Maps and Dates are told apart: spread, they would come out changed or as nothing. */
+const hasMembers = (metadata: unknown): boolean =>
+  Object.prototype.toString.call(metadata) === '[object Object]';

@@ -81,8 +81,10 @@ export class EventRegistry {
    * upcaster changes into one of these are not included.
    *
    * @throws UnregisteredEventError for a class that is not registered.
+   * @throws TypeError for what is neither a class nor text that can be stored.
    */
   storedNames(types: readonly (string | EventClass)[]): string[] {
+    if (!Array.isArray(types)) throw new TypeError('types must be a list of names and classes.');
     return [...new Set(types.flatMap((type) => this.#storedNamesOf(type)))];
   }
 
@@ -107,6 +109,10 @@ export class EventRegistry {
   }
 
   #storedNamesOf(type: string | EventClass): string[] {
+    // The database would refuse a NUL, and half of a surrogate pair would become another name.
+    if (typeof type === 'string' ? /\0|\p{Cs}/u.test(type) : typeof type !== 'function') {
+      throw new TypeError('types must list classes, and names without NUL or lone surrogates.');
+    }
     const definition =
       typeof type === 'string' ? this.#byName.get(type) : this.#definitionFor(type.prototype);
     // A former name stays: who asks for it wants what was stored under it, and nothing else.

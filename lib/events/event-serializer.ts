@@ -2,7 +2,7 @@ import { reviveDates } from './date-paths.ts';
 import type { DomainEventDefinition } from './domain-event.ts';
 import type { CodecHints, EncodedPayload, EventCodec } from './event-codec.ts';
 import { EventData } from './event-data.ts';
-import { currentMetadata, type EventMetadata } from './event-metadata.ts';
+import { currentMetadata, type EventMetadata, mergeMetadata } from './event-metadata.ts';
 import { rememberRecord, type EventRecord } from './event-record.ts';
 import { EventIds } from './event-id.ts';
 import type { EventRegistry } from './event-registry.ts';
@@ -57,17 +57,18 @@ export class EventSerializer {
     events: readonly (object | EventData)[],
     metadata: EventMetadata = {},
   ): SerializedEvent[] | Promise<SerializedEvent[]> {
-    const shared = { ...currentMetadata(), ...metadata };
     const ids = new EventIds();
+    let shared: EventMetadata | undefined;
     let encodedShared: EncodedMetadata | undefined;
 
     const serialized = events.map((item) => {
       const data = item instanceof EventData ? item : new EventData(item);
       const definition = this.#registry.definitionOf(data.event);
+      shared ??= mergeMetadata(currentMetadata(), metadata, definition.name);
       const encodedMetadata =
         data.metadata === undefined
           ? (encodedShared ??= this.#encodeMetadata(shared, definition))
-          : this.#encodeMetadata({ ...shared, ...data.metadata }, definition);
+          : this.#encodeMetadata(mergeMetadata(shared, data.metadata, definition.name), definition);
       return this.#serialize(data, definition, encodedMetadata, ids);
     });
     const pending = this.#checkSchemas(serialized, 0);

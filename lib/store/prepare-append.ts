@@ -21,10 +21,12 @@ export interface PreparedAppend {
  * is sent. Answers at once unless a schema answers with a promise, so that appends keep their order.
  */
 export function prepareAppend(
-  { aggregate, events, expectedVersion, metadata }: Append,
+  { aggregate: given, events, expectedVersion, metadata }: Append,
   serializer: EventSerializer,
   maxAppendEvents: number,
 ): PreparedAppend | Promise<PreparedAppend> {
+  // By value before it is checked, so that what was checked is what is stored.
+  const aggregate = { type: given?.type, id: given?.id };
   checkAggregateRef(aggregate);
   const expectation = new VersionExpectation(expectedVersion);
   if (!Array.isArray(events)) throw new TypeError('events must be an array of events.');
@@ -32,7 +34,7 @@ export function prepareAppend(
     throw new AppendTooLargeError(events.length, maxAppendEvents);
 
   const finish = (serialized: SerializedEvent[]): PreparedAppend => ({
-    aggregate: { type: aggregate.type, id: aggregate.id },
+    aggregate,
     expectation,
     events: serialized,
     hasCallerIds: events.some((event) => event instanceof EventData && event.id !== undefined),

@@ -4,9 +4,18 @@ import fc from 'fast-check';
 import type { DataSource } from 'typeorm';
 import { BinaryCodec } from '../../lib/events/binary.codec.ts';
 import { DomainEvent } from '../../lib/events/domain-event.decorator.ts';
+import { EventData } from '../../lib/events/event-data.ts';
 import { JsonCodec } from '../../lib/events/json.codec.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { anything, expected, isStorable, jsonLike } from '../support/payloads.ts';
+import {
+  anyEventId,
+  anyName,
+  anything,
+  expected,
+  isStorable,
+  isStorableName,
+  jsonLike,
+} from '../support/payloads.ts';
 import { seed } from '../support/random.ts';
 import { openStore, type TestStore } from '../support/store.ts';
 
@@ -78,4 +87,30 @@ describe('a round trip through PostgreSQL', () => {
     });
     expect(kept.length).toBeGreaterThan(50);
   });
+
+  it('gives back every id and every name of a type exactly, or has refused it before writing', async () => {
+    const store = await openStore(dataSource, { schema: 'as_ids', events: [Recorded] });
+    const references = fc.record({ type: anyName, id: anyName, eventId: anyEventId });
+    const given = fc.sample(references, { seed: testSeed, numRuns: 500 });
+    const counts = { kept: 0, refused: 0 };
+    for (const { type, id, eventId } of given) {
+      const before = await store.currentPosition();
+      const event = new EventData(new Recorded(), { id: eventId });
+      const outcome: unknown = await store.append({ type, id }, [event]).catch((error) => error);
+      if (isStorableName(type, 255) && isStorableName(id, 512) && isUuid(eventId)) {
+        counts.kept += 1;
+        const { records } = await store.fetch(before);
+        const kept = records.map((record) => ({ ...record.aggregate, eventId: record.id }));
+        expect(kept).toEqual([{ type, id, eventId: eventId.toLowerCase() }]);
+      } else {
+        counts.refused += 1;
+        expect((outcome as { code?: string }).code).toMatch(/^INVALID_(AGGREGATE_REF|EVENT)$/);
+        expect(await store.currentPosition()).toBe(before);
+      }
+    }
+    expect(Math.min(counts.kept, counts.refused)).toBeGreaterThan(20);
+  });
 });
+
+const isUuid = (text: string): boolean =>
+  /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text) && text.length === 36;

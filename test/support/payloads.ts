@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 
 /** Text of arbitrary UTF-16 units, so with NUL and lone surrogates now and then. */
-const anyText = fc.oneof(
+export const anyText = fc.oneof(
   { weight: 20, arbitrary: fc.string({ unit: 'binary' }) },
   {
     weight: 1,
@@ -56,3 +56,40 @@ export function isStorable(value: unknown): boolean {
   return Object.entries(value).every(([key, member]) => isStorableText(key) && isStorable(member));
 }
 const isStorableText = (text: string): boolean => !text.includes('\0') && !/\p{Cs}/u.test(text);
+
+/** Ids of aggregates, and names of their types, about as long as they may be, or of any text. */
+export const anyName = fc.oneof(
+  anyText,
+  fc.string({ unit: 'grapheme', minLength: 1, maxLength: 20 }),
+  fc.constantFrom(
+    '',
+    ' ',
+    '\u00a0',
+    '\ufeff',
+    '__proto__',
+    'a\u0085b',
+    '\u007f',
+    "'; --",
+    '\\',
+    '{}',
+  ),
+  fc
+    .tuple(fc.constantFrom('x', 'ü', '€', '💶'), fc.integer({ min: 60, max: 520 }))
+    .map(([unit, count]) => unit.repeat(count)),
+);
+/** Says, from the rules alone, whether an aggregate may have this id, or a type of this name. */
+export const isStorableName = (name: string, maxBytes: number): boolean =>
+  name.trim() !== '' &&
+  Buffer.byteLength(name) <= maxBytes &&
+  isStorableText(name) &&
+  !/[\u0000-\u001f\u007f-\u009f]/.test(name);
+
+/** Ids of events: UUIDs of any version in any case, and what is none. */
+export const anyEventId = fc.oneof(
+  { weight: 3, arbitrary: fc.uuid() },
+  fc.uuid().map((id) => id.toUpperCase()),
+  fc.uuid().map((id) => id.replaceAll('-', '')),
+  fc.uuid().map((id) => `{${id}}`),
+  fc.uuid().map((id) => `${id}\n`),
+  anyText,
+);

@@ -38,5 +38,5 @@ describe('applications under load whose primary dies, and whose synchronous stan
     expect(faults).toEqual([]);
     expect(acknowledged).toBeGreaterThan(50);
     expect(unknown).toBeGreaterThan(0);
-  }, 60_000);
+  }, 120_000);
 });

@@ -50,7 +50,7 @@ export interface OpenSubject {
   /** Reads all events of one aggregate, decoded, and answers how many there were. */
   load?(aggregate: string): Promise<number>;
   /** Reads the log from its beginning to its end, decoded, in pages of the subject's own choice. */
-  readAll?(): AsyncIterable<ReadEvent>;
+  readAll?(onEvent: (read: ReadEvent) => void): Promise<void>;
   /**
    * Follows the log by the subject's own catch-up reader, from the beginning, until `stop` is called:
    * each event once, as soon as the subject hands it over.

@@ -29,7 +29,9 @@ export const readLog: Scenario = {
 
 async function readOnce(store: OpenSubject): Promise<number> {
   let events = 0;
-  for await (const { event } of store.readAll!()) if (event.paymentId) events++;
+  await store.readAll!(({ event }) => {
+    if (event.paymentId) events++;
+  });
   const expected = stored.aggregates * stored.eventsEach;
   if (events !== expected) throw new Error(`Read ${events} events of ${expected}.`);
   return events;

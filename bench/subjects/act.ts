@@ -48,11 +48,11 @@ export const subject: Subject = {
 
       load: (aggregate) => store.query(() => {}, { stream: aggregate }),
 
-      async *readAll() {
+      async readAll(onEvent) {
         for (let after = -1; ;) {
           const page: Committed[] = [];
           await store.query((event) => page.push(event), { after, limit: batchSize });
-          yield* page.map(toRead);
+          for (const event of page) onEvent(toRead(event));
           if (page.length < batchSize) return;
           after = page.at(-1)!.id;
         }

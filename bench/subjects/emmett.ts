@@ -50,10 +50,10 @@ export const subject: Subject = {
         return (await store.readStream(`${prefix}${aggregate}`)).events.length;
       },
 
-      async *readAll() {
+      async readAll(onEvent) {
         const batch = { after: 0n, batchSize: wholeLog };
         const { messages } = await emmett.readMessagesBatch(database.execute, batch);
-        for (const message of messages) yield toRead(message);
+        for (const message of messages) onEvent(toRead(message));
       },
 
       follow(onEvent) {

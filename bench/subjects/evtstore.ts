@@ -59,11 +59,11 @@ export const subject: Subject = {
         return (await provider.getEventsFor(stream, aggregate)).length;
       },
 
-      async *readAll() {
+      async readAll(onEvent) {
         for (let position: unknown = 0; ;) {
           const page = await provider.getEventsFrom(stream, position);
           for (const { aggregateId, event } of page) {
-            yield { aggregate: aggregateId, event: event.payment };
+            onEvent({ aggregate: aggregateId, event: event.payment });
           }
           if (page.length < pageSize) return;
           position = page.at(-1)!.position;

@@ -93,15 +93,9 @@ export const subject: Subject = {
         return records.length;
       },
 
-      async *readAll() {
-        // A page at a time, as the others do it; stream() would hand over every event twice here.
-        for (let position = 0; ;) {
-          const page = await store.fetch(position, { limit: pageSize });
-          for (const { aggregate, event } of page.records) {
-            yield { aggregate: aggregate.id, event: event as PaymentBooked };
-          }
-          if (page.records.length < pageSize) return;
-          position = page.position;
+      async readAll(onEvent) {
+        for await (const { aggregate, event } of store.stream(0, { limit: pageSize })) {
+          onEvent({ aggregate: aggregate.id, event: event as PaymentBooked });
         }
       },
 

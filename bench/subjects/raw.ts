@@ -23,14 +23,14 @@ const insertNext = `
   FROM unnest($2::jsonb[]) WITH ORDINALITY AS given (payload, place)`;
 
 const selectAggregate = `
-  SELECT payload
+  SELECT type, payload
   FROM events
   WHERE aggregate = $1
   ORDER BY version`;
 
 const pageSize = 1_000;
 const selectPage = `
-  SELECT position, aggregate, payload AS event
+  SELECT position, aggregate, type, payload AS event
   FROM events
   WHERE position > $1
   ORDER BY position
@@ -81,10 +81,10 @@ export const subject: Subject = {
         return (await pool.query(select)).rows.length;
       },
 
-      async *readAll() {
+      async readAll(onEvent) {
         for (let position = '0'; ;) {
           const page = await readPage(position);
-          yield* page;
+          for (const read of page) onEvent(read);
           if (page.length < pageSize) return;
           position = page.at(-1)!.position;
         }

@@ -50,9 +50,9 @@ export const subject: Subject = {
         return (await store.query(eventsOf(aggregate))).events.length;
       },
 
-      async *readAll() {
+      async readAll(onEvent) {
         const { events } = await store.query(eventsAfter(0));
-        for (const event of events) yield toRead(event);
+        for (const event of events) onEvent(toRead(event));
       },
 
       follow(onEvent) {

@@ -43,8 +43,10 @@ export const subject: Subject = {
         return (await store.getStreamEvents(domain, aggregate)).length;
       },
 
-      async *readAll() {
-        for await (const page of await store.getAllEvents(pageSize)) yield* page.map(toRead);
+      async readAll(onEvent) {
+        for await (const page of await store.getAllEvents(pageSize)) {
+          for (const event of page) onEvent(toRead(event));
+        }
       },
 
       follow(onEvent) {

@@ -70,14 +70,14 @@ export const subject: Subject = {
       load: async (aggregate) =>
         (await repository.find({ where: { aggregate }, order: { version: 'ASC' } })).length,
 
-      async *readAll() {
+      async readAll(onEvent) {
         for (let position = '0'; ;) {
           const page = await repository.find({
             where: { position: MoreThan(position) },
             order: { position: 'ASC' },
             take: pageSize,
           });
-          for (const { aggregate, payload: event } of page) yield { aggregate, event };
+          for (const { aggregate, payload: event } of page) onEvent({ aggregate, event });
           if (page.length < pageSize) return;
           position = page.at(-1)!.position;
         }

@@ -251,10 +251,11 @@ export abstract class EventStore {
       const ahead = readsAhead ? this.fetch(page.position, options) : undefined;
       // Whoever stops early does not want to know.
       ahead?.catch(ignore);
-      yield* page.records;
+      // Not yield*, which takes twice as long.
+      for (const record of page.records) yield record;
       page = await (ahead ?? this.fetch(page.position, options));
     }
-    yield* page.records;
+    for (const record of page.records) yield record;
   }
 
   /** Reads one aggregate page by page; ends at its current end. */
@@ -267,7 +268,7 @@ export abstract class EventStore {
     let page: AggregatePage = { version: after, records: [] };
     do {
       page = await this.fetchByAggregate(aggregate, page.version, options);
-      yield* page.records;
+      for (const record of page.records) yield record;
     } while (page.records.length >= limit);
   }
 

@@ -1,5 +1,4 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { InvalidEventError } from './events.errors.ts';
 
 /** A value that JSON keeps as it is. */
 export type JsonValue =
@@ -60,24 +59,9 @@ export function currentMetadata(): EventMetadata {
 }
 
 /**
- * Returns `outer` with the members of `added`, which win key by key.
+ * Says whether metadata is an object with members.
  *
- * @throws InvalidEventError if `added` is no object with members, or one of them cannot be read.
+ * Text, lists, Maps and Dates are told apart: spread, they would come out changed or as nothing.
  */
-export function mergeMetadata(
-  outer: EventMetadata,
-  added: EventMetadata,
-  eventType: string,
-): EventMetadata {
-  try {
-    if (hasMembers(added)) return { ...outer, ...added };
-  } catch (cause) {
-    const reason = 'cannot be read: a getter or a Proxy threw';
-    throw new InvalidEventError(eventType, 'metadata', reason, { cause });
-  }
-  throw new InvalidEventError(eventType, 'metadata', 'must be an object with members');
-}
-
-/** Text, lists, Maps and Dates are told apart: spread, they would come out changed or as nothing. */
-const hasMembers = (metadata: unknown): boolean =>
+export const hasMembers = (metadata: unknown): boolean =>
   Object.prototype.toString.call(metadata) === '[object Object]';

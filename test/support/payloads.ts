@@ -82,7 +82,8 @@ export const isStorableName = (name: string, maxBytes: number): boolean =>
   name.trim() !== '' &&
   Buffer.byteLength(name) <= maxBytes &&
   isStorableText(name) &&
-  !/[\u0000-\u001f\u007f-\u009f]/.test(name);
+  Array.from(name).every((character) => !isControl(character.codePointAt(0)!));
+const isControl = (code: number): boolean => code <= 0x1f || (code >= 0x7f && code <= 0x9f);
 
 /** Ids of events: UUIDs of any version in any case, and what is none. */
 export const anyEventId = fc.oneof(

@@ -35,7 +35,7 @@ const batchLockTimeoutMs = 50;
 const maxBatchEvents = 2_000;
 const maxBatchBytes = 8 * 1024 * 1024;
 
-// Two: while the database works on one batch, this process prepares the next or settles the last.
+// Two: while the database works on one batch, this process prepares the other or settles it.
 const maxFlights = 2;
 
 /**
@@ -106,7 +106,8 @@ export class AppendQueue {
       if (lane) lane.push(append);
       else (this.#inFlight.has(append.key) ? waiting : ready).push(append);
     }
-    const batch = takeBatch(ready);
+    // A fair share, or all callers would travel in one batch and wait for one another.
+    const batch = takeBatch(ready, Math.ceil(this.#size / maxFlights));
     this.#waiting = waiting.length === 0 ? ready : [...ready, ...waiting];
     return batch;
   }
@@ -188,8 +189,8 @@ export class AppendQueue {
   }
 }
 
-/** Takes from the front as many appends as one call should carry, at least one. */
-function takeBatch(waiting: QueuedAppend[]): QueuedAppend[] {
+/** Takes from the front as many appends as one call should carry, at least one and at most so many. */
+function takeBatch(waiting: QueuedAppend[], most = Infinity): QueuedAppend[] {
   let events = 0;
   let bytes = 0;
   const ids = new Set<string>();
@@ -203,7 +204,8 @@ function takeBatch(waiting: QueuedAppend[]): QueuedAppend[] {
       ids.add(id);
     }
     // A repetition finds what it repeats only once that is stored: not in one call with it.
-    return index > 0 && (isRepetition || events > maxBatchEvents || bytes > maxBatchBytes);
+    const isFull = index >= most || events > maxBatchEvents || bytes > maxBatchBytes;
+    return index > 0 && (isRepetition || isFull);
   });
   return waiting.splice(0, end === -1 ? waiting.length : end);
 }

@@ -23,6 +23,7 @@ import {
   type SnapshotOptions,
 } from '../store/event-store.ts';
 import {
+  checkAggregateTypes,
   checkDirection,
   checkLimit,
   checkPlace,
@@ -137,7 +138,8 @@ export class PostgresEventStore extends EventStore {
     checkPlace('after', after);
     const limit = checkLimit(options.limit);
     const direction = checkDirection(options.direction);
-    const { types, aggregateTypes } = options;
+    const { types } = options;
+    const aggregateTypes = checkAggregateTypes(options.aggregateTypes);
     const { head, events } = await this.#translated(
       this.#reader.log({
         after,

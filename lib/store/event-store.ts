@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import type { EntityManager } from 'typeorm';
 import type { EventData } from '../events/event-data.ts';
 import type { EventMetadata } from '../events/event-metadata.ts';
@@ -251,6 +252,8 @@ export abstract class EventStore {
       const ahead = readsAhead ? this.fetch(page.position, options) : undefined;
       // Whoever stops early does not want to know.
       ahead?.catch(ignore);
+      // Lets the request leave: whoever takes records one after the other gives nothing else a turn.
+      if (ahead) await setImmediate();
       // Not yield*, which takes twice as long.
       for (const record of page.records) yield record;
       page = await (ahead ?? this.fetch(page.position, options));

@@ -32,6 +32,7 @@ import {
 import { InMemoryLog, pageOf } from './in-memory.log.ts';
 import { prepareAppend } from './prepare-append.ts';
 import {
+  checkAggregateTypes,
   checkLimit,
   checkPlace,
   type AggregateReadOptions,
@@ -147,7 +148,8 @@ export class InMemoryEventStore extends EventStore {
     refuseManager(options.manager);
     checkPlace('after', after);
     const types = options.types && new Set(this.#registry.storedNames(options.types));
-    const aggregateTypes = options.aggregateTypes && new Set(options.aggregateTypes);
+    const filter = checkAggregateTypes(options.aggregateTypes);
+    const aggregateTypes = filter && new Set(filter);
     const matching = this.#log.events.filter(
       ({ type, aggregate }) =>
         (types?.has(type) ?? true) && (aggregateTypes?.has(aggregate.type) ?? true),

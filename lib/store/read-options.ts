@@ -46,4 +46,17 @@ export function checkDirection(direction: ReadDirection = 'forward'): ReadDirect
   throw new TypeError(`direction must be 'forward' or 'backward', got ${show(direction)}.`);
 }
 
+/** Returns `types`. @throws TypeError if it is no list of texts that the database can compare with. */
+export function checkAggregateTypes(
+  types: readonly string[] | undefined,
+): readonly string[] | undefined {
+  if (types === undefined) return undefined;
+  // The database would refuse a NUL, and half of a surrogate pair would become another name.
+  const isName = (type: unknown): boolean => typeof type === 'string' && !/\0|\p{Cs}/u.test(type);
+  if (Array.isArray(types) && types.every(isName)) return types;
+  throw new TypeError(
+    `aggregateTypes must be a list of names without NUL or lone surrogates, got ${show(types)}.`,
+  );
+}
+
 const show = (value: unknown): string => inspect(value, { depth: -1, maxStringLength: 50 });

@@ -204,7 +204,9 @@ describe('a filter of', () => {
     ['null', [null]],
     ['no list', 'note.taken'],
   ])('%s is refused', async (_, types) => {
-    await expect(store.fetch(0, { types: types as string[] })).rejects.toThrow(TypeError);
+    const names = types as string[];
+    await expect(store.fetch(0, { types: names })).rejects.toThrow(TypeError);
+    await expect(store.fetch(0, { aggregateTypes: names })).rejects.toThrow(TypeError);
   });
 });
 

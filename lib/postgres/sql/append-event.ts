@@ -62,7 +62,7 @@ BEGIN
       SELECT FROM "${schema}".aggregates AS h
       WHERE h.type = p_aggregate_type AND h.id = p_aggregate_id
     )
-    ON CONFLICT DO NOTHING
+    ON CONFLICT (type, id) DO NOTHING
     RETURNING g.key, g.version INTO v_key, v_version;
   END IF;
   IF v_key IS NULL THEN

@@ -119,7 +119,7 @@ BEGIN
         WHERE g.type = p_aggregate_types[m.n] AND g.id = p_aggregate_ids[m.n]
       )
       ORDER BY p_aggregate_types[m.n] COLLATE "C", p_aggregate_ids[m.n] COLLATE "C"
-      ON CONFLICT DO NOTHING
+      ON CONFLICT (type, id) DO NOTHING
       RETURNING g.key
     )
     SELECT array_agg(created.key) INTO v_created FROM created;

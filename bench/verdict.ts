@@ -10,7 +10,7 @@ export interface Verdict {
   readonly rival: string | undefined;
   readonly measured: number;
   readonly reached: boolean;
-  /** Below half of the bar, or above its double: more than noise. */
+  /** Half as good as the bar, or as usual where that is not reached: more than noise. */
   readonly fallen: boolean;
 }
 
@@ -30,13 +30,15 @@ export function judge(
       : results.summary(scenario, 'ours')?.value;
     // Without a peer there is nothing to compare with.
     if (measured === undefined || (bar.rival && !rival)) return [];
-    const { atLeast = Number.NEGATIVE_INFINITY, atMost = Number.POSITIVE_INFINITY } = bar;
+    const { atLeast = Number.NEGATIVE_INFINITY, atMost = Number.POSITIVE_INFINITY, usual } = bar;
     return {
       bar,
       rival,
       measured,
       reached: measured >= atLeast && measured <= atMost,
-      fallen: measured < atLeast / 2 || measured > atMost * 2,
+      fallen:
+        measured < Math.min(atLeast, usual ?? atLeast) / 2 ||
+        measured > Math.max(atMost, usual ?? atMost) * 2,
     };
   });
 }

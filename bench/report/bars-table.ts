@@ -14,5 +14,5 @@ export function barsTable(verdicts: readonly Verdict[]): string {
 
 function verdictOf(reached: boolean, fallen: boolean): string {
   if (reached) return 'reached';
-  return fallen ? 'NOT REACHED BY FAR' : 'not reached';
+  return fallen ? 'FALLEN BY HALF' : 'not reached';
 }

@@ -174,4 +174,5 @@ export type { EventBusMode } from './event-bus/event-bus-bridge.ts';
 export { eventStoreEntities } from './postgres/entities/index.ts';
 export { AggregateEntity } from './postgres/entities/aggregate.entity.ts';
 export { DomainEventEntity } from './postgres/entities/domain-event.entity.ts';
+export { eventStoreGrants, type EventStoreGrantsOptions } from './postgres/grants.ts';
 export { eventStoreMigrations } from './postgres/migrations/index.ts';

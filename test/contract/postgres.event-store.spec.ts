@@ -3,14 +3,13 @@ import type { DataSource } from 'typeorm';
 import { EventRegistry } from '../../lib/events/event-registry.ts';
 import { EventSerializer } from '../../lib/events/event-serializer.ts';
 import { JsonCodec } from '../../lib/events/json.codec.ts';
-import { Migrator } from '../../lib/postgres/migrator.ts';
 import { PostgresEventStore } from '../../lib/postgres/postgres.event-store.ts';
 import { eventStoreContract } from '../../lib/testing/event-store-contract.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { createTestRoles, type TestRoles } from '../support/roles.ts';
 
 const schema = 'event_store';
 
-// As the store's own removal does it, so that no superuser is needed; quicker than a new schema.
+// As the store's own removal does it; quicker than a new schema.
 const emptyLog = `
   SELECT set_config('event_store.removal', '${schema}', true);
   DELETE FROM "${schema}".domain_events;
@@ -18,26 +17,28 @@ const emptyLog = `
   ALTER SEQUENCE "${schema}".positions RESTART;
   SELECT set_config('event_store.removal', '', true);`;
 
-describe('PostgresEventStore', () => {
-  let database: TestDatabase;
-  let dataSource: DataSource;
+describe('PostgresEventStore, with the rights of an application', () => {
+  let roles: TestRoles;
+  let owner: DataSource;
+  let application: DataSource;
 
   beforeAll(async () => {
-    database = await createTestDatabase();
-    dataSource = await database.dataSource();
-    await new Migrator(dataSource, schema).run();
+    roles = await createTestRoles();
+    await roles.install(schema, { allowRemoval: true });
+    owner = await roles.dataSource('owner');
+    application = await roles.dataSource('application');
   });
-  afterAll(() => database.drop());
+  afterAll(() => roles.drop());
 
   eventStoreContract({
     describe,
     it,
     create: async ({ events, ...options }) => {
-      await dataSource.query(emptyLog);
+      await owner.query(emptyLog);
       const registry = new EventRegistry();
       for (const eventClass of events) registry.register(eventClass);
       const store = new PostgresEventStore(
-        dataSource,
+        application,
         registry,
         new EventSerializer(registry, new JsonCodec()),
         {
@@ -54,7 +55,7 @@ describe('PostgresEventStore', () => {
         store,
         spoilSnapshot: async ({ id }) => {
           const spoil = `UPDATE "${schema}".aggregates SET snapshot_state = '"damaged"' WHERE id = $1`;
-          await dataSource.query(spoil, [id]);
+          await owner.query(spoil, [id]);
         },
         dispose: () => store.close(),
       };

@@ -7,23 +7,30 @@ import type { Delivery } from '../../lib/subscriptions/delivery.ts';
 import { channelOf } from '../../lib/postgres/postgres.signals.ts';
 import { exponentialBackoff, noRetry } from '../../lib/subscriptions/retry-policy.ts';
 import { consumer, startConsumers, type TestProcess } from '../support/consumers.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
+import { createTestRoles, type TestRoles } from '../support/roles.ts';
 import { Counted, openStore, type TestStore } from '../support/store.ts';
 
-let database: TestDatabase;
+let roles: TestRoles;
+/** With the rights of an application. */
 let dataSource: DataSource;
+let superuser: DataSource;
 let store: TestStore;
 let schemas = 0;
 let processes: TestProcess[] = [];
 
 beforeAll(async () => {
-  database = await createTestDatabase();
-  dataSource = await database.dataSource({ extra: { max: 20 } });
+  roles = await createTestRoles();
+  dataSource = await roles.dataSource('application', { max: 20 });
+  superuser = await roles.database.dataSource();
 });
 
 beforeEach(async () => {
-  store = await openStore(dataSource, { schema: `consumers_${++schemas}` });
+  const schema = `consumers_${++schemas}`;
+  await roles.install(schema);
+  // For the read models of the tests, which stand in the same schema.
+  await superuser.query(`GRANT CREATE ON SCHEMA ${schema} TO ${roles.names.application}`);
+  store = await openStore(dataSource, { schema });
   await dataSource.query(`CREATE TABLE "${store.schema}".seen (
     n bigserial, consumer text, generation integer, position bigint, aggregate text, by integer)`);
 });
@@ -33,7 +40,7 @@ afterEach(async () => {
   processes = [];
 });
 
-afterAll(() => database.drop());
+afterAll(() => roles.drop());
 
 const start: typeof startConsumers = async (...args) => {
   const started = await startConsumers(...args);
@@ -223,7 +230,7 @@ describe('an aggregate that is parked', () => {
 
   it('is that of the event, if it cannot be read, and no other partition minds', async () => {
     await append('a', 1);
-    await dataSource.query(`SET session_replication_role = replica;
+    await superuser.query(`SET session_replication_role = replica;
       UPDATE "${store.schema}".domain_events SET revision = 9;
       SET session_replication_role = DEFAULT`);
     const { position } = await append('b', 2);
@@ -242,7 +249,7 @@ describe('an aggregate that is parked', () => {
 
 describe('a lease', () => {
   it('is kept during a batch that takes longer, also in a pool of one connection', async () => {
-    const single = await database.dataSource({ extra: { max: 1 } });
+    const single = await roles.dataSource('application', { max: 1 });
     const here = await openStore(single, { schema: store.schema });
     let calls = 0;
     const slow = () =>
@@ -610,7 +617,7 @@ describe('a log that is not the one a consumer has read', () => {
     await first.control.waitFor('all', (await append('a', 1, 2, 3)).position);
     await first.stop();
     // As after a restore of the events to an earlier time: the last one is another one now.
-    await dataSource.query(`SET session_replication_role = replica;
+    await superuser.query(`SET session_replication_role = replica;
       UPDATE "${store.schema}".domain_events SET event_id = gen_random_uuid() WHERE position = 3;
       SET session_replication_role = DEFAULT`);
     await append('a', 4);

@@ -6,6 +6,7 @@ import { protectEvents } from '../sql/protect-events.ts';
 import { readLog } from '../sql/read-log.ts';
 import { removeEvents } from '../sql/remove-events.ts';
 import { schemaVersion } from '../sql/schema-version.ts';
+import { revokeOwnersRights } from '../sql/with-owners-rights.ts';
 import { installedVersion } from './installed-version.ts';
 
 /** The first schema: aggregates, domain events, and the functions that write and read them. */
@@ -20,7 +21,7 @@ export abstract class CreateEventStore implements MigrationInterface {
   async up(queryRunner: QueryRunner): Promise<void> {
     if ((await installedVersion(queryRunner, this.schema)) >= 1) return;
     const all = [createTables, protectEvents, appendEvents, appendEvent, readLog, removeEvents];
-    for (const statements of all) {
+    for (const statements of [...all, revokeOwnersRights]) {
       await queryRunner.query(statements(this.schema));
     }
     await queryRunner.query(schemaVersion(this.schema, 1));

@@ -1,4 +1,5 @@
 import { registerInFlight } from './register-in-flight.ts';
+import { withOwnersRights } from './with-owners-rights.ts';
 
 /**
  * One call writes one event that was never sent before: the commonest append, in half the time.
@@ -24,6 +25,7 @@ CREATE FUNCTION "${schema}".append_event(
   p_lock_timeout_ms integer
 ) RETURNS bigint[]
 LANGUAGE plpgsql
+${withOwnersRights}
 -- One plan per connection, made while the tables may still be empty: it must never scan them.
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off

@@ -1,4 +1,5 @@
 import { registerInFlight } from './register-in-flight.ts';
+import { withOwnersRights } from './with-owners-rights.ts';
 
 /**
  * One call writes one or many appends and answers one outcome row per append, in order.
@@ -43,6 +44,7 @@ CREATE FUNCTION "${schema}".append_events(
   p_lock_timeout_ms integer
 ) RETURNS TABLE (outcome text, version bigint, positions bigint[], recorded_at double precision)
 LANGUAGE plpgsql
+${withOwnersRights}
 -- One plan per connection, made while the tables may still be empty: it must never scan them.
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off

@@ -1,7 +1,10 @@
+import { withOwnersRights } from './with-owners-rights.ts';
+
 /** Deletes the events and the snapshot of one aggregate; its version stays, so none is used again. */
 export const removeEvents = (schema: string): string => `
 CREATE FUNCTION "${schema}".remove_events(p_aggregate_type text, p_aggregate_id text) RETURNS bigint
 LANGUAGE plpgsql
+${withOwnersRights}
 AS $function$
 DECLARE
   v_key bigint;

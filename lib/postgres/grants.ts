@@ -1,0 +1,84 @@
+import { applyRules, type OptionRule } from '../events/option-rules.ts';
+import {
+  grantReading,
+  grantRemoval,
+  grantWriting,
+  refuseOwner,
+  revokeRights,
+} from './sql/grants.ts';
+import { isSchemaName } from './sql/schema-name.ts';
+import { revokeOwnersRights } from './sql/with-owners-rights.ts';
+
+/** Who may do what with one store. The roles must exist, and neither may be the owner of the tables. */
+export interface EventStoreGrantsOptions {
+  /** The PostgreSQL schema that holds the store's tables. @default 'event_store' */
+  readonly schema?: string;
+  /** The role of applications that append, read and run consumers. */
+  readonly application: string;
+  /** A role that reads the log, single aggregates, and the status of consumers. @default nobody */
+  readonly reader?: string;
+  /** Whether the application may call `removeEvents`. @default false */
+  readonly allowRemoval?: boolean;
+}
+
+/**
+ * Returns the SQL that gives two roles the rights on a store that they need, and takes away whatever
+ * else they were granted on it.
+ *
+ * To be run by the owner of the tables, who has run the migrations, and again after each migration; in
+ * one transaction, if the store is in use. What the roles may do as members of other roles, or as
+ * PUBLIC, is not looked at. It fails if a role does not exist, is the owner, or is a superuser.
+ *
+ * @throws TypeError if a name cannot be one.
+ *
+ * @example
+ * await owner.query(eventStoreGrants({ application: 'bank', reader: 'reports' }));
+ */
+export function eventStoreGrants(given: EventStoreGrantsOptions): string {
+  const { options, faults } = applyRules<Required<EventStoreGrantsOptions>>(rules, defaults, given);
+  const { schema, application, reader, allowRemoval } = options;
+  const all = [...faults];
+  if (given.application === undefined) {
+    all.push("The option 'application' must name a role.");
+  } else if (application === reader) {
+    all.push(`'${reader}' cannot be the application and the reader.`);
+  }
+  if (all.length > 0) throw new TypeError(all.join('\n'));
+
+  const roles = reader === '' ? [application] : [application, reader];
+  return [
+    // A dump that is restored without rights has given them to everybody.
+    revokeOwnersRights(schema),
+    ...roles.flatMap((role) => [refuseOwner(schema, role), revokeRights(schema, role)]),
+    ...roles.map((role) => grantReading(schema, role)),
+    grantWriting(schema, application),
+    allowRemoval ? grantRemoval(schema, application) : '',
+  ].join('');
+}
+
+const defaults: Required<EventStoreGrantsOptions> = {
+  schema: 'event_store',
+  application: '',
+  reader: '',
+  allowRemoval: false,
+};
+
+// Without what could end a quotation. PostgreSQL takes "public", even quoted, to be everybody.
+const isRoleName = (name: unknown): boolean =>
+  typeof name === 'string' &&
+  /^[^\p{C}'"\\$]+$/u.test(name) &&
+  Buffer.byteLength(name) <= 63 &&
+  name !== 'public' &&
+  name !== 'none';
+
+const roleName: OptionRule = [
+  isRoleName,
+  "a role's name of up to 63 bytes, without quotes, \\ and $, and not public or none",
+];
+
+const rules: Record<keyof EventStoreGrantsOptions, OptionRule> = {
+  schema: [isSchemaName, 'a lower-case name of letters, digits and _, up to 63 bytes, not pg_…'],
+  application: roleName,
+  reader: roleName,
+  allowRemoval: [(value) => typeof value === 'boolean', 'true or false'],
+};

@@ -1,0 +1,65 @@
+/**
+ * Stops where rights would mean nothing: the owner of the tables has them all, and so have members of
+ * that role and superusers. To take rights from the owner would break the functions that have its own.
+ */
+export const refuseOwner = (schema: string, role: string): string => `
+DO $$
+BEGIN
+  IF (
+    SELECT pg_has_role('${role}', c.relowner, 'MEMBER') FROM pg_class AS c
+    WHERE c.oid = '"${schema}".domain_events'::regclass
+  ) THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'invalid_grant_operation',
+      MESSAGE = 'The role "${role}" is the owner of "${schema}", a member of it, or a superuser: it may do everything anyway.',
+      HINT = 'Let the migrations run as one role, and log in as another one.';
+  END IF;
+END
+$$;
+`;
+
+/** Takes back whatever the role was granted before, on what is the store's. */
+export const revokeRights = (schema: string, role: string): string => `
+REVOKE ALL ON SCHEMA "${schema}" FROM "${role}";
+REVOKE ALL ON
+  "${schema}".aggregates, "${schema}".aggregates_key_seq, "${schema}".domain_events,
+  "${schema}".positions, "${schema}".consumers, "${schema}".checkpoints, "${schema}".parked_events,
+  "${schema}".consumer_processes
+FROM "${role}";
+REVOKE ALL ON FUNCTION
+  "${schema}".append_event, "${schema}".append_events, "${schema}".read_log,
+  "${schema}".remove_events, "${schema}".refuse_change, "${schema}".schema_version,
+  "${schema}".register_consumer, "${schema}".change_partitions, "${schema}".hold_checkpoints
+FROM "${role}";
+`;
+
+/** The log, single aggregates, and the status of consumers. */
+export const grantReading = (schema: string, role: string): string => `
+GRANT USAGE ON SCHEMA "${schema}" TO "${role}";
+GRANT SELECT ON
+  "${schema}".aggregates, "${schema}".domain_events, "${schema}".positions, "${schema}".consumers,
+  "${schema}".checkpoints, "${schema}".parked_events, "${schema}".consumer_processes
+TO "${role}";
+GRANT EXECUTE ON FUNCTION "${schema}".schema_version, "${schema}".read_log TO "${role}";
+`;
+
+/**
+ * Appends by function alone; snapshots, which only save time; and what consumers keep of themselves.
+ */
+export const grantWriting = (schema: string, role: string): string => `
+GRANT EXECUTE ON FUNCTION "${schema}".append_event, "${schema}".append_events TO "${role}";
+GRANT UPDATE (
+  snapshot_version, snapshot_revision, snapshot_state, snapshot_binary, snapshot_taken_at
+) ON "${schema}".aggregates TO "${role}";
+GRANT INSERT, UPDATE ON "${schema}".consumers TO "${role}";
+GRANT INSERT, UPDATE, DELETE ON
+  "${schema}".checkpoints, "${schema}".parked_events, "${schema}".consumer_processes
+TO "${role}";
+GRANT EXECUTE ON FUNCTION
+  "${schema}".register_consumer, "${schema}".change_partitions, "${schema}".hold_checkpoints
+TO "${role}";
+`;
+
+export const grantRemoval = (schema: string, role: string): string => `
+GRANT EXECUTE ON FUNCTION "${schema}".remove_events TO "${role}";
+`;

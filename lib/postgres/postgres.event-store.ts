@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import type { DataSource, EntityManager } from 'typeorm';
 import type { EventData } from '../events/event-data.ts';
 import type { EventRegistry } from '../events/event-registry.ts';
@@ -135,6 +136,29 @@ export class PostgresEventStore extends EventStore {
   }
 
   override async fetch(after = 0, options: ReadOptions = {}): Promise<LogPage> {
+    const { position, events } = await this.#readLog(after, options);
+    return { position, records: this.#revive(events) };
+  }
+
+  /** The next page is read while one is decoded and worked on. */
+  override async *stream(after = 0, options: ReadOptions = {}): AsyncGenerator<EventRecord> {
+    const limit = checkLimit(options.limit);
+    // Not in a transaction, which the work may use.
+    const readsAhead = this.transactionOf(options.manager) === undefined;
+    let page = await this.#readLog(after, options);
+    while (page.events.length >= limit) {
+      const ahead = readsAhead ? this.#readLog(page.position, options) : undefined;
+      // Whoever stops early does not want to know.
+      ahead?.catch(ignore);
+      // Lets the request leave: whoever takes records one after the other gives nothing else a turn.
+      if (ahead) await setImmediate();
+      for (const record of this.#revive(page.events)) yield record;
+      page = await (ahead ?? this.#readLog(page.position, options));
+    }
+    for (const record of this.#revive(page.events)) yield record;
+  }
+
+  async #readLog(after: number, options: ReadOptions): Promise<StoredPage> {
     checkPlace('after', after);
     const limit = checkLimit(options.limit);
     const direction = checkDirection(options.direction);
@@ -151,8 +175,7 @@ export class PostgresEventStore extends EventStore {
       }),
     );
     const isLast = direction === 'forward' && events.length < limit;
-    const position = isLast ? head : (events.at(-1)?.position ?? head);
-    return { position, records: this.#revive(events) };
+    return { position: isLast ? head : (events.at(-1)?.position ?? head), events };
   }
 
   override async fetchByAggregate(
@@ -308,3 +331,11 @@ export class PostgresEventStore extends EventStore {
     }
   }
 }
+
+/** A page of the log before it is decoded, and where the next one begins. */
+interface StoredPage {
+  readonly position: number;
+  readonly events: readonly StoredEvent[];
+}
+
+const ignore = (): void => undefined;

@@ -1,4 +1,3 @@
-import { setImmediate } from 'node:timers/promises';
 import type { EntityManager } from 'typeorm';
 import type { EventData } from '../events/event-data.ts';
 import type { EventMetadata } from '../events/event-metadata.ts';
@@ -244,21 +243,13 @@ export abstract class EventStore {
   /** Reads the log page by page, so that memory does not grow with it; ends at its current end. */
   async *stream(after = 0, options: ReadOptions = {}): AsyncGenerator<EventRecord> {
     const limit = checkLimit(options.limit);
-    // The next page is read while one is worked on; not in a transaction, which the work may use.
-    const readsAhead = this.transactionOf(options.manager) === undefined;
-    let page = await this.fetch(after, options);
-    // Upcasting makes records more, never fewer: a short page is the last one.
-    while (page.records.length >= limit) {
-      const ahead = readsAhead ? this.fetch(page.position, options) : undefined;
-      // Whoever stops early does not want to know.
-      ahead?.catch(ignore);
-      // Lets the request leave: whoever takes records one after the other gives nothing else a turn.
-      if (ahead) await setImmediate();
+    let page: LogPage = { position: after, records: [] };
+    do {
+      page = await this.fetch(page.position, options);
       // Not yield*, which takes twice as long.
       for (const record of page.records) yield record;
-      page = await (ahead ?? this.fetch(page.position, options));
-    }
-    for (const record of page.records) yield record;
+      // Upcasting makes records more, never fewer: a short page was the last one.
+    } while (page.records.length >= limit);
   }
 
   /** Reads one aggregate page by page; ends at its current end. */
@@ -280,5 +271,3 @@ export abstract class EventStore {
     return compareVersion(current, incoming);
   }
 }
-
-const ignore = (): void => undefined;

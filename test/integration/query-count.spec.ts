@@ -168,6 +168,14 @@ describe('the number of statements', () => {
   });
 });
 
+it('no function compiles the plans that it forces', async () => {
+  const compiling: unknown[] = await dataSource.query(
+    `SELECT proname FROM pg_proc WHERE pronamespace = '${schema}'::regnamespace
+    AND 'enable_seqscan=off' = ANY (proconfig) AND NOT 'jit=off' = ANY (proconfig)`,
+  );
+  expect(compiling).toEqual([]);
+});
+
 const aggregates = 5_000;
 const perAggregate = 10;
 const middle = { type: 'counter', id: 'bulk-2500' };

@@ -48,6 +48,8 @@ ${withOwnersRights}
 -- One plan per connection, made while the tables may still be empty: it must never scan them.
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
+-- Up to PostgreSQL 17, what forbids one plan makes the others look dear enough to be compiled first.
+SET jit = off
 AS $function$
 #variable_conflict use_column
 DECLARE

@@ -11,6 +11,9 @@ export interface HandlerProvider {
   readonly instance: IEventHandler | undefined;
 }
 
+// Nest takes a method as a function, and applies it to the instance itself.
+type Methods = Record<string, (...args: unknown[]) => unknown>;
+
 /**
  * Calls the `handle` of a provider as Nest calls a route: behind its guards, interceptors and filters,
  * and those of the application, in an execution context of the type `'event-store'`.
@@ -24,12 +27,11 @@ export function durableHandler(
   moduleRef: ModuleRef,
   contextCreator: ExternalContextCreator,
 ): (event: object) => Promise<unknown> {
-  const enhance = (handler: IEventHandler, contextId?: ContextId, inquirerId?: string) =>
-    contextCreator.create(
-      handler as IEventHandler & Record<string, unknown>,
-      // Nest applies it to the instance.
-      // oxlint-disable-next-line typescript/unbound-method
-      handler.handle,
+  const enhance = (handler: IEventHandler, contextId?: ContextId, inquirerId?: string) => {
+    const methods = handler as object as Methods;
+    return contextCreator.create(
+      methods,
+      methods['handle']!,
       'handle',
       undefined,
       undefined,
@@ -38,6 +40,7 @@ export function durableHandler(
       { guards: true, interceptors: true, filters: true },
       'event-store',
     );
+  };
 
   if (instance) {
     let handle: ReturnType<typeof enhance> | undefined;

@@ -3,6 +3,7 @@ import type { DomainEventDefinition, EventClass } from './domain-event.ts';
 import { UnregisteredEventError } from './events.errors.ts';
 import { nearestName } from './nearest-name.ts';
 import type { Upcaster } from './upcaster.ts';
+import { isStorableText } from './unstorable-text.ts';
 
 /** Which class stands for which stored name, and which upcasters there are. One per store. */
 export class EventRegistry {
@@ -109,8 +110,7 @@ export class EventRegistry {
   }
 
   #storedNamesOf(type: string | EventClass): string[] {
-    // The database would refuse a NUL, and half of a surrogate pair would become another name.
-    if (typeof type === 'string' ? /\0|\p{Cs}/u.test(type) : typeof type !== 'function') {
+    if (typeof type !== 'function' && !isStorableText(type)) {
       throw new TypeError('types must list classes, and names without NUL or lone surrogates.');
     }
     const definition =

@@ -51,6 +51,10 @@ function findUnstorableText(
   return undefined;
 }
 
+/** Says whether PostgreSQL keeps a text as it is, and can compare with it. */
+export const isStorableText = (text: unknown): text is string =>
+  typeof text === 'string' && reasonAgainst(text) === undefined;
+
 function reasonAgainst(text: string): string | undefined {
   if (text.includes('\0')) return 'a NUL character, which PostgreSQL cannot store; remove it';
   if (/\p{Cs}/u.test(text)) return 'half of a surrogate pair, which is not text; repair it';

@@ -1,5 +1,6 @@
 import { inspect } from 'node:util';
 import type { EntityManager } from 'typeorm';
+import { isStorableText } from '../events/unstorable-text.ts';
 
 /** Reading forward yields the oldest first; backward, the newest first. */
 export type ReadDirection = 'forward' | 'backward';
@@ -51,9 +52,7 @@ export function checkAggregateTypes(
   types: readonly string[] | undefined,
 ): readonly string[] | undefined {
   if (types === undefined) return undefined;
-  // The database would refuse a NUL, and half of a surrogate pair would become another name.
-  const isName = (type: unknown): boolean => typeof type === 'string' && !/\0|\p{Cs}/u.test(type);
-  if (Array.isArray(types) && types.every(isName)) return types;
+  if (Array.isArray(types) && types.every(isStorableText)) return types;
   throw new TypeError(
     `aggregateTypes must be a list of names without NUL or lone surrogates, got ${show(types)}.`,
   );

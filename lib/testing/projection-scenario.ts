@@ -83,7 +83,6 @@ export class ProjectionScenario {
    *
    * @throws whatever the projection or the query throws, and what `append` throws for bad events.
    */
-  // oxlint-disable-next-line unicorn/no-thenable
   then(query: string | RowQuery, rows: readonly object[]): Promise<void> {
     // Thrown here and now, or an `await` would never come to an end.
     if (typeof rows === 'function') {

@@ -1,3 +1,4 @@
+import { plannedOnce } from './planned-once.ts';
 import { registerInFlight } from './register-in-flight.ts';
 import { withOwnersRights } from './with-owners-rights.ts';
 
@@ -45,11 +46,7 @@ CREATE FUNCTION "${schema}".append_events(
 ) RETURNS TABLE (outcome text, version bigint, positions bigint[], recorded_at double precision)
 LANGUAGE plpgsql
 ${withOwnersRights}
--- One plan per connection, made while the tables may still be empty: it must never scan them.
-SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off
--- Up to PostgreSQL 17, what forbids one plan makes the others look dear enough to be compiled first.
-SET jit = off
+${plannedOnce}
 AS $function$
 #variable_conflict use_column
 DECLARE

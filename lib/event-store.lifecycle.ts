@@ -15,7 +15,12 @@ export interface LifecycleOptions extends EventBusBridgeOptions {
   readonly storeName: string;
 }
 
-/** Refuses to start with a fault, publishes and runs consumers, and drains before the end. */
+/**
+ * Refuses to start with a fault, publishes and runs consumers, and drains before the end.
+ *
+ * Nest does not let an application with a server finish its start before it is shut down: what comes of
+ * the start after that must do nothing.
+ */
 export class EventStoreLifecycle
   implements
     OnModuleInit,
@@ -25,6 +30,7 @@ export class EventStoreLifecycle
     OnApplicationShutdown
 {
   #bridge: EventBusBridge | undefined;
+  #isEnding = false;
 
   constructor(
     private readonly options: LifecycleOptions,
@@ -49,18 +55,20 @@ export class EventStoreLifecycle
       );
     }
     if (faults.length > 0) throw new EventStoreConfigurationError(storeName, faults);
-    if (!bus) return;
+    if (!bus || this.#isEnding) return;
     this.#bridge = new EventBusBridge(this.booted.store, bus, this.options);
     await this.#bridge.start();
+    if (this.#isEnding) await this.#bridge.stop();
   }
 
   /** By now all modules are initialized, so handlers find what they need. */
   async onApplicationBootstrap(): Promise<void> {
-    await this.consumers.start();
+    if (!this.#isEnding) await this.consumers.start();
   }
 
   /** Consumers come to rest first: what they use is still there, and appends go on. */
   async onModuleDestroy(): Promise<void> {
+    this.#isEnding = true;
     await this.consumers.stop();
   }
 

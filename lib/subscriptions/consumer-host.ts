@@ -63,6 +63,7 @@ export class ConsumerHost {
   #consumers: ReadonlyMap<string, Consumer> = new Map();
   #context: RunnerContext | undefined;
   #unsubscribe: (() => void) | undefined;
+  #starting: Promise<void> | undefined;
   #beating: Promise<void> | undefined;
   #beatAgain = false;
   #stopped = false;
@@ -77,8 +78,13 @@ export class ConsumerHost {
     this.#horizonWatch = new HorizonWatch(parts.store, parts.log);
   }
 
-  /** Makes the consumers known and runs them, until `stop`. */
+  /** Makes the consumers known and runs them, until `stop`, which may come before that is done. */
   async start(consumers: readonly Consumer[]): Promise<void> {
+    this.#starting = this.#start(consumers);
+    await this.#starting;
+  }
+
+  async #start(consumers: readonly Consumer[]): Promise<void> {
     const { store, registry, checkpoints, signals } = this.#parts;
     await registry.register(consumers);
     // Queries that come right after the start find their tables, though they may be empty yet.
@@ -96,6 +102,7 @@ export class ConsumerHost {
     const wake = AsyncResource.bind(() => this.#wakeUp.wake());
     this.#unsubscribe = store.onAppended(wake);
     await signals.start((signal: Signal) => (signal === 'append' ? wake() : this.#beatSoon()));
+    if (this.#stopped) return;
     this.#timers.push(setInterval(wake, this.#options.pollIntervalMs));
     this.#timers.push(setInterval(this.#beatSoon, Math.ceil(this.#options.leaseMs / 3)));
     // Apart from the leases, which must not wait behind a read in a busy pool.
@@ -142,6 +149,8 @@ export class ConsumerHost {
   async stop(): Promise<void> {
     if (this.#stopped) return;
     this.#stopped = true;
+    const started = this.#starting?.catch(() => 'told to whoever has started it');
+    await Promise.race([started, delay(shutdownMs, undefined, { ref: false })]);
     this.#unsubscribe?.();
     for (const timer of this.#timers) clearInterval(timer);
     await this.#beating;

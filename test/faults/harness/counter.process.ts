@@ -1,5 +1,4 @@
 import 'reflect-metadata';
-import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
   type BeforeApplicationShutdown,
@@ -7,41 +6,74 @@ import {
   Controller,
   Injectable,
   Module,
+  type OnApplicationBootstrap,
+  type OnApplicationShutdown,
   type OnModuleDestroy,
+  type OnModuleInit,
   Post,
 } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { CqrsModule } from '@nestjs/cqrs';
-import { TypeOrmModule } from '@nestjs/typeorm';
+import { ExpressAdapter } from '@nestjs/platform-express';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
+import { InjectDataSource, TypeOrmModule } from '@nestjs/typeorm';
+import type { DataSource } from 'typeorm';
 import { EventStoreModule } from '../../../lib/event-store.module.ts';
 import type { EventRecord } from '../../../lib/events/event-record.ts';
 import { On, Projection } from '../../../lib/projections/projection.decorator.ts';
+import type { AggregateRef } from '../../../lib/store/aggregate-ref.ts';
 import { EventStore } from '../../../lib/store/event-store.ts';
 import { offer, startValue } from '../../support/process-calls.ts';
 import { Counted } from '../../support/store.ts';
 
+/** How the application is started. */
+export interface CounterStart {
+  readonly url: string;
+  readonly port: number;
+  readonly platform: 'express' | 'fastify';
+  /** Told to end: by a handler of its own that calls `app.close()`, or by the shutdown hooks of Nest. */
+  readonly endsBy: 'close' | 'hooks';
+  /** The hook of its start that takes its time, behind the store's own. */
+  readonly slow?: 'onModuleInit' | 'onApplicationBootstrap';
+}
+
 /** A request to count; the handler takes its time before it appends, and after. */
 export interface CountRequest {
   readonly counter: string;
+  readonly by: 'append' | 'appendAll' | 'transaction';
   readonly beforeMs: number;
   readonly afterMs: number;
 }
 
-const { url } = startValue() as { url: string };
+const { url, port, platform, endsBy, slow } = startValue() as CounterStart;
 let isOpen = true;
+let isStarting = false;
+let isEnding = false;
 
 @Controller()
 class CounterController {
-  constructor(private readonly store: EventStore) {}
+  constructor(
+    private readonly store: EventStore,
+    @InjectDataSource() private readonly dataSource: DataSource,
+  ) {}
 
   @Post('count')
-  async count(@Body() { counter, beforeMs, afterMs }: CountRequest): Promise<{ position: number }> {
+  async count(@Body() { counter, by, beforeMs, afterMs }: CountRequest) {
     await delay(beforeMs);
-    const { position } = await this.store.append({ type: 'counter', id: counter }, [
-      new Counted(1),
-    ]);
+    const position = await this.#counted({ type: 'counter', id: counter }, by);
     await delay(afterMs);
     return { position };
+  }
+
+  async #counted(aggregate: AggregateRef, by: CountRequest['by']): Promise<number> {
+    const events = [new Counted(1)];
+    if (by === 'append') return (await this.store.append(aggregate, events)).position;
+    if (by === 'appendAll') {
+      return (await this.store.appendAll([{ aggregate, events }]))[0]!.position;
+    }
+    return this.dataSource.transaction(async (manager) => {
+      return (await this.store.append(aggregate, events, { manager })).position;
+    });
   }
 }
 
@@ -60,9 +92,9 @@ class SlowCounts implements BeforeApplicationShutdown {
   }
 }
 
-/** Appends in the hooks in which an application may still append. */
+/** Appends in the hooks, in all of which an application may still append. */
 @Injectable()
-class LastWords implements OnModuleDestroy, BeforeApplicationShutdown {
+class LastWords implements OnModuleDestroy, BeforeApplicationShutdown, OnApplicationShutdown {
   constructor(private readonly store: EventStore) {}
 
   async onModuleDestroy(): Promise<void> {
@@ -71,6 +103,26 @@ class LastWords implements OnModuleDestroy, BeforeApplicationShutdown {
 
   async beforeApplicationShutdown(): Promise<void> {
     await this.store.append({ type: 'hook', id: 'beforeApplicationShutdown' }, [new Counted(1)]);
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.store.append({ type: 'hook', id: 'onApplicationShutdown' }, [new Counted(1)]);
+  }
+}
+
+@Injectable()
+class SlowStart implements OnModuleInit, OnApplicationBootstrap {
+  async onModuleInit(): Promise<void> {
+    if (slow === 'onModuleInit') await this.#takeTime();
+  }
+
+  async onApplicationBootstrap(): Promise<void> {
+    if (slow === 'onApplicationBootstrap') await this.#takeTime();
+  }
+
+  async #takeTime(): Promise<void> {
+    isStarting = true;
+    await delay(500);
   }
 }
 
@@ -82,18 +134,24 @@ class LastWords implements OnModuleDestroy, BeforeApplicationShutdown {
     EventStoreModule.forFeature({ events: [Counted] }),
   ],
   controllers: [CounterController],
-  providers: [SlowCounts, LastWords],
+  providers: [SlowCounts, LastWords, SlowStart],
 })
 class CounterModule {}
 
-const app = await NestFactory.create(CounterModule, { logger: ['warn', 'error', 'fatal'] });
-await app.listen(0, '127.0.0.1');
-
-const functions = {
-  port: (): number => (app.getHttpServer().address() as AddressInfo).port,
-};
+const adapter = platform === 'fastify' ? new FastifyAdapter() : new ExpressAdapter();
+const app = await NestFactory.create(CounterModule, adapter, {
+  logger: ['warn', 'error', 'fatal'],
+});
+if (endsBy === 'hooks') app.enableShutdownHooks([], { useProcessExit: true });
+const functions = { isStarting: (): boolean => isStarting };
 
 /** What the process offers to the spec that has started it. */
 export type CounterFunctions = typeof functions;
 
-offer(functions, () => app.close());
+// Before it has started, so that it can be told to end meanwhile.
+offer(functions, async () => {
+  isEnding = true;
+  await app.close();
+});
+await app.init();
+if (!isEnding) await app.listen(port, '127.0.0.1');

@@ -27,9 +27,11 @@ import type { EventClass } from './events/domain-event.decorator.ts';
 import { EventRegistry } from './events/event-registry.ts';
 import { EventSerializer } from './events/event-serializer.ts';
 import type { Upcaster } from './events/upcaster.ts';
+import { Database } from './postgres/database.ts';
 import { Migrator } from './postgres/migrator.ts';
 import { postgresConsumers } from './postgres/postgres.consumers.ts';
 import { PostgresEventStore } from './postgres/postgres.event-store.ts';
+import { checkSessions, type SessionCheck } from './postgres/session-check.ts';
 import { EventStore } from './store/event-store.ts';
 import { Consumers } from './subscriptions/consumers.ts';
 import { UnsupportedConsumerRegistry } from './subscriptions/unsupported.consumer-registry.ts';
@@ -99,7 +101,7 @@ function storeProviders(name = defaultStoreName, { inject = [], boot }: StoreFac
         ...injected: never[]
       ) =>
         // Faulty options end the boot, but not before all classes are looked at; until then the
-        // database is left alone.
+        // database is left as it is.
         boot(
           faults.length > 0 ? { ...options, migrations: 'off' } : options,
           registry,
@@ -188,29 +190,54 @@ export const postgresStore = (dataSource?: string): StoreFactory => ({
       ...options,
       onWarning: warn,
     });
+    const { faults, areSessionsShared } = await checkDatabase(options, source);
     return {
       store,
       consumers: {
-        ...postgresConsumers(source, options),
+        ...postgresConsumers(source, { ...options, areSessionsShared }),
         applyInline: (projections) => store.applyInline(projections),
       },
-      faults: await databaseFaults(options, source),
+      faults,
       drain: () => store.drain(),
       close: () => store.close(),
     };
   },
 });
 
+interface DatabaseCheck {
+  readonly faults: readonly string[];
+  readonly areSessionsShared?: boolean;
+}
+
 /** Brings the schema up to date before anybody is given the store, or tells what is wrong with it. */
-async function databaseFaults(options: ResolvedOptions, source: DataSource): Promise<string[]> {
+async function checkDatabase(options: ResolvedOptions, source: DataSource): Promise<DatabaseCheck> {
   const { type } = source.options;
   if (type !== 'postgres') {
-    return [`The data source is of type '${type}'. The event store needs one of type 'postgres'.`];
+    const fault = `The data source is of type '${type}'. The event store needs one of type 'postgres'.`;
+    return { faults: [fault] };
   }
+  const sessions = await sessionsOf(options, source);
+  // What cannot start must not migrate what others work with.
+  if (sessions?.fault) return { faults: [sessions.fault] };
   const migrator = new Migrator(source, options.schema);
   if (options.migrations === 'run') await migrator.run();
   const fault = options.migrations === 'off' ? undefined : await migrator.check();
-  return fault === undefined ? [] : [fault];
+  return { faults: fault === undefined ? [] : [fault], areSessionsShared: !!sessions?.areShared };
+}
+
+/** Says what a pooler makes different; one that cannot be asked now is no reason not to start. */
+async function sessionsOf(
+  options: ResolvedOptions,
+  source: DataSource,
+): Promise<SessionCheck | undefined> {
+  try {
+    const sessions = await checkSessions(new Database(source, options), options);
+    if (sessions.notice) logger[options.listen ? 'warn' : 'log'](sessions.notice);
+    return sessions;
+  } catch (error) {
+    warn('Whether a pooler shares sessions could not be found out.', error);
+    return undefined;
+  }
 }
 
 /** What one call of `forFeature` adds to a store: registrations, and a repository for each aggregate. */

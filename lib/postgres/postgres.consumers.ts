@@ -12,6 +12,8 @@ export interface PostgresConsumersOptions {
   readonly schema: string;
   readonly preparedStatements: boolean;
   readonly listen: boolean;
+  /** Whether a pooler shares sessions: then others are told, and not heard. @default false */
+  readonly areSessionsShared?: boolean;
 }
 
 /** What consumers need of PostgreSQL. */

@@ -8,6 +8,13 @@ import { lockNamespace } from './sql/schema-name.ts';
 export const channelOf = (schema: string): string =>
   `event_store_${(lockNamespace(schema) >>> 0).toString(16)}`;
 
+export interface PostgresSignalsOptions {
+  readonly schema: string;
+  readonly listen: boolean;
+  /** LISTEN in a session that others have next would tell them; NOTIFY needs no session. */
+  readonly areSessionsShared?: boolean;
+}
+
 /**
  * Signals over LISTEN and NOTIFY.
  *
@@ -19,7 +26,8 @@ export class PostgresSignals extends Signals {
   readonly #connection: ControlConnection;
   readonly #channel: string;
   readonly #notify = new Statement('SELECT pg_notify($1, $2)');
-  readonly #listen: boolean;
+  readonly #tells: boolean;
+  readonly #hears: boolean;
   #onSignal: ((signal: Signal) => void) | undefined;
   #pending: NodeJS.Timeout | undefined;
   #again = false;
@@ -28,13 +36,14 @@ export class PostgresSignals extends Signals {
   constructor(
     database: Database,
     connection: ControlConnection,
-    options: { readonly schema: string; readonly listen: boolean },
+    { schema, listen, areSessionsShared = false }: PostgresSignalsOptions,
   ) {
     super();
     this.#database = database;
     this.#connection = connection;
-    this.#channel = channelOf(options.schema);
-    this.#listen = options.listen;
+    this.#channel = channelOf(schema);
+    this.#tells = listen;
+    this.#hears = listen && !areSessionsShared;
   }
 
   async start(onSignal: (signal: Signal) => void): Promise<void> {
@@ -44,7 +53,7 @@ export class PostgresSignals extends Signals {
 
   /** Listens on a connection that was just made; whatever was said meanwhile is made up for. */
   async subscribe(client: Client): Promise<void> {
-    if (this.#listen) {
+    if (this.#hears) {
       client.on('notification', ({ payload }) => this.#onSignal?.(payload as Signal));
       await client.query(`LISTEN "${this.#channel}"`);
     }
@@ -53,7 +62,7 @@ export class PostgresSignals extends Signals {
   }
 
   announce(signal: Signal): void {
-    if (!this.#listen || this.#stopped) return;
+    if (!this.#tells || this.#stopped) return;
     if (signal === 'control') this.#send(signal);
     else if (this.#pending) this.#again = true;
     else {

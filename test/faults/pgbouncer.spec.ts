@@ -1,0 +1,390 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  it,
+  jest,
+} from '@jest/globals';
+import { Injectable, Logger } from '@nestjs/common';
+import type { TestingModule } from '@nestjs/testing';
+import { DataSource } from 'typeorm';
+import {
+  Consumers,
+  DomainEvent,
+  EventStore,
+  EventStoreModule,
+  On,
+  Projection,
+  type EventStoreOptions,
+} from 'nest-event-store';
+import { EventRegistry } from '../../lib/events/event-registry.ts';
+import { EventSerializer } from '../../lib/events/event-serializer.ts';
+import { JsonCodec } from '../../lib/events/json.codec.ts';
+import { Database } from '../../lib/postgres/database.ts';
+import { Migrator } from '../../lib/postgres/migrator.ts';
+import { PostgresEventStore } from '../../lib/postgres/postgres.event-store.ts';
+import { findSessions } from '../../lib/postgres/sessions.ts';
+import { eventStoreContract } from '../../lib/testing/event-store-contract.ts';
+import { startApplication } from '../module/start-application.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { eventually } from '../support/eventually.ts';
+import { faultsOfHistory } from '../support/history/history.faults.ts';
+import { readJournal } from '../support/history/journal.ts';
+import { faultsOf } from '../support/ledger/ledger.faults.ts';
+import { readHistory } from '../support/ledger/ledger.history.ts';
+import { createLedgerTables } from '../support/ledger/ledger.tables.ts';
+import { type LedgerProcess, startLedger } from '../support/ledger/ledger.ts';
+import {
+  hasPgBouncer,
+  type Pooler,
+  type PoolerOptions,
+  startPooler,
+} from '../support/pgbouncer.ts';
+import { killAll } from '../support/processes.ts';
+import { seed } from '../support/random.ts';
+import { readLog } from './harness/stored-log.ts';
+
+const schema = 'event_store';
+
+// As the store's own removal does it; quicker than a new schema.
+const emptyLog = `
+  SELECT set_config('event_store.removal', '${schema}', true);
+  DELETE FROM ${schema}.domain_events;
+  DELETE FROM ${schema}.aggregates;
+  ALTER SEQUENCE ${schema}.positions RESTART;
+  SELECT set_config('event_store.removal', '', true);`;
+const withoutSessions = { preparedStatements: false, listen: false };
+
+@DomainEvent('bell.rung')
+class BellRung {
+  constructor(readonly times: number) {}
+}
+
+@Projection('bells')
+@Injectable()
+class Bells {
+  @On(BellRung)
+  rung(): void {
+    // Where it has come to is enough to know.
+  }
+}
+
+const skip = it.skip;
+const describeBehindPgBouncer = hasPgBouncer
+  ? describe
+  : (subject: string) =>
+      skip(`${subject} (needs PgBouncer, as by apt-get install pgbouncer)`, () => undefined);
+
+/** What a spec has opened, to be closed behind it, the last first. */
+const opened: (() => Promise<unknown>)[] = [];
+async function closeAll(): Promise<void> {
+  for (const close of opened.splice(0).toReversed()) await close();
+}
+
+async function openDatabase(): Promise<TestDatabase> {
+  const database = await createTestDatabase();
+  opened.push(() => database.drop());
+  return database;
+}
+
+async function openPooler(url: string, options?: PoolerOptions): Promise<Pooler> {
+  const pooler = await startPooler(url, options);
+  opened.push(() => pooler.stop());
+  return pooler;
+}
+
+async function connect(url: string): Promise<DataSource> {
+  const dataSource = new DataSource({ type: 'postgres', url, installExtensions: false });
+  await dataSource.initialize();
+  opened.push(async () => dataSource.isInitialized && dataSource.destroy());
+  return dataSource;
+}
+
+describeBehindPgBouncer('behind PgBouncer in transaction mode', () => {
+  describe('PostgresEventStore', () => {
+    let direct: DataSource;
+    let pooled: DataSource;
+
+    beforeAll(async () => {
+      const { url } = await openDatabase();
+      direct = await connect(url);
+      pooled = await connect((await openPooler(url)).url);
+      await new Migrator(pooled, schema).run();
+    });
+    afterAll(closeAll);
+
+    eventStoreContract({
+      describe,
+      it,
+      create: async ({ events, ...options }) => {
+        await direct.query(emptyLog);
+        const registry = new EventRegistry();
+        for (const eventClass of events) registry.register(eventClass);
+        const store = new PostgresEventStore(
+          pooled,
+          registry,
+          new EventSerializer(registry, new JsonCodec()),
+          {
+            ...options,
+            schema,
+            maxQueuedAppends: 1_000,
+            lockTimeoutMs: 5_000,
+            preparedStatements: false,
+            transactionManager: () => undefined,
+            onWarning: () => undefined,
+          },
+        );
+        return {
+          store,
+          spoilSnapshot: async ({ id }) => {
+            const spoil = `UPDATE ${schema}.aggregates SET snapshot_state = '"damaged"' WHERE id = $1`;
+            await direct.query(spoil, [id]);
+          },
+          dispose: () => store.close(),
+        };
+      },
+    });
+  });
+
+  it('a schema is migrated once by several that start together', async () => {
+    const { url } = await openDatabase();
+    const pooler = await openPooler(url);
+    const starting = await Promise.all([1, 2, 3, 4, 5].map(() => connect(pooler.url)));
+    await Promise.all(starting.map((dataSource) => new Migrator(dataSource, schema).run()));
+    expect(await new Migrator(starting[0]!, schema).check()).toBeUndefined();
+    await closeAll();
+  });
+
+  describe('processes with all kinds of consumers', () => {
+    let direct: DataSource;
+    let directory: string;
+    let start: (name: string) => Promise<LedgerProcess>;
+    let one: LedgerProcess;
+    let two: LedgerProcess;
+
+    beforeEach(async () => {
+      const { url } = await openDatabase();
+      direct = await connect(url);
+      await direct.query(createLedgerTables);
+      const pooler = await openPooler(url, { poolSize: 8 });
+      directory = await mkdtemp(join(tmpdir(), 'nest-event-store-pooler-'));
+      start = (name) =>
+        startLedger({
+          ...withoutSessions,
+          url: pooler.url,
+          leaseMs: 600,
+          pollIntervalMs: 100,
+          timeoutMs: 300,
+          journal: join(directory, name),
+        });
+      [one, two] = await Promise.all([start('one'), start('two')]);
+    }, 20_000);
+    afterEach(async () => {
+      await killAll();
+      await closeAll();
+      await rm(directory, { recursive: true });
+    });
+
+    it('count each event once, although the owner of a lease was frozen past its end', async () => {
+      const account = { type: 'account', id: 'frozen' };
+      const first = await one.call.append(account, [1, 2, 3]);
+      await one.call.waitFor('balances', first, 5_000);
+      const [{ owner }] = await direct.query(
+        `SELECT owner FROM ${schema}.checkpoints WHERE consumer = 'balances'`,
+      );
+      const [holder, other] = owner.includes(`/${one.pid}/`) ? [one, two] : [two, one];
+      await holder.call.closeGate('balances');
+      const position = await other.call.append(account, [4, 5, 6]);
+      await holder.call.arrivedAtGate('balances');
+      holder.freeze();
+      await other.call.waitFor('balances', position, 10_000);
+      holder.thaw();
+      await holder.call.openGate('balances');
+      const last = await holder.call.append(account, [7]);
+      await holder.call.waitFor('balances', last, 5_000);
+      expect(faultsOf(await readHistory(direct))).toEqual([]);
+    }, 25_000);
+
+    it('lose, double and skip nothing under load, although one is killed', async () => {
+      const from = seed();
+      const journals = ['one', 'two', 'three'].map((name) => join(directory, name));
+      const load = async ({ call }: LedgerProcess, name: string, reader: string, after = 0) =>
+        call.startWorkload({
+          seed: from,
+          name,
+          writers: 5,
+          readers: [{ name: reader, after }],
+          pauseMs: 10,
+        });
+      await Promise.all([load(one, 'one', 'first'), load(two, 'two', 'second')]);
+      const hasEvents = async (count: number) =>
+        eventually(async () => (await readLog(direct)).length > count, { timeoutMs: 20_000 });
+      await hasEvents(300);
+      await one.kill();
+      const three = await start('three');
+      const read = readJournal(journals[0]!).pages.at(-1)?.position;
+      await load(three, 'three', 'first', read);
+      await hasEvents((await readLog(direct)).length + 300);
+      await Promise.all([two.call.stopWorkload(), three.call.stopWorkload()]);
+
+      const log = await readLog(direct);
+      for (const name of ['balances', 'turnover', 'journal', 'letters', 'receipts']) {
+        await three.call.waitFor(name, log.at(-1)!.position, 20_000);
+      }
+      const told = journals.map(readJournal);
+      const history = {
+        attempts: told.flatMap(({ attempts }) => attempts),
+        pages: told.flatMap(({ pages }) => pages),
+        versionReads: told.flatMap(({ versionReads }) => versionReads),
+        log,
+      };
+      expect(
+        history.attempts.filter(({ outcome }) => outcome === 'acknowledged').length,
+      ).toBeGreaterThan(100);
+      expect(faultsOfHistory(history)).toEqual([]);
+      expect(faultsOf(await readHistory(direct))).toEqual([]);
+      await Promise.all([two.stop(), three.stop()]);
+    }, 90_000);
+  });
+});
+
+describeBehindPgBouncer('an application that starts behind PgBouncer', () => {
+  const said: string[] = [];
+  let database: TestDatabase;
+  let applications: TestingModule[] = [];
+
+  beforeAll(() => {
+    for (const level of ['log', 'warn'] as const) {
+      jest.spyOn(Logger.prototype, level).mockImplementation((message: unknown) => {
+        if (String(message).includes('pooler')) said.push(`${level}: ${String(message)}`);
+      });
+    }
+  });
+  beforeEach(async () => {
+    said.length = 0;
+    database = await openDatabase();
+  });
+  afterEach(async () => {
+    await Promise.all(applications.map((each) => each.close()));
+    applications = [];
+    await closeAll();
+  });
+  afterAll(() => void jest.restoreAllMocks());
+
+  async function startAt(url: string, options: EventStoreOptions): Promise<TestingModule> {
+    const application = await startApplication(await connect(url), {
+      imports: [
+        EventStoreModule.forRoot({ schema, ...options }),
+        EventStoreModule.forFeature({ events: [BellRung] }),
+      ],
+      providers: [Bells],
+    });
+    applications.push(application);
+    return application;
+  }
+
+  /** Lets one process append, and waits until the consumer of another has come so far. */
+  async function ring(writer: TestingModule, reader: TestingModule): Promise<void> {
+    const { position } = await writer
+      .get(EventStore)
+      .append({ type: 'bell', id: '1' }, [new BellRung(1)]);
+    await reader.get(Consumers).waitFor('bells', position, { timeoutMs: 5_000 });
+  }
+
+  it('with prepared statements is refused, before it has migrated anything', async () => {
+    const pooler = await openPooler(database.url);
+    await expect(startAt(pooler.url, {})).rejects.toMatchObject({
+      code: 'EVENT_STORE_CONFIGURATION',
+      faults: [expect.stringMatching(/Set preparedStatements: false.* set listen: false/)],
+    });
+    expect(said).toEqual([]);
+    const direct = await connect(database.url);
+    expect(await direct.query(`SELECT FROM pg_namespace WHERE nspname = '${schema}'`)).toEqual([]);
+  });
+
+  it('with LISTEN says that it does not hear others, finds their appends, and tells of its own', async () => {
+    const pooler = await openPooler(database.url);
+    const pooled = await startAt(pooler.url, { preparedStatements: false, pollIntervalMs: 50 });
+    expect(said).toEqual([
+      expect.stringMatching(/^warn: .*LISTEN does not work: .* every 50 ms\. Set listen: false/),
+    ]);
+    const writer = await startAt(database.url, { autoStart: false });
+    await ring(writer, pooled);
+    expect(await listeningSessions(pooler.url)).toBe(0);
+    await pooled.close();
+
+    const reader = await startAt(database.url, { pollIntervalMs: 60_000 });
+    const teller = await startAt(pooler.url, { preparedStatements: false, autoStart: false });
+    await ring(teller, reader);
+  }, 20_000);
+
+  it('without either says how appends of others are found', async () => {
+    const pooler = await openPooler(database.url);
+    await startAt(pooler.url, { ...withoutSessions, pollIntervalMs: 70 });
+    expect(said).toEqual([
+      expect.stringMatching(/^log: .*consumers find what other processes append .* every 70 ms\.$/),
+    ]);
+  });
+
+  it.each(['session mode', 'no pooler'])('has nothing to say, and listens: %s', async (between) => {
+    const url =
+      between === 'no pooler'
+        ? database.url
+        : (await openPooler(database.url, { mode: 'session', poolSize: 40 })).url;
+    const reader = await startAt(url, { pollIntervalMs: 60_000 });
+    const writer = await startAt(url, { pollIntervalMs: 60_000, autoStart: false });
+    await ring(writer, reader);
+    expect(said).toEqual([]);
+  });
+
+  it.each([
+    ['transaction', 0, true],
+    ['transaction', 1, true],
+    ['session', 0, false],
+  ] as const)(
+    'finds out for sure under load: %s mode (server_round_robin = %s)',
+    async (mode, server_round_robin, areShared) => {
+      const pooler = await openPooler(database.url, {
+        mode,
+        poolSize: mode === 'session' ? 20 : 4,
+        settings: { server_round_robin },
+      });
+      const dataSource = await connect(pooler.url);
+      let isOver = false;
+      const traffic = Array.from({ length: 6 }, async () => {
+        while (!isOver) await dataSource.query('SELECT pg_sleep(random() / 500)');
+      });
+      const sessions = new Database(dataSource, { preparedStatements: false });
+      const busy = [];
+      for (let n = 0; n < 20; n++) busy.push((await findSessions(sessions)).areShared);
+      isOver = true;
+      await Promise.all(traffic);
+      const quiet = [];
+      for (let n = 0; n < 20; n++) quiet.push((await findSessions(sessions)).areShared);
+      expect([...busy, ...quiet]).toEqual(Array(40).fill(areShared));
+    },
+    20_000,
+  );
+});
+
+/** How many of the pooler's sessions listen to anything. */
+async function listeningSessions(url: string): Promise<number> {
+  const dataSource = await connect(url);
+  // All of them at once, so that each is seen.
+  const runners = [1, 2, 3, 4].map(() => dataSource.createQueryRunner());
+  for (const runner of runners) await runner.startTransaction();
+  const channels = await Promise.all(
+    runners.map((runner) => runner.query('SELECT pg_listening_channels()')),
+  );
+  for (const runner of runners) {
+    await runner.rollbackTransaction();
+    await runner.release();
+  }
+  return channels.filter((each) => each.length > 0).length;
+}

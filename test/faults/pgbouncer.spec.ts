@@ -42,6 +42,7 @@ import { createLedgerTables } from '../support/ledger/ledger.tables.ts';
 import { type LedgerProcess, startLedger } from '../support/ledger/ledger.ts';
 import {
   hasPgBouncer,
+  keepsStatements,
   type Pooler,
   type PoolerOptions,
   startPooler,
@@ -80,6 +81,8 @@ const describeBehindPgBouncer = hasPgBouncer
   ? describe
   : (subject: string) =>
       skip(`${subject} (needs PgBouncer, as by apt-get install pgbouncer)`, () => undefined);
+
+const itKeepingStatements = keepsStatements ? it : it.skip;
 
 /** What a spec has opened, to be closed behind it, the last first. */
 const opened: (() => Promise<unknown>)[] = [];
@@ -298,7 +301,9 @@ describeBehindPgBouncer('an application that starts behind PgBouncer', () => {
   }
 
   it('with prepared statements is refused, before it has migrated anything', async () => {
-    const pooler = await openPooler(database.url);
+    const pooler = await openPooler(database.url, {
+      settings: keepsStatements ? { max_prepared_statements: 0 } : {},
+    });
     await expect(startAt(pooler.url, {})).rejects.toMatchObject({
       code: 'EVENT_STORE_CONFIGURATION',
       faults: [expect.stringMatching(/Set preparedStatements: false.* set listen: false/)],
@@ -307,6 +312,16 @@ describeBehindPgBouncer('an application that starts behind PgBouncer', () => {
     const direct = await connect(database.url);
     expect(await direct.query(`SELECT FROM pg_namespace WHERE nspname = '${schema}'`)).toEqual([]);
   });
+
+  itKeepingStatements(
+    'with prepared statements works where the pooler keeps them apart (from 1.21 on)',
+    async () => {
+      const pooler = await openPooler(database.url, { settings: { max_prepared_statements: 100 } });
+      const application = await startAt(pooler.url, { pollIntervalMs: 50 });
+      await Promise.all(Array.from({ length: 50 }, () => ring(application, application)));
+      expect(said).toEqual([expect.stringContaining('warn: ')]);
+    },
+  );
 
   it('with LISTEN says that it does not hear others, finds their appends, and tells of its own', async () => {
     const pooler = await openPooler(database.url);

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { chown, mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -32,6 +32,15 @@ const program = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '
 
 /** Whether PgBouncer is installed, which npm does not bring. */
 export const hasPgBouncer = program !== undefined;
+
+/** Whether it keeps prepared statements apart, unless it is told not to: from 1.21 on. */
+export const keepsStatements = program !== undefined && isAtLeast(program, 1, 21);
+
+function isAtLeast(path: string, major: number, minor: number): boolean {
+  const version = execFileSync(path, ['--version'], { encoding: 'utf8' });
+  const [, first, second] = /^PgBouncer (\d+)\.(\d+)/.exec(version) ?? [];
+  return Number(first) > major || (Number(first) === major && Number(second) >= minor);
+}
 
 /** Starts a PgBouncer on a free port; what it is not told is as its authors have set it. */
 export async function startPooler(

@@ -1,0 +1,116 @@
+import { type Consumer, isTransactional } from '../subscriptions/consumer.ts';
+import type { RebuildOptions } from '../subscriptions/consumer-registry.ts';
+import { HandlerFailure } from '../subscriptions/handler-failure.ts';
+import type { Mark } from '../subscriptions/marks.ts';
+import { ConsumerStateError } from '../subscriptions/subscriptions.errors.ts';
+import { callHook } from './call-hook.ts';
+import { type Database, Statement } from './database.ts';
+import { ConsumerChanges, type LockedConsumer } from './locked-consumer.ts';
+import { refuseParked } from './refuse-parked.ts';
+import {
+  beginGeneration,
+  deleteGeneration,
+  endRebuild,
+  resetCheckpoints,
+} from './sql/generations.ts';
+
+/** What an operator asks for that changes the generations of a consumer, or where it stands. */
+export class OperatorRequests {
+  readonly #changes: ConsumerChanges;
+  readonly #statements;
+
+  constructor(database: Database, schema: string) {
+    this.#changes = new ConsumerChanges(database, schema);
+    this.#statements = {
+      begin: new Statement(beginGeneration(schema)),
+      delete: new Statement(deleteGeneration(schema)),
+      end: new Statement(endRebuild(schema)),
+      reset: new Statement(resetCheckpoints(schema)),
+    };
+  }
+
+  /** Begins to build the next generation, and returns its number. */
+  async rebuild(
+    { name }: Consumer,
+    { from = 0, eventsPerSecond }: RebuildOptions,
+  ): Promise<number> {
+    return this.#changes.change(name, async (consumer) => {
+      refuseDuringRebuild(consumer);
+      const { kind, generation } = consumer;
+      const inUse = kind === 'inline-projection' ? [] : await consumer.places(generation);
+      const last = await consumer.lastPosition();
+      const furthest = Math.min(last, ...inUse.map(({ position }) => position));
+      if (from > furthest) {
+        throw new ConsumerStateError(
+          name,
+          `has come to position ${furthest}, and a rebuild that begins behind ${from} would leave out ` +
+            `what lies between. Call rebuild('${name}', { from }) with ${furthest} or less.`,
+        );
+      }
+      // What a projection has parked is applied by the rebuild, or parked by it again.
+      const parked = isTransactional(consumer) ? 0 : await consumer.parked(generation);
+      refuseParked(name, parked, `rebuild('${name}')`);
+      const next = Math.max(generation, consumer.prepared) + 1;
+      await consumer.query(this.#statements.begin, [name, next, from, eventsPerSecond]);
+      return next;
+    });
+  }
+
+  /** Ends a rebuild and removes what it has built. What a hook throws comes as it was thrown. */
+  async cancelRebuild({ name, hooks }: Consumer): Promise<void> {
+    const cancelling = this.#changes.change(name, async (consumer) => {
+      const { generation, next, manager } = consumer;
+      if (next === null) throw new ConsumerStateError(name, 'is not being rebuilt.');
+      if (generation === 0) {
+        throw new ConsumerStateError(
+          name,
+          'is being built for the first time; there is no generation to go back to. Stop the ' +
+            'applications that have it instead.',
+        );
+      }
+      // First the tables, for which a batch in flight may have to be waited, and then the checkpoint,
+      // which that batch wants at its end.
+      if (consumer.prepared >= next) {
+        await callHook(hooks.discard?.bind(hooks), { generation: next, manager });
+      }
+      await consumer.query(this.#statements.delete, [name, next]);
+      await consumer.query(this.#statements.end, [name]);
+    });
+    await cancelling.catch((error: unknown) => {
+      throw error instanceof HandlerFailure ? error.cause : error;
+    });
+  }
+
+  /** Puts the generation in use to another position. */
+  async reset(name: string, position: number): Promise<void> {
+    await this.#changes.change(name, async (consumer) => {
+      const { generation, kind } = consumer;
+      refuseDuringRebuild(consumer);
+      if (kind === 'inline-projection') {
+        throw new ConsumerStateError(
+          name,
+          'runs inside the appends and has no place to go back to. Call rebuild() instead.',
+        );
+      }
+      const last = await consumer.lastPosition();
+      if (position > last) {
+        throw new ConsumerStateError(
+          name,
+          `cannot be put to position ${position}: the log ends at ${last}.`,
+        );
+      }
+      const reached = await consumer.lockPlaces(generation);
+      refuseParked(name, await consumer.parked(generation), `reset('${name}', ${position})`);
+      const marks: Mark[] = [{ positions: reached.map((each) => each.position) }];
+      await consumer.query(this.#statements.reset, [name, position, JSON.stringify(marks)]);
+    });
+  }
+}
+
+function refuseDuringRebuild({ name, next }: LockedConsumer): void {
+  if (next === null) return;
+  throw new ConsumerStateError(
+    name,
+    `is being rebuilt as generation ${next} already. Wait for it, or call cancelRebuild('${name}').`,
+  );
+}

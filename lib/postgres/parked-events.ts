@@ -1,0 +1,66 @@
+import type { AggregateRef } from '../store/aggregate-ref.ts';
+import type { ParkedAggregate } from '../subscriptions/consumer-state.ts';
+import { type Database, Statement } from './database.ts';
+import { discardParked, lockParked, readParked, retryParked } from './sql/parked-events.ts';
+
+interface ParkedRow {
+  type: string;
+  id: string;
+  position: number;
+  events: number;
+  event_id: string;
+  error: string;
+  failures: number;
+  failed_at: number;
+  retrying: boolean;
+}
+
+/** The events that consumers have set aside. */
+export class ParkedEvents {
+  readonly #database: Database;
+  readonly #statements;
+
+  constructor(database: Database, schema: string) {
+    this.#database = database;
+    this.#statements = {
+      read: new Statement(readParked(schema)),
+      retry: new Statement(retryParked(schema)),
+      lock: new Statement(lockParked(schema)),
+      discard: new Statement(discardParked(schema)),
+    };
+  }
+
+  /** Returns the aggregates that a consumer has parked, the one that failed first coming first. */
+  async of(consumer: string): Promise<readonly ParkedAggregate[]> {
+    const rows = await this.#database.query<ParkedRow>(this.#statements.read, [consumer]);
+    return rows.map((row) => ({
+      aggregate: { type: row.type, id: row.id },
+      position: row.position,
+      eventId: row.event_id,
+      events: row.events,
+      failure: {
+        message: row.error,
+        position: row.position,
+        failures: row.failures,
+        at: new Date(row.failed_at),
+      },
+      retrying: row.retrying,
+    }));
+  }
+
+  /** Has those of one aggregate, or of all, tried again; returns how many there are. */
+  async retry(consumer: string, aggregate?: AggregateRef): Promise<number> {
+    const values = [consumer, aggregate?.type, aggregate?.id];
+    return (await this.#database.query(this.#statements.retry, values)).length;
+  }
+
+  /** Gives up the event at a position; returns whether there was one. */
+  async discard(consumer: string, position: number): Promise<boolean> {
+    const values = [consumer, position];
+    return this.#database.transaction(async (manager) => {
+      // A statement of its own: only what begins after the wait sees what was parked meanwhile.
+      await this.#database.query(this.#statements.lock, values, manager);
+      return (await this.#database.query(this.#statements.discard, values, manager)).length > 0;
+    });
+  }
+}

@@ -8,12 +8,13 @@ const layers = {
   aggregates: { folders: ['events', 'store'], packages: ['@nestjs/cqrs', 'lru-cache'] },
   subscriptions: { folders: ['events', 'store'], types: ['typeorm'] },
   projections: { folders: ['events', 'store', 'subscriptions'], types: ['typeorm'] },
+  evidence: { folders: ['store'] },
   'event-bus': {
     folders: ['events', 'store', 'subscriptions'],
     packages: ['@nestjs/cqrs', '@nestjs/common', '@nestjs/core', 'rxjs'],
   },
   postgres: {
-    folders: ['events', 'store', 'aggregates', 'subscriptions', 'projections'],
+    folders: ['events', 'store', 'aggregates', 'subscriptions', 'projections', 'evidence'],
     packages: ['typeorm', 'pg'],
   },
   testing: {

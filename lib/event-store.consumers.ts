@@ -1,3 +1,4 @@
+import type { ChainedLog } from './evidence/chained-log.ts';
 import type { EventClass } from './events/domain-event.decorator.ts';
 import type { ConsumerExplorer } from './event-store.explorer.ts';
 import type { ResolvedOptions } from './event-store.options.ts';
@@ -15,6 +16,8 @@ export interface BootedStore {
   readonly consumers?: PostgresConsumers & {
     applyInline(projections: readonly Consumer[]): void;
   };
+  /** Its hash chain; left out where there cannot be one. */
+  readonly chainedLog?: ChainedLog;
   /** What is wrong with where it keeps its events, each fault with its remedy. */
   readonly faults: readonly string[];
   /** Resolves once all appends taken so far are settled. */

@@ -56,6 +56,12 @@ export interface EventStoreOptions {
   readonly aggregateCacheSize?: number;
   /** Whether `removeEvents` may remove anything. @default false */
   readonly allowRemoval?: boolean;
+  /**
+   * Whether every event is stored with a hash of its content and of the hash before it in its aggregate,
+   * for `EventLogVerifier`. Once on, it stays on for every writer, whatever this option says later.
+   * @default false
+   */
+  readonly hashChain?: boolean;
   /** Off for a pooler that cannot keep prepared statements. @default true */
   readonly preparedStatements?: boolean;
   /**
@@ -84,6 +90,7 @@ const defaults: ResolvedOptions = {
   lockTimeoutMs: 5_000,
   aggregateCacheSize: 1_000,
   allowRemoval: false,
+  hashChain: false,
   preparedStatements: true,
   transactionManager: () => undefined,
 };
@@ -118,6 +125,7 @@ const rules: Record<keyof EventStoreOptions, OptionRule> = {
   lockTimeoutMs: wholeNumber(1, maxTimerMs),
   aggregateCacheSize: wholeNumber(0, 100_000_000),
   allowRemoval: flag,
+  hashChain: flag,
   preparedStatements: flag,
   transactionManager: [(value) => typeof value === 'function', 'a function'],
 };

@@ -21,14 +21,18 @@ import {
   getAggregateRepositoryToken,
   getApplicationConsumersToken,
   getConsumersToken,
+  getEventLogVerifierToken,
   getEventStoreToken,
 } from './event-store.tokens.ts';
 import type { EventClass } from './events/domain-event.decorator.ts';
+import { EventLogVerifier } from './evidence/event-log-verifier.ts';
+import { UnsupportedChainedLog } from './evidence/unsupported.chained-log.ts';
 import { EventRegistry } from './events/event-registry.ts';
 import { EventSerializer } from './events/event-serializer.ts';
 import type { Upcaster } from './events/upcaster.ts';
 import { Database } from './postgres/database.ts';
 import { Migrator } from './postgres/migrator.ts';
+import { PostgresChainedLog } from './postgres/postgres.chained-log.ts';
 import { postgresConsumers } from './postgres/postgres.consumers.ts';
 import { PostgresEventStore } from './postgres/postgres.event-store.ts';
 import { checkSessions, type SessionCheck } from './postgres/session-check.ts';
@@ -79,6 +83,7 @@ export function withStore(
 const storeExports = (name = defaultStoreName): InjectionToken[] => [
   getEventStoreToken(name),
   getConsumersToken(name),
+  getEventLogVerifierToken(name),
   token(name, 'registry'),
   token(name, 'repositories'),
 ];
@@ -153,6 +158,12 @@ function storeProviders(name = defaultStoreName, { inject = [], boot }: StoreFac
         new Consumers(store, booted.consumers?.registry ?? new UnsupportedConsumerRegistry(), here),
     },
     {
+      provide: getEventLogVerifierToken(name),
+      inject: [token(name, 'booted')],
+      useFactory: ({ chainedLog }: BootedStore) =>
+        new EventLogVerifier(chainedLog ?? new UnsupportedChainedLog()),
+    },
+    {
       provide: EventStoreLifecycle,
       inject: [
         token(name, 'booted'),
@@ -197,6 +208,7 @@ export const postgresStore = (dataSource?: string): StoreFactory => ({
         ...postgresConsumers(source, { ...options, areSessionsShared }),
         applyInline: (projections) => store.applyInline(projections),
       },
+      chainedLog: new PostgresChainedLog(source, options.schema),
       faults,
       drain: () => store.drain(),
       close: () => store.close(),
@@ -219,7 +231,7 @@ async function checkDatabase(options: ResolvedOptions, source: DataSource): Prom
   const sessions = await sessionsOf(options, source);
   // What cannot start must not migrate what others work with.
   if (sessions?.fault) return { faults: [sessions.fault] };
-  const migrator = new Migrator(source, options.schema);
+  const migrator = new Migrator(source, options.schema, options);
   if (options.migrations === 'run') await migrator.run();
   const fault = options.migrations === 'off' ? undefined : await migrator.check();
   return { faults: fault === undefined ? [] : [fault], areSessionsShared: !!sessions?.areShared };

@@ -6,6 +6,7 @@ import {
   type IdentifiedAggregate,
 } from './aggregates/aggregate.decorator.ts';
 import { UnknownAggregateError } from './aggregates/aggregates.errors.ts';
+import { EventLogVerifier } from './evidence/event-log-verifier.ts';
 import { EventStore } from './store/event-store.ts';
 import { Consumers } from './subscriptions/consumers.ts';
 
@@ -20,6 +21,13 @@ export function getEventStoreToken(name = defaultStoreName): InjectionToken<Even
 /** Returns the injection token of the control of a store's consumers: the class for the default one. */
 export function getConsumersToken(name = defaultStoreName): InjectionToken<Consumers> {
   return name === defaultStoreName ? Consumers : `Consumers(${name})`;
+}
+
+/** Returns the injection token of what verifies a store's log: the class for the default one. */
+export function getEventLogVerifierToken(
+  name = defaultStoreName,
+): InjectionToken<EventLogVerifier> {
+  return name === defaultStoreName ? EventLogVerifier : `EventLogVerifier(${name})`;
 }
 
 /** Returns the injection token of the consumers that an application has on a store; not for users. */
@@ -47,6 +55,11 @@ export const InjectEventStore = (name = defaultStoreName): ParameterDecorator & 
 /** Injects the control of a store's consumers; that of the default one by its class, `Consumers`. */
 export const InjectConsumers = (name = defaultStoreName): ParameterDecorator & PropertyDecorator =>
   Inject(getConsumersToken(name));
+
+/** Injects what verifies a store's log; that of the default one by its class, `EventLogVerifier`. */
+export const InjectEventLogVerifier = (
+  name = defaultStoreName,
+): ParameterDecorator & PropertyDecorator => Inject(getEventLogVerifierToken(name));
 
 /** Injects the `AggregateRepository` of a class that was given to `forFeature`. */
 export const InjectAggregateRepository = (

@@ -5,9 +5,11 @@ export type { EventStoreFeature } from './event-store.providers.ts';
 export {
   getAggregateRepositoryToken,
   getConsumersToken,
+  getEventLogVerifierToken,
   getEventStoreToken,
   InjectAggregateRepository,
   InjectConsumers,
+  InjectEventLogVerifier,
   InjectEventStore,
 } from './event-store.tokens.ts';
 export { ReadYourWrites, ReadYourWritesIn } from './event-store.read-your-writes.interceptor.ts';
@@ -171,8 +173,22 @@ export {
 export { InvalidSagaError } from './event-bus/event-bus.errors.ts';
 export type { EventBusMode } from './event-bus/event-bus-bridge.ts';
 
+export {
+  EventLogVerifier,
+  type AnchorOptions,
+  type VerifyOptions,
+} from './evidence/event-log-verifier.ts';
+export {
+  AnchorFileError,
+  EvidenceUnsupportedError,
+  HashChainOffError,
+} from './evidence/evidence.errors.ts';
+export type { AnchorKey, LogAnchor } from './evidence/log-anchor.ts';
+export type { LogFault, LogFinding, LogReport } from './evidence/log-report.ts';
+
 export { eventStoreEntities } from './postgres/entities/index.ts';
 export { AggregateEntity } from './postgres/entities/aggregate.entity.ts';
 export { DomainEventEntity } from './postgres/entities/domain-event.entity.ts';
 export { eventStoreGrants, type EventStoreGrantsOptions } from './postgres/grants.ts';
+export { eventStoreHashChain } from './postgres/hash-chain.ts';
 export { eventStoreMigrations } from './postgres/migrations/index.ts';

@@ -17,6 +17,8 @@ export class DomainEventEntity {
   binaryPayload!: Buffer | null;
   metadata!: object;
   recordedAt!: Date;
+  /** Of the hash chain. Read only where a query selects it. */
+  hash?: Buffer | null;
 }
 
 export const domainEventEntity = (schema: string): EntitySchema<DomainEventEntity> =>
@@ -38,6 +40,7 @@ export const domainEventEntity = (schema: string): EntitySchema<DomainEventEntit
       binaryPayload: { type: 'bytea', name: 'binary_payload', nullable: true },
       metadata: { type: 'jsonb' },
       recordedAt: { type: 'timestamptz', name: 'recorded_at' },
+      hash: { type: 'bytea', nullable: true, select: false },
     },
     relations: {
       aggregate: {

@@ -2,6 +2,7 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
 import { appendEvent } from '../sql/append-event.ts';
 import { appendEvents } from '../sql/append-events.ts';
 import { createTables } from '../sql/create-tables.ts';
+import { hashEvents } from '../sql/hash-events.ts';
 import { protectEvents } from '../sql/protect-events.ts';
 import { readLog } from '../sql/read-log.ts';
 import { removeEvents } from '../sql/remove-events.ts';
@@ -20,8 +21,8 @@ export abstract class CreateEventStore implements MigrationInterface {
 
   async up(queryRunner: QueryRunner): Promise<void> {
     if ((await installedVersion(queryRunner, this.schema)) >= 1) return;
-    const all = [createTables, protectEvents, appendEvents, appendEvent, readLog, removeEvents];
-    for (const statements of [...all, revokeOwnersRights]) {
+    const written = [createTables, protectEvents, appendEvents, appendEvent, removeEvents];
+    for (const statements of [...written, readLog, hashEvents, revokeOwnersRights]) {
       await queryRunner.query(statements(this.schema));
     }
     await queryRunner.query(schemaVersion(this.schema, 1));

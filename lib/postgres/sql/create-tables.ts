@@ -61,6 +61,8 @@ CREATE TABLE "${schema}".domain_events (
   binary_payload bytea,
   metadata "${schema}".event_metadata NOT NULL,
   recorded_at timestamptz NOT NULL,
+  -- NULL unless the hash chain was on.
+  hash bytea,
   CONSTRAINT domain_events_aggregate_version_unique UNIQUE (aggregate_key, version)
 );
 ALTER SEQUENCE "${schema}".positions OWNED BY "${schema}".domain_events.position;

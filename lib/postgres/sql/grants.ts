@@ -23,12 +23,13 @@ export const revokeRights = (schema: string, role: string): string => `
 REVOKE ALL ON SCHEMA "${schema}" FROM "${role}";
 REVOKE ALL ON
   "${schema}".aggregates, "${schema}".aggregates_key_seq, "${schema}".domain_events,
-  "${schema}".positions, "${schema}".consumers, "${schema}".checkpoints, "${schema}".parked_events,
-  "${schema}".consumer_processes
+  "${schema}".removed_hashes, "${schema}".positions, "${schema}".consumers,
+  "${schema}".checkpoints, "${schema}".parked_events, "${schema}".consumer_processes
 FROM "${role}";
 REVOKE ALL ON FUNCTION
   "${schema}".append_event, "${schema}".append_events, "${schema}".read_log,
-  "${schema}".remove_events, "${schema}".refuse_change, "${schema}".schema_version,
+  "${schema}".remove_events, "${schema}".refuse_change, "${schema}".hash_event,
+  "${schema}".keep_removed_hash, "${schema}".schema_version,
   "${schema}".register_consumer, "${schema}".change_partitions, "${schema}".hold_checkpoints
 FROM "${role}";
 `;
@@ -37,8 +38,9 @@ FROM "${role}";
 export const grantReading = (schema: string, role: string): string => `
 GRANT USAGE ON SCHEMA "${schema}" TO "${role}";
 GRANT SELECT ON
-  "${schema}".aggregates, "${schema}".domain_events, "${schema}".positions, "${schema}".consumers,
-  "${schema}".checkpoints, "${schema}".parked_events, "${schema}".consumer_processes
+  "${schema}".aggregates, "${schema}".domain_events, "${schema}".removed_hashes,
+  "${schema}".positions, "${schema}".consumers, "${schema}".checkpoints,
+  "${schema}".parked_events, "${schema}".consumer_processes
 TO "${role}";
 GRANT EXECUTE ON FUNCTION "${schema}".schema_version, "${schema}".read_log TO "${role}";
 `;

@@ -1,0 +1,74 @@
+import type { ChainedEvent } from './chained-log.ts';
+import type { LogAnchor } from './log-anchor.ts';
+import { LogDigest } from './log-digest.ts';
+import type { LogFinding } from './log-report.ts';
+
+/** An anchor, and the number of its line. */
+export interface AnchorLine {
+  readonly anchor: LogAnchor;
+  readonly line: number;
+}
+
+/** Holds the log, event by event, against the anchors signed over it. */
+export class AnchoredIntervals {
+  readonly #remaining: AnchorLine[];
+  readonly #report: (finding: LogFinding) => void;
+  #digest: LogDigest | undefined;
+  #blamed: number | undefined;
+
+  /** The anchors must be in order, and none may begin before another one ends. */
+  constructor(anchors: readonly AnchorLine[], report: (finding: LogFinding) => void) {
+    this.#remaining = [...anchors];
+    this.#report = report;
+  }
+
+  add(event: ChainedEvent, isFaulty: boolean): void {
+    this.#closeBefore(event.position);
+    const anchor = this.#remaining[0]?.anchor;
+    if (!anchor || event.position <= anchor.after) return;
+    this.#digest ??= new LogDigest(anchor.previous);
+    this.#digest.add(event);
+    if (isFaulty) this.#blamed ??= event.position;
+  }
+
+  /** To be called when the log was read up to this position. */
+  end(upTo: number): void {
+    this.#closeBefore(upTo + 1);
+    for (const { anchor, line } of this.#remaining) {
+      this.#report({
+        fault: 'anchor',
+        detail:
+          `The log ends at position ${upTo}, and the anchor in line ${line} was signed over ` +
+          `${anchor.position}: the end of the log is missing.`,
+      });
+    }
+  }
+
+  #closeBefore(position: number): void {
+    while (this.#remaining[0] && this.#remaining[0].anchor.position < position) {
+      this.#close(this.#remaining.shift()!);
+    }
+  }
+
+  #close({ anchor, line }: AnchorLine): void {
+    const { after, position, events, time } = anchor;
+    const digest = this.#digest ?? new LogDigest(anchor.previous);
+    const found = digest.end();
+    if (found !== anchor.digest) {
+      this.#report({
+        fault: 'anchor',
+        position: this.#blamed ?? after + 1,
+        detail:
+          `Behind position ${after} and up to ${position}, the log is not what was signed at ${time} ` +
+          `in line ${line}: ${digest.events} events, then ${events}. ` +
+          (this.#blamed === undefined
+            ? 'No event of them contradicts itself: hashes were computed anew, or whole ends removed.'
+            : `The first one to blame stands at ${this.#blamed}.`),
+        stored: found,
+        expected: anchor.digest,
+      });
+    }
+    this.#digest = undefined;
+    this.#blamed = undefined;
+  }
+}

@@ -1,0 +1,162 @@
+import { appendAnchorLine, readOrBegin } from './anchor-file.ts';
+import { checkAnchors, type CheckedAnchors } from './anchor-lines.ts';
+import { AnchoredIntervals } from './anchored-intervals.ts';
+import { checkEvent, lostEnd } from './check-event.ts';
+import type { ChainedLog, ChainedLogReading } from './chained-log.ts';
+import { AnchorFileError } from './evidence.errors.ts';
+import {
+  type AnchorKey,
+  type LogAnchor,
+  privateKeyOf,
+  publicKeyOf,
+  readAnchor,
+  signAnchor,
+} from './log-anchor.ts';
+import { firstDigest, LogDigest } from './log-digest.ts';
+import { Findings, type LogFinding, type LogReport } from './log-report.ts';
+
+/** Against what a log is verified besides its own hashes. */
+export interface VerifyOptions {
+  /** The file that `anchor` has written. @default no anchors */
+  readonly anchors?: string;
+  /** The public half of the key that its lines were signed with. @default none */
+  readonly publicKey?: AnchorKey;
+}
+
+/** With what an anchor is signed. */
+export interface AnchorOptions {
+  /** An Ed25519 key, which whoever can write to the database should not have. @default none */
+  readonly privateKey: AnchorKey;
+}
+
+/**
+ * Finds what was changed in the log behind the back of the store; injected by its class.
+ *
+ * Every event has a hash of its content and of the hash before it in its aggregate, from where
+ * `hashChain` was switched on. Whoever may write the tables can compute hashes anew: anchors, signed
+ * and kept elsewhere, say what they were.
+ */
+export class EventLogVerifier {
+  constructor(private readonly log: ChainedLog) {}
+
+  /**
+   * Reads the whole log, up to its horizon, and tells what is wrong with it.
+   *
+   * Takes one connection of the pool for as long as it reads, and little memory. Not on a standby.
+   *
+   * @throws HashChainOffError if events get no hash.
+   * @throws AnchorFileError if the file of anchors cannot be read.
+   */
+  async verify({ anchors: file, publicKey }: VerifyOptions = {}): Promise<LogReport> {
+    if ((file === undefined) !== (publicKey === undefined)) {
+      throw new TypeError('Give verify() both anchors and publicKey, or neither.');
+    }
+    const signed =
+      file === undefined ? noAnchors : await checkAnchors(file, publicKeyOf(publicKey!));
+    return this.log.read((reading) => verifyLog(reading, signed));
+  }
+
+  /**
+   * Signs what the log holds by now, as one more line of the file, and resolves once that is on the disk.
+   *
+   * Reads what was stored since the last line. It signs what is there, whether or not it is right: call
+   * `verify` for that. Calls on one store wait for each other.
+   *
+   * @throws HashChainOffError if events get no hash.
+   * @throws AnchorFileError if the file cannot be read or written, its last line was not signed with this
+   * key, or the log ends before it.
+   *
+   * @example
+   * await verifier.anchor('/mnt/evidence/anchors.jsonl', { privateKey });
+   */
+  async anchor(file: string, options: AnchorOptions): Promise<LogAnchor> {
+    const privateKey = privateKeyOf(options.privateKey);
+    return this.log.read(
+      async (reading) => {
+        const written = await readOrBegin(file);
+        const last = written.lines.at(-1);
+        const previous = last === undefined ? undefined : readAnchor(last, publicKeyOf(privateKey));
+        if (last !== undefined && !previous) {
+          throw new AnchorFileError(file, 'ends in a line that was not signed with this key');
+        }
+        const anchor = await anchorOf(reading, previous, file);
+        await appendAnchorLine(file, written, signAnchor(anchor, privateKey));
+        return anchor;
+      },
+      { exclusive: true },
+    );
+  }
+}
+
+const noAnchors: CheckedAnchors = { anchors: [], isTorn: false, findings: [] };
+
+async function anchorOf(
+  reading: ChainedLogReading,
+  last: LogAnchor | undefined,
+  file: string,
+): Promise<LogAnchor> {
+  const after = last?.position ?? 0;
+  if (after > reading.lastPosition) {
+    throw new AnchorFileError(
+      file,
+      `is ahead of the log, which ends at position ${reading.lastPosition} and not behind ${after}: ` +
+        'the log was restored to an earlier time, or is another one',
+    );
+  }
+  const previous = last?.digest ?? firstDigest;
+  const digest = new LogDigest(previous);
+  // The horizon may be held back for a moment by an append that has not drawn its positions yet.
+  const position = Math.max(reading.horizon, after);
+  for await (const event of reading.events(after, position)) digest.add(event);
+  return {
+    after,
+    position,
+    events: digest.events,
+    chainStart: reading.start,
+    digest: digest.end(),
+    previous,
+    time: new Date().toISOString(),
+  };
+}
+
+async function verifyLog(reading: ChainedLogReading, signed: CheckedAnchors): Promise<LogReport> {
+  const findings = new Findings();
+  const report = (finding: LogFinding): void => findings.add(finding);
+  for (const finding of signed.findings) report(finding);
+
+  const anchoredUpTo = signed.anchors.at(-1)?.anchor.position ?? 0;
+  // What was anchored can be read, though the horizon may be held back for a moment.
+  const upTo = Math.max(reading.horizon, Math.min(anchoredUpTo, reading.lastPosition));
+  const moved = signed.anchors.find(({ anchor }) => anchor.chainStart !== reading.start);
+  if (moved) {
+    report({
+      fault: 'anchor',
+      detail:
+        `Every event behind position ${moved.anchor.chainStart} had a hash when line ${moved.line} of ` +
+        `the anchors was signed, and now those behind ${reading.start}: the chain was off meanwhile.`,
+    });
+  }
+
+  const intervals = new AnchoredIntervals(signed.anchors, report);
+  const counts = { events: 0, unhashed: 0, removed: 0 };
+  for await (const event of reading.events(0, upTo)) {
+    const finding = checkEvent(event, reading.start);
+    if (finding) report(finding);
+    intervals.add(event, finding !== undefined);
+    counts[event.isRemoved ? 'removed' : 'events'] += 1;
+    if (!event.isRemoved && !event.hash) counts.unhashed += 1;
+  }
+  intervals.end(upTo);
+  for (const end of await reading.lostEnds(findings.room)) report(lostEnd(end));
+
+  return {
+    ...counts,
+    chainStart: reading.start,
+    upTo,
+    anchors: signed.anchors.length,
+    anchoredUpTo,
+    hasTornAnchor: signed.isTorn,
+    findings: findings.first,
+    faults: findings.count,
+  };
+}

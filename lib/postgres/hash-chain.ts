@@ -1,0 +1,29 @@
+import type { Queryable } from './migrations/installed-version.ts';
+import { readChainStart, startHashChain } from './sql/hash-chain.ts';
+import { isSchemaName } from './sql/schema-name.ts';
+
+/**
+ * Returns the SQL that switches the hash chain of a store on, where the application may not do it with
+ * the option `hashChain`: it runs as the owner of the tables, behind the migrations. Run again, it does
+ * nothing.
+ *
+ * It waits for open transactions that have appended, and appends wait behind it meanwhile.
+ *
+ * @throws TypeError if the schema's name cannot be one.
+ *
+ * @example
+ * await owner.query(eventStoreHashChain());
+ */
+export function eventStoreHashChain(schema = 'event_store'): string {
+  if (isSchemaName(schema)) return startHashChain(schema);
+  throw new TypeError(`'${String(schema)}' cannot be the name of the store's schema.`);
+}
+
+/** Returns the position behind which every event has a hash; `undefined` if the chain is off. */
+export async function chainStart(
+  queryable: Queryable,
+  schema: string,
+): Promise<number | undefined> {
+  const [row] = (await queryable.query(readChainStart(schema))) as { start: string }[];
+  return row && Number(row.start);
+}

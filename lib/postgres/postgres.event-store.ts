@@ -23,6 +23,7 @@ import {
   type Snapshot,
   type SnapshotOptions,
 } from '../store/event-store.ts';
+import { checkAppendAllOptions } from '../store/prepare-append.ts';
 import {
   checkAggregateTypes,
   checkDirection,
@@ -128,9 +129,10 @@ export class PostgresEventStore extends EventStore {
 
   override async appendAll(
     appends: readonly Append[],
-    { manager }: { readonly manager?: EntityManager } = {},
+    options: { readonly manager?: EntityManager } = {},
   ): Promise<readonly AppendResult[]> {
-    const results = await this.#appender.appendAll(appends, this.transactionOf(manager));
+    checkAppendAllOptions(options);
+    const results = await this.#appender.appendAll(appends, this.transactionOf(options.manager));
     for (const { position } of results) noteAppended(position);
     return results;
   }

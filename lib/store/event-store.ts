@@ -129,7 +129,8 @@ export abstract class EventStore {
    * @throws DuplicateEventError if an event's id is stored already in any other way, or comes twice.
    * @throws InvalidAggregateRefError if the aggregate's type or id cannot be stored exactly.
    * @throws AppendTooLargeError if there are more than `maxAppendEvents` events.
-   * @throws TypeError if `expectedVersion` is neither one of the words nor a whole number from 0 up.
+   * @throws TypeError if `expectedVersion` is neither one of the words nor a whole number from 0 up, or
+   * if there is an option of another name.
    * @throws InvalidEventError if an event cannot be stored exactly; it names the path inside it.
    * @throws StoreOverloadedError if too many appends are waiting; nothing is written.
    */

@@ -30,7 +30,7 @@ import {
   type SnapshotOptions,
 } from './event-store.ts';
 import { InMemoryLog, pageOf } from './in-memory.log.ts';
-import { prepareAppend } from './prepare-append.ts';
+import { checkAppendAllOptions, prepareAppend } from './prepare-append.ts';
 import {
   checkAggregateTypes,
   checkLimit,
@@ -125,9 +125,10 @@ export class InMemoryEventStore extends EventStore {
 
   async appendAll(
     appends: readonly Append[],
-    { manager }: { readonly manager?: EntityManager } = {},
+    options: { readonly manager?: EntityManager } = {},
   ): Promise<readonly AppendResult[]> {
-    refuseManager(manager);
+    checkAppendAllOptions(options);
+    refuseManager(options.manager);
     const prepared = await Promise.all(
       appends.map(async (append) => prepareAppend(append, this.#serializer, this.#maxAppendEvents)),
     );

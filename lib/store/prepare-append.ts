@@ -3,6 +3,7 @@ import { EventData } from '../events/event-data.ts';
 import type { EventSerializer, SerializedEvent } from '../events/event-serializer.ts';
 import type { AggregateRef } from './aggregate-ref.ts';
 import { checkAggregateRef } from './check-aggregate-ref.ts';
+import { checkKeys } from './check-keys.ts';
 import type { Append } from './event-store.ts';
 import { VersionExpectation } from './expected-version.ts';
 import { AppendTooLargeError, DuplicateEventError } from './store.errors.ts';
@@ -16,15 +17,24 @@ export interface PreparedAppend {
   readonly hasCallerIds: boolean;
 }
 
+const appendKeys = new Set<keyof Append>(['aggregate', 'events', 'expectedVersion', 'metadata']);
+const appendAllKeys = new Set(['manager']);
+
+/** @throws TypeError if there is an option that `appendAll` does not have. */
+export const checkAppendAllOptions = (options: object): void =>
+  checkKeys('appendAll', options, appendAllKeys);
+
 /**
  * Checks an append and serializes its events: whatever is refused is refused here, before anything
  * is sent. Answers at once unless a schema answers with a promise, so that appends keep their order.
  */
 export function prepareAppend(
-  { aggregate: given, events, expectedVersion, metadata }: Append,
+  append: Append,
   serializer: EventSerializer,
   maxAppendEvents: number,
 ): PreparedAppend | Promise<PreparedAppend> {
+  checkKeys('An append', append, appendKeys);
+  const { aggregate: given, events, expectedVersion, metadata } = append;
   // By value before it is checked, so that what was checked is what is stored.
   const aggregate = { type: given?.type, id: given?.id };
   checkAggregateRef(aggregate);

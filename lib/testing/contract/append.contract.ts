@@ -112,6 +112,25 @@ export function appendContract(test: ContractTest): void {
     });
   });
 
+  test('refuses an option of a name that it does not know, and says which is meant', async ({
+    store,
+  }) => {
+    const account = newAccount();
+    const events = deposits(1);
+    const misspelt: object = { expectedVersoin: 3 };
+    for (const append of [
+      store.append(account, events, misspelt),
+      store.appendAll([{ aggregate: account, events, ...misspelt }]),
+    ]) {
+      const { message } = await rejection(append, TypeError);
+      assert.match(message, /'expectedVersoin'.+'expectedVersion'/);
+    }
+    const misplaced: object = { expectedVersion: 3 };
+    const appendAll = store.appendAll([{ aggregate: account, events }], misplaced);
+    assert.match((await rejection(appendAll, TypeError)).message, /'expectedVersion'.+manager/);
+    assert.equal(await store.currentVersion(account), 0);
+  });
+
   test('refuses an event whose class is not registered', async ({ store }) => {
     await assertNothingWritten(store, async () => {
       const append = store.append(newAccount(), [new MoneyDeposited(1), new NeverRegistered()]);

@@ -35,6 +35,9 @@ export interface CallOptions {
   readonly resent?: boolean;
 }
 
+// Between JSON texts: JSON itself contains no control characters but line breaks and tabs.
+const separator = '\x1f';
+
 /** Sends any number of appends in one call: one statement, one round trip. */
 export class AppendCall {
   readonly #database: Database;
@@ -44,7 +47,7 @@ export class AppendCall {
   constructor(database: Database, schema: string) {
     this.#database = database;
     this.#many = new Statement(
-      `SELECT * FROM "${schema}".append_events($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
+      `SELECT * FROM "${schema}".append_events($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`,
     );
     this.#one = new Statement(
       `SELECT "${schema}".append_event($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) AS written`,
@@ -88,12 +91,14 @@ export class AppendCall {
     const aggregateIds: string[] = [];
     const plannedVersions: number[] = [];
     const mayCreate: boolean[] = [];
+    const expectedNew: boolean[] = [];
     const appendAggregates: number[] = [];
     const expectedVersions: number[] = [];
     const eventAppends: number[] = [];
     const events: SerializedEvent[] = [];
 
     for (const [index, { aggregate, expectation, events: own }] of appends.entries()) {
+      const expected = encodeExpectation(expectation.expected);
       const key = aggregateKey(aggregate);
       let place = places.get(key);
       if (place === undefined) {
@@ -102,8 +107,8 @@ export class AppendCall {
         aggregateTypes.push(aggregate.type);
         plannedVersions.push(0);
         mayCreate.push(false);
+        expectedNew.push(expected === 0 && own.length > 0);
       }
-      const expected = encodeExpectation(expectation.expected);
       plannedVersions[place]! += own.length;
       mayCreate[place] ||= own.length > 0 && (expected === -1 || expected === 0);
       appendAggregates.push(place + 1);
@@ -120,16 +125,17 @@ export class AppendCall {
         aggregateTypes,
         aggregateIds,
         plannedVersions.map((version, place) => (mayCreate[place] ? version : 0)),
+        expectedNew,
         appendAggregates,
         expectedVersions,
         eventAppends,
         events.map((event) => event.id),
         events.map((event) => event.type),
         events.map((event) => event.revision),
-        // As one JSON text each: the driver would escape every element of an array once more.
-        `[${events.map((event) => event.payload).join(',')}]`,
+        events.map((event) => event.payload).join(separator),
         events.map((event) => event.binary),
-        `[${events.map((event) => event.metadata).join(',')}]`,
+        events.map((event) => event.metadata).join(separator),
+        options.resent === true || appends.some((append) => append.hasCallerIds),
         options.allOrNothing,
         options.wait,
         options.lockTimeoutMs,

@@ -11,35 +11,41 @@ import { withOwnersRights } from './with-owners-rights.ts';
  *
  * Aggregates come once each, in three parallel arrays; appends point at them, events at appends.
  * A planned version is the one a new aggregate will have if all its appends succeed, or 0 where
- * none of them may create it. Expected versions: -1 any, -2 exists, else the exact version.
+ * none of them may create it; it is expected to be new if the first of its appends says so. Expected
+ * versions: -1 any, -2 exists, else the exact version.
+ *
+ * Payloads and metadata are JSON texts with U+001F between them, which no JSON contains: an array would
+ * have every quote escaped by the driver. Only where an event may repeat one are duplicates looked for.
  */
 export const appendEvents = (schema: string): string => {
   const heldRows = (onLocked: string): string => `
-      SELECT array_agg(h.n), array_agg(h.key), array_agg(h.version)
-      INTO v_found, v_found_keys, v_found_versions
-      FROM (
-        SELECT r.n::integer AS n, g.key, g.version
-        FROM unnest(p_aggregate_types, p_aggregate_ids) WITH ORDINALITY AS r (type, id, n)
-        JOIN "${schema}".aggregates AS g ON g.type = r.type AND g.id = r.id
-        WHERE NOT v_held[r.n]
-        ORDER BY g.type, g.id
-        FOR NO KEY UPDATE OF g ${onLocked}
-      ) AS h;`;
+        SELECT array_agg(h.n), array_agg(h.key), array_agg(h.version)
+        INTO v_found, v_found_keys, v_found_versions
+        FROM (
+          SELECT r.n::integer AS n, g.key, g.version
+          FROM unnest(p_aggregate_types, p_aggregate_ids) WITH ORDINALITY AS r (type, id, n)
+          JOIN "${schema}".aggregates AS g ON g.type = r.type AND g.id = r.id
+          WHERE NOT v_held[r.n] AND NOT v_unsought[r.n]
+          ORDER BY g.type, g.id
+          FOR NO KEY UPDATE OF g ${onLocked}
+        ) AS h;`;
 
   return `
 CREATE FUNCTION "${schema}".append_events(
   p_aggregate_types text[],
   p_aggregate_ids text[],
   p_planned_versions bigint[],
+  p_expected_new boolean[],
   p_append_aggregates integer[],
   p_expected_versions bigint[],
   p_event_appends integer[],
   p_event_ids uuid[],
   p_event_types text[],
   p_event_revisions integer[],
-  p_payloads jsonb,
+  p_payloads text,
   p_binaries bytea[],
-  p_metadata jsonb,
+  p_metadata text,
+  p_may_repeat boolean,
   p_all_or_nothing boolean,
   p_wait boolean,
   p_lock_timeout_ms integer
@@ -58,6 +64,11 @@ DECLARE
   v_versions bigint[] := array_fill(0::bigint, ARRAY[v_aggregates]);
   v_starts bigint[];
   v_stored bigint[] := array_fill(0::bigint, ARRAY[v_aggregates]);
+  -- Not looked for before somebody else turns out to have created them. Where a call waits, all are
+  -- locked before any is created: the order against deadlocks.
+  v_unsought boolean[] := CASE WHEN p_wait THEN v_held ELSE p_expected_new END;
+  v_payloads text[] := string_to_array(p_payloads, E'\\x1f');
+  v_metadata text[] := string_to_array(p_metadata, E'\\x1f');
   v_busy integer[] := '{}';
   v_found integer[];
   v_found_keys bigint[];
@@ -89,16 +100,18 @@ BEGIN
   -- no gap, and an expectation, once checked, stays true until the commit. Rows are locked, and then
   -- created, in the order of type and id, the same in every call, against deadlocks.
   LOOP
-    IF p_wait THEN${heldRows('')}
-    ELSE${heldRows('SKIP LOCKED')}
+    IF false = ANY (v_unsought) THEN
+      IF p_wait THEN${heldRows('')}
+      ELSE${heldRows('SKIP LOCKED')}
+      END IF;
+      FOR i IN 1 .. coalesce(cardinality(v_found), 0) LOOP
+        a := v_found[i];
+        v_held[a] := true;
+        v_keys[a] := v_found_keys[i];
+        v_versions[a] := v_found_versions[i];
+        v_stored[a] := v_found_versions[i];
+      END LOOP;
     END IF;
-    FOR i IN 1 .. coalesce(cardinality(v_found), 0) LOOP
-      a := v_found[i];
-      v_held[a] := true;
-      v_keys[a] := v_found_keys[i];
-      v_versions[a] := v_found_versions[i];
-      v_stored[a] := v_found_versions[i];
-    END LOOP;
 
     v_missing := '{}';
     FOR i IN 1 .. v_aggregates LOOP
@@ -133,7 +146,9 @@ BEGIN
       END IF;
     END LOOP;
     -- The others exist by now, created or held by another transaction: look again, or give up.
-    EXIT WHEN cardinality(v_created) = cardinality(v_missing) OR NOT p_wait;
+    EXIT WHEN cardinality(v_created) = cardinality(v_missing)
+      OR NOT p_wait AND NOT true = ANY (v_unsought);
+    v_unsought := array_fill(false, ARRAY[v_aggregates]);
   END LOOP;
 
   -- What is not held after that exists no more than its expectation says, or is busy elsewhere.
@@ -148,7 +163,7 @@ BEGIN
 
   -- 2. Decide, append by append in call order. Looked up after the locks, so that a repeated append
   -- that waited for its first attempt sees what that one wrote.
-  v_repeats := EXISTS (SELECT FROM "${schema}".domain_events AS e WHERE e.event_id = ANY (p_event_ids));
+  v_repeats := p_may_repeat AND EXISTS (SELECT FROM "${schema}".domain_events AS e WHERE e.event_id = ANY (p_event_ids));
   v_starts := v_versions;
   FOR i IN 1 .. v_events LOOP
     v_counts[p_event_appends[i]] := v_counts[p_event_appends[i]] + 1;
@@ -165,7 +180,7 @@ BEGIN
           AND bool_and(
             e.aggregate_key = v_keys[a]
             AND e.type = s.type
-            AND e.payload = p_payloads -> (v_first + s.n::integer - 2)
+            AND e.payload = v_payloads[v_first + s.n::integer - 1]::jsonb
           )
           AND min(e.version - s.n) = max(e.version - s.n)
           AND CASE p_expected_versions[i]
@@ -243,15 +258,11 @@ BEGIN
       recorded_at
     )
     SELECT
-      v_positions[v_position_shifts[e.append] + e.n], e.event_id,
+      v_positions[v_position_shifts[e.append] + e.n], p_event_ids[e.n],
       v_keys[p_append_aggregates[e.append]], v_version_shifts[e.append] + e.n,
-      e.type, e.revision, e.payload, e.binary_payload, e.metadata, v_now
-    FROM ROWS FROM (
-      unnest(p_event_appends, p_event_ids, p_event_types, p_event_revisions, p_binaries),
-      jsonb_array_elements(p_payloads),
-      jsonb_array_elements(p_metadata)
-    ) WITH ORDINALITY
-      AS e (append, event_id, type, revision, binary_payload, payload, metadata, n)
+      p_event_types[e.n], p_event_revisions[e.n], v_payloads[e.n]::jsonb, p_binaries[e.n],
+      v_metadata[e.n]::jsonb, v_now
+    FROM (SELECT n, p_event_appends[n] AS append FROM generate_series(1, v_events) AS n) AS e
     WHERE v_outcomes[e.append] = 'ok';
   END IF;
 

@@ -27,7 +27,7 @@ CREATE TABLE "${schema}".aggregates (
   snapshot_state jsonb,
   snapshot_binary bytea,
   snapshot_taken_at timestamptz,
-  CONSTRAINT aggregates_type_id_unique UNIQUE (type, id),
+  CONSTRAINT aggregates_type_id_unique UNIQUE (id, type),
   CONSTRAINT aggregates_removed_version_range CHECK (removed_version <= version),
   CONSTRAINT aggregates_snapshot_whole CHECK (
     snapshot_version IS NULL OR snapshot_version BETWEEN 1 AND version

@@ -314,7 +314,10 @@ export class PostgresEventStore extends EventStore {
   }
 
   #revive(events: readonly StoredEvent[]): EventRecord[] {
-    return events.flatMap((event) => this.#serializer.deserialize(event));
+    // Not flatMap, which takes a tenth of the time of reading.
+    const records: EventRecord[] = [];
+    for (const event of events) records.push(...this.#serializer.deserialize(event));
+    return records;
   }
 
   #reviveSnapshot(

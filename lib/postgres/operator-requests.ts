@@ -6,6 +6,7 @@ import { ConsumerStateError } from '../subscriptions/subscriptions.errors.ts';
 import { callHook } from './call-hook.ts';
 import { type Database, Statement } from './database.ts';
 import { ConsumerChanges, type LockedConsumer } from './locked-consumer.ts';
+import { translateError } from './postgres-errors.ts';
 import { refuseParked } from './refuse-parked.ts';
 import {
   beginGeneration,
@@ -77,7 +78,7 @@ export class OperatorRequests {
       await consumer.query(this.#statements.end, [name]);
     });
     await cancelling.catch((error: unknown) => {
-      throw error instanceof HandlerFailure ? error.cause : error;
+      throw error instanceof HandlerFailure ? error.cause : translateError(error);
     });
   }
 

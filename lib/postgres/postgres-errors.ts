@@ -119,6 +119,12 @@ export function translateError(
   return new ConnectionLostError('unknown', reason, { cause: translated.cause });
 }
 
+/** The same for what only reads: nothing was to be written, so nothing is unknown. */
+export function translateReadError(error: unknown): EventStoreError {
+  if (!isOutcomeUnknown(error)) return translateError(error);
+  return new ConnectionLostError('not-applied', reasonOf(error), { cause: error });
+}
+
 function translate(error: unknown, facts: AppendFacts): EventStoreError {
   const cause = error instanceof Error ? error : new Error(String(error));
   const said = factsOf(error);

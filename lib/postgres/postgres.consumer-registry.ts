@@ -1,4 +1,5 @@
 import type { AggregateRef } from '../store/aggregate-ref.ts';
+import { isStorableText } from '../events/unstorable-text.ts';
 import type { Consumer } from '../subscriptions/consumer.ts';
 import {
   ConsumerRegistry,
@@ -12,7 +13,7 @@ import { type CheckpointRow, toStates } from './consumer-states.ts';
 import { type Database, Statement } from './database.ts';
 import { OperatorRequests } from './operator-requests.ts';
 import { ParkedEvents } from './parked-events.ts';
-import { translateError } from './postgres-errors.ts';
+import { translateError, translateReadError } from './postgres-errors.ts';
 import { setPaused, startStopped } from './sql/generations.ts';
 import { readConsumers, readReached } from './sql/read-consumers.ts';
 
@@ -40,7 +41,9 @@ export class PostgresConsumerRegistry extends ConsumerRegistry {
   async register(consumers: readonly Consumer[]): Promise<void> {
     for (const { name, kind, settings } of consumers) {
       const values = [name, kind, settings.partitions, settings.from === 'now'];
-      const [known] = await this.#query<{ kind: string }>(this.#statements.register, values);
+      const [known] = await translated(
+        this.#database.query<{ kind: string }>(this.#statements.register, values),
+      );
       if (known!.kind === kind) continue;
       throw new ConsumerStateError(
         name,
@@ -51,13 +54,13 @@ export class PostgresConsumerRegistry extends ConsumerRegistry {
   }
 
   async states(): Promise<readonly ConsumerState[]> {
-    return toStates(await this.#query<CheckpointRow>(this.#statements.states, []));
+    return toStates(await this.#read<CheckpointRow>(this.#statements.states, []));
   }
 
   async reached(consumers: readonly string[]): Promise<ReadonlyMap<string, Reached>> {
-    const rows = await this.#query<Reached & { name: string }>(this.#statements.reached, [
-      consumers,
-    ]);
+    // No consumer has another name, and the database would refuse the whole question.
+    const names = consumers.filter(isStorableText);
+    const rows = await this.#read<Reached & { name: string }>(this.#statements.reached, [names]);
     const reached = new Map<string, Reached>();
     for (const { name, position, status, error } of rows) {
       const other = reached.get(name);
@@ -71,7 +74,7 @@ export class PostgresConsumerRegistry extends ConsumerRegistry {
   }
 
   async pause(consumer: string): Promise<void> {
-    const paused = await this.#query(this.#statements.pause, [consumer, true]);
+    const paused = await this.#change(this.#statements.pause, consumer, true);
     if (paused.length > 0) return;
     await this.#mustBeKnown(consumer);
     throw new ConsumerStateError(
@@ -82,21 +85,21 @@ export class PostgresConsumerRegistry extends ConsumerRegistry {
   }
 
   async resume(consumer: string): Promise<void> {
-    const resumed = await this.#query(this.#statements.pause, [consumer, false]);
+    const resumed = await this.#change(this.#statements.pause, consumer, false);
     if (resumed.length === 0) await this.#mustBeKnown(consumer);
   }
 
   async start(consumer: string): Promise<void> {
-    const started = await this.#query(this.#statements.start, [consumer]);
+    const started = await this.#change(this.#statements.start, consumer);
     if (started.length === 0) await this.#mustBeKnown(consumer);
   }
 
   reset(consumer: string, position: number): Promise<void> {
-    return this.#requests.reset(consumer, position);
+    return translated(this.#requests.reset(consumer, position));
   }
 
   rebuild(consumer: Consumer, options: RebuildOptions): Promise<number> {
-    return this.#requests.rebuild(consumer, options);
+    return translated(this.#requests.rebuild(consumer, options));
   }
 
   cancelRebuild(consumer: Consumer): Promise<void> {
@@ -105,7 +108,7 @@ export class PostgresConsumerRegistry extends ConsumerRegistry {
 
   async parked(consumer: string): Promise<readonly ParkedAggregate[]> {
     await this.#mustBeKnown(consumer);
-    return translated(this.#parked.of(consumer));
+    return translated(this.#parked.of(consumer), translateReadError);
   }
 
   async retryParked(consumer: string, aggregate?: AggregateRef): Promise<number> {
@@ -122,8 +125,14 @@ export class PostgresConsumerRegistry extends ConsumerRegistry {
     );
   }
 
-  #query<Row extends object>(statement: Statement, values: readonly unknown[]): Promise<Row[]> {
-    return translated(this.#database.query<Row>(statement, values));
+  #read<Row extends object>(statement: Statement, values: readonly unknown[]): Promise<Row[]> {
+    return translated(this.#database.query<Row>(statement, values), translateReadError);
+  }
+
+  /** Returns a row if the consumer is known, and such as can be changed. */
+  async #change(statement: Statement, name: string, ...values: unknown[]): Promise<object[]> {
+    if (!isStorableText(name)) return [];
+    return translated(this.#database.query(statement, [name, ...values]));
   }
 
   async #mustBeKnown(consumer: string): Promise<void> {
@@ -133,10 +142,13 @@ export class PostgresConsumerRegistry extends ConsumerRegistry {
   }
 }
 
-async function translated<T>(work: Promise<T>): Promise<T> {
+async function translated<T>(
+  work: Promise<T>,
+  translate: (error: unknown) => Error = translateError,
+): Promise<T> {
   try {
     return await work;
   } catch (error) {
-    throw translateError(error);
+    throw translate(error);
   }
 }

@@ -18,8 +18,8 @@ export class ConnectionLostError extends EventStoreError {
   ) {
     super(
       outcome === 'unknown'
-        ? `The connection to the database was lost before it answered (${reason}). An append may or ` +
-            'may not be stored: repeat it with the same event ids, which is safe.'
+        ? `The connection to the database was lost before it answered (${reason}). What was to be ` +
+            'written may be stored or not: repeat it, an append with the same event ids, which is safe.'
         : `There is no connection to the database (${reason}); nothing was written. Try again, and ` +
             'look whether the server runs and can be reached.',
       options,
@@ -146,7 +146,8 @@ export class AccessDeniedError extends EventStoreError {
       `The database refused ${role === undefined ? 'the application' : `the role "${role}"`} access ` +
         `(SQLSTATE ${sqlState}: ${reason}); nothing was written. ` +
         (sqlState === '42501'
-          ? 'Grant the role the right to what the reason names, or connect as a role that has it.'
+          ? `Have the owner of the store's tables run what eventStoreGrants({ application: '${role}' }) ` +
+            'returns, with the schema if it is not the default; what is not of the store, grant yourself.'
           : "Correct the database, user and password in the data source's options."),
       options,
     );

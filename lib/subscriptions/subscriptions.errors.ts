@@ -96,6 +96,7 @@ export class LeaseLostError extends EventStoreError {
 /** The consumer had not reached the position in time. */
 export class WaitTimeoutError extends EventStoreError {
   readonly code = 'WAIT_TIMEOUT';
+  override readonly retryable = true;
 
   constructor(
     readonly consumer: string,

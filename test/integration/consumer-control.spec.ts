@@ -1,11 +1,12 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import type { DataSource } from 'typeorm';
+import { DataSource } from 'typeorm';
 import type { Consumer } from '../../lib/subscriptions/consumer.ts';
 import { noRetry } from '../../lib/subscriptions/retry-policy.ts';
 import { consumer, startConsumers, type TestProcess } from '../support/consumers.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
 import { Counted, openStore, type TestStore } from '../support/store.ts';
+import { startProxy } from '../support/tcp-proxy.ts';
 
 let database: TestDatabase;
 let dataSource: DataSource;
@@ -218,6 +219,57 @@ describe('a position', () => {
   });
 });
 
+describe('a consumer that was never started', () => {
+  it.each(['unheard of', '', 'a\0', 'a\ud800'])(
+    'is unknown, whatever its name (%j)',
+    async (name) => {
+      const { control } = await start([parking('handler')]);
+      for (const asked of [
+        () => control.waitFor(name, 1),
+        () => control.pause(name),
+        () => control.resume(name),
+        () => control.start(name),
+        () => control.reset(name, 0),
+        () => control.rebuild(name),
+        () => control.cancelRebuild(name),
+        () => control.parked(name),
+        () => control.retryParked(name),
+        () => control.discardParked(name, 1),
+      ]) {
+        await expect(asked()).rejects.toMatchObject({ consumer: name, known: ['letters'] });
+      }
+      await control.waitFor('letters', (await append('a', 1)).position);
+    },
+  );
+});
+
+describe('a lost connection', () => {
+  it('leaves nothing unknown to who waits or looks, and everything to who changes', async () => {
+    await start([parking('handler')]);
+    const proxy = await startProxy(database.url);
+    const proxied = new DataSource({ type: 'postgres', url: proxy.url, installExtensions: false });
+    const proxiedStore = await openStore(await proxied.initialize(), { schema: store.schema });
+    const { control } = await startConsumers(proxied, proxiedStore, []);
+    const lost = async (ask: () => Promise<unknown>): Promise<unknown> => {
+      await control.parked('letters');
+      proxy.interfere = () => 'lost';
+      const error = await ask().catch((thrown: unknown) => thrown);
+      proxy.interfere = () => undefined;
+      return error;
+    };
+    const nothing = { code: 'CONNECTION_LOST', outcome: 'not-applied', retryable: true };
+    for (const read of [() => control.waitFor('letters', 9), () => control.parked('letters')]) {
+      expect(await lost(read)).toMatchObject(nothing);
+    }
+    const unknown = { ...nothing, outcome: 'unknown' };
+    for (const change of [() => control.pause('letters'), () => control.start('letters')]) {
+      expect(await lost(change)).toMatchObject(unknown);
+    }
+    await proxied.destroy();
+    await proxy.close();
+  });
+});
+
 describe('a wait', () => {
   it('ends in time, also while all connections of the pool are taken', async () => {
     await start([parking('handler')]);
@@ -236,5 +288,7 @@ describe('a wait', () => {
       expect(performance.now() - askedAt).toBeLessThan(1_000);
     });
     await control.waitFor('letters', position);
+    const error = await control.waitFor('letters', 9, { timeoutMs: 1 }).catch((thrown) => thrown);
+    expect(error).toMatchObject({ code: 'WAIT_TIMEOUT', reached: 1, retryable: true });
   });
 });

@@ -8,6 +8,7 @@ import {
   isTransactionConflict,
   isTransient,
   translateError,
+  translateReadError,
 } from '../../../lib/postgres/postgres-errors.ts';
 
 type Said = Readonly<Record<string, string>>;
@@ -112,6 +113,17 @@ describe('What a statement failed with', () => {
       'The disk of the database server is full (could not extend file); nothing was written. Make ' +
         'room; appends succeed from then on, without a restart.',
     );
+  });
+
+  it('has an outcome that is known, if nothing was to be written', () => {
+    const cause = driverError({ message: 'Connection terminated unexpectedly' });
+    const error = translateReadError(cause);
+    expect(error).toMatchObject({ code: 'CONNECTION_LOST', outcome: 'not-applied', cause });
+    expect(error.message).not.toMatch(/append|stored/);
+    for (const [said] of table.filter(([, name]) => name !== 'ConnectionLostError')) {
+      const other = driverError(said);
+      expect(translateReadError(other)).toEqual(translateError(other));
+    }
   });
 
   it('may be anything', () => {

@@ -1,8 +1,10 @@
-import { afterAll, beforeAll, describe, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { EventLogVerifier, eventStoreHashChain } from 'nest-event-store';
 import type { DataSource } from 'typeorm';
 import { EventRegistry } from '../../lib/events/event-registry.ts';
 import { EventSerializer } from '../../lib/events/event-serializer.ts';
 import { JsonCodec } from '../../lib/events/json.codec.ts';
+import { PostgresChainedLog } from '../../lib/postgres/postgres.chained-log.ts';
 import { PostgresEventStore } from '../../lib/postgres/postgres.event-store.ts';
 import { eventStoreContract } from '../../lib/testing/event-store-contract.ts';
 import { createTestRoles, type TestRoles } from '../support/roles.ts';
@@ -14,10 +16,14 @@ const emptyLog = `
   SELECT set_config('event_store.removal', '${schema}', true);
   DELETE FROM "${schema}".domain_events;
   DELETE FROM "${schema}".aggregates;
+  DELETE FROM "${schema}".removed_hashes;
   ALTER SEQUENCE "${schema}".positions RESTART;
   SELECT set_config('event_store.removal', '', true);`;
 
-describe('PostgresEventStore, with the rights of an application', () => {
+describe.each([
+  ['', ''],
+  [' and a hash chain', eventStoreHashChain(schema)],
+])('PostgresEventStore, with the rights of an application%s', (_, hashChain) => {
   let roles: TestRoles;
   let owner: DataSource;
   let application: DataSource;
@@ -26,6 +32,7 @@ describe('PostgresEventStore, with the rights of an application', () => {
     roles = await createTestRoles();
     await roles.install(schema, { allowRemoval: true });
     owner = await roles.dataSource('owner');
+    await owner.query(hashChain);
     application = await roles.dataSource('application');
   });
   afterAll(() => roles.drop());
@@ -57,7 +64,12 @@ describe('PostgresEventStore, with the rights of an application', () => {
           const spoil = `UPDATE "${schema}".aggregates SET snapshot_state = '"damaged"' WHERE id = $1`;
           await owner.query(spoil, [id]);
         },
-        dispose: () => store.close(),
+        dispose: async () => {
+          await store.close();
+          if (hashChain === '') return;
+          const verifier = new EventLogVerifier(new PostgresChainedLog(application, schema));
+          expect(await verifier.verify()).toMatchObject({ findings: [], unhashed: 0 });
+        },
       };
     },
   });

@@ -8,6 +8,7 @@ import { BinaryCodec, EventLogVerifier, type LogFault, type LogReport } from 'ne
 import { Migrator } from '../../lib/postgres/migrator.ts';
 import { PostgresChainedLog } from '../../lib/postgres/postgres.chained-log.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { eventually } from '../support/eventually.ts';
 import { random, seed } from '../support/random.ts';
 import { Counted, openStore, type TestStore } from '../support/store.ts';
 
@@ -170,8 +171,10 @@ describe('a log that nobody has altered', () => {
 
   it('verifies while appends go on, and is anchored by several at once', async () => {
     const file = join(directory, 'busy.jsonl');
+    const anchor = () => verifier.anchor(file, { privateKey });
+    await Promise.all([anchor(), anchor(), anchor(), anchor()]);
     const anchored = async () => {
-      await verifier.anchor(file, { privateKey });
+      await anchor();
       return verifier.verify({ anchors: file, publicKey });
     };
     await dataSource.transaction(async (manager) => {
@@ -182,7 +185,30 @@ describe('a log that nobody has altered', () => {
     });
     const report = await anchored();
     expectClean(report);
-    expect(report).toMatchObject({ anchors: 3, anchoredUpTo: report.upTo });
+    expect(report).toMatchObject({ anchors: 7, anchoredUpTo: report.upTo });
+  });
+
+  it('verifies with events of a transaction that was open when the chain was switched on', async () => {
+    const store = await openStore(dataSource, { schema: 'switched' });
+    const switching = await dataSource.transaction(async (manager) => {
+      await store.append(counter(1), someEvents(), { manager });
+      const migrator = new Migrator(dataSource, 'switched', { hashChain: true });
+      const done = migrator.run();
+      await eventually(async () => {
+        const waiting = `SELECT FROM pg_locks WHERE NOT granted
+          AND relation = 'switched.domain_events'::regclass`;
+        return (await dataSource.query(waiting)).length > 0;
+      });
+      await store.append(counter(2), someEvents(), { manager });
+      return { done };
+    });
+    await switching.done;
+    await store.append(counter(2), someEvents());
+    const report = await new EventLogVerifier(
+      new PostgresChainedLog(dataSource, 'switched'),
+    ).verify();
+    expectClean(report);
+    expect(report.chainStart).toBe(report.unhashed);
   });
 
   it('verifies against its anchors, though removeEvents has removed a part of it', async () => {
@@ -215,6 +241,20 @@ describe('an event', () => {
       expect(finding).toEqual(named('changed', victim));
       expect([finding!.stored, finding!.expected].join(' ')).toMatch(/^(?!(\w+) \1)\w{64} \w{64}$/);
     }
+  });
+
+  it('that was changed together with its hash is named at the next event of its aggregate', async () => {
+    const victim = await pickEvent();
+    await behindTheBack(
+      `UPDATE ${events} SET payload = '{"by": 0}' WHERE position = ${victim.position}`,
+    );
+    const [changed] = (await verifier.verify()).findings;
+    await behindTheBack(
+      `UPDATE ${events} SET hash = '\\x${changed!.expected}' WHERE position = ${victim.position}`,
+    );
+    expect((await verifier.verify()).findings).toEqual([
+      named('changed', { ...victim, version: victim.version + 1, position: victim.next }),
+    ]);
   });
 
   it('whose place in the log or aggregate was changed is named', async () => {

@@ -3,7 +3,7 @@ import type { EventBusMode } from './event-bus/event-bus-bridge.ts';
 import type { EventCodec } from './events/event-codec.ts';
 import { JsonCodec } from './events/json.codec.ts';
 import { applyRules, oneOf, type OptionRule, wholeNumber } from './events/option-rules.ts';
-import { isSchemaName } from './postgres/sql/schema-name.ts';
+import { schemaNameRule } from './postgres/sql/schema-name.ts';
 
 /** What happens at boot if the schema is not up to date. */
 export type MigrationsMode = 'run' | 'check' | 'off';
@@ -99,7 +99,7 @@ const flag: OptionRule = [(value) => typeof value === 'boolean', 'true or false'
 
 const maxTimerMs = 2 ** 31 - 1;
 const rules: Record<keyof EventStoreOptions, OptionRule> = {
-  schema: [isSchemaName, 'a lower-case name of letters, digits and _, up to 63 bytes, not pg_…'],
+  schema: schemaNameRule,
   migrations: oneOf('run', 'check', 'off'),
   codec: [
     (value) =>

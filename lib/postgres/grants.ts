@@ -6,7 +6,7 @@ import {
   refuseOwner,
   revokeRights,
 } from './sql/grants.ts';
-import { isSchemaName } from './sql/schema-name.ts';
+import { schemaNameRule } from './sql/schema-name.ts';
 import { revokeOwnersRights } from './sql/with-owners-rights.ts';
 
 /** Who may do what with one store. The roles must exist, and neither may be the owner of the tables. */
@@ -77,7 +77,7 @@ const roleName: OptionRule = [
 ];
 
 const rules: Record<keyof EventStoreGrantsOptions, OptionRule> = {
-  schema: [isSchemaName, 'a lower-case name of letters, digits and _, up to 63 bytes, not pg_…'],
+  schema: schemaNameRule,
   application: roleName,
   reader: roleName,
   allowRemoval: [(value) => typeof value === 'boolean', 'true or false'],

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { OptionRule } from '../../events/option-rules.ts';
 
 // A schema's name ends up in identifiers, in a channel and in settings, all cut silently at 63 bytes.
 const pattern = /^[a-z_][a-z0-9_]{0,62}$/;
@@ -7,6 +8,11 @@ const pattern = /^[a-z_][a-z0-9_]{0,62}$/;
 export function isSchemaName(name: unknown): name is string {
   return typeof name === 'string' && pattern.test(name) && !name.startsWith('pg_');
 }
+
+export const schemaNameRule: OptionRule = [
+  isSchemaName,
+  'a lower-case name of letters, digits and _, up to 63 bytes, not pg_…',
+];
 
 /**
  * The first key of this store's advisory locks, different for every schema.

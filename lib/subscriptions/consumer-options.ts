@@ -18,7 +18,7 @@ export interface ConsumerOptions {
   readonly from?: 'start' | 'now';
   /** How many parts, split by aggregate, may run at the same time, over all processes. @default 1 */
   readonly partitions?: number;
-  /** The most events of one batch. @default 500 */
+  /** The most events of one batch. @default 1000 */
   readonly batchSize?: number;
   /** Milliseconds after which one call of a handler counts as failed. @default 30000 */
   readonly timeoutMs?: number;
@@ -61,7 +61,7 @@ export function resolveConsumerOptions(
     aggregateTypes: undefined,
     from: defaultFrom,
     partitions: 1,
-    batchSize: 500,
+    batchSize: 1_000,
     timeoutMs: 30_000,
     retry: exponentialBackoff(),
     onFailure: 'stop',

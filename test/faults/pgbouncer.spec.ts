@@ -109,7 +109,7 @@ async function connect(url: string, poolSize = 10): Promise<DataSource> {
   return dataSource;
 }
 
-describeBehindPgBouncer('behind PgBouncer in transaction mode', () => {
+describeBehindPgBouncer('a store behind PgBouncer', () => {
   describe('PostgresEventStore', () => {
     let direct: DataSource;
     let pooled: DataSource;
@@ -257,138 +257,147 @@ describeBehindPgBouncer('behind PgBouncer in transaction mode', () => {
       expect(await leftInSessions(pooler, 12)).toEqual([]);
     }, 120_000);
   });
-});
 
-describeBehindPgBouncer('an application that starts behind PgBouncer', () => {
-  const said: string[] = [];
-  let database: TestDatabase;
-  let applications: TestingModule[] = [];
+  describe('an application that starts', () => {
+    const said: string[] = [];
+    let database: TestDatabase;
+    let applications: TestingModule[] = [];
 
-  beforeAll(() => {
-    for (const level of ['log', 'warn'] as const) {
-      jest.spyOn(Logger.prototype, level).mockImplementation((message: unknown) => {
-        if (String(message).includes('pooler')) said.push(`${level}: ${String(message)}`);
+    beforeAll(() => {
+      for (const level of ['log', 'warn'] as const) {
+        jest.spyOn(Logger.prototype, level).mockImplementation((message: unknown) => {
+          if (String(message).includes('pooler')) said.push(`${level}: ${String(message)}`);
+        });
+      }
+    });
+    beforeEach(async () => {
+      said.length = 0;
+      database = await openDatabase();
+    });
+    afterEach(async () => {
+      await Promise.all(applications.map((each) => each.close()));
+      applications = [];
+      await closeAll();
+    });
+    afterAll(() => void jest.restoreAllMocks());
+
+    async function startAt(url: string, options: EventStoreOptions): Promise<TestingModule> {
+      const application = await startApplication(await connect(url), {
+        imports: [
+          EventStoreModule.forRoot({ schema, ...options }),
+          EventStoreModule.forFeature({ events: [BellRung] }),
+        ],
+        providers: [Bells],
       });
+      applications.push(application);
+      return application;
     }
-  });
-  beforeEach(async () => {
-    said.length = 0;
-    database = await openDatabase();
-  });
-  afterEach(async () => {
-    await Promise.all(applications.map((each) => each.close()));
-    applications = [];
-    await closeAll();
-  });
-  afterAll(() => void jest.restoreAllMocks());
 
-  async function startAt(url: string, options: EventStoreOptions): Promise<TestingModule> {
-    const application = await startApplication(await connect(url), {
-      imports: [
-        EventStoreModule.forRoot({ schema, ...options }),
-        EventStoreModule.forFeature({ events: [BellRung] }),
-      ],
-      providers: [Bells],
-    });
-    applications.push(application);
-    return application;
-  }
+    /** Lets one process append, and waits until the consumer of another has come so far. */
+    async function ring(writer: TestingModule, reader: TestingModule): Promise<void> {
+      const { position } = await writer
+        .get(EventStore)
+        .append({ type: 'bell', id: '1' }, [new BellRung(1)]);
+      await reader.get(Consumers).waitFor('bells', position, { timeoutMs: 5_000 });
+    }
 
-  /** Lets one process append, and waits until the consumer of another has come so far. */
-  async function ring(writer: TestingModule, reader: TestingModule): Promise<void> {
-    const { position } = await writer
-      .get(EventStore)
-      .append({ type: 'bell', id: '1' }, [new BellRung(1)]);
-    await reader.get(Consumers).waitFor('bells', position, { timeoutMs: 5_000 });
-  }
-
-  it('with prepared statements is refused, before it has migrated anything', async () => {
-    const pooler = await openPooler(database.url, {
-      settings: keepsStatements ? { max_prepared_statements: 0 } : {},
-    });
-    await expect(startAt(pooler.url, {})).rejects.toMatchObject({
-      code: 'EVENT_STORE_CONFIGURATION',
-      faults: [expect.stringMatching(/Set preparedStatements: false.* set listen: false/)],
-    });
-    expect(said).toEqual([]);
-    const direct = await connect(database.url);
-    expect(await direct.query(`SELECT FROM pg_namespace WHERE nspname = '${schema}'`)).toEqual([]);
-  });
-
-  itKeepingStatements(
-    'with prepared statements works where the pooler keeps them apart (from 1.21 on)',
-    async () => {
-      const pooler = await openPooler(database.url, { settings: { max_prepared_statements: 100 } });
-      const application = await startAt(pooler.url, { pollIntervalMs: 50 });
-      await Promise.all(Array.from({ length: 50 }, () => ring(application, application)));
-      expect(said).toEqual([expect.stringContaining('warn: ')]);
-    },
-  );
-
-  it('with LISTEN says that it does not hear others, finds their appends, and tells of its own', async () => {
-    const pooler = await openPooler(database.url);
-    const pooled = await startAt(pooler.url, { preparedStatements: false, pollIntervalMs: 50 });
-    expect(said).toEqual([
-      expect.stringMatching(/^warn: .*LISTEN does not work: .* every 50 ms\. Set listen: false/),
-    ]);
-    const writer = await startAt(database.url, { autoStart: false });
-    await ring(writer, pooled);
-    expect(await leftInSessions(pooler, 4)).toEqual([]);
-    await pooled.close();
-
-    const reader = await startAt(database.url, { pollIntervalMs: 60_000 });
-    const teller = await startAt(pooler.url, { preparedStatements: false, autoStart: false });
-    await ring(teller, reader);
-  }, 20_000);
-
-  it('without either says how appends of others are found', async () => {
-    const pooler = await openPooler(database.url);
-    await startAt(pooler.url, { ...withoutSessions, pollIntervalMs: 70 });
-    expect(said).toEqual([
-      expect.stringMatching(/^log: .*consumers find what other processes append .* every 70 ms\.$/),
-    ]);
-  });
-
-  it.each(['session mode', 'no pooler'])('has nothing to say, and listens: %s', async (between) => {
-    const url =
-      between === 'no pooler'
-        ? database.url
-        : (await openPooler(database.url, { mode: 'session', poolSize: 40 })).url;
-    const reader = await startAt(url, { pollIntervalMs: 60_000 });
-    const writer = await startAt(url, { pollIntervalMs: 60_000, autoStart: false });
-    await ring(writer, reader);
-    expect(said).toEqual([]);
-  });
-
-  it.each([
-    ['transaction', 0, true],
-    ['transaction', 1, true],
-    ['session', 0, false],
-  ] as const)(
-    'finds out for sure under load: %s mode (server_round_robin = %s)',
-    async (mode, server_round_robin, areShared) => {
+    it('with prepared statements is refused, before it has migrated anything', async () => {
       const pooler = await openPooler(database.url, {
-        mode,
-        // Two that take turns are the hardest to tell from two that are each one's own.
-        poolSize: mode === 'session' ? 20 : 2,
-        settings: { server_round_robin },
+        settings: keepsStatements ? { max_prepared_statements: 0 } : {},
       });
-      const dataSource = await connect(pooler.url);
-      let isOver = false;
-      const traffic = Array.from({ length: 6 }, async () => {
-        while (!isOver) await dataSource.query('SELECT pg_sleep(random() / 500)');
+      await expect(startAt(pooler.url, {})).rejects.toMatchObject({
+        code: 'EVENT_STORE_CONFIGURATION',
+        faults: [expect.stringMatching(/Set preparedStatements: false.* set listen: false/)],
       });
-      const sessions = new Database(dataSource, { preparedStatements: false });
-      const busy = [];
-      for (let n = 0; n < 20; n++) busy.push((await findSessions(sessions)).areShared);
-      isOver = true;
-      await Promise.all(traffic);
-      const quiet = [];
-      for (let n = 0; n < 20; n++) quiet.push((await findSessions(sessions)).areShared);
-      expect([...busy, ...quiet]).toEqual(Array(40).fill(areShared));
-    },
-    20_000,
-  );
+      expect(said).toEqual([]);
+      const direct = await connect(database.url);
+      expect(await direct.query(`SELECT FROM pg_namespace WHERE nspname = '${schema}'`)).toEqual(
+        [],
+      );
+    });
+
+    itKeepingStatements(
+      'with prepared statements works where the pooler keeps them apart (from 1.21 on)',
+      async () => {
+        const pooler = await openPooler(database.url, {
+          settings: { max_prepared_statements: 100 },
+        });
+        const application = await startAt(pooler.url, { pollIntervalMs: 50 });
+        await Promise.all(Array.from({ length: 50 }, () => ring(application, application)));
+        expect(said).toEqual([expect.stringContaining('warn: ')]);
+      },
+    );
+
+    it('with LISTEN says that it does not hear others, finds their appends, and tells of its own', async () => {
+      const pooler = await openPooler(database.url);
+      const pooled = await startAt(pooler.url, { preparedStatements: false, pollIntervalMs: 50 });
+      expect(said).toEqual([
+        expect.stringMatching(/^warn: .*LISTEN does not work: .* every 50 ms\. Set listen: false/),
+      ]);
+      const writer = await startAt(database.url, { autoStart: false });
+      await ring(writer, pooled);
+      expect(await leftInSessions(pooler, 4)).toEqual([]);
+      await pooled.close();
+
+      const reader = await startAt(database.url, { pollIntervalMs: 60_000 });
+      const teller = await startAt(pooler.url, { preparedStatements: false, autoStart: false });
+      await ring(teller, reader);
+    }, 20_000);
+
+    it('without either says how appends of others are found', async () => {
+      const pooler = await openPooler(database.url);
+      await startAt(pooler.url, { ...withoutSessions, pollIntervalMs: 70 });
+      expect(said).toEqual([
+        expect.stringMatching(
+          /^log: .*consumers find what other processes append .* every 70 ms\.$/,
+        ),
+      ]);
+    });
+
+    it.each(['session mode', 'no pooler'])(
+      'has nothing to say, and listens: %s',
+      async (between) => {
+        const url =
+          between === 'no pooler'
+            ? database.url
+            : (await openPooler(database.url, { mode: 'session', poolSize: 40 })).url;
+        const reader = await startAt(url, { pollIntervalMs: 60_000 });
+        const writer = await startAt(url, { pollIntervalMs: 60_000, autoStart: false });
+        await ring(writer, reader);
+        expect(said).toEqual([]);
+      },
+    );
+
+    it.each([
+      ['transaction', 0, true],
+      ['transaction', 1, true],
+      ['session', 0, false],
+    ] as const)(
+      'finds out for sure under load: %s mode (server_round_robin = %s)',
+      async (mode, server_round_robin, areShared) => {
+        const pooler = await openPooler(database.url, {
+          mode,
+          // Two that take turns are the hardest to tell from two that are each one's own.
+          poolSize: mode === 'session' ? 20 : 2,
+          settings: { server_round_robin },
+        });
+        const dataSource = await connect(pooler.url);
+        let isOver = false;
+        const traffic = Array.from({ length: 6 }, async () => {
+          while (!isOver) await dataSource.query('SELECT pg_sleep(random() / 500)');
+        });
+        const sessions = new Database(dataSource, { preparedStatements: false });
+        const busy = [];
+        for (let n = 0; n < 20; n++) busy.push((await findSessions(sessions)).areShared);
+        isOver = true;
+        await Promise.all(traffic);
+        const quiet = [];
+        for (let n = 0; n < 20; n++) quiet.push((await findSessions(sessions)).areShared);
+        expect([...busy, ...quiet]).toEqual(Array(40).fill(areShared));
+      },
+      20_000,
+    );
+  });
 });
 
 /** What was set up in the pooler's sessions and would befall whoever has them next. */

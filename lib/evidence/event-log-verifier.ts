@@ -25,7 +25,7 @@ export interface VerifyOptions {
 
 /** With what an anchor is signed. */
 export interface AnchorOptions {
-  /** An Ed25519 key, which whoever can write to the database should not have. @default none */
+  /** An Ed25519 key, which whoever can write to the database should not have. */
   readonly privateKey: AnchorKey;
 }
 

@@ -72,8 +72,8 @@ export class Workload {
     let ownVersion = 0;
     const any = (expectedVersion?: ExpectedVersion) =>
       movements(choices.pick(shared), choices, expectedVersion);
-    const append = (one: Movements, manager?: EntityManager) =>
-      this.#store.append(one.aggregate, one.events, { ...one, ...(manager && { manager }) });
+    const append = ({ aggregate, events, expectedVersion }: Movements, manager?: EntityManager) =>
+      this.#store.append(aggregate, events, { expectedVersion, ...(manager && { manager }) });
     const plainly = (one: Movements) =>
       this.#untilKnown(by, choices, [one], async () => [await append(one)]);
     const inTransaction = (fails: boolean) => {
@@ -106,7 +106,8 @@ export class Workload {
       },
       together: () => {
         const several = [any(), any()];
-        return this.#untilKnown(by, choices, several, () => this.#store.appendAll(several));
+        const appends = several.map(({ intended: _, ...append }) => append);
+        return this.#untilKnown(by, choices, several, () => this.#store.appendAll(appends));
       },
       transaction: () => inTransaction(false),
       rolledBack: () => inTransaction(true),

@@ -106,7 +106,9 @@ export class Workload {
       },
       together: () => {
         const several = [any(), any()];
-        const appends = several.map(({ intended: _, ...append }) => append);
+        const appends = several.map(({ aggregate, events, expectedVersion }) => {
+          return { aggregate, events, expectedVersion };
+        });
         return this.#untilKnown(by, choices, several, () => this.#store.appendAll(appends));
       },
       transaction: () => inTransaction(false),

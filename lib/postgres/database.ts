@@ -10,7 +10,7 @@ import type {
 } from 'pg';
 import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
 import { TransactionRequiredError } from '../store/store.errors.ts';
-import { isConnectionSpoilt } from './postgres-errors.ts';
+import { isConnectionSpoilt, isOutcomeUnknown } from './postgres-errors.ts';
 import { type Committed, watchingReplication } from './replication-wait.ts';
 import { revocable } from './revocable-manager.ts';
 import { noteRole } from './trouble.ts';
@@ -200,6 +200,7 @@ export class Database {
       const settle = (error: Error | null, result: QueryResult<Row>): void => {
         if (!error) return resolve(result.rows);
         noteRole(error, (client as Client).user);
+        if (isOutcomeUnknown(error)) end(client as Client);
         reject(error);
       };
       client.query<Row>(
@@ -222,6 +223,14 @@ function queryRunnerOf({ queryRunner }: EntityManager): QueryRunner {
 }
 
 const ignore = (): void => undefined;
+
+/**
+ * Ends a connection that has not answered. A statement that the driver no longer waits for still blocks
+ * it, and TypeORM would give it back to the pool when the transaction has failed.
+ */
+function end(client: Client): void {
+  client.end().catch(ignore);
+}
 
 // Holds nothing that the application does not hold already.
 const guardedPools = new WeakSet<Pool>();

@@ -147,6 +147,22 @@ describe('an append over a half-open connection', () => {
     },
   );
 
+  it('in a transaction is the end of the connection, which nobody is given any more', async () => {
+    const extra = { query_timeout: 300, connectionTimeoutMillis: 300, max: 1 };
+    const single = new DataSource(Object.assign({}, dataSource.options, { extra }));
+    await single.initialize();
+    let times = 1;
+    proxy.interfere = (request) =>
+      request.includes('in-transaction') && times-- > 0 ? 'swallowed' : undefined;
+    const aggregate = { type: 'counter', id: 'in-transaction' };
+    const appending = single.transaction((manager) =>
+      store.append(aggregate, [new Counted(1)], { manager }),
+    );
+    await expect(appending).rejects.toMatchObject({ code: 'CONNECTION_LOST', outcome: 'unknown' });
+    expect(await single.query('SELECT 1 AS one')).toEqual([{ one: 1 }]);
+    await single.destroy();
+  });
+
   it('is over for all of them, and not for good', async () => {
     await Promise.all(
       Array.from({ length: 8 }, () => dataSource.query('SELECT pg_sleep(0.01)', [])),

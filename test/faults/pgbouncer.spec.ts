@@ -110,6 +110,8 @@ async function connect(url: string, poolSize = 10): Promise<DataSource> {
 }
 
 describeBehindPgBouncer('a store behind PgBouncer', () => {
+  afterAll(closeAll);
+
   describe('PostgresEventStore', () => {
     let direct: DataSource;
     let pooled: DataSource;
@@ -161,7 +163,6 @@ describeBehindPgBouncer('a store behind PgBouncer', () => {
     const starting = await Promise.all([1, 2, 3, 4, 5].map(() => connect(pooler.url)));
     await Promise.all(starting.map((dataSource) => new Migrator(dataSource, schema).run()));
     expect(await new Migrator(starting[0]!, schema).check()).toBeUndefined();
-    await closeAll();
   });
 
   describe('processes with all kinds of consumers', () => {

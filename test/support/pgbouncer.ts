@@ -1,7 +1,7 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { chown, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chown, mkdtemp, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
@@ -82,22 +82,20 @@ export async function startPooler(
       await chown(path, account.uid, account.gid);
   }
 
-  const child = spawn(program!, [configuration], { ...account, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn('/bin/sh', ['-c', untilLetGo, program!, configuration, directory], {
+    ...account,
+    stdio: 'pipe',
+  });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', (text: string) => (output += text));
   }
-  const kill = (): void => void child.kill('SIGKILL');
-  process.once('exit', kill);
   const exit = once(child, 'exit');
   const pooler = {
     url,
     async stop() {
-      // It keeps nothing; and what the other signals mean has changed between its versions.
-      kill();
+      child.stdin.end();
       await exit;
-      process.off('exit', kill);
-      await rm(directory, { recursive: true });
     },
   };
   try {
@@ -108,6 +106,15 @@ export async function startPooler(
   }
   return pooler;
 }
+
+// Reads until the pipe from our process closes, which the system does however the process ends. The
+// pooler keeps nothing, and what its other signals mean has changed between its versions.
+const untilLetGo = `
+  "$0" "$1" &
+  read -r _
+  kill -KILL $!
+  rm -rf "$2"
+`;
 
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');

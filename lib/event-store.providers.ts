@@ -33,6 +33,7 @@ import type { Upcaster } from './events/upcaster.ts';
 import { Database } from './postgres/database.ts';
 import { Migrator } from './postgres/migrator.ts';
 import { PostgresChainedLog } from './postgres/postgres.chained-log.ts';
+import { poolFaults } from './postgres/pool.faults.ts';
 import { postgresConsumers } from './postgres/postgres.consumers.ts';
 import { PostgresEventStore } from './postgres/postgres.event-store.ts';
 import { checkSessions, type SessionCheck } from './postgres/session-check.ts';
@@ -228,9 +229,11 @@ async function checkDatabase(options: ResolvedOptions, source: DataSource): Prom
     const fault = `The data source is of type '${type}'. The event store needs one of type 'postgres'.`;
     return { faults: [fault] };
   }
-  const sessions = await sessionsOf(options, source);
+  const database = new Database(source, options);
+  const sessions = await sessionsOf(options, database);
+  const faults = [...poolFaults(database, options.lockTimeoutMs), sessions?.fault ?? []].flat();
   // What cannot start must not migrate what others work with.
-  if (sessions?.fault) return { faults: [sessions.fault] };
+  if (faults.length > 0) return { faults };
   const migrator = new Migrator(source, options.schema, options);
   if (options.migrations === 'run') await migrator.run();
   const fault = options.migrations === 'off' ? undefined : await migrator.check();
@@ -240,10 +243,10 @@ async function checkDatabase(options: ResolvedOptions, source: DataSource): Prom
 /** Says what a pooler makes different; one that cannot be asked now is no reason not to start. */
 async function sessionsOf(
   options: ResolvedOptions,
-  source: DataSource,
+  database: Database,
 ): Promise<SessionCheck | undefined> {
   try {
-    const sessions = await checkSessions(new Database(source, options), options);
+    const sessions = await checkSessions(database, options);
     if (sessions.notice) logger[options.listen ? 'warn' : 'log'](sessions.notice);
     return sessions;
   } catch (error) {

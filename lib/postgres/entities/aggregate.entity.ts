@@ -36,5 +36,5 @@ export const aggregateEntity = (schema: string): EntitySchema<AggregateEntity> =
       snapshotBinary: { type: 'bytea', name: 'snapshot_binary', nullable: true },
       snapshotTakenAt: { type: 'timestamptz', name: 'snapshot_taken_at', nullable: true },
     },
-    uniques: [{ name: 'aggregates_type_id_unique', columns: ['type', 'id'] }],
+    uniques: [{ name: 'aggregates_type_id_unique', columns: ['id', 'type'] }],
   });

@@ -3,12 +3,14 @@ import { DataSource } from 'typeorm';
 import type { Consumer } from '../../lib/subscriptions/consumer.ts';
 import { noRetry } from '../../lib/subscriptions/retry-policy.ts';
 import { consumer, startConsumers, type TestProcess } from '../support/consumers.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
+import { createTestRoles, type TestRoles } from '../support/roles.ts';
 import { Counted, openStore, type TestStore } from '../support/store.ts';
 import { startProxy } from '../support/tcp-proxy.ts';
 
-let database: TestDatabase;
+let roles: TestRoles;
+let owner: DataSource;
+/** With the rights of an application, as all that is asked for here must be within those. */
 let dataSource: DataSource;
 let store: TestStore;
 let schemas = 0;
@@ -20,12 +22,15 @@ let effects: number[];
 let broken: boolean;
 
 beforeAll(async () => {
-  database = await createTestDatabase();
-  dataSource = await database.dataSource({ extra: { max: 20 } });
+  roles = await createTestRoles();
+  owner = await roles.dataSource('owner');
+  dataSource = await roles.dataSource('application', { max: 20 });
 });
 
 beforeEach(async () => {
-  store = await openStore(dataSource, { schema: `control_${++schemas}` });
+  const schema = `control_${++schemas}`;
+  await roles.install(schema);
+  store = await openStore(dataSource, { schema });
   effects = [];
   broken = true;
 });
@@ -35,7 +40,7 @@ afterEach(async () => {
   processes = [];
 });
 
-afterAll(() => database.drop());
+afterAll(() => roles.drop());
 
 const start = async (consumers: readonly Consumer[], options?: { leaseMs: number }) => {
   const started = await startConsumers(dataSource, store, consumers, options);
@@ -150,7 +155,7 @@ async function askDuringPark<T>(
   let isSettled = false;
   // It has nothing else to write.
   await eventually(async () => (await state(letters)).status === 'live');
-  await dataSource.transaction(async (manager) => {
+  await owner.transaction(async (manager) => {
     // The transaction that parks ends with the checkpoint, which it has to wait for.
     await manager.query(`SELECT FROM "${store.schema}".checkpoints FOR UPDATE`);
     await appendEvent();
@@ -246,7 +251,7 @@ describe('a consumer that was never started', () => {
 describe('a lost connection', () => {
   it('leaves nothing unknown to who waits or looks, and everything to who changes', async () => {
     await start([parking('handler')]);
-    const proxy = await startProxy(database.url);
+    const proxy = await startProxy((dataSource.options as { url: string }).url);
     const proxied = new DataSource({ type: 'postgres', url: proxy.url, installExtensions: false });
     const proxiedStore = await openStore(await proxied.initialize(), { schema: store.schema });
     const { control } = await startConsumers(proxied, proxiedStore, []);
@@ -274,7 +279,7 @@ describe('a wait', () => {
   it('ends in time, also while all connections of the pool are taken', async () => {
     await start([parking('handler')]);
     const { position } = await append('a', 1);
-    const single = await database.dataSource({ extra: { max: 1 } });
+    const single = await roles.dataSource('application', { max: 1 });
     const { control } = await startConsumers(
       single,
       await openStore(single, { schema: store.schema }),

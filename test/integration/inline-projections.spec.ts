@@ -7,23 +7,30 @@ import type { GenerationScope } from '../../lib/subscriptions/consumer.ts';
 import type { Delivery } from '../../lib/subscriptions/delivery.ts';
 import { postgresConsumers } from '../../lib/postgres/postgres.consumers.ts';
 import { consumer, startConsumers, type TestProcess } from '../support/consumers.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
+import { createTestRoles, type TestRoles } from '../support/roles.ts';
 import { Counted, openStore, type TestStore } from '../support/store.ts';
 
-let database: TestDatabase;
+let roles: TestRoles;
+let owner: DataSource;
+/** With the rights of an application, and a schema of its own for what projections build. */
 let dataSource: DataSource;
 let store: TestStore;
 let schemas = 0;
 let processes: TestProcess[] = [];
 
 beforeAll(async () => {
-  database = await createTestDatabase();
-  dataSource = await database.dataSource({ extra: { max: 30 } });
+  roles = await createTestRoles();
+  owner = await roles.dataSource('owner');
+  dataSource = await roles.dataSource('application', { max: 30 });
 });
 
 beforeEach(async () => {
-  store = await openStore(dataSource, { schema: `inline_${++schemas}` });
+  const schema = `inline_${++schemas}`;
+  await roles.install(schema);
+  await owner.query(`CREATE SCHEMA ${modelsOf(schema)}`);
+  await owner.query(`GRANT ALL ON SCHEMA ${modelsOf(schema)} TO ${roles.names.application}`);
+  store = await openStore(dataSource, { schema });
 });
 
 afterEach(async () => {
@@ -31,7 +38,9 @@ afterEach(async () => {
   processes = [];
 });
 
-afterAll(() => database.drop());
+afterAll(() => roles.drop());
+
+const modelsOf = (schema: string): string => `${schema}_models`;
 
 @DomainEvent('counter.unrelated')
 class Unrelated {}
@@ -58,10 +67,10 @@ const uniqueNumbers = (schema: string) =>
         }
         if (by === 13) await manager!.query('SELECT 1 / 0').catch(() => 'swallowed');
         else {
-          await manager!.query(`INSERT INTO "${schema}".numbers_${generation} VALUES ($1, $2)`, [
-            by,
-            position,
-          ]);
+          await manager!.query(
+            `INSERT INTO ${modelsOf(schema)}.numbers_${generation} VALUES ($1, $2)`,
+            [by, position],
+          );
         }
       }
     },
@@ -70,16 +79,16 @@ const uniqueNumbers = (schema: string) =>
       hooks: {
         prepare: async ({ generation, manager }: GenerationScope) => {
           await manager.query(
-            `CREATE TABLE "${schema}".numbers_${generation} (number integer UNIQUE, position bigint)`,
+            `CREATE TABLE ${modelsOf(schema)}.numbers_${generation} (number integer UNIQUE, position bigint)`,
           );
         },
         activate: async ({ generation, manager }: GenerationScope) => {
           await manager.query(
-            `CREATE OR REPLACE VIEW "${schema}".numbers AS SELECT * FROM "${schema}".numbers_${generation}`,
+            `CREATE OR REPLACE VIEW ${modelsOf(schema)}.numbers AS SELECT * FROM ${modelsOf(schema)}.numbers_${generation}`,
           );
         },
         discard: async ({ generation, manager }: GenerationScope) => {
-          await manager.query(`DROP TABLE "${schema}".numbers_${generation}`);
+          await manager.query(`DROP TABLE ${modelsOf(schema)}.numbers_${generation}`);
         },
       },
     },
@@ -95,9 +104,9 @@ const start = async (): Promise<TestProcess> => {
 };
 
 const numbers = async (): Promise<number[]> =>
-  (await dataSource.query(`SELECT number FROM "${store.schema}".numbers ORDER BY position`)).map(
-    (row: { number: number }) => row.number,
-  );
+  (
+    await dataSource.query(`SELECT number FROM ${modelsOf(store.schema)}.numbers ORDER BY position`)
+  ).map((row: { number: number }) => row.number);
 
 const storedNumbers = async (): Promise<number[]> =>
   (await store.fetch(0, { limit: 10_000 })).records.map(({ event }) => (event as Counted).by);

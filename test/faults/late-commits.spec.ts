@@ -1,9 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Client } from 'pg';
 import type { DataSource, QueryRunner } from 'typeorm';
+import { lockNamespace } from '../../lib/postgres/sql/schema-name.ts';
+import type { AppendResult } from '../../lib/store/event-store.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { Counted, openStore, type TestStore } from '../support/store.ts';
+import { countCopies, tally } from '../support/tally.ts';
 
 type Level = 'READ COMMITTED' | 'REPEATABLE READ' | 'SERIALIZABLE';
 type Step =
@@ -104,8 +107,11 @@ describe('a reader of the log beside two transactions in every order', () => {
     async (level, kind) => {
       const runners = [dataSource.createQueryRunner(), dataSource.createQueryRunner()] as const;
       const steps = [kinds[kind], kinds.commit] as const;
+      const orders = interleavings(steps[0].length, steps[1].length);
+      const committedInAll: number[] = [];
+      const seenInAll: number[] = [];
       try {
-        for (const turns of interleavings(steps[0].length, steps[1].length)) {
+        for (const turns of orders) {
           const both = runners.map((runner) => new SteppedTransaction(runner, level));
           const left = steps.map((each): Step[] => [...each]);
           const start = await store.currentPosition();
@@ -125,7 +131,12 @@ describe('a reader of the log beside two transactions in every order', () => {
             const settled = committed.filter((position) => position < wall);
             expect({ done, seen }).toEqual({ done, seen: settled });
           }
+          committedInAll.push(...both.flatMap((each) => each.committed));
+          seenInAll.push(...seen);
         }
+        const { lost: skipped, doubled } = countCopies(committedInAll, seenInAll);
+        const acknowledged = committedInAll.length;
+        tally('F7', { runs: orders.length, acknowledged, doubled, skipped });
       } finally {
         for (const runner of runners) await runner.release();
       }
@@ -135,7 +146,14 @@ describe('a reader of the log beside two transactions in every order', () => {
 });
 
 describe('a reader of the log', () => {
-  const append = () => store.append({ type: 'counter', id: 'free' }, [new Counted(1)]);
+  let acknowledged = 0;
+  beforeEach(() => void (acknowledged = 0));
+
+  async function append(): Promise<AppendResult> {
+    const result = await store.append({ type: 'counter', id: 'free' }, [new Counted(1)]);
+    acknowledged += 1;
+    return result;
+  }
 
   /** Whether an event can be read as soon as it is appended. */
   async function readsAtOnce(): Promise<boolean> {
@@ -153,6 +171,7 @@ describe('a reader of the log', () => {
       expect(await readsAtOnce()).toBe(true);
     });
     await other.drop();
+    tally('F8', { acknowledged });
   });
 
   it('waits for no transaction that writes something else', async () => {
@@ -165,6 +184,21 @@ describe('a reader of the log', () => {
     expect(await readsAtOnce()).toBe(true);
     await client.query('ROLLBACK');
     await client.end();
+    tally('F8', { acknowledged });
+  });
+
+  it('never goes back for a writer that is late to register', async () => {
+    const { position } = await append();
+    const late = new Client({ connectionString: database.url });
+    await late.connect();
+    await late.query('BEGIN');
+    // It has read the sequence before the last event was appended, and takes its lock only now.
+    const key = [lockNamespace('event_store'), position - 1];
+    await late.query('SELECT pg_advisory_xact_lock_shared($1, $2)', key);
+    expect((await store.horizon()).position).toBe(position - 1);
+    expect(await store.fetch(position)).toEqual({ position, records: [] });
+    await late.end();
+    tally('F7', { acknowledged });
   });
 
   it('waits for one that has appended and stays open, which is named, and for no longer', async () => {
@@ -181,5 +215,6 @@ describe('a reader of the log', () => {
     await runner.rollbackTransaction();
     await runner.release();
     expect(await readsAtOnce()).toBe(true);
+    tally('F9', { acknowledged });
   });
 });

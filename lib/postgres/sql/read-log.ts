@@ -79,7 +79,11 @@ BEGIN
     (SELECT max(e.position) FROM "${schema}".domain_events AS e WHERE e.position <= v_horizon), 0
   );
   IF p_backward THEN${page('(p_after = 0 OR e.position < p_after)', 'DESC')}
-  ELSE${page('e.position > p_after', 'ASC')}
+  ELSE
+    -- A writer that was held up between reading the sequence and taking its lock may bring the horizon
+    -- back behind what readers have passed. Its positions are greater all the same: nobody goes back.
+    v_head := greatest(v_head, least(p_after, v_last));
+    ${page('e.position > p_after', 'ASC').trimStart()}
   END IF;
   IF NOT FOUND THEN
     head := v_head;

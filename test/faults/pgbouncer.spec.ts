@@ -23,14 +23,9 @@ import {
   Projection,
   type EventStoreOptions,
 } from 'nest-event-store';
-import { EventRegistry } from '../../lib/events/event-registry.ts';
-import { EventSerializer } from '../../lib/events/event-serializer.ts';
-import { JsonCodec } from '../../lib/events/json.codec.ts';
 import { Database } from '../../lib/postgres/database.ts';
 import { Migrator } from '../../lib/postgres/migrator.ts';
-import { PostgresEventStore } from '../../lib/postgres/postgres.event-store.ts';
 import { findSessions } from '../../lib/postgres/sessions.ts';
-import { eventStoreContract } from '../../lib/testing/event-store-contract.ts';
 import { startApplication } from '../module/start-application.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
@@ -47,19 +42,13 @@ import {
   type PoolerOptions,
   startPooler,
 } from '../support/pgbouncer.ts';
+import { postgresContract } from '../support/postgres-contract.ts';
 import { killAll } from '../support/processes.ts';
 import { seed } from '../support/random.ts';
 import { readLog } from './harness/stored-log.ts';
 
 const schema = 'event_store';
 
-// As the store's own removal does it; quicker than a new schema.
-const emptyLog = `
-  SELECT set_config('event_store.removal', '${schema}', true);
-  DELETE FROM ${schema}.domain_events;
-  DELETE FROM ${schema}.aggregates;
-  ALTER SEQUENCE ${schema}.positions RESTART;
-  SELECT set_config('event_store.removal', '', true);`;
 const withoutSessions = { preparedStatements: false, listen: false };
 
 @DomainEvent('bell.rung')
@@ -124,36 +113,10 @@ describeBehindPgBouncer('a store behind PgBouncer', () => {
     });
     afterAll(closeAll);
 
-    eventStoreContract({
-      describe,
-      it,
-      create: async ({ events, ...options }) => {
-        await direct.query(emptyLog);
-        const registry = new EventRegistry();
-        for (const eventClass of events) registry.register(eventClass);
-        const store = new PostgresEventStore(
-          pooled,
-          registry,
-          new EventSerializer(registry, new JsonCodec()),
-          {
-            ...options,
-            schema,
-            maxQueuedAppends: 1_000,
-            lockTimeoutMs: 5_000,
-            preparedStatements: false,
-            transactionManager: () => undefined,
-            onWarning: () => undefined,
-          },
-        );
-        return {
-          store,
-          spoilSnapshot: async ({ id }) => {
-            const spoil = `UPDATE ${schema}.aggregates SET snapshot_state = '"damaged"' WHERE id = $1`;
-            await direct.query(spoil, [id]);
-          },
-          dispose: () => store.close(),
-        };
-      },
+    postgresContract({
+      application: () => pooled,
+      owner: () => direct,
+      options: { preparedStatements: false },
     });
   });
 

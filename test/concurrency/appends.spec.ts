@@ -11,6 +11,7 @@ import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
 import { random, seed } from '../support/random.ts';
 import { Counted, openStore, type TestStore } from '../support/store.ts';
+import { countCopies, tally } from '../support/tally.ts';
 
 const ref = (id: string) => ({ type: 'counter', id });
 const one = () => [new Counted(1)];
@@ -147,7 +148,7 @@ describe('appending from many places at once', () => {
 
   it('never deadlocks on appends to several aggregates in opposite orders', async () => {
     const [a, b] = [ref('left'), ref('right')];
-    await Promise.all(
+    const results = await Promise.all(
       Array.from({ length: 300 }, (_, n) => {
         const appends = [
           { aggregate: a, events: one() },
@@ -158,6 +159,7 @@ describe('appending from many places at once', () => {
     );
     expect(await store.currentVersion(a)).toBe(300);
     expect(await store.currentVersion(b)).toBe(300);
+    tally('F10', { runs: results.length, acknowledged: results.length });
   });
 
   it('passes over an aggregate that another transaction has appended to', async () => {
@@ -218,6 +220,7 @@ describe('appending from many places at once', () => {
         expect(await store.currentVersion(held)).toBe(1);
       });
 
+      const releasedAt = performance.now();
       const versions = (await Promise.all(waiting)).filter((_, n) => n % 2 === 0);
       expect(versions.map((each) => each.version)).toEqual(versions.map((_, n) => n + 2));
       latencies.sort((x, y) => x - y);
@@ -226,6 +229,8 @@ describe('appending from many places at once', () => {
         `${latencies.length} rounds of free appends: p50 ${at(0.5).toFixed(1)} ms, ` +
           `p99 ${at(0.99).toFixed(1)} ms, slowest ${latencies.at(-1)!.toFixed(1)} ms`,
       );
+      const acknowledged = 2 * latencies.length + waiting.length;
+      tally('F9b', { acknowledged, recoveryMs: performance.now() - releasedAt });
       expect(at(0.99)).toBeLessThan(250);
       expect(latencies.at(-1)).toBeLessThan(2_000);
     }, 40_000);
@@ -242,7 +247,9 @@ describe('appending from many places at once', () => {
           waitedMs: 200,
         });
       });
-      expect(await store.currentVersion(aggregate)).toBe(2);
+      const acknowledged = await store.currentVersion(aggregate);
+      expect(acknowledged).toBe(2);
+      tally('F9b', { acknowledged });
     });
   });
 
@@ -251,13 +258,15 @@ describe('appending from many places at once', () => {
     const acknowledged: AppendResult[] = [];
     const unknown: string[] = [];
     let writing = true;
+    let kills = 0;
     const killer = (async () => {
       const killing = await database.dataSource({ poolSize: 1 });
       while (writing) {
-        await killing.query(
+        const killed = await killing.query(
           `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
            WHERE datname = current_database() AND pid <> pg_backend_pid() ORDER BY random() LIMIT 1`,
         );
+        kills += killed.length;
         await killing.query('SELECT pg_sleep(0.02)');
       }
     })();
@@ -282,6 +291,14 @@ describe('appending from many places at once', () => {
     const stored = await eventually(async () =>
       (await readAll(store)).filter(({ aggregate }) => aggregate.id.startsWith('killed-')),
     );
+    tally('F4', {
+      runs: kills,
+      acknowledged: acknowledged.length,
+      ...countCopies(
+        acknowledged.flatMap(({ records }) => records.map(({ id }) => id)),
+        stored.map(({ id }) => id),
+      ),
+    });
     const byId = new Map(stored.map((record) => [record.id, record]));
     expect(byId.size).toBe(stored.length);
     for (const { records, version, position } of acknowledged) {

@@ -4,9 +4,10 @@ import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
 import { type LedgerProcess, startLedger } from '../support/ledger/ledger.ts';
 import { faultsOf } from '../support/ledger/ledger.faults.ts';
-import { readHistory, repetitions } from '../support/ledger/ledger.history.ts';
+import { type LedgerHistory, readHistory, repetitions } from '../support/ledger/ledger.history.ts';
 import { createLedgerTables } from '../support/ledger/ledger.tables.ts';
 import { killAll } from '../support/processes.ts';
+import { countFaults, tally } from '../support/tally.ts';
 
 const leaseMs = 600;
 const account = { type: 'account', id: '1' };
@@ -16,6 +17,7 @@ describe('a consumer that another process takes over', () => {
   let database: TestDatabase;
   let dataSource: DataSource;
   let processes: LedgerProcess[];
+  let acknowledged = 0;
 
   beforeAll(async () => {
     database = await createTestDatabase();
@@ -29,15 +31,21 @@ describe('a consumer that another process takes over', () => {
     await database.drop();
   });
 
+  async function append({ call }: LedgerProcess): Promise<number> {
+    const position = await call.append(account, amounts);
+    acknowledged += 1;
+    return position;
+  }
+
   /** The process that holds a consumer, in the middle of a batch that it cannot finish yet. */
   async function inTheMiddleOfABatch(consumer: string) {
-    const position = await processes[0]!.call.append(account, amounts);
+    const position = await append(processes[0]!);
     await processes[0]!.call.waitFor(consumer, position, 5_000);
     const { owner } = (await readOwners(dataSource)).get(consumer)!;
     const isOwner = ({ pid }: LedgerProcess) => owner.includes(`/${pid}/`);
     const [holder, other] = [processes.find(isOwner)!, processes.find((each) => !isOwner(each))!];
     await holder.call.closeGate(consumer);
-    const next = await other.call.append(account, amounts);
+    const next = await append(other);
     await holder.call.arrivedAtGate(consumer);
     return { holder, other, position: next };
   }
@@ -62,8 +70,15 @@ describe('a consumer that another process takes over', () => {
       );
       return open === 0;
     });
-    const position = await holder.call.append(account, amounts);
+    const position = await append(holder);
     await holder.call.waitFor(consumer, position, 5_000);
+  }
+
+  function expectNothingWrong(history: LedgerHistory): void {
+    const faults = faultsOf(history);
+    tally('F15', { acknowledged, ...countFaults(faults) });
+    acknowledged = 0;
+    expect(faults).toEqual([]);
   }
 
   it('counts each event once, although the former owner wakes up and goes on', async () => {
@@ -72,7 +87,7 @@ describe('a consumer that another process takes over', () => {
     await other.call.waitFor('journal', position, 5_000);
     holder.thaw();
     await goOn(holder, 'journal');
-    expect(faultsOf(await readHistory(dataSource))).toEqual([]);
+    expectNothingWrong(await readHistory(dataSource));
   }, 15_000);
 
   it('counts each event once with two live owners, although the lease comes back', async () => {
@@ -82,7 +97,7 @@ describe('a consumer that another process takes over', () => {
     await other.call.waitFor('journal', position, 5_000);
     await giveLease('journal', holder);
     await goOn(holder, 'journal');
-    expect(faultsOf(await readHistory(dataSource))).toEqual([]);
+    expectNothingWrong(await readHistory(dataSource));
   }, 15_000);
 
   it('goes on, although the former owner is frozen with rows that it has locked', async () => {
@@ -91,7 +106,7 @@ describe('a consumer that another process takes over', () => {
     await other.call.waitFor('balances', position, 10_000);
     holder.thaw();
     await goOn(holder, 'balances');
-    expect(faultsOf(await readHistory(dataSource))).toEqual([]);
+    expectNothingWrong(await readHistory(dataSource));
   }, 20_000);
 
   it('repeats no more than the one effect that a frozen handler had in hand', async () => {
@@ -102,7 +117,7 @@ describe('a consumer that another process takes over', () => {
     holder.thaw();
     await goOn(holder, 'letters');
     const history = await readHistory(dataSource);
-    expect(faultsOf(history)).toEqual([]);
+    expectNothingWrong(history);
     expect(repetitions(history, 'letters')).toBe(before + 1);
   }, 15_000);
 

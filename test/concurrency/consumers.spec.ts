@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { DataSource } from 'typeorm';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
+import type { HistoryFault } from '../support/history/history.ts';
 import { faultsOf } from '../support/ledger/ledger.faults.ts';
 import { readHistory, repetitions } from '../support/ledger/ledger.history.ts';
 import { createLedgerTables } from '../support/ledger/ledger.tables.ts';
@@ -10,6 +11,7 @@ import { LedgerTrouble } from '../support/ledger/ledger.trouble.ts';
 import { startLedger } from '../support/ledger/ledger.ts';
 import { killAll } from '../support/processes.ts';
 import { seed } from '../support/random.ts';
+import { countFaults, tally } from '../support/tally.ts';
 
 /** More and longer rounds than a run of the whole suite has time for. */
 const rounds = Number(process.env['TEST_ROUNDS'] || 1);
@@ -48,7 +50,7 @@ describe('consumers in several processes', () => {
         async () => faultsOf(await readHistory(dataSource)),
       );
       expect(faultsMeanwhile).toEqual([]);
-      await control.call.stopWriting();
+      const acknowledged = trouble.acknowledged + (await control.call.stopWriting());
 
       const [{ end }] = await dataSource.query(
         'SELECT max(position)::float8 AS end FROM event_store.domain_events',
@@ -69,7 +71,16 @@ describe('consumers in several processes', () => {
         { timeoutMs: 20_000, intervalMs: 100 },
       );
       const history = await readHistory(dataSource);
-      expect(faultsOf(history)).toEqual([]);
+      const faults = faultsOf(history);
+      for (const [fault, runs] of [
+        ['F1', trouble.troubles.killed],
+        ['F4', trouble.troubles.cut],
+        ['F15', trouble.troubles.frozen],
+        ['F20', trouble.troubles.rebuilt],
+      ] as const) {
+        tally(fault, { runs, acknowledged, ...countFaults(faults) });
+      }
+      expect(faults).toEqual([]);
       console.info(
         `${history.log.length} events, ${history.effects.length} effects of ` +
           `${new Set(history.effects.map((each) => each.process)).size} processes; handled again: ` +
@@ -86,11 +97,11 @@ describe('consumers in several processes', () => {
 /** Looks again and again until `work` is done, or something is found. */
 async function lookingDuring(
   work: Promise<void>,
-  look: () => Promise<string[]>,
-): Promise<string[]> {
+  look: () => Promise<HistoryFault[]>,
+): Promise<HistoryFault[]> {
   let isDone = false;
   const done = work.finally(() => (isDone = true));
-  const found: string[] = [];
+  const found: HistoryFault[] = [];
   while (!isDone && found.length === 0) {
     found.push(...(await look()));
     await Promise.race([done, delay(250)]);

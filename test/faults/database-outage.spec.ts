@@ -9,6 +9,7 @@ import { readHistory } from '../support/ledger/ledger.history.ts';
 import { type LedgerProcess, startLedger } from '../support/ledger/ledger.ts';
 import { type OwnServer, startOwnServer } from '../support/own-server.ts';
 import { killAll } from '../support/processes.ts';
+import { countFaults, tally } from '../support/tally.ts';
 
 describe('an application whose database goes down and comes back', () => {
   let server: OwnServer;
@@ -39,11 +40,13 @@ describe('an application whose database goes down and comes back', () => {
       );
       await delay(500);
       await server.comeBack();
+      const backAt = performance.now();
 
       const after = await eventually(() =>
         application.call.append({ type: 'account', id: '1' }, [1]),
       );
-      await application.call.stopWriting();
+      const recoveryMs = performance.now() - backAt;
+      const acknowledged = await application.call.stopWriting();
       for (const name of ['balances', 'turnover', 'journal', 'letters', 'receipts']) {
         await application.call.waitFor(name, after, 10_000);
       }
@@ -55,7 +58,9 @@ describe('an application whose database goes down and comes back', () => {
       await dataSource.initialize();
       const history = await readHistory(dataSource);
       await dataSource.destroy();
-      expect(faultsOf(history)).toEqual([]);
+      const faults = faultsOf(history);
+      tally('F3', { acknowledged, ...countFaults(faults), recoveryMs });
+      expect(faults).toEqual([]);
       expect(new Set(history.effects.map(({ process }) => process))).toEqual(
         new Set([application.pid]),
       );

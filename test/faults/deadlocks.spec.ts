@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { DataSource } from 'typeorm';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { Counted, openStore, type TestStore } from '../support/store.ts';
+import { tally } from '../support/tally.ts';
 
 const [left, right] = ['left', 'right'].map((id) => ({ type: 'counter', id })) as [
   { type: string; id: string },
@@ -42,5 +43,6 @@ describe('two transactions of callers that append to two aggregates in opposite 
     expect(await store.currentVersion(left)).toBe(2);
     expect(await store.currentVersion(right)).toBe(2);
     expect(await transaction(left, right)).toMatchObject({ version: 3 });
+    tally('F10', { acknowledged: outcomes.length - refusals.length + 1 });
   }, 15_000);
 });

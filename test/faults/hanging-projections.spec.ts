@@ -13,6 +13,7 @@ import {
 } from 'nest-event-store';
 import { startApplication } from '../module/start-application.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { tally } from '../support/tally.ts';
 
 @DomainEvent('meter.read')
 class MeterRead {
@@ -89,6 +90,7 @@ describe('a projection that goes on writing after its time is over', () => {
     expect(await dataSource.query(`SELECT * FROM steps`)).toEqual([
       { consumer: 'followed', attempt: 2 },
     ]);
+    tally('F16', { acknowledged: 1 });
   });
 
   it('leaves nothing in the transaction of a caller who goes on without the append', async () => {

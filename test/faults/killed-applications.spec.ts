@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { killAll } from '../support/processes.ts';
 import { seed } from '../support/random.ts';
+import { tally } from '../support/tally.ts';
 import { Trial } from './harness/trial.ts';
 
 describe('applications that are killed under load', () => {
@@ -19,9 +20,11 @@ describe('applications that are killed under load', () => {
     for (let n = 0; n < 2; n++) {
       await delay(trial.choices.integer(20, 400));
       await trial.killAndRestart(n);
+      await trial.recovered();
     }
-    await trial.recovered();
-    const { faults, acknowledged, unknown } = await trial.finish('kill -9 of applications');
+    const report = await trial.finish('kill -9 of applications');
+    tally('F1', report);
+    const { faults, acknowledged, unknown } = report;
     expect(faults).toEqual([]);
     expect(acknowledged).toBeGreaterThan(100);
     expect(unknown).toBeGreaterThan(0);

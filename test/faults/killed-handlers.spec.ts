@@ -6,6 +6,7 @@ import { readHistory, repetitions } from '../support/ledger/ledger.history.ts';
 import { createLedgerTables } from '../support/ledger/ledger.tables.ts';
 import { type LedgerProcess, startLedger } from '../support/ledger/ledger.ts';
 import { killAll } from '../support/processes.ts';
+import { countFaults, tally } from '../support/tally.ts';
 
 const amounts = Array.from({ length: 5 }, (_, n) => n + 1);
 
@@ -34,8 +35,10 @@ describe('a durable handler of @nestjs/cqrs', () => {
     const killed = await start();
     await killed.call.closeGate('letters', 60);
     let position = 0;
+    let acknowledged = 0;
     for (let n = 0; n < 20; n++) {
       position = await killed.call.append({ type: 'account', id: `${n % 4}` }, amounts);
+      acknowledged += 1;
     }
     await killed.call.arrivedAtGate('letters');
     expect((await readHistory(dataSource)).effects).toHaveLength(61);
@@ -51,10 +54,13 @@ describe('a durable handler of @nestjs/cqrs', () => {
 
     // Killed at once after the answer, before any handler can have heard of it.
     position = await restarted.call.append({ type: 'account', id: '1' }, amounts);
+    acknowledged += 1;
     await restarted.kill();
     const last = await start();
     await last.call.waitFor('letters', position, 10_000);
-    expect(faultsOf(await readHistory(dataSource))).toEqual([]);
+    const faults = faultsOf(await readHistory(dataSource));
+    tally('F1', { runs: 2, acknowledged, ...countFaults(faults) });
+    expect(faults).toEqual([]);
     await last.stop();
   }, 30_000);
 });

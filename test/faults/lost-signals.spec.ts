@@ -17,6 +17,7 @@ import { startApplication } from '../module/start-application.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
 import { type Random, random, seed } from '../support/random.ts';
+import { tally } from '../support/tally.ts';
 import { startProxy, type TcpProxy } from '../support/tcp-proxy.ts';
 
 @DomainEvent('bell.rung')
@@ -45,6 +46,8 @@ describe('a consumer that is not told of appends', () => {
   let writer: TestingModule;
   let reader: TestingModule | undefined;
   let choices: Random;
+  /** Appends that were acknowledged, and then heard of. */
+  let heard = 0;
 
   beforeAll(async () => {
     choices = random(seed());
@@ -58,7 +61,11 @@ describe('a consumer that is not told of appends', () => {
       ],
     });
   });
-  afterEach(() => reader?.close());
+  afterEach(async () => {
+    await reader?.close();
+    tally('F6', { acknowledged: heard });
+    heard = 0;
+  });
   afterAll(async () => {
     await writer.close();
     await proxy.close();
@@ -91,6 +98,7 @@ describe('a consumer that is not told of appends', () => {
       .append({ type: 'bell', id: '1' }, [new BellRung(1)]);
     const appendedAt = performance.now();
     await eventually(() => bells.heardAt.has(position), { timeoutMs, intervalMs: 5 });
+    heard += 1;
     return bells.heardAt.get(position)! - appendedAt;
   }
 

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { killAll } from '../support/processes.ts';
 import { seed } from '../support/random.ts';
+import { tally } from '../support/tally.ts';
 import { Trial } from './harness/trial.ts';
 
 describe('applications under load whose server goes away', () => {
@@ -38,7 +39,9 @@ describe('applications under load whose server goes away', () => {
   }, 60_000);
 
   it('lose nothing that was acknowledged, and leave nothing half-done', async () => {
-    const { faults, acknowledged, unknown } = await trial.finish('outages of the server');
+    const report = await trial.finish('outages of the server');
+    tally('F3', report);
+    const { faults, acknowledged, unknown } = report;
     expect(faults).toEqual([]);
     expect(acknowledged).toBeGreaterThan(50);
     expect(unknown).toBeGreaterThan(0);

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { DataSource, EntityManager } from 'typeorm';
 import type { EventRecord } from '../../lib/events/event-record.ts';
+import type { AppendResult } from '../../lib/store/event-store.ts';
 import type { GenerationScope } from '../../lib/subscriptions/consumer.ts';
 import type { Delivery } from '../../lib/subscriptions/delivery.ts';
 import { channelOf } from '../../lib/postgres/postgres.signals.ts';
@@ -10,6 +11,7 @@ import { consumer, startConsumers, type TestProcess } from '../support/consumers
 import { eventually } from '../support/eventually.ts';
 import { createTestRoles, type TestRoles } from '../support/roles.ts';
 import { Counted, openStore, type TestStore } from '../support/store.ts';
+import { tally } from '../support/tally.ts';
 
 let roles: TestRoles;
 /** With the rights of an application. */
@@ -17,6 +19,7 @@ let dataSource: DataSource;
 let superuser: DataSource;
 let store: TestStore;
 let schemas = 0;
+let acknowledged = 0;
 let processes: TestProcess[] = [];
 
 beforeAll(async () => {
@@ -26,6 +29,7 @@ beforeAll(async () => {
 });
 
 beforeEach(async () => {
+  acknowledged = 0;
   const schema = `consumers_${++schemas}`;
   await roles.install(schema);
   // For the read models of the tests, which stand in the same schema.
@@ -48,11 +52,12 @@ const start: typeof startConsumers = async (...args) => {
   return started;
 };
 
-const append = (id: string, ...by: number[]) =>
-  store.append(
-    { type: 'counter', id },
-    by.map((each) => new Counted(each)),
-  );
+async function append(id: string, ...by: number[]): Promise<AppendResult> {
+  const events = by.map((each) => new Counted(each));
+  const result = await store.append({ type: 'counter', id }, events);
+  acknowledged += 1;
+  return result;
+}
 
 /** Writes every record it gets, without looking whether it is there. */
 const recordInto =
@@ -116,6 +121,8 @@ describe('a projection', () => {
 });
 
 describe('an event that fails', () => {
+  afterEach(() => tally('F16', { acknowledged }));
+
   it('is tried again with a growing delay, and then stops its consumer', async () => {
     const attempts: number[] = [];
     await append('a', 1, 13, 2);
@@ -182,6 +189,8 @@ describe('an event that fails', () => {
 });
 
 describe('an aggregate that is parked', () => {
+  afterEach(() => tally('F16', { acknowledged }));
+
   it('leaves nothing behind that came after its retry or the discard of its only event', async () => {
     let mended = false;
     let reached = false;
@@ -316,6 +325,7 @@ describe('a lease', () => {
     );
     await control.start('all');
     await control.waitFor('all', 1);
+    tally('F16', { acknowledged });
   });
 });
 
@@ -466,6 +476,8 @@ describe('the number of partitions', () => {
 });
 
 describe('a rebuild', () => {
+  afterEach(() => tally('F20', { acknowledged }));
+
   const tables = (schema: string) => ({
     prepare: async ({ generation, manager }: GenerationScope) => {
       await manager.query(`CREATE TABLE "${schema}".sum_${generation} (by integer)`);
@@ -563,6 +575,69 @@ describe('a rebuild', () => {
     expect(effects).toEqual(await logPositions());
   });
 
+  it('of a handler goes no further than the one in use, which has not done the rest yet', async () => {
+    const effects: string[] = [];
+    let inHand = false;
+    let letGo = (): void => undefined;
+    const gate = new Promise<void>((resolve) => (letGo = resolve));
+    const { control } = await start(dataSource, store, [
+      consumer(
+        'slow',
+        async ([record], { generation, replayed }) => {
+          const { position } = record!;
+          if (generation === 1 && position === 3) {
+            inHand = true;
+            await gate;
+          }
+          effects.push(`${generation}: ${position}${replayed ? ' replayed' : ''}`);
+        },
+        { kind: 'handler' },
+      ),
+    ]);
+    const { position } = await append('a', 1, 2, 3, 4);
+    await eventually(() => inHand);
+    await control.rebuild('slow');
+    await eventually(() => effects.includes('2: 2 replayed'));
+    await append('b', 5);
+    letGo();
+    await eventually(async () => (await control.list()).consumers[0]!.generation === 2);
+    await control.waitFor('slow', position + 1);
+    expect(
+      effects.filter((each) => !each.includes('replayed')).map((each) => each.slice(3)),
+    ).toEqual(['1', '2', '3', '4', '5']);
+  });
+
+  it('takes over once all of its partitions have come as far', async () => {
+    const ids = ['p0', 'p1', 'p2', 'p3'];
+    let letGo = (): void => undefined;
+    const gate = new Promise<void>((resolve) => (letGo = resolve));
+    const rebuilt: string[] = [];
+    const { control } = await start(dataSource, store, [
+      consumer(
+        'parts',
+        async (records, { generation }) => {
+          if (generation === 1) return;
+          const aggregates = records.map(({ aggregate }) => aggregate.id);
+          if (aggregates.includes('p0')) await gate;
+          rebuilt.push(...aggregates);
+        },
+        { partitions: 4 },
+      ),
+    ]);
+    for (const id of ids) await append(id, 1);
+    await control.waitFor('parts', ids.length);
+    await control.rebuild('parts');
+    // One partition is held up. Each time another one comes to the end of the log, it tries to take over.
+    for (const before of [0, 1, 2]) {
+      await eventually(() => rebuilt.length > before);
+      await append(rebuilt[0]!, 2);
+    }
+    expect((await control.list()).consumers[0]).toMatchObject({ generation: 1, rebuild: {} });
+    letGo();
+    await eventually(async () => (await control.list()).consumers[0]!.generation === 2);
+    expect(new Set(rebuilt)).toEqual(new Set(ids));
+  });
+
   it('begins a hook again in which the connection was lost', async () => {
     const attempts: number[] = [];
     const { control } = await start(dataSource, store, [
@@ -611,6 +686,8 @@ describe('a rebuild', () => {
 });
 
 describe('a log that is not the one a consumer has read', () => {
+  afterEach(() => tally('F18', { acknowledged }));
+
   it('stops it instead of letting it go on', async () => {
     const all = [consumer('all', recordInto(store.schema))];
     const first = await start(dataSource, store, all);
@@ -672,6 +749,7 @@ describe('a handler that hangs', () => {
     hangs = false;
     await control.waitFor('hangs', position);
     expect(await seenPositions('hangs')).toEqual([1]);
+    tally('F16', { acknowledged });
   });
 });
 

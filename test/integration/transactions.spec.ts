@@ -6,9 +6,11 @@ import type { DataSource, EntityManager } from 'typeorm';
 import {
   Aggregate,
   AggregateLockedError,
+  type AggregateRef,
   AggregateRepository,
   DuplicateEventError,
   EventData,
+  type EventRecord,
   everyNEvents,
   InvalidEventError,
   StatementFailedError,
@@ -19,6 +21,7 @@ import {
 import { AggregateRepositories } from '../../lib/aggregates/aggregate-repositories.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { Counted, openStore, type TestStore } from '../support/store.ts';
+import { countCopies, tally } from '../support/tally.ts';
 
 @Aggregate('counter', { snapshots: everyNEvents(3) })
 class Counter extends AggregateRoot<object> {
@@ -81,6 +84,10 @@ function transactional<T>(work: () => Promise<T>): Promise<T> {
   return dataSource.transaction((manager) => ambient.run(manager, work));
 }
 
+const historyOf = async (aggregate: AggregateRef): Promise<readonly EventRecord[]> =>
+  (await store.fetchByAggregate(aggregate)).records;
+const idOf = ({ id }: EventRecord): string => id;
+
 const rowsOf = async ({ id }: { id: string }): Promise<number> => {
   const sql = 'SELECT count(*)::int AS rows FROM event_store.aggregates WHERE id = $1';
   const [row] = (await dataSource.query(sql, [id])) as [{ rows: number }];
@@ -138,8 +145,8 @@ describe("an append with the caller's manager", () => {
   it('that meets a conflict leaves the transaction usable, and the rest of it commits', async () => {
     const [one, two, three] = [newCounter(), newCounter(), newCounter()];
     const id = '0197a0c8-7f00-7000-8000-000000000001';
-    await store.append(one, [new EventData(new Counted(1), { id })]);
-    await dataSource.transaction(async (manager) => {
+    const before = await store.append(one, [new EventData(new Counted(1), { id })]);
+    const committed = await dataSource.transaction(async (manager) => {
       await manager.query('INSERT INTO orders VALUES ($1)', [one.id]);
       const behind = { manager, expectedVersion: 'no_stream' } as const;
       await expect(store.append(one, counted(2), behind)).rejects.toThrow(
@@ -160,11 +167,15 @@ describe("an append with the caller's manager", () => {
       await expect(elsewhere).rejects.toThrow(DuplicateEventError);
       const unstorable = store.append(two, counted(Number.NaN), { manager });
       await expect(unstorable).rejects.toThrow(InvalidEventError);
-      await store.append(three, counted(3), { manager });
+      return store.append(three, counted(3), { manager });
     });
-    expect(await store.currentVersion(one)).toBe(1);
+    const stored = [...(await historyOf(one)), ...(await historyOf(three))];
+    const results = [before, committed];
+    const acknowledged = results.flatMap(({ records }) => records);
+    const copies = countCopies(acknowledged.map(idOf), stored.map(idOf));
+    tally('F11', { acknowledged: results.length, ...copies });
+    expect(stored).toEqual(acknowledged);
     expect(await rowsOf(two)).toBe(0);
-    expect(await store.currentVersion(three)).toBe(1);
     expect(await dataSource.query('SELECT FROM orders WHERE id = $1', [one.id])).toHaveLength(1);
   });
 
@@ -254,7 +265,9 @@ describe('the horizon', () => {
     });
     const { position, lastPosition, holders } = await store.horizon();
     expect([position, holders]).toEqual([lastPosition, []]);
-    expect((await store.fetch(before)).records).toHaveLength(2);
+    const { records } = await store.fetch(before);
+    expect(records).toHaveLength(2);
+    tally('F9', { acknowledged: records.length });
   });
 });
 
@@ -445,7 +458,8 @@ describe.each([1, 2])('a pool of %i', (poolSize) => {
         const again = await smallStore.append(aggregate, events, { manager });
         expect(again).toEqual({ ...first, duplicate: true });
       });
-    await Promise.all(Array.from({ length: poolSize }, twice));
+    const done = await Promise.all(Array.from({ length: poolSize }, twice));
+    tally('F12', { acknowledged: done.length });
   });
 
   it('finishes fifty commands in transactions at once, beside appends of their own', async () => {
@@ -455,20 +469,24 @@ describe.each([1, 2])('a pool of %i', (poolSize) => {
     const targets = Array.from({ length: 5 }, newCounter);
     await Promise.all(targets.map((target) => smallStore.append(target, counted(1))));
 
-    await Promise.all(
+    const commands = await Promise.all(
       Array.from({ length: 50 }, async (_, n) => {
         const { id } = targets[n % targets.length]!;
         const command = (manager: EntityManager) =>
           smallCounters.execute(id, (counter) => counter.count(1), { manager, retries: 50 });
-        if (n % 3 === 0) await small.transaction(command);
-        else if (n % 3 === 1) {
-          await small.transaction((manager) => ambient.run(manager, () => command(manager)));
-        } else await smallStore.append({ type: 'counter', id }, counted(1));
+        if (n % 3 === 0) return small.transaction(command);
+        if (n % 3 === 1) {
+          return small.transaction((manager) => ambient.run(manager, () => command(manager)));
+        }
+        return smallStore.append({ type: 'counter', id }, counted(1));
       }),
     );
     const totals = await Promise.all(
       targets.map(async ({ id }) => (await smallCounters.load(id)).total),
     );
+    const missing = commands.length + targets.length - totals.reduce((sum, each) => sum + each);
+    const [lost, doubled] = [Math.max(0, missing), Math.max(0, -missing)];
+    tally('F12', { acknowledged: commands.length, lost, doubled });
     expect(totals).toEqual([11, 11, 11, 11, 11]);
   }, 10_000);
 });

@@ -56,8 +56,7 @@ const consumerNames = ['balances', 'turnover', 'journal', 'totals', 'letters', '
  */
 export class Trial {
   readonly choices: Random;
-  /** The longest recovery so far. */
-  #recoveryMs: number | undefined;
+  readonly #recoveriesMs: number[] = [];
   readonly #abandoned: OwnServer[] = [];
 
   private constructor(
@@ -95,7 +94,7 @@ export class Trial {
     return this.places.map(({ process }) => process);
   }
 
-  /** Lets all applications write and read, and resolves once each has been answered. */
+  /** Lets all applications write and read, and resolves once every writer has been answered. */
   async load(): Promise<void> {
     await Promise.all(this.places.map((place) => this.#startWorkload(place)));
     await this.#answered(now());
@@ -111,12 +110,12 @@ export class Trial {
     await this.#startWorkload(place);
   }
 
-  /** Resolves once every application is answered again; that took so long. */
-  async recovered(timeoutMs = 20_000): Promise<number> {
+  /** Resolves once every writer is answered again, which took so long. Call it when a fault is over. */
+  async recovered(timeoutMs?: number): Promise<number> {
     const since = now();
     await this.#answered(since, timeoutMs);
     const tookMs = now() - since;
-    this.#recoveryMs = Math.max(this.#recoveryMs ?? 0, tookMs);
+    this.#recoveriesMs.push(tookMs);
     return tookMs;
   }
 
@@ -129,7 +128,7 @@ export class Trial {
       for (const { process } of this.places) await this.#isAtRest(process);
       const report = await describeTrial(fault, await this.#history(dataSource), {
         dataSource: this.options.consumers ? dataSource : undefined,
-        recoveryMs: this.#recoveryMs,
+        recoveriesMs: this.#recoveriesMs,
       });
       for (const { process } of this.places) await process.stop();
       return report;
@@ -189,7 +188,7 @@ export class Trial {
     });
   }
 
-  async #answered(since: number, timeoutMs?: number): Promise<void> {
+  async #answered(since: number, timeoutMs = 20_000): Promise<void> {
     await Promise.all(
       this.places.map(({ process }) =>
         eventually(async () => (await process.call.lastAcknowledged()) > since, { timeoutMs }),

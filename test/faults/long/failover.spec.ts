@@ -4,6 +4,7 @@ import { eventually } from '../../support/eventually.ts';
 import { startStandby } from '../../support/own-server.ts';
 import { killAll } from '../../support/processes.ts';
 import { seed } from '../../support/random.ts';
+import { tally } from '../../support/tally.ts';
 import { startProxy, type TcpProxy } from '../../support/tcp-proxy.ts';
 import { Trial } from '../harness/trial.ts';
 
@@ -34,7 +35,9 @@ describe('applications under load whose primary dies, and whose synchronous stan
     await trial.server.goDown('crashed');
     await trial.failOver(standby);
     await trial.recovered();
-    const { faults, acknowledged, unknown } = await trial.finish('failover to a standby');
+    const report = await trial.finish('failover to a standby');
+    tally('F19', report);
+    const { faults, acknowledged, unknown } = report;
     expect(faults).toEqual([]);
     expect(acknowledged).toBeGreaterThan(50);
     expect(unknown).toBeGreaterThan(0);

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { killAll } from '../../support/processes.ts';
 import { seed } from '../../support/random.ts';
+import { tally } from '../../support/tally.ts';
 import { Trial } from '../harness/trial.ts';
 
 describe('applications under load whose connections go half-open', () => {
@@ -37,7 +38,9 @@ describe('applications under load whose connections go half-open', () => {
       }
       await trial.recovered(30_000);
     }
-    const { faults, unknown } = await trial.finish('half-open connections');
+    const report = await trial.finish('half-open connections');
+    tally('F6', report);
+    const { faults, unknown } = report;
     expect(faults).toEqual([]);
     expect(unknown).toBeGreaterThan(0);
   }, 120_000);

@@ -14,6 +14,7 @@ import { startLedger } from '../../support/ledger/ledger.ts';
 import { type OwnServer, startOwnServer } from '../../support/own-server.ts';
 import { killAll } from '../../support/processes.ts';
 import { seed } from '../../support/random.ts';
+import { countFaults, tally } from '../../support/tally.ts';
 import { readLog } from '../harness/stored-log.ts';
 import { Trial } from '../harness/trial.ts';
 
@@ -53,7 +54,8 @@ describe('a log that was dumped under load and restored into another server', ()
       other = await startOwnServer({ binaries });
       await run(join(programs!, 'psql'), [other.url, '-v', 'ON_ERROR_STOP=1', '-q', '-f', file]);
       await trial.recovered();
-      expect((await trial.finish('a dump')).faults).toEqual([]);
+      const report = await trial.finish('a dump');
+      expect(report.faults).toEqual([]);
 
       const dataSource = new DataSource({
         type: 'postgres',
@@ -63,20 +65,26 @@ describe('a log that was dumped under load and restored into another server', ()
       await dataSource.initialize();
       const restored = await readLog(dataSource);
       expect(restored.length).toBeGreaterThan(300);
+      const restoredAt = performance.now();
       const application = await startLedger({
         url: other.url,
         leaseMs: 1_000,
         pollIntervalMs: 100,
       });
       const position = await application.call.append({ type: 'account', id: '1' }, [1, 2, 3]);
+      const recoveryMs = performance.now() - restoredAt;
       expect(position).toBeGreaterThan(restored.at(-1)!.position + 2);
       for (const name of ['balances', 'turnover', 'journal', 'letters', 'receipts']) {
         await application.call.waitFor(name, position, 20_000);
       }
-      expect(faultsOfLog(await readLog(dataSource))).toEqual([]);
-      const faults = faultsOf(await readHistory(dataSource));
+      const faults = [
+        ...faultsOfLog(await readLog(dataSource)),
+        ...faultsOf(await readHistory(dataSource)),
+      ];
       await dataSource.destroy();
       await application.stop();
+      const acknowledged = report.acknowledged + 1;
+      tally('F18', { acknowledged, ...countFaults(faults), recoveryMs });
       expect(faults).toEqual([]);
     },
     90_000,

@@ -37,7 +37,8 @@ export class Workload {
   readonly #journal: Journal;
   #isRunning = false;
   #running: Promise<void>[] = [];
-  #lastAcknowledged = 0;
+  /** By writer, when the last call began that was acknowledged. */
+  readonly #acknowledged = new Map<string, number>();
 
   constructor(store: EventStore, dataSource: DataSource, journal: Journal) {
     this.#store = store;
@@ -45,9 +46,9 @@ export class Workload {
     this.#journal = journal;
   }
 
-  /** When the last call began that was acknowledged so far. */
+  /** When the last acknowledged call began of the writer who has waited longest for one. */
   get lastAcknowledged(): number {
-    return this.#lastAcknowledged;
+    return Math.min(...this.#acknowledged.values());
   }
 
   start({ seed, name, writers, readers, pauseMs }: WorkloadOptions): void {
@@ -68,6 +69,7 @@ export class Workload {
   }
 
   async #write(by: string, choices: Random, pauseMs: number): Promise<void> {
+    this.#acknowledged.set(by, 0);
     const own = { type: 'account', id: by };
     let ownVersion = 0;
     const any = (expectedVersion?: ExpectedVersion) =>
@@ -139,7 +141,7 @@ export class Workload {
           positions: records.map(({ position }) => position),
         }));
         call.end({ outcome: 'acknowledged', answers });
-        this.#lastAcknowledged = call.startedAt;
+        this.#acknowledged.set(by, call.startedAt);
         return results;
       } catch (error) {
         const failure = describeFailure(error, where);

@@ -25,6 +25,8 @@ export interface LedgerConsumersOptions {
   readonly slowMs: number;
   /** Consumers that this process does not have. */
   readonly without: readonly string[];
+  /** The amount at which the journal ends its process. */
+  readonly exitsAt: number;
 }
 
 /** The way of the handlers to the database, which is not that of the store. */
@@ -38,6 +40,7 @@ export function ledgerProviders({
   timeoutMs,
   slowMs,
   without,
+  exitsAt,
 }: LedgerConsumersOptions): Provider[] {
   const takeTime = async (): Promise<void> => {
     if (Math.random() < 0.03) await delay(Math.random() * slowMs);
@@ -102,6 +105,7 @@ export function ledgerProviders({
     async moved(records: readonly EventRecord[], context: ProjectionContext): Promise<void> {
       await writeEffects(context.manager, records, context);
       await takeTime();
+      if (records.some(({ event }) => (event as Movement).amount === exitsAt)) process.exit(9);
       await this.gates.pass('journal');
     }
   }

@@ -1,4 +1,5 @@
 import { isMarked, partitionOf } from '../../../lib/subscriptions/marks.ts';
+import type { HistoryFault } from '../history/history.ts';
 import { ledgerConsumers, type LedgerConsumer } from './ledger.events.ts';
 import type { CheckpointRow, LedgerHistory, LoggedEvent, Tally } from './ledger.history.ts';
 
@@ -9,7 +10,7 @@ import type { CheckpointRow, LedgerHistory, LoggedEvent, Tally } from './ledger.
  * in the order of its aggregate. Handlers may have done more than their checkpoint says, and more than
  * once, but never less, and never an event before its predecessor.
  */
-export function faultsOf(history: LedgerHistory): string[] {
+export function faultsOf(history: LedgerHistory): HistoryFault[] {
   return ledgerConsumers.flatMap((consumer) => {
     const generations = new Set([
       ...of(consumer, history.effects).map(({ generation }) => generation),
@@ -34,10 +35,11 @@ function faultsOfGeneration(
   consumer: LedgerConsumer,
   generation: number,
   { log, checkpoints, effects, tallies }: LedgerHistory,
-): string[] {
+): HistoryFault[] {
   const inGeneration = (row: { readonly generation: number }) => row.generation === generation;
-  const faults: string[] = [];
-  const fault = (what: string) => faults.push(`${consumer.name}/${generation}: ${what}`);
+  const faults: HistoryFault[] = [];
+  const fault = (kind: string, what: string) =>
+    faults.push({ kind, detail: `${consumer.name}/${generation}: ${what}` });
   const taken = new Map(
     log.filter((event) => isTaken(consumer, event)).map((event) => [event.id, event]),
   );
@@ -49,7 +51,7 @@ function faultsOfGeneration(
   for (const { eventId } of done) {
     const event = taken.get(eventId);
     if (!event) {
-      fault(`handled ${eventId}, which is not in the log or not for it`);
+      fault('unaccounted', `handled ${eventId}, which is not in the log or not for it`);
       continue;
     }
     const isAgain = counts.has(eventId);
@@ -57,23 +59,24 @@ function faultsOfGeneration(
     const last = lastPositions.get(aggregateOf(event)) ?? 0;
     if (event.position > last) lastPositions.set(aggregateOf(event), event.position);
     else if (consumer.isProjection || !isAgain) {
-      fault(`position ${event.position} came after ${last}`);
+      fault('turned-round', `position ${event.position} came after ${last}`);
     }
   }
 
   // The events of one aggregate come without a gap, wherever their checkpoint stands.
   for (const event of taken.values()) {
     const count = counts.get(event.id) ?? 0;
-    if (consumer.isProjection && count > 1)
-      fault(`position ${event.position} counts ${count} times`);
+    if (consumer.isProjection && count > 1) {
+      fault('counted-twice', `position ${event.position} counts ${count} times`);
+    }
     if (count === 0 && event.position < (lastPositions.get(aggregateOf(event)) ?? 0)) {
-      fault(`position ${event.position} was skipped`);
+      fault('skipped', `position ${event.position} was skipped`);
     }
     if (rows.length === 0) continue;
     const isFinished = isBehind(event, rows, consumer);
-    if (isFinished && count === 0) fault(`position ${event.position} is missing`);
+    if (isFinished && count === 0) fault('lost', `position ${event.position} is missing`);
     if (!isFinished && count > 0 && consumer.isProjection) {
-      fault(`position ${event.position} is ahead of the checkpoint`);
+      fault('ahead', `position ${event.position} is ahead of the checkpoint`);
     }
   }
   if (consumer.isProjection && consumer.name !== 'journal') {
@@ -93,7 +96,11 @@ function faultsOfTallies(
   where: string,
   handled: readonly LoggedEvent[],
   tallies: readonly Tally[],
-): string[] {
+): HistoryFault[] {
+  const miscounted = (what: string): HistoryFault => ({
+    kind: 'miscounted',
+    detail: `${where}: ${what}`,
+  });
   const wanted = new Map<string, { events: number; amount: number }>();
   for (const event of handled) {
     const { events, amount } = wanted.get(aggregateOf(event)) ?? { events: 0, amount: 0 };
@@ -102,38 +109,44 @@ function faultsOfTallies(
   const faults = tallies.flatMap(({ aggregate, events, amount }) => {
     const want = wanted.get(aggregate);
     if (want?.events === events && want.amount === amount) return [];
-    return [
-      `${where}: ${aggregate} counts ${events} events of ${amount}, not ${JSON.stringify(want)}`,
-    ];
+    const said = `${aggregate} counts ${events} events of ${amount}`;
+    return [miscounted(`${said}, not ${JSON.stringify(want)}`)];
   });
   if (tallies.length !== wanted.size) {
-    faults.push(`${where}: counts ${tallies.length} aggregates, not ${wanted.size}`);
+    faults.push(miscounted(`counts ${tallies.length} aggregates, not ${wanted.size}`));
   }
   return faults;
 }
 
 /** Nothing is called a repetition that was never done in earnest. */
-function faultsOfReplays(consumer: LedgerConsumer, { effects }: LedgerHistory): string[] {
+function faultsOfReplays(consumer: LedgerConsumer, { effects }: LedgerHistory): HistoryFault[] {
   if (consumer.isProjection) return [];
   const inEarnest = new Set<string>();
   return of(consumer, effects).flatMap(({ eventId, replayed, generation }) => {
     if (!replayed) inEarnest.add(eventId);
-    return inEarnest.has(eventId)
-      ? []
-      : [`${consumer.name}/${generation}: ${eventId} came as replayed the first time`];
+    if (inEarnest.has(eventId)) return [];
+    const detail = `${consumer.name}/${generation}: ${eventId} came as replayed the first time`;
+    return [{ kind: 'misreplayed', detail }];
   });
 }
 
 /** Hooks commit with what they say: each generation is made, put in use and removed once at most. */
-function faultsOfHooks(consumer: LedgerConsumer, { hooks, checkpoints }: LedgerHistory): string[] {
+function faultsOfHooks(
+  consumer: LedgerConsumer,
+  { hooks, checkpoints }: LedgerHistory,
+): HistoryFault[] {
+  const fault = (what: string): HistoryFault => ({
+    kind: 'hooks',
+    detail: `${consumer.name}: ${what}`,
+  });
   const called = of(consumer, hooks).map(({ hook, generation }) => `${hook} ${generation}`);
   const faults = called
     .filter((each, n) => called.indexOf(each) < n)
-    .map((each) => `${consumer.name}: ${each} was done again`);
+    .map((each) => fault(`${each} was done again`));
   const inUse = of(consumer, checkpoints).find((each) => each.inUse)?.generation;
   const lastActivated = called.findLast((each) => each.startsWith('activate'));
   if (lastActivated && lastActivated !== `activate ${inUse}`) {
-    faults.push(`${consumer.name}: ${lastActivated} was done last, but ${inUse} is in use`);
+    faults.push(fault(`${lastActivated} was done last, but ${inUse} is in use`));
   }
   return faults;
 }

@@ -46,6 +46,7 @@ const {
   timeoutMs = 1_500,
   slowMs = 0,
   without = [],
+  exitsAt = Infinity,
   writerPauseMs = 20,
   journal,
   driver = {},
@@ -95,7 +96,7 @@ class SurroundingsModule {}
     EventStoreModule.forFeature({ events: [Deposited, Withdrawn] }),
     SurroundingsModule,
   ],
-  providers: ledgerProviders({ partitions, timeoutMs, slowMs, without }),
+  providers: ledgerProviders({ partitions, timeoutMs, slowMs, without, exitsAt }),
 })
 class LedgerModule {}
 
@@ -119,7 +120,8 @@ const functions = {
     return (await store.append(aggregate, events)).position;
   },
   startWriting: (seed: number, count: number): void => writers.start(seed, count),
-  stopWriting: (): Promise<void> => writers.stop(),
+  /** Returns how many appends of this process were acknowledged. */
+  stopWriting: (): Promise<number> => writers.stop(),
 
   startWorkload: (options: WorkloadOptions): void => workload!.start(options),
   stopWorkload: (): Promise<void> => workload!.stop(),
@@ -136,6 +138,7 @@ const functions = {
     return { heap: heapUsed, resident: rss };
   },
 
+  start: (consumer: string): Promise<void> => consumers.start(consumer),
   pause: (consumer: string): Promise<void> => consumers.pause(consumer),
   resume: (consumer: string): Promise<void> => consumers.resume(consumer),
   rebuild: (consumer: string, options?: RebuildOptions): Promise<number> =>

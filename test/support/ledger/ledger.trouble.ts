@@ -33,6 +33,7 @@ export class LedgerTrouble {
     cancelled: 0,
   };
   #places: Place[] = [];
+  #acknowledged = 0;
 
   constructor(dataSource: DataSource, options: LedgerProcessOptions & { leaseMs: number }) {
     this.#dataSource = dataSource;
@@ -42,6 +43,11 @@ export class LedgerTrouble {
 
   get troubles(): Troubles {
     return this.#troubles;
+  }
+
+  /** How many appends were acknowledged to those who could tell. */
+  get acknowledged(): number {
+    return this.#acknowledged;
   }
 
   /** Starts so many processes and lets them be for now. */
@@ -61,7 +67,7 @@ export class LedgerTrouble {
       this.#annoyConsumers(control, random(seed), deadline),
       ...this.#places.map((place) => this.#annoyProcess(place, deadline)),
     ]);
-    await Promise.all(this.#places.map(({ process }) => process.call.stopWriting()));
+    await Promise.all(this.#places.map((place) => this.#stopWriting(place)));
   }
 
   /** Ends all processes in good order. */
@@ -87,12 +93,16 @@ export class LedgerTrouble {
         await place.process.kill();
         this.#troubles.killed += 1;
       } else {
-        await place.process.call.stopWriting();
+        await this.#stopWriting(place);
         await place.process.stop();
         this.#troubles.ended += 1;
       }
       place.process = await this.#start(choices);
     }
+  }
+
+  async #stopWriting({ process }: Place): Promise<void> {
+    this.#acknowledged += await process.call.stopWriting();
   }
 
   async #start(choices: Random): Promise<LedgerProcess> {

@@ -19,6 +19,7 @@ export class LedgerWriters {
   readonly #pauseMs: number;
   #writing = false;
   #writers: Promise<void>[] = [];
+  #acknowledged = 0;
 
   constructor(store: EventStore, dataSource: DataSource, pauseMs: number) {
     this.#store = store;
@@ -31,15 +32,18 @@ export class LedgerWriters {
     this.#writers = Array.from({ length: count }, (_, n) => this.#write(random(seed + n)));
   }
 
-  async stop(): Promise<void> {
+  /** Ends when all calls have ended; returns how many were acknowledged so far. */
+  async stop(): Promise<number> {
     this.#writing = false;
     await Promise.all(this.#writers);
+    return this.#acknowledged;
   }
 
   async #write(choices: Random): Promise<void> {
     while (this.#writing) {
       try {
         await this.#writeOnce(choices);
+        this.#acknowledged += 1;
       } catch (error) {
         if (!isExpected(error)) throw error;
       }

@@ -1,0 +1,103 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import type { DataSource } from 'typeorm';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { eventually } from '../support/eventually.ts';
+import { faultsOf } from '../support/ledger/ledger.faults.ts';
+import { readHistory } from '../support/ledger/ledger.history.ts';
+import { createLedgerTables } from '../support/ledger/ledger.tables.ts';
+import { type LedgerProcess, startLedger } from '../support/ledger/ledger.ts';
+import { killAll } from '../support/processes.ts';
+import { countFaults, tally } from '../support/tally.ts';
+
+const amounts = Array.from({ length: 5 }, (_, n) => n + 1);
+
+describe('a rebuild', () => {
+  let database: TestDatabase;
+  let dataSource: DataSource;
+  let one: LedgerProcess;
+  let acknowledged = 0;
+
+  beforeEach(async () => {
+    acknowledged = 0;
+    database = await createTestDatabase();
+    dataSource = await database.dataSource();
+    await dataSource.query(createLedgerTables);
+    one = await start();
+    for (let n = 0; n < 20; n++) await append(one);
+    await one.call.waitFor('journal', acknowledged * amounts.length, 10_000);
+  }, 30_000);
+  afterEach(async () => {
+    await killAll();
+    await database.drop();
+  });
+
+  const start = (): Promise<LedgerProcess> =>
+    startLedger({
+      url: database.url,
+      leaseMs: 400,
+      pollIntervalMs: 100,
+      without: ['balances', 'turnover', 'totals', 'letters', 'receipts'],
+    });
+
+  async function append({ call }: LedgerProcess): Promise<number> {
+    const position = await call.append({ type: 'account', id: `${acknowledged % 4}` }, amounts);
+    acknowledged += 1;
+    return position;
+  }
+
+  async function stateOfJournal({ call }: LedgerProcess) {
+    return (await call.states()).find(({ name }) => name === 'journal')!;
+  }
+
+  const isReplaced = (asked: LedgerProcess): Promise<boolean> =>
+    eventually(async () => (await stateOfJournal(asked)).generation === 2, { timeoutMs: 10_000 });
+
+  async function expectNothingWrong(): Promise<void> {
+    const faults = faultsOf(await readHistory(dataSource));
+    tally('F20', { acknowledged, ...countFaults(faults) });
+    expect(faults).toEqual([]);
+  }
+
+  it('goes on where it stood when its process was killed, and until then the former one is in use', async () => {
+    await one.call.closeGate('journal', 2);
+    await one.call.rebuild('journal');
+    // Two batches of twenty have committed, and the third one is in the middle.
+    await one.call.arrivedAtGate('journal');
+    expect(await stateOfJournal(one)).toMatchObject({ generation: 1, rebuild: { generation: 2 } });
+    await one.kill();
+    const other = await start();
+    const position = await append(other);
+    await other.call.waitFor('journal', position, 10_000);
+    await isReplaced(other);
+
+    const { log, effects } = await readHistory(dataSource);
+    const rebuilt = effects.filter(({ generation }) => generation === 2);
+    expect(rebuilt.filter(({ process }) => process === one.pid)).toHaveLength(40);
+    expect(rebuilt).toHaveLength(log.length);
+    await expectNothingWrong();
+  }, 40_000);
+
+  it('that two processes ask for at one moment is begun once', async () => {
+    const other = await start();
+    const asked = await dataSource.transaction(async (manager) => {
+      // Nobody comes further than to the lock before both have asked.
+      await manager.query('SELECT FROM event_store.consumers FOR UPDATE');
+      const both = Promise.allSettled([one, other].map(({ call }) => call.rebuild('journal')));
+      await eventually(async () => {
+        const waiting = await dataSource.query(
+          `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+        );
+        return waiting.length === 2;
+      });
+      return { both };
+    });
+    const answers = await asked.both;
+    expect(answers.filter(({ status }) => status === 'fulfilled')).toMatchObject([{ value: 2 }]);
+    const [refusal] = answers.flatMap((each) => (each.status === 'rejected' ? [each.reason] : []));
+    expect(refusal).toMatchObject({
+      message: expect.stringContaining('is being rebuilt as generation 2 already'),
+    });
+    await isReplaced(other);
+    await expectNothingWrong();
+  }, 40_000);
+});

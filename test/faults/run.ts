@@ -1,0 +1,60 @@
+/**
+ * Runs the specs that the table in README.md names, and prints one line about each fault:
+ * `npm run test:faults`, or `npm run test:faults -- F1 F3` for some of them.
+ *
+ * Every number comes from the specs, which count what they have seen; see `tally`. A fault is not seen
+ * if its specs were skipped, or have failed too early.
+ */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
+import type { Counts, TallyLine } from '../support/tally.ts';
+
+const here = import.meta.dirname;
+const wanted = process.argv.slice(2);
+const table = readFileSync(join(here, 'README.md'), 'utf8').matchAll(
+  /^\| (F\d+b?) .*?\| (.*?) \|/gm,
+);
+const faults = [...table].flatMap(([, fault, cell]) => {
+  const specs = [...cell!.matchAll(/`(.+?)`/g)].map(([, name]) => name!);
+  return wanted.length === 0 || wanted.includes(fault!) ? [{ fault: fault!, specs }] : [];
+});
+const paths = faults.flatMap(({ specs }) => specs.map((name) => join(here, `${name}.spec.ts`)));
+
+const directory = mkdtempSync(join(tmpdir(), 'nest-event-store-tally-'));
+const file = join(directory, 'lines');
+writeFileSync(file, '');
+const { status } = spawnSync('npm', ['test', '--', '--runTestsByPath', ...new Set(paths)], {
+  stdio: 'inherit',
+  env: { ...process.env, FAULT_TALLY: file },
+});
+const lines = readFileSync(file, 'utf8')
+  .split('\n')
+  .slice(0, -1)
+  .map((line) => JSON.parse(line) as TallyLine)
+  .map((line) => ({ ...line, spec: relative(here, line.spec).replace('.spec.ts', '') }));
+rmSync(directory, { recursive: true });
+
+const rows = faults.map(({ fault, specs }) => {
+  const own = lines.filter((line) => line.fault === fault);
+  if (own.length === 0) return [fault, specs.join(', '), 'not seen', '', '', '', '', ''];
+  const numbers = (name: keyof Counts): number[] => own.flatMap((line) => line[name] ?? []);
+  const sum = (name: keyof Counts): string =>
+    numbers(name).length > 0 ? `${numbers(name).reduce((a, b) => a + b)}` : '–';
+  const longest = Math.max(...numbers('recoveryMs'));
+  return [
+    fault,
+    [...new Set(own.map(({ spec }) => spec))].toSorted().join(', '),
+    ...(['runs', 'acknowledged', 'lost', 'doubled', 'skipped'] as const).map(sum),
+    longest >= 0 ? (longest / 1_000).toFixed(1) : '–',
+  ];
+});
+const titles = 'fault spec runs acknowledged lost doubled skipped recovery/s'.split(' ');
+const widths = titles.map((_, n) => Math.max(...[titles, ...rows].map((row) => row[n]!.length)));
+const all = [titles, widths.map((width) => '-'.repeat(width)), ...rows];
+for (const row of all) {
+  const cells = row.map((cell, n) => (n < 2 ? cell.padEnd(widths[n]!) : cell.padStart(widths[n]!)));
+  console.info(`| ${cells.join(' | ')} |`);
+}
+process.exitCode = status ?? 1;

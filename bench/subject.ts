@@ -60,3 +60,9 @@ export interface OpenSubject {
   conflicts?(): number;
   close(): Promise<void>;
 }
+
+/** A store, and somebody who tells when an event of it has arrived. */
+export interface Followed {
+  append: OpenSubject['append'];
+  follow(onArrival: (payment: Payment) => void): Promise<{ stop(): Promise<void> }>;
+}

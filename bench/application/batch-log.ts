@@ -3,8 +3,7 @@ import type { DataSource, EntitySubscriberInterface } from 'typeorm';
 import type { EventRecord, GenerationScope, ProjectionContext } from '../../lib/index.ts';
 import { library } from '../library.ts';
 import type { Place } from '../scenario.ts';
-import type { Followed } from '../scenarios/lag.ts';
-import type { Payment } from '../subject.ts';
+import type { Followed, Payment } from '../subject.ts';
 import { booked, PaymentBooked, startApplication } from '../subjects/ours.ts';
 
 const { EventStore, OnBatch, Projection } = library;

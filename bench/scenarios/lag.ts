@@ -3,18 +3,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { generateLoad, percentile, warmUpSeconds } from '../load-generator.ts';
 import { newPayment } from '../payment.ts';
 import type { Measurement, Place, Scenario } from '../scenario.ts';
-import type { OpenSubject, Payment } from '../subject.ts';
+import type { Followed } from '../subject.ts';
 
 const callers = 64;
 
 // Some readers look for new events once a second only.
 const silenceMs = 5_000;
-
-/** A store, and somebody who tells when an event of it has arrived. */
-export interface Followed {
-  append: OpenSubject['append'];
-  follow(onArrival: (payment: Payment) => void): Promise<{ stop(): Promise<void> }>;
-}
 
 /** How long readers are behind while appends come in as fast as they can; the value is the p99. */
 export const lagScenarios: readonly Scenario[] = [

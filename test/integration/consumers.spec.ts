@@ -575,7 +575,7 @@ describe('a rebuild', () => {
     expect(effects).toEqual(await logPositions());
   });
 
-  it('of a handler goes no further than the one in use, which has not done the rest yet', async () => {
+  it('of a handler goes no further than the one in use, which may not come to the rest', async () => {
     const effects: string[] = [];
     let inHand = false;
     let letGo = (): void => undefined;
@@ -597,8 +597,10 @@ describe('a rebuild', () => {
     const { position } = await append('a', 1, 2, 3, 4);
     await eventually(() => inHand);
     await control.rebuild('slow');
-    await eventually(() => effects.includes('2: 2 replayed'));
     await append('b', 5);
+    // The one in use lets go as soon as it is done with what it has in hand.
+    const isHalted = `SELECT FROM "${store.schema}".checkpoints WHERE status = 'replaced'`;
+    await eventually(async () => (await dataSource.query(isHalted)).length === 1);
     letGo();
     await eventually(async () => (await control.list()).consumers[0]!.generation === 2);
     await control.waitFor('slow', position + 1);
@@ -627,10 +629,11 @@ describe('a rebuild', () => {
     for (const id of ids) await append(id, 1);
     await control.waitFor('parts', ids.length);
     await control.rebuild('parts');
-    // One partition is held up. Each time another one comes to the end of the log, it tries to take over.
-    for (const before of [0, 1, 2]) {
+    // One partition is held up. Whenever another one comes to the end of the log, it tries to take over;
+    // the generation in use goes on meanwhile.
+    for (const before of [0, 1, 2, 3]) {
       await eventually(() => rebuilt.length > before);
-      await append(rebuilt[0]!, 2);
+      await control.waitFor('parts', (await append(rebuilt[0]!, 2)).position);
     }
     expect((await control.list()).consumers[0]).toMatchObject({ generation: 1, rebuild: {} });
     letGo();

@@ -125,6 +125,18 @@ export function translateReadError(error: unknown): EventStoreError {
   return new ConnectionLostError('not-applied', reasonOf(error), { cause: error });
 }
 
+/** Settles like the work, and fails with what becomes of its error. */
+export async function translated<T>(
+  work: Promise<T>,
+  toError: (error: unknown) => Error = translateError,
+): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    throw toError(error);
+  }
+}
+
 function translate(error: unknown, facts: AppendFacts): EventStoreError {
   const cause = error instanceof Error ? error : new Error(String(error));
   const said = factsOf(error);

@@ -13,7 +13,7 @@ import { type CheckpointRow, toStates } from './consumer-states.ts';
 import { type Database, Statement } from './database.ts';
 import { OperatorRequests } from './operator-requests.ts';
 import { ParkedEvents } from './parked-events.ts';
-import { translateError, translateReadError } from './postgres-errors.ts';
+import { translated, translateReadError } from './postgres-errors.ts';
 import { setPaused, startStopped } from './sql/generations.ts';
 import { readConsumers, readReached } from './sql/read-consumers.ts';
 
@@ -139,16 +139,5 @@ export class PostgresConsumerRegistry extends ConsumerRegistry {
     if ((await this.reached([consumer])).has(consumer)) return;
     const names = (await this.states()).map((state) => state.name);
     throw new UnknownConsumerError(consumer, names);
-  }
-}
-
-async function translated<T>(
-  work: Promise<T>,
-  translate: (error: unknown) => Error = translateError,
-): Promise<T> {
-  try {
-    return await work;
-  } catch (error) {
-    throw translate(error);
   }
 }

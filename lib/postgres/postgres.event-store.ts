@@ -29,6 +29,7 @@ import {
   checkDirection,
   checkLimit,
   checkPlace,
+  checkReadKeys,
   type AggregateReadOptions,
   type ReadOptions,
 } from '../store/read-options.ts';
@@ -43,7 +44,7 @@ import { CallerTransactions } from './caller-transactions.ts';
 import { Database, Statement } from './database.ts';
 import { EventReader } from './event-reader.ts';
 import { InlineProjections } from './inline-projections.ts';
-import { translateError } from './postgres-errors.ts';
+import { translated, translateReadError } from './postgres-errors.ts';
 import { SnapshotTable } from './snapshot-table.ts';
 
 export interface PostgresEventStoreOptions {
@@ -161,12 +162,13 @@ export class PostgresEventStore extends EventStore {
   }
 
   async #readLog(after: number, options: ReadOptions): Promise<StoredPage> {
+    checkReadKeys('A read of the log', options);
     checkPlace('after', after);
     const limit = checkLimit(options.limit);
     const direction = checkDirection(options.direction);
     const { types } = options;
     const aggregateTypes = checkAggregateTypes(options.aggregateTypes);
-    const { head, events } = await this.#translated(
+    const { head, events } = await reading(
       this.#reader.log({
         after,
         limit,
@@ -186,11 +188,12 @@ export class PostgresEventStore extends EventStore {
     options: AggregateReadOptions = {},
   ): Promise<AggregatePage> {
     checkAggregateRef(aggregate);
+    checkReadKeys('A read of an aggregate', options);
     checkPlace('after', after);
     const limit = checkLimit(options.limit);
     const direction = checkDirection(options.direction);
     const manager = this.transactionOf(options.manager);
-    const { version, events } = await this.#translated(
+    const { version, events } = await reading(
       this.#reader.aggregate(aggregate, after, limit, direction, manager),
     );
     return { version: events.at(-1)?.version ?? version, records: this.#revive(events) };
@@ -201,13 +204,14 @@ export class PostgresEventStore extends EventStore {
     options: HistoryOptions = {},
   ): Promise<AggregateHistory> {
     checkAggregateRef(aggregate);
+    checkReadKeys('A read of a history', options);
     const { after } = options;
     if (after !== undefined)
       return this.#historyAfter(aggregate, checkPlace('after', after), options);
 
     const revision = checkPlace('revision', options.revision ?? 1, 1);
     const manager = this.transactionOf(options.manager);
-    const stored = await this.#translated(this.#reader.history(aggregate, revision, manager));
+    const stored = await reading(this.#reader.history(aggregate, revision, manager));
     const snapshot = this.#reviveSnapshot(aggregate, stored.snapshot, revision);
     if (snapshot === null && stored.snapshot?.revision === revision) {
       return this.#historyAfter(aggregate, 0, options);
@@ -222,9 +226,10 @@ export class PostgresEventStore extends EventStore {
     options: SnapshotOptions = {},
   ): Promise<Snapshot | null> {
     checkAggregateRef(aggregate);
+    checkReadKeys('A snapshot', options);
     const revision = checkPlace('revision', options.revision ?? 1, 1);
     const manager = this.transactionOf(options.manager);
-    const stored = await this.#translated(this.#snapshots.read(aggregate, manager));
+    const stored = await reading(this.#snapshots.read(aggregate, manager));
     return this.#reviveSnapshot(aggregate, stored, revision);
   }
 
@@ -235,35 +240,35 @@ export class PostgresEventStore extends EventStore {
     options: SnapshotOptions = {},
   ): Promise<void> {
     checkAggregateRef(aggregate);
+    checkReadKeys('A snapshot', options);
     checkPlace('version', version, 1);
     const revision = checkPlace('revision', options.revision ?? 1, 1);
     const snapshot = { version, revision, state: this.#serializer.serializeState(state) };
     const manager = this.transactionOf(options.manager);
-    const current = await this.#translated(this.#snapshots.write(aggregate, snapshot, manager));
+    const current = await translated(this.#snapshots.write(aggregate, snapshot, manager));
     if (version > current) throw new SnapshotAheadError(aggregate, version, current);
   }
 
   override async currentPosition(): Promise<number> {
     const manager = this.transactionOf();
     const end = { after: 0, limit: 0, direction: 'forward', manager } as const;
-    return (await this.#translated(this.#reader.log(end))).head;
+    return (await reading(this.#reader.log(end))).head;
   }
 
   override horizon(): Promise<LogHorizon> {
-    return this.#translated(this.#reader.horizon(this.transactionOf()));
+    return reading(this.#reader.horizon(this.transactionOf()));
   }
 
   override async currentVersion(aggregate: AggregateRef): Promise<number> {
     checkAggregateRef(aggregate);
     const manager = this.transactionOf();
-    return (await this.#translated(this.#reader.aggregate(aggregate, 0, 0, 'forward', manager)))
-      .version;
+    return (await reading(this.#reader.aggregate(aggregate, 0, 0, 'forward', manager))).version;
   }
 
   override async removeEvents(aggregate: AggregateRef): Promise<number> {
     checkAggregateRef(aggregate);
     if (!this.#options.allowRemoval) throw new RemovalRefusedError(aggregate);
-    const { value: rows, isReplicated } = await this.#translated(
+    const { value: rows, isReplicated } = await translated(
       this.#database.commit<{ removed: number }>(
         this.#remove,
         [aggregate.type, aggregate.id],
@@ -306,7 +311,7 @@ export class PostgresEventStore extends EventStore {
     options: HistoryOptions,
   ): Promise<AggregateHistory> {
     const manager = this.transactionOf(options.manager);
-    const { version, removedVersion, events } = await this.#translated(
+    const { version, removedVersion, events } = await reading(
       this.#reader.aggregate(aggregate, after, maxInteger, 'forward', manager),
     );
     checkNoGap(aggregate, Math.max(after, removedVersion), events, version);
@@ -327,14 +332,6 @@ export class PostgresEventStore extends EventStore {
   ): Snapshot | null {
     return reviveSnapshot(aggregate, stored, revision, this.#serializer, this.#options.onWarning);
   }
-
-  async #translated<T>(work: Promise<T>): Promise<T> {
-    try {
-      return await work;
-    } catch (error) {
-      throw translateError(error);
-    }
-  }
 }
 
 /** A page of the log before it is decoded, and where the next one begins. */
@@ -343,4 +340,5 @@ interface StoredPage {
   readonly events: readonly StoredEvent[];
 }
 
+const reading = <T>(work: Promise<T>): Promise<T> => translated(work, translateReadError);
 const ignore = (): void => undefined;

@@ -35,6 +35,7 @@ import {
   checkAggregateTypes,
   checkLimit,
   checkPlace,
+  checkReadKeys,
   type AggregateReadOptions,
   type ReadOptions,
 } from './read-options.ts';
@@ -146,6 +147,7 @@ export class InMemoryEventStore extends EventStore {
   }
 
   async fetch(after = 0, options: ReadOptions = {}): Promise<LogPage> {
+    checkReadKeys('A read of the log', options);
     refuseManager(options.manager);
     checkPlace('after', after);
     const types = options.types && new Set(this.#registry.storedNames(options.types));
@@ -169,6 +171,7 @@ export class InMemoryEventStore extends EventStore {
     after = 0,
     options: AggregateReadOptions = {},
   ): Promise<AggregatePage> {
+    checkReadKeys('A read of an aggregate', options);
     refuseManager(options.manager);
     checkPlace('after', after);
     const row = this.#rowOf(aggregate);
@@ -186,6 +189,7 @@ export class InMemoryEventStore extends EventStore {
     aggregate: AggregateRef,
     options: HistoryOptions = {},
   ): Promise<AggregateHistory> {
+    checkReadKeys('A read of a history', options);
     refuseManager(options.manager);
     const { version, removedVersion, events } = this.#rowOf(aggregate);
     if (options.after !== undefined) checkPlace('after', options.after);
@@ -200,6 +204,7 @@ export class InMemoryEventStore extends EventStore {
     aggregate: AggregateRef,
     options: SnapshotOptions = {},
   ): Promise<Snapshot | null> {
+    checkReadKeys('A snapshot', options);
     refuseManager(options.manager);
     return this.#usableSnapshot(aggregate, options);
   }
@@ -210,6 +215,7 @@ export class InMemoryEventStore extends EventStore {
     version: number,
     options: SnapshotOptions = {},
   ): Promise<void> {
+    checkReadKeys('A snapshot', options);
     refuseManager(options.manager);
     checkPlace('version', version, 1);
     const revision = checkPlace('revision', options.revision ?? 1, 1);

@@ -1,6 +1,7 @@
 import { inspect } from 'node:util';
 import type { EntityManager } from 'typeorm';
 import { isStorableText } from '../events/unstorable-text.ts';
+import { checkKeys } from './check-keys.ts';
 
 /** Reading forward yields the oldest first; backward, the newest first. */
 export type ReadDirection = 'forward' | 'backward';
@@ -22,6 +23,20 @@ export interface ReadOptions extends AggregateReadOptions {
   readonly types?: readonly (string | (abstract new (...args: never[]) => object))[];
   /** Only events of aggregates of these types. An empty list matches nothing. */
   readonly aggregateTypes?: readonly string[];
+}
+
+const aggregateReadKeys = ['limit', 'direction', 'manager'] as const;
+const snapshotKeys = ['revision', 'manager'] as const;
+const keysOf = {
+  'A read of the log': new Set<string>([...aggregateReadKeys, 'types', 'aggregateTypes']),
+  'A read of an aggregate': new Set<string>(aggregateReadKeys),
+  'A read of a history': new Set<string>([...snapshotKeys, 'after']),
+  'A snapshot': new Set<string>(snapshotKeys),
+};
+
+/** @throws TypeError if there is an option that such a call does not have. */
+export function checkReadKeys(subject: keyof typeof keysOf, options: object): void {
+  checkKeys(subject, options, keysOf[subject]);
 }
 
 /** Returns `place`, a version or a position. @throws TypeError if it is not a whole number from `min` up. */

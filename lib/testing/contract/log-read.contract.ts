@@ -174,6 +174,24 @@ export function logReadContract(test: ContractTest): void {
     });
   }
 
+  test('refuses an option of a name that it does not know, and says which is meant', async ({
+    store,
+  }) => {
+    const account = newAccount();
+    const misspelt = (key: string) => ({ [key]: 1 });
+    for (const [read, meant] of [
+      [store.fetch(0, misspelt('aggregateType')), 'aggregateTypes'],
+      [collect(store.stream(0, misspelt('aggregateType'))), 'aggregateTypes'],
+      [store.fetchByAggregate(account, 0, misspelt('limits')), 'limit'],
+      [collect(store.streamByAggregate(account, 0, misspelt('limits'))), 'limit'],
+      [store.fetchHistory(account, misspelt('aftr')), 'after'],
+      [store.getSnapshot(account, misspelt('revison')), 'revision'],
+      [store.snapshot(account, {}, 1, misspelt('revison')), 'revision'],
+    ] as const) {
+      assert.match((await rejection(read, TypeError)).message, new RegExp(`'${meant}'`));
+    }
+  });
+
   test('refuses an unknown direction', async ({ store }) => {
     const options = { direction: 'sideways' as 'forward' };
     await rejection(store.fetch(0, options), TypeError);

@@ -54,7 +54,7 @@ DECLARE
 BEGIN
   IF pg_is_in_recovery() THEN
     RAISE EXCEPTION 'The log of "${schema}" cannot be read on a standby: only the primary knows its horizon.'
-      USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Read from the primary.';
+      USING ERRCODE = 'read_only_sql_transaction', HINT = 'Read from the primary.';
   END IF;
   IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
     RAISE EXCEPTION 'The log of "${schema}" cannot be read at isolation level %.',

@@ -59,7 +59,6 @@ export class AppendQueue {
   readonly #inFlight = new Set<string>();
   #flights = 0;
   #size = 0;
-  #onDrained: (() => void)[] = [];
 
   constructor(call: AppendCall, options: AppendQueueOptions) {
     this.#call = call;
@@ -81,11 +80,6 @@ export class AppendQueue {
         queueMicrotask(() => void this.#fly());
       }
     });
-  }
-
-  /** Resolves once nothing is waiting or in flight. */
-  async drain(): Promise<void> {
-    while (this.#size > 0) await new Promise<void>((resolve) => this.#onDrained.push(resolve));
   }
 
   async #fly(): Promise<void> {
@@ -184,8 +178,6 @@ export class AppendQueue {
   #settle(answer: () => void): void {
     answer();
     this.#size--;
-    if (this.#size > 0) return;
-    for (const resolve of this.#onDrained.splice(0)) resolve();
   }
 }
 

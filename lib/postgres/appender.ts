@@ -30,6 +30,9 @@ export interface AppenderOptions {
 /** Carries appends to the database, and makes results and errors of what it answers. */
 export class Appender {
   #closed = false;
+  /** Appends that were taken and are not settled. */
+  #open = 0;
+  #onSettled: (() => void)[] = [];
 
   constructor(
     private readonly serializer: EventSerializer,
@@ -42,10 +45,43 @@ export class Appender {
   ) {}
 
   /** One append: with the others of this process, or inside the manager's transaction. */
-  async append(append: Append, manager: EntityManager | undefined): Promise<AppendResult> {
-    if (this.#closed) throw new StoreClosedError();
-    if (manager) return (await this.appendAll([append], manager))[0]!;
+  append(append: Append, manager: EntityManager | undefined): Promise<AppendResult> {
+    return this.#take(async () =>
+      manager ? (await this.#appendAll([append], manager))[0]! : this.#append(append),
+    );
+  }
 
+  /** Several appends, all or none: in a transaction of their own, or inside the manager's. */
+  appendAll(
+    appends: readonly Append[],
+    manager: EntityManager | undefined,
+  ): Promise<AppendResult[]> {
+    return this.#take(() => this.#appendAll(appends, manager));
+  }
+
+  /** Resolves once all appends taken so far are settled. */
+  async drain(): Promise<void> {
+    while (this.#open > 0) await new Promise<void>((resolve) => this.#onSettled.push(resolve));
+  }
+
+  /** Takes no more appends and resolves once all that were taken are settled. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.drain();
+  }
+
+  async #take<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#closed) throw new StoreClosedError();
+    this.#open++;
+    try {
+      return await work();
+    } finally {
+      this.#open--;
+      if (this.#open === 0) for (const resolve of this.#onSettled.splice(0)) resolve();
+    }
+  }
+
+  async #append(append: Append): Promise<AppendResult> {
     const preparing = prepareAppend(append, this.serializer, this.options.maxAppendEvents);
     const prepared = preparing instanceof Promise ? await preparing : preparing;
     if (this.inline.concernedBy([prepared]).length > 0) {
@@ -62,29 +98,16 @@ export class Appender {
     return isOurs ? { ...result, duplicate: false } : result;
   }
 
-  /** Several appends, all or none: in a transaction of their own, or inside the manager's. */
-  async appendAll(
+  async #appendAll(
     appends: readonly Append[],
     manager: EntityManager | undefined,
   ): Promise<AppendResult[]> {
-    if (this.#closed) throw new StoreClosedError();
     const prepared = await Promise.all(
       appends.map(async (append) =>
         prepareAppend(append, this.serializer, this.options.maxAppendEvents),
       ),
     );
     return prepared.length === 0 ? [] : this.#appendTogether(prepared, manager);
-  }
-
-  /** Resolves once all appends taken so far are settled. */
-  async drain(): Promise<void> {
-    await this.queue.drain();
-  }
-
-  /** Takes no more appends and resolves once all that were taken are settled. */
-  async close(): Promise<void> {
-    this.#closed = true;
-    await this.queue.drain();
   }
 
   async #appendTogether(

@@ -221,4 +221,33 @@ describe('An append whose connection is lost', () => {
   });
 });
 
+it('A read whose connection is lost has left nothing behind', async () => {
+  const own = await storeOn({ applicationName: 'cut-off-reader' });
+  const error = await admin.transaction(async (manager) => {
+    await manager.query('LOCK TABLE event_store.aggregates IN ACCESS EXCLUSIVE MODE');
+    const read = errorOf(own.fetchByAggregate(newCounter()));
+    const pid = await waitingPid('cut-off-reader');
+    await manager.query('SELECT pg_terminate_backend($1)', [pid]);
+    return read;
+  });
+  expect(error).toMatchObject({ code: 'CONNECTION_LOST', outcome: 'not-applied', retryable: true });
+  expect(error.message).not.toContain('append');
+});
+
+it('A store that is closed waits for all that it has taken, one by one or together', async () => {
+  const own = await storeOn({ applicationName: 'closing' });
+  const counter = newCounter();
+  const settled: string[] = [];
+  await whileHeld(counter, async () => {
+    const appends = [{ aggregate: counter, events: [new Counted(1)] }];
+    void own.appendAll(appends).then(() => settled.push('appendAll'));
+    await waitingPid('closing');
+    void own.close().then(() => settled.push('close'));
+    await admin.query('SELECT 1');
+    expect(settled).toEqual([]);
+  });
+  await eventually(() => settled.length === 2);
+  expect(settled).toEqual(['appendAll', 'close']);
+});
+
 const databaseName = (): string => new URL(database.url).pathname.slice(1);

@@ -11,6 +11,7 @@ import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
 import { random, seed } from '../support/random.ts';
 import { Counted, openStore, type TestStore } from '../support/store.ts';
+import { tally } from '../support/tally.ts';
 
 const schema = 'event_store';
 const events = `${schema}.domain_events`;
@@ -30,6 +31,8 @@ let directory: string;
 /** Three anchors, with appends before, between and behind them. */
 let anchors: string;
 let lastPosition: number;
+let acknowledged = 0;
+let alterations = 0;
 
 beforeAll(async () => {
   database = await createTestDatabase();
@@ -65,15 +68,18 @@ beforeAll(async () => {
   }
   ({ lastPosition } = await stores[0]!.horizon());
 });
-afterEach(() =>
-  behindTheBack(
+afterEach(async () => {
+  tally('F22', { runs: alterations, acknowledged });
+  acknowledged = 0;
+  await behindTheBack(
     ...tables.flatMap((table) => [
       `DELETE FROM ${table}`,
       `INSERT INTO ${table} SELECT * FROM ${copyOf(table)}`,
     ]),
     `SELECT setval('${positions}', ${lastPosition})`,
-  ),
-);
+  );
+  alterations = 0;
+});
 afterAll(async () => {
   await database.drop();
   await rm(directory, { recursive: true });
@@ -108,7 +114,7 @@ async function appendAtRandom(calls: number): Promise<void> {
         });
     }
   };
-  await Promise.all(Array.from({ length: calls }, append));
+  acknowledged += (await Promise.all(Array.from({ length: calls }, append))).length;
 }
 
 /** As a superuser who passes by the triggers and the foreign keys of the store. */
@@ -117,6 +123,7 @@ async function behindTheBack(...statements: string[]): Promise<void> {
     await manager.query('SET LOCAL session_replication_role = replica');
     for (const sql of statements) await manager.query(sql);
   });
+  alterations += 1;
 }
 
 /** An event that has a hash, as have those before and behind it in its aggregate. */

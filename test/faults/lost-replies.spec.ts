@@ -2,15 +2,30 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { DataSource } from 'typeorm';
 import { EventData } from '../../lib/events/event-data.ts';
+import type { AggregateRef } from '../../lib/store/aggregate-ref.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
 import { killAll } from '../support/processes.ts';
 import { seed } from '../support/random.ts';
 import { Counted, openStore, type TestStore } from '../support/store.ts';
+import { countCopies, tally } from '../support/tally.ts';
 import { type Interference, startProxy, type TcpProxy } from '../support/tcp-proxy.ts';
 import { Trial } from './harness/trial.ts';
 
 const everyKind = ['lost', 'reply-lost', 'left-behind'] as const;
+
+/** There is one event in the aggregate, the one that was acknowledged. */
+async function expectOneCopy(
+  store: TestStore,
+  aggregate: AggregateRef,
+  id: string,
+  fault: 'F5' | 'F6',
+): Promise<void> {
+  const { records } = await store.fetchByAggregate(aggregate);
+  const ids = records.map((record) => record.id);
+  tally(fault, { acknowledged: 1, ...countCopies([id], ids) });
+  expect(records).toMatchObject([{ id, version: 1 }]);
+}
 
 describe('an append whose connection is reset', () => {
   let database: TestDatabase;
@@ -42,17 +57,13 @@ describe('an append whose connection is reset', () => {
   it.each(everyKind)('once (%s) is stored once, and nobody notices', async (kind) => {
     const id = randomUUID();
     const aggregate = { type: 'counter', id: `once-${kind}` };
-    const reported: number[] = [];
-    const stop = store.onAppended((records) =>
-      reported.push(...records.map((each) => each.version)),
-    );
     interfere(kind, id, 1);
     const events = [new EventData(new Counted(1), { id })];
     const result = await store.append(aggregate, events, { expectedVersion: 0 });
-    stop();
     expect(result).toMatchObject({ version: 1, records: [{ id, version: 1 }] });
-    const { records } = await store.fetchByAggregate(aggregate);
-    expect(records).toMatchObject([{ id, position: result.position }]);
+    const [stored] = (await store.fetchByAggregate(aggregate)).records;
+    expect(stored!.position).toBe(result.position);
+    await expectOneCopy(store, aggregate, id, 'F5');
   });
 
   it.each(everyKind)('twice (%s) is unknown, and its repetition succeeds', async (kind) => {
@@ -65,7 +76,7 @@ describe('an append whose connection is reset', () => {
     const isStored = kind !== 'lost';
     if (isStored) await eventually(async () => (await store.currentVersion(aggregate)) === 1);
     expect(await append()).toMatchObject({ version: 1, duplicate: isStored });
-    expect((await store.fetchByAggregate(aggregate)).records).toMatchObject([{ id, version: 1 }]);
+    await expectOneCopy(store, aggregate, id, 'F5');
   });
 
   it('and again while its first result is read, is unknown', async () => {
@@ -98,7 +109,7 @@ describe('an append whose connection is reset', () => {
       const isStored = kind !== 'lost';
       if (isStored) await eventually(async () => (await store.currentVersion(aggregate)) === 1);
       expect(await transaction()).toMatchObject({ version: 1, duplicate: isStored });
-      expect((await store.fetchByAggregate(aggregate)).records).toMatchObject([{ id, version: 1 }]);
+      await expectOneCopy(store, aggregate, id, 'F5');
     },
   );
 });
@@ -141,6 +152,7 @@ describe('an append over a half-open connection', () => {
         return append();
       });
       expect(result).toMatchObject({ version: 1, records: [{ id, version: 1 }] });
+      await expectOneCopy(store, aggregate, id, 'F6');
       // Nothing uses the dead connection again.
       for (let n = 0; n < 12; n++)
         await store.append({ type: 'counter', id: `${kind}-${n}` }, [new Counted(n)]);
@@ -196,7 +208,9 @@ describe('applications under load whose connections are reset again and again', 
       await eventually(() => trial.proxy!.connections.length > seen + 10);
       trial.proxy!.interfere = () => undefined;
       await trial.recovered();
-      const { faults, unknown } = await trial.finish('resets, and backends terminated');
+      const report = await trial.finish('resets, and backends terminated');
+      for (const fault of ['F4', 'F5'] as const) tally(fault, report);
+      const { faults, unknown } = report;
       expect(faults).toEqual([]);
       expect(unknown).toBeGreaterThan(0);
     } finally {

@@ -2,8 +2,8 @@
  * Runs the specs that the table in README.md names, and prints one line about each fault:
  * `npm run test:faults`, or `npm run test:faults -- F1 F3` for some of them.
  *
- * Every number comes from the specs, which count what they have seen; see `tally`. A fault is not seen
- * if its specs were skipped, or have failed too early.
+ * Every number comes from the specs, which count what they have seen; see `tally`. A spec in parentheses
+ * has left no line: it counts nothing, was skipped, or has failed too early.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -25,7 +25,9 @@ const paths = faults.flatMap(({ specs }) => specs.map((name) => join(here, `${na
 const directory = mkdtempSync(join(tmpdir(), 'nest-event-store-tally-'));
 const file = join(directory, 'lines');
 writeFileSync(file, '');
-const { status } = spawnSync('npm', ['test', '--', '--runTestsByPath', ...new Set(paths)], {
+// Also those in long/.
+const options = ['--testPathIgnorePatterns=/node_modules/', '--runTestsByPath'];
+const { status } = spawnSync('npm', ['test', '--', ...options, ...new Set(paths)], {
   stdio: 'inherit',
   env: { ...process.env, FAULT_TALLY: file },
 });
@@ -38,14 +40,16 @@ rmSync(directory, { recursive: true });
 
 const rows = faults.map(({ fault, specs }) => {
   const own = lines.filter((line) => line.fault === fault);
-  if (own.length === 0) return [fault, specs.join(', '), 'not seen', '', '', '', '', ''];
+  const seen = new Set(own.map(({ spec }) => spec));
+  const names = specs.map((name) => (seen.has(name) ? name : `(${name})`)).join(', ');
+  if (own.length === 0) return [fault, names, 'not seen', '', '', '', '', ''];
   const numbers = (name: keyof Counts): number[] => own.flatMap((line) => line[name] ?? []);
   const sum = (name: keyof Counts): string =>
     numbers(name).length > 0 ? `${numbers(name).reduce((a, b) => a + b)}` : '–';
   const longest = Math.max(...numbers('recoveryMs'));
   return [
     fault,
-    [...new Set(own.map(({ spec }) => spec))].toSorted().join(', '),
+    names,
     ...(['runs', 'acknowledged', 'lost', 'doubled', 'skipped'] as const).map(sum),
     longest >= 0 ? (longest / 1_000).toFixed(1) : '–',
   ];

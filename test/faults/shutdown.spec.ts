@@ -6,6 +6,7 @@ import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
 import { killAll, startProcess, type TestProcess } from '../support/processes.ts';
 import { random, seed } from '../support/random.ts';
+import { countCopies, tally } from '../support/tally.ts';
 import type { CounterFunctions, CounterStart, CountRequest } from './harness/counter.process.ts';
 
 type Application = TestProcess<CounterFunctions>;
@@ -118,7 +119,9 @@ describe('an application that is told to end', () => {
 
       expect(inFlight.filter((answer) => statusOf(answer) !== 201)).toEqual([]);
       const positions = (await stored('counter')).map(({ position }) => position);
-      expect(positions).toEqual(expect.arrayContaining([...inFlight, ...knocks].flatMap(position)));
+      const promised = [...inFlight, ...knocks].flatMap(position);
+      tally('F2', { acknowledged: promised.length, ...countCopies(promised, positions) });
+      expect(positions).toEqual(expect.arrayContaining(promised));
       // None before it is ready, and none after its server has closed.
       expect(knocks.map(statusOf).join(' ')).toMatch(/^(refused )+(201 )+((reset|503) )*refused/);
       expect((await stored('hook')).map(({ id }) => id)).toEqual(hooks);
@@ -137,6 +140,7 @@ describe('an application that is told to end', () => {
       const application = await start(how);
       await eventually(() => application.call.isStarting());
       await (how.endsBy === 'hooks' ? stopTwice(application) : application.stop());
+      tally('F2');
       expect((await stored('hook')).map(({ id }) => id)).toEqual(hooks);
       await expectConsumersAtRest();
       expect(application.output).toBe('');

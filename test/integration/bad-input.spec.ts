@@ -95,6 +95,16 @@ const refused: [what: string, append: { [K in keyof Append]?: unknown }, error: 
   ['an undeclared Date', { events: taken(new Date(0)) }, invalid('$.content', /not declared/)],
   ['a Map', { events: taken(new Map([[1, 2]])) }, invalid('$.content', /Map/)],
   ['a Set', { events: taken(new Set([1])) }, invalid('$.content', /Set/)],
+  [
+    'a Map that has a member',
+    { events: taken(Object.assign(new Map([[1, 2]]), { a: 1 })) },
+    invalid('$.content', /Map/),
+  ],
+  [
+    'a Set that has a member',
+    { events: taken(Object.assign(new Set([1]), { a: 1 })) },
+    invalid('$.content', /Set/),
+  ],
   ['a RegExp', { events: taken(/x/) }, invalid('$.content', /RegExp/)],
   ['an Error', { events: taken(new Error('x')) }, invalid('$.content', /Error/)],
   ['a Buffer', { events: taken(Buffer.from('x')) }, invalid('$.content', /Buffer/)],

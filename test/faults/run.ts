@@ -6,20 +6,26 @@
  * has left no line: it counts nothing, was skipped, or has failed too early.
  */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import type { Counts, TallyLine } from '../support/tally.ts';
 
 const here = import.meta.dirname;
-const wanted = process.argv.slice(2);
 const table = readFileSync(join(here, 'README.md'), 'utf8').matchAll(
   /^\| (F\d+b?) .*?\| (.*?) \|/gm,
 );
-const faults = [...table].flatMap(([, fault, cell]) => {
-  const specs = [...cell!.matchAll(/`(.+?)`/g)].map(([, name]) => name!);
-  return wanted.length === 0 || wanted.includes(fault!) ? [{ fault: fault!, specs }] : [];
-});
+const named = [...table].map(([, fault, cell]) => ({
+  fault: fault!,
+  specs: [...cell!.matchAll(/`(.+?)`/g)].map(([, name]) => name!),
+}));
+for (const each of readdirSync(join(here, 'long'))) {
+  const name = `long/${each.replace('.spec.ts', '')}`;
+  if (named.some(({ specs }) => specs.includes(name))) continue;
+  throw new Error(`Name \`${name}\` in the table of test/faults/README.md: nothing else runs it.`);
+}
+const wanted = process.argv.slice(2);
+const faults = named.filter(({ fault }) => wanted.length === 0 || wanted.includes(fault));
 const paths = faults.flatMap(({ specs }) => specs.map((name) => join(here, `${name}.spec.ts`)));
 
 const directory = mkdtempSync(join(tmpdir(), 'nest-event-store-tally-'));

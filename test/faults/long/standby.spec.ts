@@ -8,6 +8,7 @@ import {
   startStandby,
 } from '../../support/own-server.ts';
 import { Counted, openStore, type TestStore } from '../../support/store.ts';
+import { tally } from '../../support/tally.ts';
 
 describe('a store on a standby', () => {
   let primary: OwnServer;
@@ -40,6 +41,8 @@ describe('a store on a standby', () => {
       message: expect.stringContaining('cannot be read on a standby'),
     });
     await standby.promote();
-    expect((await store.fetch()).records).toMatchObject([{ aggregate, version: 1 }]);
+    const { records } = await store.fetch();
+    expect(records).toMatchObject([{ aggregate, version: 1 }]);
+    tally('F19', { acknowledged: records.length });
   });
 });

@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { ConsumerHost, type ConsumerHostParts } from '../../../lib/subscriptions/consumer-host.ts';
 import { consumer } from '../../support/consumers.ts';
 import { eventually } from '../../support/eventually.ts';
+import { tally } from '../../support/tally.ts';
 
 describe('ConsumerHost', () => {
   it('leaves nothing running if it is stopped while it starts', async () => {
@@ -32,6 +33,7 @@ describe('ConsumerHost', () => {
     await Promise.all([starting, stopping]);
     expect(calls).toEqual(['register', 'prepare', 'connect', 'unsubscribe', 'release', 'close']);
     expect(activeTimers()).toBe(timers);
+    tally('F2');
   });
 });
 

@@ -4,12 +4,8 @@ import {
   ConfigurableModuleClass,
   OPTIONS_TYPE,
 } from './event-store.module-definition.ts';
-import {
-  featureProviders,
-  postgresStore,
-  withStore,
-  type EventStoreFeature,
-} from './event-store.providers.ts';
+import { postgresStore } from './event-store.postgres.ts';
+import { featureProviders, withStore, type EventStoreFeature } from './event-store.providers.ts';
 import { getAggregateRepositoryToken } from './event-store.tokens.ts';
 
 /**

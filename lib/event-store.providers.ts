@@ -1,14 +1,12 @@
-import { inspect } from 'node:util';
-import { Logger, type DynamicModule, type InjectionToken, type Provider } from '@nestjs/common';
+import type { DynamicModule, InjectionToken, Provider } from '@nestjs/common';
 import { DiscoveryModule, DiscoveryService, ExternalContextCreator, ModuleRef } from '@nestjs/core';
-import { getDataSourceToken } from '@nestjs/typeorm';
-import type { DataSource } from 'typeorm';
 import { AggregateRepositories } from './aggregates/aggregate-repositories.ts';
 import type { AggregateClass } from './aggregates/aggregate.decorator.ts';
 import { EventStoreConfigurationError } from './event-store.configuration.error.ts';
 import { ApplicationConsumers, type BootedStore } from './event-store.consumers.ts';
 import { ConsumerExplorer } from './event-store.explorer.ts';
 import { EventStoreLifecycle } from './event-store.lifecycle.ts';
+import { logger, warn } from './event-store.log.ts';
 import { MODULE_OPTIONS_TOKEN } from './event-store.module-definition.ts';
 import {
   resolveOptions,
@@ -28,20 +26,10 @@ import type { EventClass } from './events/domain-event.decorator.ts';
 import { EventLogVerifier } from './evidence/event-log-verifier.ts';
 import { UnsupportedChainedLog } from './evidence/unsupported.chained-log.ts';
 import { EventRegistry } from './events/event-registry.ts';
-import { EventSerializer } from './events/event-serializer.ts';
 import type { Upcaster } from './events/upcaster.ts';
-import { Database } from './postgres/database.ts';
-import { Migrator } from './postgres/migrator.ts';
-import { PostgresChainedLog } from './postgres/postgres.chained-log.ts';
-import { poolFaults } from './postgres/pool.faults.ts';
-import { postgresConsumers } from './postgres/postgres.consumers.ts';
-import { PostgresEventStore } from './postgres/postgres.event-store.ts';
-import { checkSessions, type SessionCheck } from './postgres/session-check.ts';
 import { EventStore } from './store/event-store.ts';
 import { Consumers } from './subscriptions/consumers.ts';
 import { UnsupportedConsumerRegistry } from './subscriptions/unsupported.consumer-registry.ts';
-
-const logger = new Logger('EventStore');
 
 /** What `EventStoreModule.forFeature` registers in a store. */
 export interface EventStoreFeature {
@@ -193,68 +181,6 @@ function storeProviders(name = defaultStoreName, { inject = [], boot }: StoreFac
   ];
 }
 
-/** The store in PostgreSQL, on the application's data source of that name. */
-export const postgresStore = (dataSource?: string): StoreFactory => ({
-  inject: [getDataSourceToken(dataSource)],
-  async boot(options, registry, source: DataSource): Promise<BootedStore> {
-    const serializer = new EventSerializer(registry, options.codec, options);
-    const store = new PostgresEventStore(source, registry, serializer, {
-      ...options,
-      onWarning: warn,
-    });
-    const { faults, areSessionsShared } = await checkDatabase(options, source);
-    return {
-      store,
-      consumers: {
-        ...postgresConsumers(source, { ...options, areSessionsShared }),
-        applyInline: (projections) => store.applyInline(projections),
-      },
-      chainedLog: new PostgresChainedLog(source, options.schema),
-      faults,
-      drain: () => store.drain(),
-      close: () => store.close(),
-    };
-  },
-});
-
-interface DatabaseCheck {
-  readonly faults: readonly string[];
-  readonly areSessionsShared?: boolean;
-}
-
-/** Brings the schema up to date before anybody is given the store, or tells what is wrong with it. */
-async function checkDatabase(options: ResolvedOptions, source: DataSource): Promise<DatabaseCheck> {
-  const { type } = source.options;
-  if (type !== 'postgres') {
-    const fault = `The data source is of type '${type}'. The event store needs one of type 'postgres'.`;
-    return { faults: [fault] };
-  }
-  const database = new Database(source, options);
-  const sessions = await sessionsOf(options, database);
-  const faults = [...poolFaults(database, options.lockTimeoutMs), sessions?.fault ?? []].flat();
-  // What cannot start must not migrate what others work with.
-  if (faults.length > 0) return { faults };
-  const migrator = new Migrator(source, options.schema, options);
-  if (options.migrations === 'run') await migrator.run();
-  const fault = options.migrations === 'off' ? undefined : await migrator.check();
-  return { faults: fault === undefined ? [] : [fault], areSessionsShared: !!sessions?.areShared };
-}
-
-/** Says what a pooler makes different; one that cannot be asked now is no reason not to start. */
-async function sessionsOf(
-  options: ResolvedOptions,
-  database: Database,
-): Promise<SessionCheck | undefined> {
-  try {
-    const sessions = await checkSessions(database, options);
-    if (sessions.notice) logger[options.listen ? 'warn' : 'log'](sessions.notice);
-    return sessions;
-  } catch (error) {
-    warn('Whether a pooler shares sessions could not be found out.', error);
-    return undefined;
-  }
-}
-
 /** What one call of `forFeature` adds to a store: registrations, and a repository for each aggregate. */
 export function featureProviders(feature: EventStoreFeature, name = defaultStoreName): Provider[] {
   const { aggregates = [], events = [], upcasters = [] } = feature;
@@ -286,10 +212,4 @@ export function featureProviders(feature: EventStoreFeature, name = defaultStore
       useFactory: (repositories: AggregateRepositories) => repositories.of(aggregateClass),
     })),
   ];
-}
-
-/** Logs what must not fail a call. */
-export function warn(message: string, error?: unknown): void {
-  const reason = error instanceof Error ? String(error) : inspect(error, { depth: 0 });
-  logger.warn(error === undefined ? message : `${message} ${reason}`);
 }

@@ -4,13 +4,9 @@ import {
   type ASYNC_OPTIONS_TYPE,
   type OPTIONS_TYPE,
 } from '../event-store.module-definition.ts';
+import { warn } from '../event-store.log.ts';
 import { EventStoreModule } from '../event-store.module.ts';
-import {
-  warn,
-  withStore,
-  type EventStoreFeature,
-  type StoreFactory,
-} from '../event-store.providers.ts';
+import { withStore, type EventStoreFeature, type StoreFactory } from '../event-store.providers.ts';
 import { InMemoryEventStore } from '../store/in-memory.event-store.ts';
 
 const inMemoryStore: StoreFactory = {

@@ -1,0 +1,76 @@
+import { getDataSourceToken } from '@nestjs/typeorm';
+import type { DataSource } from 'typeorm';
+import type { BootedStore } from './event-store.consumers.ts';
+import { logger, warn } from './event-store.log.ts';
+import type { ResolvedOptions } from './event-store.options.ts';
+import type { StoreFactory } from './event-store.providers.ts';
+import { EventSerializer } from './events/event-serializer.ts';
+import { Database } from './postgres/database.ts';
+import { Migrator } from './postgres/migrator.ts';
+import { poolFaults } from './postgres/pool.faults.ts';
+import { PostgresChainedLog } from './postgres/postgres.chained-log.ts';
+import { postgresConsumers } from './postgres/postgres.consumers.ts';
+import { PostgresEventStore } from './postgres/postgres.event-store.ts';
+import { checkSessions, type SessionCheck } from './postgres/session-check.ts';
+
+/** The store in PostgreSQL, on the application's data source of that name. */
+export const postgresStore = (dataSource?: string): StoreFactory => ({
+  inject: [getDataSourceToken(dataSource)],
+  async boot(options, registry, source: DataSource): Promise<BootedStore> {
+    const serializer = new EventSerializer(registry, options.codec, options);
+    const store = new PostgresEventStore(source, registry, serializer, {
+      ...options,
+      onWarning: warn,
+    });
+    const { faults, areSessionsShared } = await checkDatabase(options, source);
+    return {
+      store,
+      consumers: {
+        ...postgresConsumers(source, { ...options, areSessionsShared }),
+        applyInline: (projections) => store.applyInline(projections),
+      },
+      chainedLog: new PostgresChainedLog(source, options.schema),
+      faults,
+      drain: () => store.drain(),
+      close: () => store.close(),
+    };
+  },
+});
+
+interface DatabaseCheck {
+  readonly faults: readonly string[];
+  readonly areSessionsShared?: boolean;
+}
+
+/** Brings the schema up to date before anybody is given the store, or tells what is wrong with it. */
+async function checkDatabase(options: ResolvedOptions, source: DataSource): Promise<DatabaseCheck> {
+  const { type } = source.options;
+  if (type !== 'postgres') {
+    const fault = `The data source is of type '${type}'. The event store needs one of type 'postgres'.`;
+    return { faults: [fault] };
+  }
+  const database = new Database(source, options);
+  const sessions = await sessionsOf(options, database);
+  const faults = [...poolFaults(database, options.lockTimeoutMs), sessions?.fault ?? []].flat();
+  // What cannot start must not migrate what others work with.
+  if (faults.length > 0) return { faults };
+  const migrator = new Migrator(source, options.schema, options);
+  if (options.migrations === 'run') await migrator.run();
+  const fault = options.migrations === 'off' ? undefined : await migrator.check();
+  return { faults: fault === undefined ? [] : [fault], areSessionsShared: !!sessions?.areShared };
+}
+
+/** Says what a pooler makes different; one that cannot be asked now is no reason not to start. */
+async function sessionsOf(
+  options: ResolvedOptions,
+  database: Database,
+): Promise<SessionCheck | undefined> {
+  try {
+    const sessions = await checkSessions(database, options);
+    if (sessions.notice) logger[options.listen ? 'warn' : 'log'](sessions.notice);
+    return sessions;
+  } catch (error) {
+    warn('Whether a pooler shares sessions could not be found out.', error);
+    return undefined;
+  }
+}

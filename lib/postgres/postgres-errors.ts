@@ -113,10 +113,10 @@ export function translateError(
   facts: AppendFacts = nothingToName,
 ): EventStoreError {
   if (error instanceof EventStoreError) return error;
-  const translated = translate(error, facts);
-  if (!facts.mayBeStored || translated.outcome === 'unknown') return translated;
+  const told = translate(error, facts);
+  if (!facts.mayBeStored || told.outcome === 'unknown') return told;
   const reason = `and the second try failed: ${reasonOf(error)}`;
-  return new ConnectionLostError('unknown', reason, { cause: translated.cause });
+  return new ConnectionLostError('unknown', reason, { cause: told.cause });
 }
 
 /** The same for what only reads: nothing was to be written, so nothing is unknown. */

@@ -7,7 +7,8 @@ import { faultsOf } from '../support/ledger/ledger.faults.ts';
 import { type LedgerHistory, readHistory, repetitions } from '../support/ledger/ledger.history.ts';
 import { createLedgerTables } from '../support/ledger/ledger.tables.ts';
 import { killAll } from '../support/processes.ts';
-import { countFaults, tally } from '../support/tally.ts';
+import { countFaults } from '../support/history/count-faults.ts';
+import { tally } from '../support/tally.ts';
 
 const leaseMs = 600;
 const account = { type: 'account', id: '1' };

@@ -11,7 +11,8 @@ import { LedgerTrouble } from '../support/ledger/ledger.trouble.ts';
 import { startLedger } from '../support/ledger/ledger.ts';
 import { killAll } from '../support/processes.ts';
 import { seed } from '../support/random.ts';
-import { countFaults, tally } from '../support/tally.ts';
+import { countFaults } from '../support/history/count-faults.ts';
+import { tally } from '../support/tally.ts';
 
 /** More and longer rounds than a run of the whole suite has time for. */
 const rounds = Number(process.env['TEST_ROUNDS'] || 1);

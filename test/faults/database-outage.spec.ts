@@ -9,7 +9,8 @@ import { readHistory } from '../support/ledger/ledger.history.ts';
 import { type LedgerProcess, startLedger } from '../support/ledger/ledger.ts';
 import { type OwnServer, startOwnServer } from '../support/own-server.ts';
 import { killAll } from '../support/processes.ts';
-import { countFaults, tally } from '../support/tally.ts';
+import { countFaults } from '../support/history/count-faults.ts';
+import { tally } from '../support/tally.ts';
 
 describe('an application whose database goes down and comes back', () => {
   let server: OwnServer;

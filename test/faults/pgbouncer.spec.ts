@@ -45,7 +45,8 @@ import {
 import { postgresContract } from '../support/postgres-contract.ts';
 import { killAll } from '../support/processes.ts';
 import { seed } from '../support/random.ts';
-import { countFaults, tally } from '../support/tally.ts';
+import { countFaults } from '../support/history/count-faults.ts';
+import { tally } from '../support/tally.ts';
 import { readLog } from './harness/stored-log.ts';
 
 const schema = 'event_store';

@@ -7,7 +7,8 @@ import { readHistory } from '../support/ledger/ledger.history.ts';
 import { createLedgerTables } from '../support/ledger/ledger.tables.ts';
 import { type LedgerProcess, startLedger } from '../support/ledger/ledger.ts';
 import { killAll } from '../support/processes.ts';
-import { countFaults, tally } from '../support/tally.ts';
+import { countFaults } from '../support/history/count-faults.ts';
+import { tally } from '../support/tally.ts';
 
 const amounts = Array.from({ length: 5 }, (_, n) => n + 1);
 

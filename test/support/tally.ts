@@ -1,6 +1,5 @@
 import { appendFileSync } from 'node:fs';
 import { expect } from '@jest/globals';
-import type { HistoryFault } from './history/history.ts';
 
 /** What a test has seen while a fault was there; what it did not look for is left out. */
 export interface Counts {
@@ -30,19 +29,6 @@ export function tally(fault: `F${number}` | 'F9b', counts: Counts = {}): void {
   const spec = expect.getState().testPath!;
   const line = { fault, spec, runs, acknowledged, lost, doubled, skipped, recoveryMs };
   appendFileSync(file, `${JSON.stringify(line satisfies TallyLine)}\n`);
-}
-
-/** How much of what a history shows was lost, doubled and skipped. */
-export function countFaults(
-  faults: readonly HistoryFault[],
-): Required<Pick<Counts, 'lost' | 'doubled' | 'skipped'>> {
-  const count = (...kinds: string[]): number =>
-    faults.filter(({ kind }) => kinds.includes(kind)).length;
-  return {
-    lost: count('lost'),
-    doubled: count('event-twice', 'version-twice', 'read-twice', 'counted-twice'),
-    skipped: count('skipped'),
-  };
 }
 
 /** How many of those that must be there are not, and how many are there again. */

@@ -4,7 +4,7 @@ import { faultsOfHistory } from '../../support/history/history.faults.ts';
 import { groupBy } from '../../support/history/group-by.ts';
 import { faultsOf } from '../../support/ledger/ledger.faults.ts';
 import { readHistory } from '../../support/ledger/ledger.history.ts';
-import { countFaults } from '../../support/tally.ts';
+import { countFaults } from '../../support/history/count-faults.ts';
 
 /** What a trial has shown. */
 export interface TrialReport {

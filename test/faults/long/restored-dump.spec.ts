@@ -14,7 +14,8 @@ import { startLedger } from '../../support/ledger/ledger.ts';
 import { type OwnServer, startOwnServer } from '../../support/own-server.ts';
 import { killAll } from '../../support/processes.ts';
 import { seed } from '../../support/random.ts';
-import { countFaults, tally } from '../../support/tally.ts';
+import { countFaults } from '../../support/history/count-faults.ts';
+import { tally } from '../../support/tally.ts';
 import { readLog } from '../harness/stored-log.ts';
 import { Trial } from '../harness/trial.ts';
 

@@ -113,7 +113,11 @@ describe('the number of statements', () => {
       const others = Array.from({ length: 50 }, () => store.append(newCounter(), counted(1)));
       await Promise.all([first, ...others]);
     };
-    expect(await sentBy(work)).toEqual(['append_event', 'append_events', 'append_events']);
+    const [first, ...batches] = await sentBy(work);
+    expect(first).toBe('append_event');
+    expect(new Set(batches)).toEqual(new Set(['append_events']));
+    // Two, unless the first append is answered last: then the rest is halved once more, or a few times.
+    expect(batches.length).toBeLessThanOrEqual(Math.ceil(Math.log2(50)));
   });
 
   it('of a load is one, with a snapshot or without', async () => {

@@ -85,7 +85,10 @@ export class AppendCall {
     return { outcome, version, positions: [position], recorded_at: recordedAtMicros / 1000 };
   }
 
-  #sendMany(appends: readonly PreparedAppend[], options: CallOptions): Promise<AppendOutcome[]> {
+  async #sendMany(
+    appends: readonly PreparedAppend[],
+    options: CallOptions,
+  ): Promise<AppendOutcome[]> {
     const places = new Map<string, number>();
     const aggregateTypes: string[] = [];
     const aggregateIds: string[] = [];
@@ -119,40 +122,29 @@ export class AppendCall {
       }
     }
 
-    return this.#run(
-      this.#many,
-      [
-        aggregateTypes,
-        aggregateIds,
-        plannedVersions.map((version, place) => (mayCreate[place] ? version : 0)),
-        expectedNew,
-        appendAggregates,
-        expectedVersions,
-        eventAppends,
-        events.map((event) => event.id),
-        events.map((event) => event.type),
-        events.map((event) => event.revision),
-        events.map((event) => event.payload).join(separator),
-        events.map((event) => event.binary),
-        events.map((event) => event.metadata).join(separator),
-        options.resent === true || appends.some((append) => append.hasCallerIds),
-        options.allOrNothing,
-        options.wait,
-        options.lockTimeoutMs,
-      ],
-      options.manager,
-    );
-  }
-
-  async #run(
-    statement: Statement,
-    values: readonly unknown[],
-    manager: EntityManager | undefined,
-  ): Promise<AppendOutcome[]> {
+    const values = [
+      aggregateTypes,
+      aggregateIds,
+      plannedVersions.map((version, place) => (mayCreate[place] ? version : 0)),
+      expectedNew,
+      appendAggregates,
+      expectedVersions,
+      eventAppends,
+      events.map((event) => event.id),
+      events.map((event) => event.type),
+      events.map((event) => event.revision),
+      events.map((event) => event.payload).join(separator),
+      events.map((event) => event.binary),
+      events.map((event) => event.metadata).join(separator),
+      options.resent === true || appends.some((append) => append.hasCallerIds),
+      options.allOrNothing,
+      options.wait,
+      options.lockTimeoutMs,
+    ];
     const { value: outcomes, isReplicated } = await this.#database.commit<AppendOutcome>(
-      statement,
+      this.#many,
       values,
-      manager,
+      options.manager,
     );
     if (isReplicated) return outcomes;
     return outcomes.map((each) =>

@@ -10,6 +10,7 @@ import type {
 } from 'pg';
 import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
 import { TransactionRequiredError } from '../store/store.errors.ts';
+import { columnTypes } from './column-types.ts';
 import { isConnectionSpoilt, isOutcomeUnknown } from './postgres-errors.ts';
 import { type Committed, watchingReplication } from './replication-wait.ts';
 import { revocable } from './revocable-manager.ts';
@@ -208,7 +209,7 @@ export class Database {
           name: this.#preparedStatements ? name : undefined,
           text,
           values: values as unknown[],
-          types,
+          types: columnTypes,
         },
         settle,
       );
@@ -234,25 +235,3 @@ function end(client: Client): void {
 
 // Holds nothing that the application does not hold already.
 const guardedPools = new WeakSet<Pool>();
-
-const asText = (text: string): string => text;
-
-const parsers = new Map<number, (text: string) => unknown>([
-  [16, (text) => text === 't'],
-  [17, (text) => Buffer.from(text.slice(2), 'hex')], // bytea
-  [20, safeInteger], // bigint
-  [23, Number], // integer
-  [701, Number], // double precision
-  [1016, (text) => (text === '{}' ? [] : text.slice(1, -1).split(',').map(safeInteger))], // bigint[]
-]);
-
-const types = { getTypeParser: (oid: number) => parsers.get(oid) ?? asText };
-
-/** Versions and positions are numbers; one that a number cannot hold exactly must never be used. */
-function safeInteger(text: string): number {
-  const value = Number(text);
-  if (Number.isSafeInteger(value)) return value;
-  throw new RangeError(
-    `${text} is beyond the safe integers and cannot be a version or a position.`,
-  );
-}

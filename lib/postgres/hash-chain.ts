@@ -1,6 +1,6 @@
 import type { Queryable } from './migrations/installed-version.ts';
 import { readChainStart, startHashChain } from './sql/hash-chain.ts';
-import { isSchemaName } from './sql/schema-name.ts';
+import { schemaNameRule } from './sql/schema-name.ts';
 
 /**
  * Returns the SQL that switches the hash chain of a store on, where the application may not do it with
@@ -15,8 +15,9 @@ import { isSchemaName } from './sql/schema-name.ts';
  * await owner.query(eventStoreHashChain());
  */
 export function eventStoreHashChain(schema = 'event_store'): string {
-  if (isSchemaName(schema)) return startHashChain(schema);
-  throw new TypeError(`'${String(schema)}' cannot be the name of the store's schema.`);
+  const [accepts, wanted] = schemaNameRule;
+  if (accepts(schema)) return startHashChain(schema);
+  throw new TypeError(`The schema must be ${wanted}, got '${schema}'.`);
 }
 
 /** Returns the position behind which every event has a hash; `undefined` if the chain is off. */

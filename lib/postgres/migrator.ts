@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto';
 import type { DataSource } from 'typeorm';
 import { chainStart } from './hash-chain.ts';
 import { eventStoreMigrations } from './migrations/index.ts';
 import { installedVersion } from './migrations/installed-version.ts';
 import { startHashChain } from './sql/hash-chain.ts';
+import { lockKey } from './sql/schema-name.ts';
 
 /** Brings the store's schema up to date, or tells that it is not. */
 export class Migrator {
@@ -41,7 +41,7 @@ export class Migrator {
       (await installedVersion(this.dataSource, this.schema)) >= this.#migrations.length;
     if (isMigrated && !(await this.#lacksChain())) return;
     await this.dataSource.transaction('READ COMMITTED', async (manager) => {
-      await manager.query('SELECT pg_advisory_xact_lock($1)', [this.#lockKey()]);
+      await manager.query('SELECT pg_advisory_xact_lock($1)', [lockKey('migrations', this.schema)]);
       // Counted again under the lock: another process may have been faster.
       const installed = await installedVersion(manager, this.schema);
       for (const Migration of this.#migrations.slice(installed)) {
@@ -64,13 +64,5 @@ export class Migrator {
       '"domain_events_hash" is not there, or disabled. Set migrations: \'run\', or run the SQL of ' +
       'eventStoreHashChain(), as the owner of the tables; enable the trigger if it is there.'
     );
-  }
-
-  /** One 64-bit key, a space apart from the pairs of keys that register appends in flight. */
-  #lockKey(): string {
-    const digest = createHash('sha256')
-      .update(`nest-event-store migrations ${this.schema}`)
-      .digest();
-    return digest.readBigInt64BE().toString();
   }
 }

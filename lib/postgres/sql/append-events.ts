@@ -9,7 +9,7 @@ import { withOwnersRights } from './with-owners-rights.ts';
  * caller's transaction stays usable. Outcomes: ok · duplicate · wrong_version · corrupt_duplicate ·
  * busy (another transaction holds the aggregate and the call was told not to wait).
  *
- * Aggregates come once each, in three parallel arrays; appends point at them, events at appends.
+ * Aggregates come once each, in four parallel arrays; appends point at them, events at appends.
  * A planned version is the one a new aggregate will have if all its appends succeed, or 0 where
  * none of them may create it; it is expected to be new if the first of its appends says so. Expected
  * versions: -1 any, -2 exists, else the exact version.
@@ -163,7 +163,9 @@ BEGIN
 
   -- 2. Decide, append by append in call order. Looked up after the locks, so that a repeated append
   -- that waited for its first attempt sees what that one wrote.
-  v_repeats := p_may_repeat AND EXISTS (SELECT FROM "${schema}".domain_events AS e WHERE e.event_id = ANY (p_event_ids));
+  v_repeats := p_may_repeat AND EXISTS (
+    SELECT FROM "${schema}".domain_events AS e WHERE e.event_id = ANY (p_event_ids)
+  );
   v_starts := v_versions;
   FOR i IN 1 .. v_events LOOP
     v_counts[p_event_appends[i]] := v_counts[p_event_appends[i]] + 1;

@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto';
 import { eventHash } from './event-hash.ts';
+import { lockKey } from './schema-name.ts';
 
 /**
  * A page of the log with what is to be held against each other: $1 after, $2 up to, $3 limit. Of a
@@ -15,12 +15,7 @@ SELECT
   greatest(p.version, g.removed_version) AS previous_version,
   p.hash IS NOT NULL AS follows_hash, e.hash,
   ${eventHash('e', { previous: 'p.hash', aggregate: 'g' })} AS expected
-FROM (
-  SELECT * FROM "${schema}".domain_events AS d
-  WHERE d.position > $1 AND d.position <= $2
-  ORDER BY d.position
-  LIMIT $3
-) AS e
+FROM ${page(schema, 'domain_events')} AS e
 LEFT JOIN "${schema}".aggregates AS g ON g.key = e.aggregate_key
 LEFT JOIN LATERAL (
   SELECT b.version, b.hash FROM "${schema}".domain_events AS b
@@ -31,12 +26,7 @@ LEFT JOIN LATERAL (
 UNION ALL
 SELECT
   r.position, true, g.type, g.id, g.version, g.removed_version, r.version, NULL, NULL, r.hash, NULL
-FROM (
-  SELECT * FROM "${schema}".removed_hashes AS d
-  WHERE d.position > $1 AND d.position <= $2
-  ORDER BY d.position
-  LIMIT $3
-) AS r
+FROM ${page(schema, 'removed_hashes')} AS r
 LEFT JOIN "${schema}".aggregates AS g ON g.key = r.aggregate_key
 ORDER BY position, removed
 LIMIT $3`;
@@ -66,7 +56,12 @@ SET LOCAL enable_mergejoin = off;
 SET LOCAL jit = off`;
 
 /** Until the transaction ends, nobody else writes an anchor: two would follow the same one. */
-export const lockAnchors = (schema: string): string => {
-  const digest = createHash('sha256').update(`nest-event-store anchors ${schema}`).digest();
-  return `SELECT pg_advisory_xact_lock(${digest.readBigInt64BE()})`;
-};
+export const lockAnchors = (schema: string): string =>
+  `SELECT pg_advisory_xact_lock(${lockKey('anchors', schema)})`;
+
+const page = (schema: string, table: string): string => `(
+  SELECT * FROM "${schema}".${table} AS d
+  WHERE d.position > $1 AND d.position <= $2
+  ORDER BY d.position
+  LIMIT $3
+)`;

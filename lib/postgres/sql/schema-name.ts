@@ -22,3 +22,12 @@ export const schemaNameRule: OptionRule = [
 export function lockNamespace(schema: string): number {
   return createHash('sha256').update(`nest-event-store:${schema}`).digest().readInt32BE();
 }
+
+/**
+ * The key of an advisory lock for one purpose in one schema: 64 bits, a space apart from the pairs of
+ * keys that register appends in flight.
+ */
+export function lockKey(purpose: string, schema: string): string {
+  const digest = createHash('sha256').update(`nest-event-store ${purpose} ${schema}`).digest();
+  return digest.readBigInt64BE().toString();
+}

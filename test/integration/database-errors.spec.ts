@@ -2,6 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { EventStoreError } from 'nest-event-store';
 import { DataSource } from 'typeorm';
+import type { EncodedPayload } from '../../lib/events/event-codec.ts';
+import { JsonCodec } from '../../lib/events/json.codec.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
 import { Counted, openStore, type TestStore } from '../support/store.ts';
@@ -219,6 +221,31 @@ describe('An append whose connection is lost', () => {
       'the second try failed: canceling statement due to lock timeout',
     );
   });
+});
+
+it('What a codec writes beyond its own event reaches no neighbour', async () => {
+  class Doubling extends JsonCodec {
+    override encode(payload: object): EncodedPayload {
+      const { json } = super.encode(payload);
+      return {
+        json: payload instanceof Counted && payload.by < 0 ? `${json}\x1f${json}` : json,
+        binary: null,
+      };
+    }
+  }
+  const own = await openStore(await database.dataSource(), { codec: new Doubling() });
+  const [bad, good] = [newCounter(), newCounter()];
+  const [refused, stored] = await Promise.allSettled([
+    own.append(bad, [new Counted(-1)]),
+    own.append(good, [new Counted(2), new Counted(3)]),
+  ]);
+  expect(refused).toMatchObject({ status: 'rejected', reason: { sqlState: '22P02' } });
+  expect(stored.status).toBe('fulfilled');
+  expect((await own.fetchByAggregate(good)).records.map(({ event }) => event)).toEqual([
+    new Counted(2),
+    new Counted(3),
+  ]);
+  expect(await own.currentVersion(bad)).toBe(0);
 });
 
 it('A read whose connection is lost has left nothing behind', async () => {

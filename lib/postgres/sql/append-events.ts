@@ -92,6 +92,11 @@ DECLARE
   v_now timestamptz;
   a integer;
 BEGIN
+  -- A codec of the application's own may write what is no JSON; no neighbour may get a part of it.
+  IF cardinality(v_payloads) <> v_events OR cardinality(v_metadata) <> v_events THEN
+    RAISE EXCEPTION 'An event was encoded as more than one JSON text.'
+      USING ERRCODE = 'invalid_text_representation';
+  END IF;
   IF p_lock_timeout_ms IS NOT NULL THEN
     v_setting := set_config('lock_timeout', p_lock_timeout_ms::text, true);
   END IF;

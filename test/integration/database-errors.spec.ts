@@ -238,6 +238,8 @@ it('What a codec writes beyond its own event reaches no neighbour', async () => 
   const [refused, stored] = await Promise.allSettled([
     own.append(bad, [new Counted(-1)]),
     own.append(good, [new Counted(2), new Counted(3)]),
+    // Of four, the first two travel together.
+    ...[4, 5].map((by) => own.append(newCounter(), [new Counted(by)])),
   ]);
   expect(refused).toMatchObject({ status: 'rejected', reason: { sqlState: '22P02' } });
   expect(stored.status).toBe('fulfilled');

@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { eventIdOf } from './part-id.ts';
 
 /** A value that JSON keeps as it is. */
 export type JsonValue =
@@ -8,7 +9,7 @@ export type JsonValue =
  * What is stored beside an event: who caused it, why, and whatever else the caller adds.
  *
  * A JSON object. `correlationId` is shared by everything that one request set in motion;
- * `causationId` is the id of the event that a handler was reacting to.
+ * `causationId` is the id under which the event is stored that a handler was reacting to.
  */
 export interface EventMetadata {
   readonly correlationId?: string;
@@ -49,8 +50,9 @@ export function runAsReactionTo<T>(
   cause: { readonly id: string; readonly metadata: EventMetadata },
   work: () => T,
 ): T {
-  const correlationId = cause.metadata.correlationId ?? cause.id;
-  return surrounding.run({ correlationId, causationId: cause.id }, work);
+  const causationId = eventIdOf(cause);
+  const correlationId = cause.metadata.correlationId ?? causationId;
+  return surrounding.run({ correlationId, causationId }, work);
 }
 
 /** Returns the metadata that an event appended here and now would carry. */

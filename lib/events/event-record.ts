@@ -2,7 +2,10 @@ import type { EventMetadata } from './event-metadata.ts';
 
 /** A recorded event: what was written, where it stands, and the event as an instance of its class. */
 export interface EventRecord<E extends object = object> {
-  /** The event's id, a UUID. */
+  /**
+   * A UUID that no other record has, the same at every read: the id of the stored event, or, for the
+   * second and later events that it was upcast into, a UUID of version 5 derived from that id.
+   */
   readonly id: string;
   /** Place in the whole log. Strictly increasing; gaps are normal. */
   readonly position: number;

@@ -10,6 +10,7 @@ import { checkSchema, readThroughSchema } from './event-schema.ts';
 import { EventTooLargeError, UndecodableEventError } from './events.errors.ts';
 import { decodeJson, encodeJson } from './json.codec.ts';
 import { mergeMetadata } from './merge-metadata.ts';
+import { partId, rememberEventId } from './part-id.ts';
 import type { SerializedEvent, StoredEvent } from './stored-event.ts';
 import { upcastToCurrent, type UpcastResult } from './upcast-chain.ts';
 import type { UpcastPayload } from './upcaster.ts';
@@ -95,7 +96,7 @@ export class EventSerializer {
     return upcastToCurrent({ type, revision, payload }, context, this.#registry).map(
       (result, part) => {
         const record: EventRecord = {
-          id,
+          id: partId(id, part),
           position,
           aggregate,
           version,
@@ -108,6 +109,7 @@ export class EventSerializer {
         };
         // In this order: an object whose prototype has changed takes a new field ten times slower.
         rememberRecord(record);
+        rememberEventId(record, id);
         Object.setPrototypeOf(record.event, result.definition.eventClass.prototype);
         return record;
       },

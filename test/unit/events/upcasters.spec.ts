@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { DomainEvent } from '../../../lib/events/domain-event.decorator.ts';
+import { currentMetadata, runAsReactionTo } from '../../../lib/events/event-metadata.ts';
 import { recordOf, type EventRecord } from '../../../lib/events/event-record.ts';
 import { EventRegistry } from '../../../lib/events/event-registry.ts';
 import { EventSerializer, type StoredEvent } from '../../../lib/events/event-serializer.ts';
@@ -103,6 +104,23 @@ describe('Reading an event of an old shape', () => {
       ['offer.sent', 17, 4, 1],
     ]);
     expect(records.map(({ event }) => event.constructor)).toEqual([OfferPrinted, OfferSent]);
+  });
+
+  it('gives each of several parts an id of its own, the same at every read', () => {
+    const id = '0192f3a4-0000-7000-8000-000000000001';
+    const split = upcaster('offer.made', 1, (payload) => [
+      { type: 'offer.printed', revision: 1, payload: {} },
+      { type: 'offer.sent', revision: 2, payload },
+      { type: 'offer.printed', revision: 1, payload: {} },
+    ]);
+    const records = read({ id, type: 'offer.made' }, split, addDate);
+    expect(records.map((record) => record.id)).toEqual([
+      id,
+      'ee1db310-51e0-55d9-9414-55eb555694e4',
+      '44b2bfd8-9573-5528-8ed1-a790c90eec3d',
+    ]);
+    const causes = records.map((record) => runAsReactionTo(record, currentMetadata).causationId);
+    expect(causes).toEqual([id, id, id]);
   });
 
   it('is not disturbed by an upcaster that returns a frozen constant', () => {

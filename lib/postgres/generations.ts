@@ -20,6 +20,7 @@ import {
   setPreparedGeneration,
 } from './sql/generations.ts';
 import { readEnd } from './sql/read-log.ts';
+import { readUnprepared } from './sql/register-consumer.ts';
 
 type CatchUp = (manager: EntityManager, through: number) => Promise<boolean>;
 
@@ -47,15 +48,28 @@ export class Generations {
       activate: new Statement(activateGeneration(schema)),
       delete: new Statement(deleteGeneration(schema)),
       prepared: new Statement(setPreparedGeneration(schema)),
+      unprepared: new Statement(readUnprepared(schema)),
       endOfLog: new Statement(readEnd(schema)),
     };
   }
 
-  /** Has the projection make the read model of a generation, unless that was done. */
-  async prepare({ name, hooks }: Consumer, wanted?: number): Promise<void> {
+  /** Makes the read models of the generations in use that are not made yet, one after another. */
+  async prepare(consumers: readonly Consumer[]): Promise<void> {
+    const names = consumers.map(({ name }) => name);
+    const rows = await this.#database.query<{ name: string }>(this.#statements.unprepared, [names]);
+    const unprepared = new Set(rows.map((row) => row.name));
+    for (const each of consumers) if (unprepared.has(each.name)) await this.#prepare(each);
+  }
+
+  prepareGeneration(consumer: Consumer, generation: number): Promise<void> {
+    return this.#prepare(consumer, generation);
+  }
+
+  async #prepare({ name, hooks }: Consumer, wanted?: number): Promise<void> {
     await this.#changes.change(name, async (consumer) => {
       const { manager } = consumer;
       const generation = wanted ?? consumer.generation;
+      // Another process may have made it since.
       if (consumer.prepared >= generation) return;
       // One that was given up meanwhile: nobody would remove what is made for it now.
       if (![consumer.generation, consumer.next].includes(generation)) return;

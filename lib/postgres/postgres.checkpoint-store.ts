@@ -48,9 +48,9 @@ interface HeldRow {
   unwanted: boolean;
   diverged: boolean;
   retry_parked: boolean;
+  is_prepared: boolean;
   is_rebuild: boolean;
   events_per_second: number | null;
-  lease_left_ms: number;
 }
 
 /** The checkpoints in the store's schema, beside the events and the read models. */
@@ -104,7 +104,7 @@ export class PostgresCheckpointStore extends CheckpointStore {
       unwanted: row.unwanted,
       diverged: row.diverged,
       retryParked: row.retry_parked,
-      leaseLeftMs: row.lease_left_ms,
+      isPrepared: row.is_prepared,
       rebuild: row.is_rebuild ? { eventsPerSecond: row.events_per_second } : null,
     }));
   }
@@ -187,8 +187,12 @@ export class PostgresCheckpointStore extends CheckpointStore {
     ]);
   }
 
-  prepare(consumer: Consumer, generation?: number): Promise<void> {
-    return this.#generations.prepare(consumer, generation);
+  prepare(consumers: readonly Consumer[]): Promise<void> {
+    return this.#generations.prepare(consumers);
+  }
+
+  prepareGeneration(consumer: Consumer, generation: number): Promise<void> {
+    return this.#generations.prepareGeneration(consumer, generation);
   }
 
   markInUse(consumer: string): Promise<Mark | null> {

@@ -16,6 +16,7 @@ import { ParkedEvents } from './parked-events.ts';
 import { translated, translateReadError } from './postgres-errors.ts';
 import { setPaused, startStopped } from './sql/generations.ts';
 import { readConsumers, readReached } from './sql/read-consumers.ts';
+import { registerConsumers } from './sql/register-consumer.ts';
 
 /** The consumers of a store, as its schema knows them. */
 export class PostgresConsumerRegistry extends ConsumerRegistry {
@@ -30,7 +31,7 @@ export class PostgresConsumerRegistry extends ConsumerRegistry {
     this.#requests = new OperatorRequests(database, schema);
     this.#parked = new ParkedEvents(database, schema);
     this.#statements = {
-      register: new Statement(`SELECT "${schema}".register_consumer($1, $2, $3, $4) AS kind`),
+      register: new Statement(registerConsumers(schema)),
       states: new Statement(readConsumers(schema)),
       reached: new Statement(readReached(schema)),
       pause: new Statement(setPaused(schema)),
@@ -39,15 +40,23 @@ export class PostgresConsumerRegistry extends ConsumerRegistry {
   }
 
   async register(consumers: readonly Consumer[]): Promise<void> {
-    for (const { name, kind, settings } of consumers) {
-      const values = [name, kind, settings.partitions, settings.from === 'now'];
-      const [known] = await translated(
-        this.#database.query<{ kind: string }>(this.#statements.register, values),
-      );
-      if (known!.kind === kind) continue;
+    if (consumers.length === 0) return;
+    const values = [
+      consumers.map(({ name }) => name),
+      consumers.map(({ kind }) => kind),
+      consumers.map(({ settings }) => settings.partitions),
+      consumers.map(({ settings }) => settings.from === 'now'),
+      consumers.map(({ hooks }) => Object.keys(hooks).length > 0),
+    ];
+    const rows = await translated(
+      this.#database.query<{ name: string; kind: string }>(this.#statements.register, values),
+    );
+    const known = new Map(rows.map((row) => [row.name, row.kind]));
+    for (const { name, kind } of consumers) {
+      if (known.get(name) === kind) continue;
       throw new ConsumerStateError(
         name,
-        `is known to this store as '${known!.kind}', and now it is '${kind}'. What it has built ` +
+        `is known to this store as '${known.get(name)}', and now it is '${kind}'. What it has built ` +
           'would not fit: give it another name.',
       );
     }

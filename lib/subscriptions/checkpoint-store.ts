@@ -11,7 +11,7 @@ export interface CheckpointKey {
   readonly partition: number;
 }
 
-/** A checkpoint whose lease this process has, as it stood when the lease was taken or renewed. */
+/** A checkpoint that this process holds, as it was when the lease was last renewed. */
 export interface HeldCheckpoint extends CheckpointKey {
   /** The process that holds it. */
   readonly owner: string;
@@ -35,8 +35,8 @@ export interface HeldCheckpoint extends CheckpointKey {
   readonly diverged: boolean;
   /** Parked events wait for their next attempt. */
   readonly retryParked: boolean;
-  /** How long the lease lasts from then on. */
-  readonly leaseLeftMs: number;
+  /** The read model of its generation is made, if the consumer makes one. */
+  readonly isPrepared: boolean;
   /** It is built beside the generation in use, no faster than so many events in a second. */
   readonly rebuild: { readonly eventsPerSecond: number | null } | null;
 }
@@ -74,8 +74,9 @@ export interface CheckpointTransaction {
 /** Keeps the checkpoints of consumers, each held by at most one process that can still commit. */
 export abstract class CheckpointStore {
   /**
-   * Says that this process runs these consumers, renews what it holds, takes what is free up to its
-   * fair share, and returns all that it holds now.
+   * Renews the lease of a process that runs these consumers, takes checkpoints that are free up to its
+   * fair share, and returns all that it holds now. The lease lasts `leaseMs` from this call on, and
+   * covers everything that the process holds.
    */
   abstract hold(
     owner: string,
@@ -122,11 +123,11 @@ export abstract class CheckpointStore {
   /** Stores that the next attempt of parked events has failed; they wait to be asked for again. */
   abstract keepParked(key: CheckpointKey, event: ParkedEvent, failure: Failure): Promise<void>;
 
-  /**
-   * Calls `prepare` for a generation, or for the one in use, unless that has been done; and `activate`
-   * too if it is the one in use.
-   */
-  abstract prepare(consumer: Consumer, generation?: number): Promise<void>;
+  /** Calls `prepare` and `activate` for the generation in use of each consumer, unless that was done. */
+  abstract prepare(consumers: readonly Consumer[]): Promise<void>;
+
+  /** Calls `prepare` for one generation, and `activate` if it is in use, unless that was done. */
+  abstract prepareGeneration(consumer: Consumer, generation: number): Promise<void>;
 
   /** Returns how far the generation in use has come, partition by partition; `null` if there is none. */
   abstract markInUse(consumer: string): Promise<Mark | null>;

@@ -88,11 +88,9 @@ export class ConsumerHost {
     const { store, registry, checkpoints, signals } = this.#parts;
     await registry.register(consumers);
     // Queries that come right after the start find their tables, though they may be empty yet.
-    for (const consumer of consumers) {
-      await checkpoints.prepare(consumer).catch((error: unknown) => {
-        throw error instanceof HandlerFailure ? error.cause : error;
-      });
-    }
+    await checkpoints.prepare(consumers).catch((error: unknown) => {
+      throw error instanceof HandlerFailure ? error.cause : error;
+    });
     if (this.#stopped || consumers.length === 0) return;
     this.#consumers = new Map(consumers.map((consumer) => [consumer.name, consumer]));
     const types = this.#parts.storedTypes(consumers.flatMap(({ events }) => events));
@@ -197,13 +195,12 @@ export class ConsumerHost {
 
   async #bringInLine(held: readonly HeldCheckpoint[], askedAt: number): Promise<void> {
     // By the earliest time at which the database can have counted.
-    const heldUntil = ({ leaseLeftMs }: HeldCheckpoint): number => askedAt + leaseLeftMs;
+    const heldUntil = askedAt + this.#options.leaseMs;
     const wanted = new Map(held.map((each) => [keyOf(each), each]));
     for (const [key, { runner }] of this.#running) {
       const now = wanted.get(key);
       // Held anew, with another fence, it is run anew: what the old runner has is worth nothing.
-      if (now && !now.unwanted && now.fence === runner.held.fence)
-        runner.renew(now, heldUntil(now));
+      if (now && !now.unwanted && now.fence === runner.held.fence) runner.renew(now, heldUntil);
       else runner.stop();
     }
     const idle = held.filter((each) => !this.#running.has(keyOf(each)));
@@ -215,7 +212,7 @@ export class ConsumerHost {
     for (const each of idle) {
       // What a runner that has ended meanwhile has committed may not be in this answer.
       if (each.unwanted || (this.#endedAt.get(keyOf(each)) ?? 0) > askedAt) continue;
-      this.#run(each, heldUntil(each));
+      this.#run(each, heldUntil);
     }
   }
 

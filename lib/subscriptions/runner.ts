@@ -112,7 +112,9 @@ export class Runner {
       return this.#failures.stop({ error, position: null, failures: 1 });
     }
     try {
-      await this.#context.checkpoints.prepare(this.#consumer, this.held.generation);
+      if (!this.held.isPrepared) {
+        await this.#context.checkpoints.prepareGeneration(this.#consumer, this.held.generation);
+      }
       await this.#parked.refresh(this.held);
       while (!this.#stopping.signal.aborted) {
         if (await this.#step()) return;

@@ -55,7 +55,7 @@ describe('a consumer that another process takes over', () => {
     await dataSource.query(
       `UPDATE event_store.checkpoints SET fence = fence + 1, owner = (
          SELECT p.owner FROM event_store.consumer_processes AS p
-         WHERE p.consumer = $1 AND p.owner LIKE '%/' || $2::integer || '/%')
+         WHERE $1 = ANY (p.consumers) AND p.owner LIKE '%/' || $2::integer || '/%')
        WHERE consumer = $1`,
       [consumer, pid],
     );

@@ -80,6 +80,22 @@ const recordInto =
     );
   };
 
+/** Leaves a partition as a process does that held it and was killed. */
+async function diedWith(
+  name: string,
+  { leaseMs, leaseLeftMs, partition }: { leaseMs: number; leaseLeftMs: number; partition: number },
+): Promise<void> {
+  await dataSource.query(
+    `INSERT INTO "${store.schema}".consumer_processes
+     VALUES ('dead', ARRAY[$1], $2, clock_timestamp() + $3 * interval '1 ms')`,
+    [name, leaseMs, leaseLeftMs],
+  );
+  await dataSource.query(
+    `UPDATE "${store.schema}".checkpoints SET owner = 'dead' WHERE consumer = $1 AND partition = $2`,
+    [name, partition],
+  );
+}
+
 const seenPositions = async (name: string): Promise<number[]> =>
   (
     await dataSource.query(
@@ -293,11 +309,11 @@ describe('a lease', () => {
       { leaseMs: 500 },
     );
     await append('a', 1);
-    const table = `"${store.schema}".checkpoints`;
-    const isRetrying = `SELECT FROM ${table} WHERE status = 'retrying'`;
+    const isRetrying = `SELECT FROM "${store.schema}".checkpoints WHERE status = 'retrying'`;
     await eventually(async () => (await dataSource.query(isRetrying)).length === 1);
     await dataSource.transaction(async (manager) => {
-      // What is locked is passed over by renewals, and the lease runs out.
+      // The renewal has to wait, and the lease ends.
+      const table = `"${store.schema}".consumer_processes`;
       await manager.query(`SELECT FROM ${table} FOR UPDATE`);
       await eventually(async () => {
         const [row] = await manager.query(
@@ -316,7 +332,7 @@ describe('a lease', () => {
     await append('a', 1);
     await dataSource.query(
       `UPDATE "${store.schema}".checkpoints
-       SET owner = 'lost', lease_expires_at = now() - interval '1 s', takeovers = 9`,
+       SET owner = 'lost', takeovers = 9`,
     );
     const { control } = await start(dataSource, store, all);
     await eventually(async () => (await control.list()).consumers[0]!.status === 'stopped');
@@ -422,7 +438,7 @@ describe('the number of partitions', () => {
     await eventually(async () => {
       const late = await dataSource.query(
         `SELECT FROM "${store.schema}".consumer_processes
-         WHERE seen_until <= $1::timestamptz + interval '1 second'`,
+         WHERE lease_expires_at <= $1::timestamptz + interval '1 second'`,
         [now],
       );
       return late.length === 0;
@@ -447,10 +463,7 @@ describe('the number of partitions', () => {
     const each = (partitions: number) =>
       consumer('orphans', recordInto(store.schema), { partitions });
     await (await start(dataSource, store, [each(3)])).stop();
-    await dataSource.query(
-      `UPDATE "${store.schema}".checkpoints
-       SET owner = 'dead', lease_expires_at = now() + interval '500 ms' WHERE partition = 1`,
-    );
+    await diedWith('orphans', { leaseMs: 500, leaseLeftMs: 500, partition: 1 });
     const { control } = await start(dataSource, store, [each(2)], { leaseMs: 300 });
     const { position } = await append('a', 1);
     await control.waitFor('orphans', position);

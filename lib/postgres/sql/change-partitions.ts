@@ -1,3 +1,5 @@
+import { isHeld } from './leases.ts';
+
 /**
  * Gives a consumer the number of partitions that it was registered with last, in each generation of
  * which nobody holds a checkpoint now.
@@ -28,7 +30,7 @@ BEGIN
     WITH free AS MATERIALIZED (
       SELECT k.partition, k.position, k.fence FROM "${schema}".checkpoints AS k
       WHERE k.consumer = p_consumer AND k.generation = v_generation
-        AND (k.owner IS NULL OR k.lease_expires_at < clock_timestamp())
+        AND NOT ${isHeld(schema, 'k.owner')}
       ORDER BY k.partition
       FOR UPDATE SKIP LOCKED
     )

@@ -34,8 +34,7 @@ WITH failed AS (
   UPDATE "${schema}".checkpoints AS k
   SET status = CASE WHEN k.status = 'replaced' AND $6 = 'retrying' THEN k.status ELSE $6 END,
     error = $7, error_position = $8, failures = $9, failed_at = clock_timestamp(),
-    owner = CASE $6 WHEN 'stopped' THEN NULL ELSE k.owner END,
-    lease_expires_at = CASE $6 WHEN 'stopped' THEN NULL ELSE k.lease_expires_at END
+    owner = CASE $6 WHEN 'stopped' THEN NULL ELSE k.owner END
   WHERE ${holder}
   RETURNING k.status
 ), halted AS (
@@ -48,19 +47,19 @@ SELECT true AS held FROM failed`;
 /** Lets go of single checkpoints, given by parallel arrays. */
 export const releaseCheckpoints = (schema: string): string => `
 UPDATE "${schema}".checkpoints AS k
-SET owner = NULL, lease_expires_at = NULL, takeovers = 0,
+SET owner = NULL, takeovers = 0,
   status = CASE k.status WHEN 'replaced' THEN k.status ELSE 'waiting' END
 FROM unnest($2::text[], $3::integer[], $4::integer[]) AS r (consumer, generation, partition)
 WHERE k.consumer = r.consumer AND k.generation = r.generation AND k.partition = r.partition
   AND k.owner = $1`;
 
-/** Lets go of everything that a process holds, and takes it off the list of processes. */
+/** Lets go of everything that a process holds, and ends its lease. */
 export const releaseProcess = (schema: string): string => `
 WITH gone AS (
   DELETE FROM "${schema}".consumer_processes AS p WHERE p.owner = $1
 )
 UPDATE "${schema}".checkpoints AS k
-SET owner = NULL, lease_expires_at = NULL, takeovers = 0,
+SET owner = NULL, takeovers = 0,
   status = CASE k.status WHEN 'replaced' THEN k.status ELSE 'waiting' END
 WHERE k.owner = $1`;
 

@@ -38,8 +38,8 @@ CREATE TABLE "${schema}".checkpoints (
       -- 'paused' is said of the consumer as a whole.
       status IN ('waiting', 'catching-up', 'live', 'retrying', 'stopped', 'replaced')
     ),
-  owner text,
-  lease_expires_at timestamptz,
+  -- The process that holds it, for as long as that one's lease lasts.
+  owner text COLLATE "C",
   fence bigint NOT NULL DEFAULT 0,
   -- How many owners in a row were lost without getting any further.
   takeovers integer NOT NULL DEFAULT 0,
@@ -73,12 +73,11 @@ CREATE INDEX parked_events_retrying
   ON "${schema}".parked_events (consumer, generation, aggregate_type, aggregate_id, position)
   WHERE retrying;
 
--- Which processes run a consumer, so that each takes its fair share of the partitions.
+-- The lease of each process, and what it runs, so that each takes its fair share of the partitions.
 CREATE TABLE "${schema}".consumer_processes (
-  consumer text COLLATE "C" CONSTRAINT consumer_processes_consumer_fkey
-    REFERENCES "${schema}".consumers (name) ON DELETE CASCADE,
-  owner text,
-  seen_until timestamptz NOT NULL,
-  CONSTRAINT consumer_processes_pkey PRIMARY KEY (consumer, owner)
-);
+  owner text COLLATE "C" CONSTRAINT consumer_processes_pkey PRIMARY KEY,
+  consumers text[] COLLATE "C" NOT NULL,
+  lease_ms integer NOT NULL CONSTRAINT consumer_processes_lease_range CHECK (lease_ms >= 1),
+  lease_expires_at timestamptz NOT NULL
+) WITH (fillfactor = 50);
 `;

@@ -1,3 +1,5 @@
+import { isHeld } from './leases.ts';
+
 /**
  * Locks the consumer against every other change of its generations, and tells where it stands.
  *
@@ -13,7 +15,7 @@ FOR NO KEY UPDATE`;
 export const readPositions = (schema: string): string => `
 SELECT
   k.position, k.status,
-  k.owner IS NOT NULL AND k.lease_expires_at >= clock_timestamp() AS held
+  ${isHeld(schema, 'k.owner')} AS held
 FROM "${schema}".checkpoints AS k
 WHERE k.consumer = $1 AND k.generation = $2
 ORDER BY k.partition`;
@@ -68,7 +70,7 @@ WITH consumer AS (
   LIMIT 1
 )
 UPDATE "${schema}".checkpoints AS k
-SET owner = NULL, lease_expires_at = NULL, fence = k.fence + 1, status = $3,
+SET owner = NULL, fence = k.fence + 1, status = $3,
   replayed = coalesce(
     (
       SELECT jsonb_agg(m.mark)
@@ -116,7 +118,7 @@ WHERE k.consumer = $1 AND k.status = 'replaced'`;
 /** Puts all partitions of the generation in use to one position; $3 is how far they had come. */
 export const resetCheckpoints = (schema: string): string => `
 UPDATE "${schema}".checkpoints AS k
-SET position = $2, status = 'waiting', owner = NULL, lease_expires_at = NULL, fence = k.fence + 1,
+SET position = $2, status = 'waiting', owner = NULL, fence = k.fence + 1,
   takeovers = 0, failures = 0, error = NULL, error_position = NULL, failed_at = NULL,
   finished = '[]', replayed = k.replayed || k.finished || $3::jsonb,
   (event_position, event_id, event_aggregate_key, event_version) = (

@@ -1,7 +1,9 @@
-// A lease that has run out has no owner any more, whatever the owner wrote last.
-const statusNow = `CASE
+import { isShownAsHeld } from './leases.ts';
+
+// The owner of a lease that has ended says nothing any more, whatever it wrote last.
+const statusNow = (schema: string): string => `CASE
     WHEN k.status IN ('stopped', 'replaced') THEN k.status
-    WHEN k.owner IS NOT NULL AND k.lease_expires_at >= clock_timestamp() THEN k.status
+    WHEN ${isShownAsHeld(schema, 'k.owner')} THEN k.status
     WHEN c.paused THEN 'paused'
     ELSE 'waiting'
   END`;
@@ -13,7 +15,7 @@ SELECT
   coalesce(a.parked, 0) AS parked,
   k.generation, k.partition, k.position, k.owner, k.events_per_second, k.error, k.error_position,
   k.failures, date_part('epoch', k.failed_at) * 1000 AS failed_at,
-  ${statusNow} AS status,
+  ${statusNow(schema)} AS status,
   l.last,
   -- NULL where nothing comes next, though positions may have been drawn.
   CASE
@@ -43,7 +45,7 @@ SELECT
   c.name, k.error,
   CASE WHEN c.kind = 'inline-projection' AND c.generation > 0 THEN 9007199254740991 ELSE k.position END
     AS position,
-  ${statusNow} AS status
+  ${statusNow(schema)} AS status
 FROM "${schema}".consumers AS c
 JOIN "${schema}".checkpoints AS k ON k.consumer = c.name AND k.generation = greatest(c.generation, 1)
 WHERE c.name = ANY ($1)`;

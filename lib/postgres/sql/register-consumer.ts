@@ -1,24 +1,27 @@
 /**
- * Makes a consumer known, with so many partitions, and lets one that has stopped try again. Answers
- * the kind that it is known as.
+ * Makes a consumer known with this number of partitions, and lets one that has stopped try again.
+ * Returns the kind that it is known as. One without hooks has no read model to prepare.
  *
- * A number of partitions that has changed is only written down: whoever holds one of the old ones
- * finishes what is in hand first, see `change_partitions`.
+ * A number of partitions that has changed is only written down: the owners of the old ones finish
+ * what they have in hand first, see `change_partitions`.
  */
 export const registerConsumer = (schema: string): string => `
 CREATE FUNCTION "${schema}".register_consumer(
-  p_name text, p_kind text, p_partitions integer, p_from_now boolean
+  p_name text, p_kind text, p_partitions integer, p_from_now boolean, p_has_hooks boolean DEFAULT true
 ) RETURNS text
 LANGUAGE plpgsql
 AS $function$
 DECLARE
   v_kind text;
 BEGIN
-  INSERT INTO "${schema}".consumers (name, kind, partitions, generation, next_generation)
+  INSERT INTO "${schema}".consumers (
+    name, kind, partitions, generation, next_generation, prepared_generation
+  )
   VALUES (
     p_name, p_kind, p_partitions,
     CASE p_kind WHEN 'inline-projection' THEN 0 ELSE 1 END,
-    CASE p_kind WHEN 'inline-projection' THEN 1 END
+    CASE p_kind WHEN 'inline-projection' THEN 1 END,
+    CASE WHEN p_has_hooks THEN 0 ELSE 1 END
   )
   ON CONFLICT (name) DO NOTHING;
   IF FOUND THEN
@@ -42,3 +45,23 @@ BEGIN
 END
 $function$;
 `;
+
+/**
+ * Registers many in one call, in the order of their names, so that processes which start together lock
+ * their rows in one order.
+ */
+export const registerConsumers = (schema: string): string => `
+SELECT
+  n.name, "${schema}".register_consumer(n.name, n.kind, n.partitions, n.from_now, n.has_hooks) AS kind
+FROM (
+  SELECT *
+  FROM unnest($1::text[], $2::text[], $3::integer[], $4::boolean[], $5::boolean[])
+    AS u (name, kind, partitions, from_now, has_hooks)
+  ORDER BY u.name
+) AS n`;
+
+/** Which of these consumers have no read model yet for the generation in use. */
+export const readUnprepared = (schema: string): string => `
+SELECT c.name
+FROM "${schema}".consumers AS c
+WHERE c.name = ANY ($1) AND c.prepared_generation < c.generation`;

@@ -146,7 +146,7 @@ export class LedgerTrouble {
   /** As if all leases had run out while their owners were busy. */
   #takeLeasesAway(): Promise<unknown> {
     return this.#dataSource.query(
-      `UPDATE event_store.checkpoints AS k SET owner = 'nobody', lease_expires_at = now(), fence = fence + 1
+      `UPDATE event_store.checkpoints AS k SET owner = 'nobody', fence = fence + 1
        FROM event_store.consumers AS c
        WHERE c.name = k.consumer AND k.owner IS NOT NULL AND k.status <> 'stopped'`,
     );

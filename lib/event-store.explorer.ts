@@ -1,15 +1,18 @@
 import type { InjectionToken } from '@nestjs/common';
-import type { DiscoveryService, ExternalContextCreator, ModuleRef } from '@nestjs/core';
-import { CommandBus, type IEventHandler } from '@nestjs/cqrs';
+import type { DiscoveryService, ModuleRef } from '@nestjs/core';
+import { CommandBus, UnhandledExceptionBus, type IEventHandler } from '@nestjs/cqrs';
 import type { HandlerClass } from './event-bus/bus-metadata.ts';
 import {
   durableConsumer,
   type DurableSurroundings,
   type FoundConsumer,
 } from './event-bus/durable-consumer.ts';
+import { handlerEnhancers } from './event-bus/handler-enhancers.ts';
 import { inheritanceFaults } from './event-bus/inherited-durable.ts';
+import { reportOn } from './event-bus/unhandled-exceptions.ts';
 import { whenBound } from './event-bus/when-bound.ts';
 import { consumerFaults, type NamedConsumer } from './event-store.consumer.faults.ts';
+import { logger } from './event-store.log.ts';
 import { defaultStoreName, getEventStoreToken } from './event-store.tokens.ts';
 import type { EventRegistry } from './events/event-registry.ts';
 import { projectionConsumer } from './projections/projection-consumer.ts';
@@ -35,7 +38,6 @@ export class ConsumerExplorer {
   constructor(
     private readonly discovery: DiscoveryService,
     private readonly moduleRef: ModuleRef,
-    private readonly contextCreator: ExternalContextCreator,
     private readonly storeName: string,
     private readonly registry: EventRegistry,
   ) {}
@@ -114,13 +116,20 @@ export class ConsumerExplorer {
   }
 
   #surroundings(): DurableSurroundings {
-    const { moduleRef, contextCreator, registry } = this;
+    const { moduleRef, registry } = this;
     const events = new Set(
       registry.readableTypes.flatMap((type) => registry.resolve(type)?.eventClass ?? []),
     );
     const commandBus = this.#find(CommandBus);
     const ready = commandBus ? whenBound(commandBus) : Promise.resolve();
-    return { moduleRef, contextCreator, commandBus, ready, events: [...events] };
+    return {
+      moduleRef,
+      enhance: handlerEnhancers(moduleRef['container']),
+      commandBus,
+      report: reportOn(this.#find(UnhandledExceptionBus), logger),
+      ready,
+      events: [...events],
+    };
   }
 
   #find<T>(token: InjectionToken<T>): T | undefined {

@@ -1,11 +1,35 @@
-import { inspect } from 'node:util';
 import { Logger } from '@nestjs/common';
+import { errorOf } from './events/thrown-error.ts';
 
-/** Where the library says what nobody is there to be thrown at for. */
-export const logger = new Logger('EventStore');
+type Level = 'log' | 'warn' | 'error';
+
+const nestLogger = new Logger('EventStore');
+
+/**
+ * Logs, and never throws: a logger may fail at an error whose reading fails, and then it gets text.
+ * What is logged here must not end a consumer or fail an append.
+ */
+function say(level: Level, ...parts: unknown[]): void {
+  for (const asLogged of [parts, [parts.map((part) => textOf(part)).join(' ')]]) {
+    try {
+      nestLogger[level](...(asLogged as [unknown, ...unknown[]]));
+      return;
+    } catch {
+      continue;
+    }
+  }
+}
+
+const textOf = (part: unknown): string => (typeof part === 'string' ? part : String(errorOf(part)));
+
+/** The library's only logger: for what has no caller to be thrown at. */
+export const logger = {
+  log: (message: string): void => say('log', message),
+  warn: (message: string, ...error: [error?: unknown]): void => say('warn', message, ...error),
+  error: (message: string, ...error: [error?: unknown]): void => say('error', message, ...error),
+};
 
 /** Logs what must not fail a call. */
 export function warn(message: string, error?: unknown): void {
-  const reason = error instanceof Error ? String(error) : inspect(error, { depth: 0 });
-  logger.warn(error === undefined ? message : `${message} ${reason}`);
+  logger.warn(error === undefined ? message : `${message} ${textOf(error)}`);
 }

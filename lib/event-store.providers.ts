@@ -1,5 +1,5 @@
 import type { DynamicModule, InjectionToken, Provider } from '@nestjs/common';
-import { DiscoveryModule, DiscoveryService, ExternalContextCreator, ModuleRef } from '@nestjs/core';
+import { DiscoveryModule, DiscoveryService, ModuleRef } from '@nestjs/core';
 import { AggregateRepositories } from './aggregates/aggregate-repositories.ts';
 import type { AggregateClass } from './aggregates/aggregate.decorator.ts';
 import { EventStoreConfigurationError } from './event-store.configuration.error.ts';
@@ -124,7 +124,6 @@ function storeProviders(name = defaultStoreName, { inject = [], boot }: StoreFac
         token(name, 'registry'),
         DiscoveryService,
         ModuleRef,
-        ExternalContextCreator,
       ],
       useFactory: (
         booted: BootedStore,
@@ -132,10 +131,9 @@ function storeProviders(name = defaultStoreName, { inject = [], boot }: StoreFac
         registry: EventRegistry,
         discovery: DiscoveryService,
         moduleRef: ModuleRef,
-        contextCreator: ExternalContextCreator,
       ) =>
         new ApplicationConsumers(
-          new ConsumerExplorer(discovery, moduleRef, contextCreator, name, registry),
+          new ConsumerExplorer(discovery, moduleRef, name, registry),
           booted,
           { ...options, storedTypes: (events) => registry.namesReadAs(events), log: logger },
         ),

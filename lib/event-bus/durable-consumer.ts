@@ -1,4 +1,4 @@
-import type { ExternalContextCreator, ModuleRef } from '@nestjs/core';
+import type { ModuleRef } from '@nestjs/core';
 import type { CommandBus } from '@nestjs/cqrs';
 import type { EventClass } from '../events/domain-event.decorator.ts';
 import { resolveConsumerOptions } from '../subscriptions/consumer-options.ts';
@@ -13,13 +13,16 @@ import {
 } from './bus-metadata.ts';
 import { durableHandler, type HandlerProvider } from './durable-handler.ts';
 import { durableSaga } from './durable-saga.ts';
+import type { EnhanceHandler } from './handler-enhancers.ts';
 import { oneByOne } from './one-by-one.ts';
+import { reporting, type ReportException } from './unhandled-exceptions.ts';
 
 /** What durable handlers and sagas need of the application and its store. */
 export interface DurableSurroundings {
   readonly moduleRef: ModuleRef;
-  readonly contextCreator: ExternalContextCreator;
+  readonly enhance: EnhanceHandler;
   readonly commandBus: CommandBus | undefined;
+  readonly report: ReportException;
   /** No handler is called before: what it needs of the buses may not be there yet. */
   readonly ready: Promise<void>;
   /** Every event class of the store. */
@@ -64,12 +67,9 @@ export function durableConsumer(
     if (events)
       return faulty("has `events`, but a handler's stand in its @EventsHandler. Remove them.");
     takeHandlerOffBus(handlerClass);
-    const { moduleRef, contextCreator, ready } = surroundings;
-    return found(
-      'handler',
-      handled,
-      oneByOne(ready, durableHandler(provider, moduleRef, contextCreator)),
-    );
+    const { moduleRef, enhance, report, ready } = surroundings;
+    const handle = reporting(durableHandler(provider, moduleRef, enhance), report);
+    return found('handler', handled, oneByOne(ready, handle));
   }
 
   const key = sagasOf(handlerClass).find((each) => each.toString() === saga);
@@ -84,7 +84,7 @@ export function durableConsumer(
         'request belongs to a saga: make the class and what it injects singletons.',
     );
   }
-  const { commandBus, ready } = surroundings;
+  const { commandBus, report, ready } = surroundings;
   if (!commandBus) {
     return faulty(
       'finds no CommandBus for its commands. Import CqrsModule.forRoot() of @nestjs/cqrs in your ' +
@@ -92,6 +92,6 @@ export function durableConsumer(
     );
   }
   takeSagaOffBus(handlerClass, key);
-  const react = durableSaga({ consumer: name, instance, key }, commandBus);
+  const react = durableSaga({ consumer: name, instance, key }, commandBus, report);
   return found('saga', events ?? surroundings.events, oneByOne(ready, react));
 }

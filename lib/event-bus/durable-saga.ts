@@ -1,6 +1,7 @@
 import type { CommandBus, ICommand } from '@nestjs/cqrs';
 import { isObservable, lastValueFrom, of, toArray, type Observable } from 'rxjs';
 import { InvalidSagaError } from './event-bus.errors.ts';
+import { reporting, type ReportException } from './unhandled-exceptions.ts';
 
 /** One `@Saga` member of a provider. */
 export interface SagaMember {
@@ -14,16 +15,28 @@ type Saga = (events: Observable<object>) => Observable<ICommand | undefined>;
 /**
  * Runs a saga on an observable of one event and executes the commands it emits, in order, each
  * awaited before the next. None is executed before the observable has completed.
+ *
+ * A failure is reported with the command that failed as its cause, or with the event if it is the saga
+ * itself.
  */
-export const durableSaga =
-  ({ consumer, instance, key }: SagaMember, commandBus: CommandBus) =>
-  async (event: object): Promise<void> => {
+export function durableSaga(
+  { consumer, instance, key }: SagaMember,
+  commandBus: CommandBus,
+  report: ReportException,
+): (event: object) => Promise<void> {
+  const commandsFor = async (event: object): Promise<(ICommand | undefined)[]> => {
     const emitted = (instance as Record<string | symbol, Saga>)[key]!(of(event));
     if (!isObservable(emitted)) {
       throw new InvalidSagaError(consumer, `${instance.constructor.name}.${String(key)}`);
     }
-    for (const command of await lastValueFrom(emitted.pipe(toArray()))) {
+    return lastValueFrom(emitted.pipe(toArray()));
+  };
+  const execute = (command: ICommand): Promise<unknown> => commandBus.execute(command);
+
+  return async (event) => {
+    for (const command of await reporting(commandsFor, report)(event)) {
       // The bus of @nestjs/cqrs leaves empty values out as well.
-      if (command) await commandBus.execute(command);
+      if (command) await reporting(execute, report)(command);
     }
   };
+}

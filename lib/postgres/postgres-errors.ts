@@ -1,4 +1,5 @@
 import type { SerializedEvent } from '../events/event-serializer.ts';
+import { errorOf } from '../events/thrown-error.ts';
 import { EventStoreError } from '../event-store.error.ts';
 import type { AggregateRef } from '../store/aggregate-ref.ts';
 import {
@@ -138,8 +139,8 @@ export async function translated<T>(
 }
 
 function translate(error: unknown, facts: AppendFacts): EventStoreError {
-  const cause = error instanceof Error ? error : new Error(String(error));
-  const said = factsOf(error);
+  const cause = errorOf(error);
+  const said = factsOf(cause);
   const sqlState = isSqlState(said.code) ? said.code : '';
   return translations[troubleOf(error)](
     { ...said, sqlState, reason: reasonOf(error) },
@@ -156,7 +157,7 @@ const isSqlState = (code = ''): code is string => /^(?=.*\d)[0-9A-Z]{5}$/.test(c
 /** What the database said, to stand inside a sentence. An AggregateError of Node says nothing. */
 function reasonOf(error: unknown): string {
   const { message, code } = factsOf(error);
-  return message?.replace(/\.$/, '') || code || String(error);
+  return message?.replace(/\.$/, '') || code || String(errorOf(error));
 }
 
 const nothingToName: AppendFacts = { aggregates: [], events: [] };

@@ -1,3 +1,5 @@
+import { errorOf } from '../events/thrown-error.ts';
+
 /** What can happen to a statement, as far as it makes a difference to whoever sent it. */
 export type Trouble =
   // Nobody knows whether it was carried out; or it was certainly never sent.
@@ -106,9 +108,9 @@ export function troubleOf(error: unknown): Trouble {
   return byMessage.find(([pattern]) => pattern.test(message))?.[1] ?? 'refused';
 }
 
-/** Handlers may throw anything, `undefined` included. */
+/** Projections may throw anything, also what cannot be read. */
 export function factsOf(error: unknown): TroubleFacts {
-  return typeof error === 'object' && error !== null ? error : {};
+  return errorOf(error);
 }
 
 /** Notes whose right was refused, as the server's message does not say; for `AccessDeniedError`. */

@@ -1,5 +1,6 @@
 import type { EncodedPayload } from '../events/event-codec.ts';
 import type { EventSerializer } from '../events/event-serializer.ts';
+import { errorOf } from '../events/thrown-error.ts';
 import type { AggregateRef } from './aggregate-ref.ts';
 import type { Snapshot } from './event-store.ts';
 
@@ -28,7 +29,7 @@ export function reviveSnapshot(
   try {
     return { version, state: serializer.deserializeState(state) };
   } catch (error) {
-    warn(`${ignored} it cannot be read. ${String(error)}`, error);
+    warn(`${ignored} it cannot be read. ${String(errorOf(error))}`, error);
     return null;
   }
 }

@@ -1,6 +1,8 @@
-/** Returns the name and the message of an error, cut to what fits on a screen. */
-export function describeError(error: unknown): string {
-  const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+import { errorOf } from '../events/thrown-error.ts';
+
+/** Returns the name and the message of whatever was thrown, cut to what fits on a screen. Never throws. */
+export function describeError(thrown: unknown): string {
+  const { name, message } = errorOf(thrown);
   // PostgreSQL keeps no NUL in a text.
-  return text.replaceAll('\0', '').slice(0, 2_000);
+  return `${name}: ${message}`.replaceAll('\0', '').slice(0, 2_000);
 }

@@ -32,10 +32,11 @@ type HandlerClass = abstract new (...args: never[]) => unknown;
  * it emits are awaited. What needs to see several events (`scan`, `pairwise`, `buffer`, `debounceTime`
  * …) would lose its memory with the process and cannot be durable: keep it in a projection.
  *
- * Guards, interceptors and filters of the class, of its `handle`, and of the application work on durable
- * handlers, in an execution context of the type `'event-store'`; a global guard that expects a request
- * has to look at `context.getType()`. A guard that refuses is a failure of the event. A filter settles
- * the event by returning something, a promise for example.
+ * Guards, interceptors and filters that `@UseGuards`, `@UseInterceptors` and `@UseFilters` give to the
+ * class or its `handle` run, in an execution context of the type `'event-store'`. Those of the
+ * application do not: they were made for requests. A guard that refuses is a failure of the event. A
+ * filter settles the event only by returning a value, or a promise of one; after `undefined` or `null`
+ * the event has failed. Each exception also goes to the `UnhandledExceptionBus`, at every attempt.
  *
  * @example
  * @Durable('letters')
@@ -53,9 +54,6 @@ export const Durable =
       value: [...own, definition],
       configurable: true,
     });
-    // As Nest marks controllers: where a global guard or interceptor is request-scoped, the handler is
-    // too, and meets it. Without the mark Nest would leave that guard out.
-    if (saga === undefined) Reflect.defineMetadata('__entryProvider__', true, handlerClass);
   };
 
 /** Returns what `@Durable` says about this very class and its sagas. */

@@ -1,4 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises';
+import { inspect } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import {
   Catch,
@@ -18,18 +19,19 @@ import {
   type NestInterceptor,
   type OnApplicationBootstrap,
 } from '@nestjs/common';
-import { APP_GUARD, REQUEST } from '@nestjs/core';
+import { APP_FILTER, APP_GUARD, APP_INTERCEPTOR, REQUEST } from '@nestjs/core';
 import {
   AsyncContext,
   CommandHandler,
   CqrsModule,
   EventsHandler,
   Saga,
+  UnhandledExceptionBus,
   type ICommandHandler,
   type IEventHandler,
 } from '@nestjs/cqrs';
 import type { TestingModule } from '@nestjs/testing';
-import { concatMap, EMPTY, from, map, tap, throwError, type Observable } from 'rxjs';
+import { concatMap, EMPTY, from, map, of, tap, throwError, type Observable } from 'rxjs';
 import {
   Consumers,
   currentDelivery,
@@ -346,7 +348,7 @@ describe('Around a durable handler', () => {
     }
   }
 
-  it('interceptors and guards of the class, the method and the application run', async () => {
+  it('interceptors and guards of its class and its method run', async () => {
     @Injectable()
     class Guard implements CanActivate {
       constructor(readonly notes: Notes) {}
@@ -368,10 +370,9 @@ describe('Around a durable handler', () => {
         this.notes.lines.push(`handle ${item} for ${currentDelivery()?.consumer}`);
       }
     }
-    const { place, notes } = await start([Letters, { provide: APP_GUARD, useClass: Guard }]);
+    const { place, notes } = await start([Letters]);
     await place('letters', 'lamp');
     expect(notes.lines).toEqual([
-      'guard of Letters',
       'guard of Letters',
       'event-store 1',
       'handle lamp for letters',
@@ -427,29 +428,250 @@ describe('Around a durable handler', () => {
     expect(started.notes.lines).toEqual([]);
   });
 
-  it('a filter settles the event by returning something; else the event has failed', async () => {
-    @Catch(TypeError)
-    class Settling implements ExceptionFilter {
-      async catch(): Promise<void> {
-        await turn();
+  it('nothing runs that the application has for its requests', async () => {
+    const requests: string[] = [];
+
+    @Injectable()
+    class OfRequests implements CanActivate, NestInterceptor {
+      canActivate(context: ExecutionContext): boolean {
+        return this.#look(context);
+      }
+
+      intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
+        this.#look(context);
+        return next.handle();
+      }
+
+      #look(context: ExecutionContext): boolean {
+        requests.push(context.getType());
+        return context.switchToHttp().getRequest<Request>().headers.has('authorization');
       }
     }
-    @Catch(RangeError)
-    class Silent implements ExceptionFilter {
-      catch(): void {}
+    @Injectable({ scope: Scope.REQUEST })
+    class OfOneRequest extends OfRequests {}
+
+    @Catch()
+    class Audit implements ExceptionFilter {
+      async catch(error: unknown): Promise<void> {
+        await turn();
+        requests.push(String(error));
+      }
     }
-    @Durable('letters', { retry: noRetry })
+    @Durable('letters', { retry: { delayMs: (failures) => (failures > 2 ? undefined : 1) } })
     @EventsHandler(OrderPlaced)
-    @UseFilters(Settling, Silent)
+    class Letters implements IEventHandler<OrderPlaced> {
+      constructor(readonly notes: Notes) {}
+
+      async handle({ item }: OrderPlaced): Promise<void> {
+        this.notes.lines.push(item);
+        await turn();
+        throw new Error(`no ${item}`);
+      }
+    }
+    const started = await start([
+      Letters,
+      { provide: APP_GUARD, useClass: OfRequests },
+      { provide: APP_GUARD, useClass: OfOneRequest },
+      { provide: APP_INTERCEPTOR, useClass: OfRequests },
+      { provide: APP_FILTER, useClass: Audit },
+    ]);
+    await started.store.append(order('1'), [new OrderPlaced('lamp')]);
+    expect(await stoppedWith(started, 'letters')).toBe('Error: no lamp');
+    expect(started.notes.lines).toEqual(['lamp', 'lamp', 'lamp']);
+    expect(requests).toEqual([]);
+  });
+
+  it('a filter of its class settles the event by a value only, else the event has failed', async () => {
+    const filterOf = (answer: () => unknown): ExceptionFilter => ({ catch: answer });
+    const answers: [settles: boolean, answer: () => unknown][] = [
+      [true, () => 'noted'],
+      [true, async () => false],
+      [true, () => of(0)],
+      [false, () => undefined],
+      [false, async () => turn()],
+      [false, async () => null],
+      [false, () => EMPTY],
+      [false, () => throwError(() => new Error('from the filter'))],
+    ];
+    const handlers = answers.map(([, answer], index) => {
+      @Durable(`letters-${index}`, { retry: noRetry, onFailure: 'park' })
+      @EventsHandler(OrderPlaced)
+      @UseFilters(filterOf(answer))
+      class Letters implements IEventHandler<OrderPlaced> {
+        handle(): void {
+          throw new Error('from the handler');
+        }
+      }
+      return Letters;
+    });
+    const { store, consumers } = await start(handlers);
+    const { position } = await store.append(order('1'), [new OrderPlaced('lamp')]);
+    for (const [index, [settles, answer]] of answers.entries()) {
+      await consumers.waitFor(`letters-${index}`, position);
+      const parked = await consumers.parked(`letters-${index}`);
+      expect([String(answer), parked.length]).toEqual([String(answer), settles ? 0 : 1]);
+    }
+  });
+
+  it('a guard that is made for each of its hosts runs', async () => {
+    @Injectable({ scope: Scope.TRANSIENT })
+    class Guard implements CanActivate {
+      constructor(readonly notes: Notes) {}
+
+      canActivate(): boolean {
+        this.notes.lines.push('guarded');
+        return true;
+      }
+    }
+    @Durable('letters')
+    @EventsHandler(OrderPlaced)
+    @UseGuards(Guard)
+    class Letters implements IEventHandler<OrderPlaced> {
+      constructor(readonly notes: Notes) {}
+
+      handle({ item }: OrderPlaced): void {
+        this.notes.lines.push(item);
+      }
+    }
+    const { place, notes } = await start([Letters]);
+    await place('letters', 'lamp');
+    expect(notes.lines).toEqual(['guarded', 'lamp']);
+  });
+});
+
+describe('What a durable handler or a saga throws', () => {
+  const settings = { retry: { delayMs: (failures: number) => (failures > 1 ? undefined : 1) } };
+
+  it('goes to the UnhandledExceptionBus at every attempt, with its cause', async () => {
+    const lamp = new Error('no lamp');
+    const chair = new Error('no chair');
+
+    @Durable('letters', { ...settings, onFailure: 'skip' })
+    @EventsHandler(OrderPlaced)
+    class Letters implements IEventHandler<OrderPlaced> {
+      async handle({ item }: OrderPlaced): Promise<void> {
+        await turn();
+        if (item === 'lamp') throw lamp;
+      }
+    }
+    @Injectable()
+    class Orders {
+      @Durable('shipping', { ...settings, events: [OrderPlaced], onFailure: 'skip' })
+      @Saga()
+      placed(events: Observable<OrderPlaced>): Observable<Ship> {
+        return events.pipe(
+          map(({ item }) => {
+            if (item === 'chair') throw chair;
+            return new Ship(item === 'desk' ? 'faulty desk' : item);
+          }),
+        );
+      }
+    }
+    const { application, place, consumers, store } = await start([Letters, Orders]);
+    const infos: unknown[] = [];
+    application.get(UnhandledExceptionBus).subscribe((info) => infos.push(info));
+    await place('letters', 'lamp', 'desk', 'chair');
+    await consumers.waitFor('shipping', await store.currentPosition());
+    const failed = (cause: object, exception: Error) => ({ cause, exception });
+    expect(infos).toHaveLength(5);
+    expect(infos).toEqual(
+      expect.arrayContaining([
+        failed(new OrderPlaced('lamp'), lamp),
+        failed(new Ship('faulty desk'), new Error('no faulty desk')),
+        failed(new OrderPlaced('chair'), chair),
+      ]),
+    );
+  });
+
+  it('is a failure like any other if the UnhandledExceptionBus fails as well', async () => {
+    @Durable('letters', { retry: noRetry, onFailure: 'park' })
+    @EventsHandler(OrderPlaced)
+    class Letters implements IEventHandler<OrderPlaced> {
+      handle(): void {
+        throw new Error('from the handler');
+      }
+    }
+    const { application, place, consumers } = await start([Letters]);
+    application.get(UnhandledExceptionBus).publisher = {
+      publish: ({ cause }) => {
+        const error = new Error('from the publisher');
+        if ((cause as OrderPlaced).item === 'lamp') throw error;
+        return Promise.reject(error);
+      },
+    };
+    await place('letters', 'lamp', 'desk');
+    const parked = await consumers.parked('letters');
+    expect(parked.map(({ failure }) => failure.message)).toEqual([
+      'Error: from the handler',
+      'Error: from the handler',
+    ]);
+  });
+
+  it('is asked of the policy and stored, even if it cannot be read', async () => {
+    const revoked = Proxy.revocable(new Error(), {});
+    revoked.revoke();
+    const without = (member: string, value?: unknown): Error =>
+      Object.defineProperty(new Error('unreadable'), member, {
+        get: () => {
+          if (value !== undefined) return value;
+          throw new Error('thrown by a getter');
+        },
+      });
+    const uninspectable = Object.assign(new Error('uninspectable'), {
+      [inspect.custom]: () => {
+        throw new Error('thrown while it is inspected');
+      },
+    });
+    const thrown: [unknown, string][] = [
+      [Object.create(null), 'Error: [object Object]'],
+      [Symbol('odd'), 'Error: Symbol(odd)'],
+      [undefined, 'Error: undefined'],
+      [null, 'Error: null'],
+      ['text', 'Error: text'],
+      [{ name: 'Refused', message: 'no' }, 'Refused: no'],
+      [revoked.proxy, 'Error: a value that cannot be read'],
+      [without('message'), 'Error: [object Error]'],
+      [without('message', Symbol('odd')), 'Error: [object Error]'],
+      [without('name'), 'Error: unreadable'],
+      [without('toString'), 'Error: unreadable'],
+      [without('code'), 'Error: unreadable'],
+      [without('stack'), 'Error: unreadable'],
+      [uninspectable, 'Error: uninspectable'],
+    ];
+    const asked: number[] = [];
+    const options: DurableOptions = {
+      onFailure: 'park',
+      retry: {
+        delayMs: (failures) => {
+          asked.push(failures);
+          return failures > 1 ? undefined : 1;
+        },
+      },
+    };
+    @Durable('letters', options)
+    @EventsHandler(OrderPlaced)
     class Letters implements IEventHandler<OrderPlaced> {
       handle({ item }: OrderPlaced): void {
-        throw item === 'settled' ? new TypeError(item) : new RangeError(item);
+        throw thrown[Number(item)]![0];
       }
     }
-    const started = await start([Letters]);
-    await started.place('letters', 'settled');
-    await started.store.append(order('1'), [new OrderPlaced('unsettled')]);
-    expect(await stoppedWith(started, 'letters')).toContain('RangeError: unsettled');
+    @Projection('read-model', options)
+    class ReadModel {
+      @On(OrderPlaced)
+      placed({ item }: OrderPlaced): void {
+        throw thrown[Number(item)]![0];
+      }
+    }
+    const { place, consumers, store } = await start([Letters, ReadModel]);
+    await place('letters', ...Object.keys(thrown));
+    await consumers.waitFor('read-model', await store.currentPosition());
+    for (const name of ['letters', 'read-model']) {
+      const parked = await consumers.parked(name);
+      expect(parked.map(({ failure }) => failure.message)).toEqual(
+        thrown.map(([, message]) => message),
+      );
+    }
+    expect(asked.filter((failures) => failures === 2)).toHaveLength(2 * thrown.length);
   });
 });
 

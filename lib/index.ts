@@ -122,6 +122,8 @@ export {
   AggregateInUseError,
   AggregateNotFoundError,
   AutoCommitUnsupportedError,
+  CommitBeforeSaveError,
+  LostEventsError,
   UnknownAggregateError,
 } from './aggregates/aggregates.errors.ts';
 export { everyNEvents, noSnapshots, type SnapshotPolicy } from './aggregates/snapshot-policy.ts';

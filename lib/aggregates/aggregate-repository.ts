@@ -20,7 +20,9 @@ import {
   AggregateInUseError,
   AggregateNotFoundError,
   AutoCommitUnsupportedError,
+  LostEventsError,
 } from './aggregates.errors.ts';
+import { hasLostEvents, setUncommittedEvents } from './uncommitted-events.ts';
 
 /** `manager`: reads inside its transaction. */
 export type LoadOptions = Pick<SnapshotOptions, 'manager'>;
@@ -61,8 +63,9 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
   readonly #cache: AggregateCache<T>;
   readonly #versions = new WeakMap<T, number>();
   readonly #saving = new WeakSet<T>();
-  // An event keeps its id, so that saving again after a lost connection finds what was stored.
-  readonly #eventIds = new WeakMap<object, string>();
+  // The ids of the uncommitted events, in their order: one for every time that an event is applied, and
+  // the same at every attempt to save it, so that one after a lost connection finds what was stored.
+  readonly #eventIds = new WeakMap<T, string[]>();
 
   constructor(
     store: EventStore,
@@ -106,26 +109,31 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
    * After a `ConnectionLostError` the same instance can be saved again.
    *
    * @throws WrongExpectedVersionError if somebody else has appended since the load.
+   * @throws LostEventsError if `uncommit()` or `autoCommit` took events away.
    */
   async save(aggregate: T, options: SaveOptions = {}): Promise<AppendResult> {
     const { type } = this.#definition;
     if (aggregate.autoCommit) throw new AutoCommitUnsupportedError(type, aggregate.id);
+    if (hasLostEvents(aggregate)) throw new LostEventsError(type, aggregate.id);
     if (this.#saving.has(aggregate)) throw new AggregateInUseError(type, aggregate.id);
 
     const expectedVersion = this.versionOf(aggregate);
-    const events = [...aggregate.getUncommittedEvents()];
+    const events = aggregate.getUncommittedEvents();
     if (events.length === 0) {
       return { version: expectedVersion, position: 0, records: [], duplicate: false };
     }
     this.#saving.add(aggregate);
     try {
-      const data = events.map((event) => new EventData(event, { id: this.#idOf(event) }));
+      const ids = this.#idsFor(aggregate, events.length);
+      const data = events.map((event, index) => new EventData(event, { id: ids[index]! }));
       const result = await this.#store.append(this.#ref(aggregate.id), data, {
         ...options,
         expectedVersion,
       });
       this.#versions.set(aggregate, result.version);
-      this.#clear(aggregate, events.length);
+      this.#eventIds.delete(aggregate);
+      // Those that were applied during the save are left for the next one.
+      setUncommittedEvents(aggregate, aggregate.getUncommittedEvents().slice(events.length));
       await this.#snapshotIfDue(aggregate, expectedVersion, result.version, options.manager);
       return result;
     } finally {
@@ -212,13 +220,6 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
     return aggregate;
   }
 
-  /** Takes the saved events away, and leaves those that were applied during the save. */
-  #clear(aggregate: T, saved: number): void {
-    const later = aggregate.getUncommittedEvents().slice(saved);
-    aggregate.uncommit();
-    for (const event of later) aggregate.apply(event, { skipHandler: true });
-  }
-
   async #snapshotIfDue(
     aggregate: T,
     before: number,
@@ -241,12 +242,10 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
     return { type: this.#definition.type, id };
   }
 
-  #idOf(event: object): string {
-    let id = this.#eventIds.get(event);
-    if (id === undefined) {
-      id = newEventId();
-      this.#eventIds.set(event, id);
-    }
-    return id;
+  #idsFor(aggregate: T, count: number): readonly string[] {
+    const ids = this.#eventIds.get(aggregate) ?? [];
+    this.#eventIds.set(aggregate, ids);
+    while (ids.length < count) ids.push(newEventId());
+    return ids;
   }
 }

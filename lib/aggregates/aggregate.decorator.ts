@@ -1,9 +1,13 @@
-import type { AggregateRoot } from '@nestjs/cqrs';
 import { aggregateFaults } from './aggregate.faults.ts';
 import { noSnapshots, type SnapshotPolicy } from './snapshot-policy.ts';
+import { guardUncommittedEvents, type RootAggregate } from './uncommitted-events.ts';
 
-/** An `AggregateRoot` of `@nestjs/cqrs` with an id, which can say how it becomes a snapshot and back. */
-export interface IdentifiedAggregate extends AggregateRoot<object> {
+/**
+ * An aggregate root of `@nestjs/cqrs` with an id, which can say how it becomes a snapshot and back.
+ *
+ * It extends `AggregateRoot`, or what `WithAggregateRoot` makes of a class of yours.
+ */
+export interface IdentifiedAggregate extends RootAggregate {
   readonly id: string;
   /** Returns the state to keep. @default a copy of the own members, `id` left out */
   toSnapshot?(): object;
@@ -38,7 +42,8 @@ const definitionKey = Symbol.for('nest-event-store:aggregate');
 /**
  * Names a class as an aggregate: `type` is what is stored, so it must never change.
  *
- * Faulty arguments are reported when the class is registered.
+ * Its `commit()` throws `CommitBeforeSaveError` while there are uncommitted events: publishing is what
+ * a save does, after it has stored them. Faulty arguments are reported when the class is registered.
  *
  * @example
  * @Aggregate('loan-application', { snapshots: everyNEvents(100) })
@@ -57,6 +62,7 @@ export function Aggregate(type: string, options: AggregateOptions = {}) {
       faults,
     });
     Object.defineProperty(aggregateClass, definitionKey, { value: definition });
+    guardUncommittedEvents(aggregateClass.prototype, type);
   };
 }
 

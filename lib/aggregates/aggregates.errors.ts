@@ -56,3 +56,37 @@ export class AutoCommitUnsupportedError extends EventStoreError {
     );
   }
 }
+
+/** `commit()` was called on an aggregate whose events are not stored yet. Nothing was published. */
+export class CommitBeforeSaveError extends EventStoreError {
+  readonly code = 'COMMIT_BEFORE_SAVE';
+
+  constructor(
+    readonly aggregateType: string,
+    readonly aggregateId: string,
+    readonly eventCount: number,
+  ) {
+    super(
+      `commit() was called on ${aggregateType}/${aggregateId}, which has ${eventCount} uncommitted ` +
+        `event${eventCount === 1 ? '' : 's'} that ${eventCount === 1 ? 'is' : 'are'} not stored; ` +
+        'nothing was published. Leave commit() out: save() and execute() of its repository store the ' +
+        'events and then publish them.',
+    );
+  }
+}
+
+/** Events that changed the aggregate are not among its uncommitted events. Nothing was written. */
+export class LostEventsError extends EventStoreError {
+  readonly code = 'LOST_EVENTS';
+
+  constructor(
+    readonly aggregateType: string,
+    readonly aggregateId: string,
+  ) {
+    super(
+      `${aggregateType}/${aggregateId} has applied events that uncommit() discarded or autoCommit ` +
+        'published, so its state is not what its events say; nothing was written. Load it again, and ' +
+        'apply only events that are to be stored.',
+    );
+  }
+}

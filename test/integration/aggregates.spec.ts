@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import { AggregateRoot } from '@nestjs/cqrs';
+import { AggregateRoot, WithAggregateRoot } from '@nestjs/cqrs';
 import type { DataSource } from 'typeorm';
 import {
   Aggregate,
@@ -9,6 +9,7 @@ import {
   CorruptAggregateError,
   DomainEvent,
   everyNEvents,
+  LostEventsError,
   noSnapshots,
   UnknownAggregateError,
   UnknownEventTypeError,
@@ -65,6 +66,20 @@ class Basket extends ItemList {}
 
 @Aggregate('plain-basket')
 class PlainBasket extends ItemList {}
+
+class WithId {
+  constructor(readonly id: string) {}
+}
+
+/** An aggregate by the mixin of `@nestjs/cqrs`; that this compiles is a test of its own. */
+@Aggregate('mixed-basket', { snapshots: everyNEvents(2) })
+class MixedBasket extends WithAggregateRoot(WithId) {
+  items: string[] = [];
+
+  onItemAdded({ item }: ItemAdded): void {
+    this.items.push(item);
+  }
+}
 
 let database: TestDatabase;
 let dataSource: DataSource;
@@ -194,9 +209,64 @@ describe('saving', () => {
     expect(await versionOf()).toBe(0);
   });
 
-  it('the same events again after an unknown outcome stores them once', async () => {
+  it('is refused after autoCommit has published an event, also once it is off again', async () => {
+    const basket = await filled('pen');
+    basket.autoCommit = true;
+    basket.add('ink');
+    basket.autoCommit = false;
+    basket.add('paper');
+    await expect(baskets.save(basket)).rejects.toThrow(LostEventsError);
+    expect(await versionOf()).toBe(1);
+  });
+
+  it('is refused after uncommit has discarded events, which the state still has', async () => {
+    const basket = await filled('pen');
+    basket.uncommit();
+    basket.add('ink');
+    basket.uncommit();
+    await expect(baskets.save(basket)).rejects.toMatchObject({
+      constructor: LostEventsError,
+      aggregateType: 'basket',
+      aggregateId: id,
+    });
+    const discarding = baskets.execute(id, (loaded) => {
+      loaded.add('ink');
+      loaded.uncommit();
+    });
+    await expect(discarding).rejects.toThrow(LostEventsError);
+    expect(await versionOf()).toBe(1);
+  });
+
+  it('stores what was applied, whatever is done to the list of uncommitted events', async () => {
     const basket = await filled('pen');
     basket.add('ink');
+    basket.add('paper');
+    basket.getUncommittedEvents().reverse().pop();
+    expect((await baskets.save(basket)).records.map(({ event }) => event)).toEqual([
+      new ItemAdded('ink'),
+      new ItemAdded('paper'),
+    ]);
+  });
+
+  it('stores one event object as often as it is applied', async () => {
+    const constant = Object.freeze(new ItemAdded('pen'));
+    const basket = new Basket(id);
+    basket.apply(constant);
+    basket.apply(constant);
+    expect((await baskets.save(basket)).version).toBe(2);
+    basket.apply(constant);
+    expect((await baskets.save(basket)).version).toBe(3);
+    const other = new Basket(`${id}-other`);
+    other.apply(constant);
+    expect(await baskets.save(other)).toMatchObject({ version: 1, duplicate: false });
+    expect((await baskets.load(id)).items).toEqual({ pen: 3 });
+  });
+
+  it('the same events again after an unknown outcome stores them once', async () => {
+    const basket = await filled('pen');
+    const ink = new ItemAdded('ink');
+    basket.apply(ink);
+    basket.apply(ink);
     const append = store.append.bind(store);
     const lost = new Error('the answer was lost on purpose');
     const losing = jest.spyOn(store, 'append').mockImplementationOnce(async (...call) => {
@@ -205,9 +275,20 @@ describe('saving', () => {
     });
     await expect(baskets.save(basket)).rejects.toBe(lost);
     losing.mockRestore();
-    expect(await baskets.save(basket)).toMatchObject({ version: 2, duplicate: true });
+    expect(await baskets.save(basket)).toMatchObject({ version: 3, duplicate: true });
     expect(basket.getUncommittedEvents()).toEqual([]);
-    expect((await baskets.load(id)).items).toEqual({ pen: 1, ink: 1 });
+    expect((await baskets.load(id)).items).toEqual({ pen: 1, ink: 2 });
+  });
+
+  it('works the same for an aggregate by the mixin', async () => {
+    const mixed = repositoryOf(MixedBasket);
+    const basket = new MixedBasket(id);
+    basket.apply(new ItemAdded('pen'));
+    basket.apply(new ItemAdded('ink'));
+    await mixed.save(basket);
+    await mixed.execute(id, (loaded) => loaded.apply(new ItemAdded('paper')));
+    expect(await store.getSnapshot(ref('mixed-basket'))).toMatchObject({ version: 2 });
+    expect((await mixed.load(id)).items).toEqual(['pen', 'ink', 'paper']);
   });
 });
 

@@ -8,7 +8,7 @@ const layers = {
   aggregates: { folders: ['events', 'store'], packages: ['@nestjs/cqrs', 'lru-cache'] },
   subscriptions: { folders: ['events', 'store'], types: ['typeorm'] },
   projections: { folders: ['events', 'store', 'subscriptions'], types: ['typeorm'] },
-  evidence: { folders: ['store'] },
+  evidence: { folders: ['events', 'store'] },
   'event-bus': {
     folders: ['events', 'store', 'subscriptions'],
     packages: ['@nestjs/cqrs', '@nestjs/common', '@nestjs/core', 'rxjs'],

@@ -1,5 +1,6 @@
 import { ConfigurableModuleBuilder } from '@nestjs/common';
-import type { EventStoreOptions } from './event-store.options.ts';
+import { eventStoreOptionNames, type EventStoreOptions } from './event-store.options.ts';
+import { KnownOptions, ownOptions } from './events/known-options.ts';
 
 /** What tells stores apart; known when the module is declared, also with `forRootAsync`. */
 export interface EventStoreExtras {
@@ -15,3 +16,22 @@ export const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN, OPTIONS_TYPE, ASYN
     .setFactoryMethodName('createEventStoreOptions')
     .setExtras<EventStoreExtras>({ name: 'default', dataSource: 'default' })
     .build();
+
+type RootOptions = typeof OPTIONS_TYPE;
+type AsyncRootOptions = typeof ASYNC_OPTIONS_TYPE;
+
+/** Returns the options of `forRoot` by value; what is wrong with them is reported at boot. */
+export const rootOptions = (given: RootOptions): RootOptions =>
+  ownOptions('forRoot', given, [...eventStoreOptionNames, 'name', 'dataSource']);
+
+/** What `forRootAsync` takes: where the options come from, and what tells stores apart. */
+export const asyncRootOptions = new KnownOptions<AsyncRootOptions>('forRootAsync', {
+  name: true,
+  dataSource: true,
+  imports: true,
+  inject: true,
+  useFactory: true,
+  useClass: true,
+  useExisting: true,
+  provideInjectionTokensFrom: true,
+});

@@ -1,11 +1,18 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import {
-  ASYNC_OPTIONS_TYPE,
+  type ASYNC_OPTIONS_TYPE,
+  asyncRootOptions,
   ConfigurableModuleClass,
-  OPTIONS_TYPE,
+  type OPTIONS_TYPE,
+  rootOptions,
 } from './event-store.module-definition.ts';
 import { postgresStore } from './event-store.postgres.ts';
-import { featureProviders, withStore, type EventStoreFeature } from './event-store.providers.ts';
+import {
+  featureOptions,
+  featureProviders,
+  withStore,
+  type EventStoreFeature,
+} from './event-store.providers.ts';
 import { getAggregateRepositoryToken } from './event-store.tokens.ts';
 
 /**
@@ -29,17 +36,20 @@ import { getAggregateRepositoryToken } from './event-store.tokens.ts';
 @Module({})
 export class EventStoreModule extends ConfigurableModuleClass {
   /** Configures a store, available in the whole application. */
-  static override forRoot(options: typeof OPTIONS_TYPE = {}): DynamicModule {
+  static override forRoot(given: typeof OPTIONS_TYPE = {}): DynamicModule {
+    const options = rootOptions(given);
     return withStore(super.forRoot(options), options.name, postgresStore(options.dataSource));
   }
 
   /** The same with options that are injected, such as from a configuration service. */
-  static override forRootAsync(options: typeof ASYNC_OPTIONS_TYPE): DynamicModule {
+  static override forRootAsync(given: typeof ASYNC_OPTIONS_TYPE): DynamicModule {
+    const options = asyncRootOptions.take(given);
     return withStore(super.forRootAsync(options), options.name, postgresStore(options.dataSource));
   }
 
   /** Registers event classes, upcasters and aggregates in the store of that name. */
-  static forFeature(feature: EventStoreFeature, name?: string): DynamicModule {
+  static forFeature(given: EventStoreFeature, name?: string): DynamicModule {
+    const feature = featureOptions.take(given);
     const { aggregates = [] } = feature;
     return {
       module: EventStoreModule,

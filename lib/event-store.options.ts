@@ -130,6 +130,8 @@ const rules: Record<keyof EventStoreOptions, OptionRule> = {
   transactionManager: [(value) => typeof value === 'function', 'a function'],
 };
 
+export const eventStoreOptionNames: readonly string[] = Object.keys(rules);
+
 /** The options with their defaults, and what is wrong with those given. */
 export interface OptionsResolution {
   readonly options: ResolvedOptions;
@@ -142,5 +144,5 @@ export function resolveOptions(given: EventStoreOptions = {}): OptionsResolution
     const fault = 'The options must be an object; leave them out for the defaults.';
     return { options: defaults, faults: [fault] };
   }
-  return applyRules<ResolvedOptions>(rules, defaults, given);
+  return applyRules<ResolvedOptions>(rules, defaults, given, 'EventStoreModule');
 }

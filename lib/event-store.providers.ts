@@ -26,6 +26,7 @@ import type { EventClass } from './events/domain-event.decorator.ts';
 import { EventLogVerifier } from './evidence/event-log-verifier.ts';
 import { UnsupportedChainedLog } from './evidence/unsupported.chained-log.ts';
 import { EventRegistry } from './events/event-registry.ts';
+import { KnownOptions } from './events/known-options.ts';
 import type { Upcaster } from './events/upcaster.ts';
 import { EventStore } from './store/event-store.ts';
 import { Consumers } from './subscriptions/consumers.ts';
@@ -39,6 +40,12 @@ export interface EventStoreFeature {
   readonly events?: readonly EventClass[];
   readonly upcasters?: readonly Upcaster[];
 }
+
+export const featureOptions = new KnownOptions<EventStoreFeature>('forFeature', {
+  aggregates: true,
+  events: true,
+  upcasters: true,
+});
 
 /** Makes a store; what is named in `inject` is handed over behind the options and the registry. */
 export interface StoreFactory {

@@ -1,5 +1,6 @@
 import { EventData } from '../events/event-data.ts';
 import { newEventId } from '../events/event-id.ts';
+import { KnownOptions } from '../events/known-options.ts';
 import type { AggregateRef } from '../store/aggregate-ref.ts';
 import type {
   AggregateHistory,
@@ -36,6 +37,15 @@ export interface ExecuteOptions extends SaveOptions {
   /** The version that the caller has seen; at any other the work is not run and nothing retried. */
   readonly expectedVersion?: number;
 }
+
+const loadOptions = new KnownOptions<LoadOptions>('load', { manager: true });
+const saveNames = { metadata: true, manager: true } as const;
+const saveOptions = new KnownOptions<SaveOptions>('save', saveNames);
+const executeOptions = new KnownOptions<ExecuteOptions>('execute', {
+  ...saveNames,
+  retries: true,
+  expectedVersion: true,
+});
 
 /** What a save answers, and what the work returned. */
 export interface ExecuteResult<R> extends AppendResult {
@@ -93,7 +103,7 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
 
   /** Returns the aggregate folded up to its last event, or `null` if it has none. */
   async find(id: string, options: LoadOptions = {}): Promise<T | null> {
-    const folded = await this.#fold(id, options.manager);
+    const folded = await this.#fold(id, loadOptions.take(options).manager);
     return folded && this.#handOut(folded);
   }
 
@@ -111,7 +121,8 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
    * @throws WrongExpectedVersionError if somebody else has appended since the load.
    * @throws LostEventsError if `uncommit()` or `autoCommit` took events away.
    */
-  async save(aggregate: T, options: SaveOptions = {}): Promise<AppendResult> {
+  async save(aggregate: T, given: SaveOptions = {}): Promise<AppendResult> {
+    const options = saveOptions.take(given);
     const { type } = this.#definition;
     if (aggregate.autoCommit) throw new AutoCommitUnsupportedError(type, aggregate.id);
     if (hasLostEvents(aggregate)) throw new LostEventsError(type, aggregate.id);
@@ -152,12 +163,15 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
   async execute<R>(
     id: string,
     work: (aggregate: T) => R | Promise<R>,
-    { retries = 3, expectedVersion, ...options }: ExecuteOptions = {},
+    given: ExecuteOptions = {},
   ): Promise<ExecuteResult<R>> {
+    const { retries = 3, expectedVersion, ...options } = executeOptions.take(given);
     // What happened in a transaction that is still open may never have happened: not for the cache.
     const isShareable = this.#store.transactionOf(options.manager) === undefined;
     for (let attempt = 0; ; attempt++) {
-      const aggregate = await (isShareable ? this.#takeOrLoad(id) : this.load(id, options));
+      const aggregate = await (isShareable
+        ? this.#takeOrLoad(id)
+        : this.load(id, options.manager && { manager: options.manager }));
       const version = this.versionOf(aggregate);
       if (expectedVersion !== undefined && version !== expectedVersion) {
         throw new WrongExpectedVersionError(this.#ref(id), expectedVersion, version);

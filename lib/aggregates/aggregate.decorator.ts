@@ -1,4 +1,5 @@
-import { aggregateFaults } from './aggregate.faults.ts';
+import { ownOptions } from '../events/known-options.ts';
+import { aggregateFaults, aggregateOptionNames } from './aggregate.faults.ts';
 import { noSnapshots, type SnapshotPolicy } from './snapshot-policy.ts';
 import { guardUncommittedEvents, type RootAggregate } from './uncommitted-events.ts';
 
@@ -52,9 +53,10 @@ const definitionKey = Symbol.for('nest-event-store:aggregate');
  * }
  */
 export function Aggregate(type: string, options: AggregateOptions = {}) {
+  const given = ownOptions('@Aggregate', options, aggregateOptionNames);
   return (aggregateClass: AggregateClass): void => {
-    const { snapshots = noSnapshots, snapshotRevision = 1 } = options;
-    const faults = aggregateFaults(type, options);
+    const { snapshots = noSnapshots, snapshotRevision = 1 } = given;
+    const faults = aggregateFaults(type, given);
     const definition: AggregateDefinition = Object.freeze({
       type,
       snapshots,

@@ -3,7 +3,7 @@ import { checkAggregateRef } from '../store/check-aggregate-ref.ts';
 import { InvalidAggregateRefError } from '../store/store.errors.ts';
 import type { SnapshotPolicy } from './snapshot-policy.ts';
 
-const optionNames = ['snapshots', 'snapshotRevision'];
+export const aggregateOptionNames = ['snapshots', 'snapshotRevision'];
 
 /** Returns what is wrong with the arguments of an `@Aggregate`, each fault with its remedy. */
 export function aggregateFaults(
@@ -25,11 +25,11 @@ export function aggregateFaults(
     );
   }
   for (const key of Object.keys(options)) {
-    if (optionNames.includes(key)) continue;
-    const meant = nearestName(key, optionNames);
+    if (aggregateOptionNames.includes(key)) continue;
+    const meant = nearestName(key, aggregateOptionNames);
     faults.push(
       `${subject}: unknown option \`${key}\`.${meant === undefined ? '' : ` Did you mean \`${meant}\`?`} ` +
-        `Options are ${optionNames.join(', ')}.`,
+        `Options are ${aggregateOptionNames.join(', ')}.`,
     );
   }
   return faults;

@@ -4,6 +4,7 @@ import { dateTreeOf } from './date-paths.ts';
 import type { CodecHints, EncodedPayload, EventCodec } from './event-codec.ts';
 import { UndecodablePayloadError } from './events.errors.ts';
 import { JsonCodec } from './json.codec.ts';
+import { KnownOptions } from './known-options.ts';
 import { showAsJson, toPackableBytes } from './packable-bytes.ts';
 import { copyPayload } from './payload-copy.ts';
 import { refuseUnstorableText } from './unstorable-text.ts';
@@ -12,6 +13,10 @@ export interface BinaryCodecOptions {
   /** Packed payloads above this size are compressed if that makes them smaller. @default Infinity */
   readonly compressAboveBytes?: number;
 }
+
+const codecOptions = new KnownOptions<BinaryCodecOptions>('BinaryCodec', {
+  compressAboveBytes: true,
+});
 
 /** What the first byte of a stored payload says about the rest. Stored, so never renumbered. */
 const format = { packed: 1, deflated: 2 } as const;
@@ -30,7 +35,8 @@ export class BinaryCodec implements EventCodec {
   readonly #json = new JsonCodec();
   readonly #packr = new Packr({ moreTypes: true, copyBuffers: true, useToJSON: false });
 
-  constructor({ compressAboveBytes = Infinity }: BinaryCodecOptions = {}) {
+  constructor(options: BinaryCodecOptions = {}) {
+    const { compressAboveBytes = Infinity } = codecOptions.take(options);
     if (!(compressAboveBytes >= 0)) {
       throw new TypeError(`compressAboveBytes must be 0 or more, got ${compressAboveBytes}.`);
     }

@@ -1,5 +1,6 @@
-import { domainEventFaults } from './domain-event.faults.ts';
+import { domainEventFaults, domainEventOptionNames } from './domain-event.faults.ts';
 import type { DomainEventDefinition, DomainEventOptions, EventClass } from './domain-event.ts';
+import { ownOptions } from './known-options.ts';
 
 export type {
   DateMembers,
@@ -27,9 +28,10 @@ export function DomainEvent(
   name: string,
   options: DomainEventOptions = {},
 ): (eventClass: EventClass) => void {
+  const given = ownOptions('@DomainEvent', options, domainEventOptionNames);
   return (eventClass) => {
-    const { revision = 1, schema, dates = [], aliases = [] } = options;
-    const faults = domainEventFaults(eventClass.name, name, options);
+    const { revision = 1, schema, dates = [], aliases = [] } = given;
+    const faults = domainEventFaults(eventClass.name, name, given);
     const definition: DomainEventDefinition = Object.freeze({
       name,
       revision,

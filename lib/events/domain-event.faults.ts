@@ -2,7 +2,7 @@ import { isDatePath } from './date-paths.ts';
 import type { DomainEventOptions } from './domain-event.ts';
 import { nearestName } from './nearest-name.ts';
 
-const optionNames = ['revision', 'schema', 'dates', 'aliases'];
+export const domainEventOptionNames = ['revision', 'schema', 'dates', 'aliases'];
 
 /** Returns what is wrong with the arguments of a `@DomainEvent`, each fault with its remedy. */
 export function domainEventFaults(
@@ -34,10 +34,12 @@ export function domainEventFaults(
     fault('`aliases` must not hold the name itself; list former names only.');
   }
   for (const key of Object.keys(options)) {
-    if (optionNames.includes(key)) continue;
-    const meant = nearestName(key, optionNames);
+    if (domainEventOptionNames.includes(key)) continue;
+    const meant = nearestName(key, domainEventOptionNames);
     const suggestion = meant === undefined ? '' : ` Did you mean \`${meant}\`?`;
-    fault(`unknown option \`${key}\`.${suggestion} Options are ${optionNames.join(', ')}.`);
+    fault(
+      `unknown option \`${key}\`.${suggestion} Options are ${domainEventOptionNames.join(', ')}.`,
+    );
   }
   return faults;
 }

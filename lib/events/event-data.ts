@@ -1,4 +1,15 @@
 import type { EventMetadata } from './event-metadata.ts';
+import { KnownOptions } from './known-options.ts';
+
+interface EventDataOptions {
+  id?: string;
+  metadata?: EventMetadata;
+}
+
+const eventDataOptions = new KnownOptions<EventDataOptions>('EventData', {
+  id: true,
+  metadata: true,
+});
 
 /**
  * An event to be written, with an id or metadata of its own.
@@ -14,9 +25,11 @@ export class EventData<E extends object = object> {
   readonly id: string | undefined;
   readonly metadata: EventMetadata | undefined;
 
-  constructor(event: E, options: { id?: string; metadata?: EventMetadata } = {}) {
+  /** @throws TypeError if there is an option of another name. */
+  constructor(event: E, options: EventDataOptions = {}) {
+    const { id, metadata } = eventDataOptions.take(options);
     this.event = event;
-    this.id = options.id;
-    this.metadata = options.metadata;
+    this.id = id;
+    this.metadata = metadata;
   }
 }

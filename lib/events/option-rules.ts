@@ -1,3 +1,4 @@
+import { ownOptions } from './known-options.ts';
 import { nearestName } from './nearest-name.ts';
 
 /** Which values an option may have, and how a fault says so. */
@@ -16,15 +17,18 @@ export const oneOf = (...words: string[]): OptionRule => [
 /**
  * Returns the given options over their defaults, and what is wrong with them: a key that there is no
  * rule for, or a value that its rule does not accept. `undefined` stands for the default.
+ *
+ * @throws TypeError if they are no object or cannot be read; `subject` begins its message.
  */
 export function applyRules<Options extends object>(
   rules: Record<keyof Options, OptionRule>,
   defaults: Options,
   given: object,
+  subject = 'The call',
 ): { readonly options: Options; readonly faults: readonly string[] } {
   const faults: string[] = [];
   const options = { ...defaults } as Record<string, unknown>;
-  for (const [key, value] of Object.entries(given)) {
+  for (const [key, value] of Object.entries(ownOptions(subject, given, Object.keys(rules)))) {
     const rule = Object.hasOwn(rules, key) ? rules[key as keyof Options] : undefined;
     if (!rule) {
       const meant = nearestName(key, Object.keys(rules));

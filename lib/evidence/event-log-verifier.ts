@@ -1,3 +1,4 @@
+import { KnownOptions } from '../events/known-options.ts';
 import { appendAnchorLine, readOrBegin } from './anchor-file.ts';
 import { checkAnchors, type CheckedAnchors } from './anchor-lines.ts';
 import { AnchoredIntervals } from './anchored-intervals.ts';
@@ -29,6 +30,12 @@ export interface AnchorOptions {
   readonly privateKey: AnchorKey;
 }
 
+const verifyOptions = new KnownOptions<VerifyOptions>('verify', {
+  anchors: true,
+  publicKey: true,
+});
+const anchorOptions = new KnownOptions<AnchorOptions>('anchor', { privateKey: true });
+
 /**
  * Finds what was changed in the log behind the back of the store; injected by its class.
  *
@@ -47,7 +54,8 @@ export class EventLogVerifier {
    * @throws HashChainOffError if events get no hash.
    * @throws AnchorFileError if the file of anchors cannot be read.
    */
-  async verify({ anchors: file, publicKey }: VerifyOptions = {}): Promise<LogReport> {
+  async verify(options: VerifyOptions = {}): Promise<LogReport> {
+    const { anchors: file, publicKey } = verifyOptions.take(options);
     if ((file === undefined) !== (publicKey === undefined)) {
       throw new TypeError('Give verify() both anchors and publicKey, or neither.');
     }
@@ -70,7 +78,7 @@ export class EventLogVerifier {
    * await verifier.anchor('/mnt/evidence/anchors.jsonl', { privateKey });
    */
   async anchor(file: string, options: AnchorOptions): Promise<LogAnchor> {
-    const privateKey = privateKeyOf(options.privateKey);
+    const privateKey = privateKeyOf(anchorOptions.take(options).privateKey);
     return this.log.read(
       async (reading) => {
         const written = await readOrBegin(file);

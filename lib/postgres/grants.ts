@@ -35,10 +35,15 @@ export interface EventStoreGrantsOptions {
  * await owner.query(eventStoreGrants({ application: 'bank', reader: 'reports' }));
  */
 export function eventStoreGrants(given: EventStoreGrantsOptions): string {
-  const { options, faults } = applyRules<Required<EventStoreGrantsOptions>>(rules, defaults, given);
+  const { options, faults } = applyRules<Required<EventStoreGrantsOptions>>(
+    rules,
+    defaults,
+    given,
+    'eventStoreGrants',
+  );
   const { schema, application, reader, allowRemoval } = options;
   const all = [...faults];
-  if (given.application === undefined) {
+  if (application === '' && !faults.some((fault) => fault.includes("'application'"))) {
     all.push("The option 'application' must name a role.");
   } else if (application === reader) {
     all.push(`'${reader}' cannot be the application and the reader.`);

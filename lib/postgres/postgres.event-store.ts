@@ -23,13 +23,15 @@ import {
   type Snapshot,
   type SnapshotOptions,
 } from '../store/event-store.ts';
-import { checkAppendAllOptions } from '../store/prepare-append.ts';
+import { historyOptions, snapshotOptions } from '../store/history-options.ts';
+import { appendAllOptions, appendOptions, checkAppends } from '../store/prepare-append.ts';
 import {
+  aggregateReadOptions,
   checkAggregateTypes,
   checkDirection,
   checkLimit,
   checkPlace,
-  checkReadKeys,
+  logReadOptions,
   type AggregateReadOptions,
   type ReadOptions,
 } from '../store/read-options.ts';
@@ -120,10 +122,13 @@ export class PostgresEventStore extends EventStore {
   override async append(
     aggregate: AggregateRef,
     events: readonly (object | EventData)[],
-    { manager, ...options }: AppendOptions = {},
+    options: AppendOptions = {},
   ): Promise<AppendResult> {
-    const append = { ...options, aggregate, events };
-    const result = await this.#appender.append(append, this.transactionOf(manager));
+    const { manager, ...append } = appendOptions.take(options);
+    const result = await this.#appender.append(
+      { ...append, aggregate, events },
+      this.transactionOf(manager),
+    );
     noteAppended(result.position);
     return result;
   }
@@ -132,19 +137,21 @@ export class PostgresEventStore extends EventStore {
     appends: readonly Append[],
     options: { readonly manager?: EntityManager } = {},
   ): Promise<readonly AppendResult[]> {
-    checkAppendAllOptions(options);
-    const results = await this.#appender.appendAll(appends, this.transactionOf(options.manager));
+    const { manager } = appendAllOptions.take(options);
+    checkAppends(appends);
+    const results = await this.#appender.appendAll(appends, this.transactionOf(manager));
     for (const { position } of results) noteAppended(position);
     return results;
   }
 
   override async fetch(after = 0, options: ReadOptions = {}): Promise<LogPage> {
-    const { position, events } = await this.#readLog(after, options);
+    const { position, events } = await this.#readLog(after, logReadOptions.take(options));
     return { position, records: this.#revive(events) };
   }
 
   /** The next page is read while one is decoded and worked on. */
-  override async *stream(after = 0, options: ReadOptions = {}): AsyncGenerator<EventRecord> {
+  override async *stream(after = 0, given: ReadOptions = {}): AsyncGenerator<EventRecord> {
+    const options = logReadOptions.take(given);
     const limit = checkLimit(options.limit);
     // Not in a transaction, which the work may use.
     const readsAhead = this.transactionOf(options.manager) === undefined;
@@ -162,7 +169,6 @@ export class PostgresEventStore extends EventStore {
   }
 
   async #readLog(after: number, options: ReadOptions): Promise<StoredPage> {
-    checkReadKeys('A read of the log', options);
     checkPlace('after', after);
     const limit = checkLimit(options.limit);
     const direction = checkDirection(options.direction);
@@ -183,12 +189,12 @@ export class PostgresEventStore extends EventStore {
   }
 
   override async fetchByAggregate(
-    aggregate: AggregateRef,
+    ref: AggregateRef,
     after = 0,
-    options: AggregateReadOptions = {},
+    given: AggregateReadOptions = {},
   ): Promise<AggregatePage> {
-    checkAggregateRef(aggregate);
-    checkReadKeys('A read of an aggregate', options);
+    const aggregate = checkAggregateRef(ref);
+    const options = aggregateReadOptions.take(given);
     checkPlace('after', after);
     const limit = checkLimit(options.limit);
     const direction = checkDirection(options.direction);
@@ -200,11 +206,11 @@ export class PostgresEventStore extends EventStore {
   }
 
   override async fetchHistory(
-    aggregate: AggregateRef,
-    options: HistoryOptions = {},
+    ref: AggregateRef,
+    given: HistoryOptions = {},
   ): Promise<AggregateHistory> {
-    checkAggregateRef(aggregate);
-    checkReadKeys('A read of a history', options);
+    const aggregate = checkAggregateRef(ref);
+    const options = historyOptions.take(given);
     const { after } = options;
     if (after !== undefined)
       return this.#historyAfter(aggregate, checkPlace('after', after), options);
@@ -222,11 +228,11 @@ export class PostgresEventStore extends EventStore {
   }
 
   override async getSnapshot(
-    aggregate: AggregateRef,
-    options: SnapshotOptions = {},
+    ref: AggregateRef,
+    given: SnapshotOptions = {},
   ): Promise<Snapshot | null> {
-    checkAggregateRef(aggregate);
-    checkReadKeys('A snapshot', options);
+    const aggregate = checkAggregateRef(ref);
+    const options = snapshotOptions.take(given);
     const revision = checkPlace('revision', options.revision ?? 1, 1);
     const manager = this.transactionOf(options.manager);
     const stored = await reading(this.#snapshots.read(aggregate, manager));
@@ -234,13 +240,13 @@ export class PostgresEventStore extends EventStore {
   }
 
   override async snapshot(
-    aggregate: AggregateRef,
+    ref: AggregateRef,
     state: object,
     version: number,
-    options: SnapshotOptions = {},
+    given: SnapshotOptions = {},
   ): Promise<void> {
-    checkAggregateRef(aggregate);
-    checkReadKeys('A snapshot', options);
+    const aggregate = checkAggregateRef(ref);
+    const options = snapshotOptions.take(given);
     checkPlace('version', version, 1);
     const revision = checkPlace('revision', options.revision ?? 1, 1);
     const snapshot = { version, revision, state: this.#serializer.serializeState(state) };
@@ -259,14 +265,14 @@ export class PostgresEventStore extends EventStore {
     return reading(this.#reader.horizon(this.transactionOf()));
   }
 
-  override async currentVersion(aggregate: AggregateRef): Promise<number> {
-    checkAggregateRef(aggregate);
+  override async currentVersion(ref: AggregateRef): Promise<number> {
+    const aggregate = checkAggregateRef(ref);
     const manager = this.transactionOf();
     return (await reading(this.#reader.aggregate(aggregate, 0, 0, 'forward', manager))).version;
   }
 
-  override async removeEvents(aggregate: AggregateRef): Promise<number> {
-    checkAggregateRef(aggregate);
+  override async removeEvents(ref: AggregateRef): Promise<number> {
+    const aggregate = checkAggregateRef(ref);
     if (!this.#options.allowRemoval) throw new RemovalRefusedError(aggregate);
     const { value: rows, isReplicated } = await translated(
       this.#database.commit<{ removed: number }>(

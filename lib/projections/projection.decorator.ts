@@ -1,7 +1,8 @@
 import type { EntityManager } from 'typeorm';
 import type { EventClass } from '../events/domain-event.decorator.ts';
 import type { EventRecord } from '../events/event-record.ts';
-import type { ConsumerOptions } from '../subscriptions/consumer-options.ts';
+import { ownOptions } from '../events/known-options.ts';
+import { consumerOptionNames, type ConsumerOptions } from '../subscriptions/consumer-options.ts';
 import type { Delivery } from '../subscriptions/delivery.ts';
 
 /** When a read model follows the log: after the commit, by a runner, or inside the append itself. */
@@ -74,7 +75,8 @@ interface MethodMark {
  *   }
  * }
  */
-export function Projection(name: string, options: ProjectionOptions = {}) {
+export function Projection(name: string, given: ProjectionOptions = {}) {
+  const options = ownOptions(`@Projection('${name}')`, given, [...consumerOptionNames, 'mode']);
   return (projectionClass: new (...args: never[]) => object): void => {
     const marks = marksOf(projectionClass);
     const subject = `@Projection('${name}')`;

@@ -4,14 +4,28 @@ import { InvalidAggregateRefError } from './store.errors.ts';
 const maxBytes = { type: 255, id: 512 } as const;
 
 /**
- * Refuses a reference that the database would change, truncate or reject.
+ * Returns a reference by value, so that what was checked is what is used.
  *
- * @throws InvalidAggregateRefError naming the member and what is wrong with it.
+ * @throws InvalidAggregateRefError if the database would change, truncate or reject it; it names the
+ * member and what is wrong with it.
  */
-export function checkAggregateRef(ref: AggregateRef): void {
-  for (const field of ['type', 'id'] as const) {
-    const fault = faultOf(ref?.[field], maxBytes[field]);
-    if (fault !== undefined) throw new InvalidAggregateRefError(field, fault);
+export function checkAggregateRef(ref: AggregateRef): AggregateRef {
+  return { type: checkMember(ref, 'type'), id: checkMember(ref, 'id') };
+}
+
+function checkMember(ref: AggregateRef, field: 'type' | 'id'): string {
+  const text = read(ref, field);
+  const fault = faultOf(text, maxBytes[field]);
+  if (fault === undefined) return text as string;
+  throw new InvalidAggregateRefError(field, fault);
+}
+
+function read(ref: AggregateRef, field: 'type' | 'id'): unknown {
+  try {
+    return ref?.[field];
+  } catch (cause) {
+    const reason = 'cannot be read: a getter or a Proxy threw';
+    throw new InvalidAggregateRefError(field, reason, { cause });
   }
 }
 

@@ -5,7 +5,13 @@ import type { EventRecord } from '../events/event-record.ts';
 import type { AggregateRef } from './aggregate-ref.ts';
 import { compareVersion, type VersionComparison } from './compare-version.ts';
 import type { ExpectedVersion } from './expected-version.ts';
-import { checkLimit, type AggregateReadOptions, type ReadOptions } from './read-options.ts';
+import {
+  aggregateReadOptions,
+  checkLimit,
+  logReadOptions,
+  type AggregateReadOptions,
+  type ReadOptions,
+} from './read-options.ts';
 
 export interface AppendOptions {
   /** @default 'any' */
@@ -242,7 +248,8 @@ export abstract class EventStore {
   }
 
   /** Reads the log page by page, so that memory does not grow with it; ends at its current end. */
-  async *stream(after = 0, options: ReadOptions = {}): AsyncGenerator<EventRecord> {
+  async *stream(after = 0, given: ReadOptions = {}): AsyncGenerator<EventRecord> {
+    const options = logReadOptions.take(given);
     const limit = checkLimit(options.limit);
     let page: LogPage = { position: after, records: [] };
     do {
@@ -257,8 +264,9 @@ export abstract class EventStore {
   async *streamByAggregate(
     aggregate: AggregateRef,
     after = 0,
-    options: AggregateReadOptions = {},
+    given: AggregateReadOptions = {},
   ): AsyncGenerator<EventRecord> {
+    const options = aggregateReadOptions.take(given);
     const limit = checkLimit(options.limit);
     let page: AggregatePage = { version: after, records: [] };
     do {

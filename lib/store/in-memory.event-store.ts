@@ -10,6 +10,7 @@ import {
   type StoredEvent,
 } from '../events/event-serializer.ts';
 import { JsonCodec } from '../events/json.codec.ts';
+import { KnownOptions } from '../events/known-options.ts';
 import type { Upcaster } from '../events/upcaster.ts';
 import type { AggregateRef } from './aggregate-ref.ts';
 import { checkAggregateRef } from './check-aggregate-ref.ts';
@@ -30,12 +31,14 @@ import {
   type SnapshotOptions,
 } from './event-store.ts';
 import { InMemoryLog, pageOf } from './in-memory.log.ts';
-import { checkAppendAllOptions, prepareAppend } from './prepare-append.ts';
+import { historyOptions, snapshotOptions } from './history-options.ts';
+import { appendAllOptions, appendOptions, checkAppends, prepareAppend } from './prepare-append.ts';
 import {
+  aggregateReadOptions,
   checkAggregateTypes,
   checkLimit,
   checkPlace,
-  checkReadKeys,
+  logReadOptions,
   type AggregateReadOptions,
   type ReadOptions,
 } from './read-options.ts';
@@ -69,6 +72,19 @@ export interface InMemoryEventStoreOptions {
   readonly onWarning?: (message: string, error?: unknown) => void;
 }
 
+const storeOptions = new KnownOptions<InMemoryEventStoreOptions>('InMemoryEventStore', {
+  events: true,
+  upcasters: true,
+  registry: true,
+  codec: true,
+  maxEventBytes: true,
+  maxDepth: true,
+  maxAppendEvents: true,
+  allowRemoval: true,
+  clock: true,
+  onWarning: true,
+});
+
 /**
  * Keeps events in the memory of this process, for tests and first steps.
  *
@@ -92,8 +108,9 @@ export class InMemoryEventStore extends EventStore {
    * @throws TypeError if `events` or `upcasters` cannot be registered; it names all faults. A registry
    * that was given is not checked.
    */
-  constructor(options: InMemoryEventStoreOptions = {}) {
+  constructor(given: InMemoryEventStoreOptions = {}) {
     super();
+    const options = storeOptions.take(given);
     this.#registry = options.registry ?? new EventRegistry();
     for (const eventClass of options.events ?? []) this.#registry.register(eventClass);
     for (const upcaster of options.upcasters ?? []) this.#registry.registerUpcaster(upcaster);
@@ -118,9 +135,11 @@ export class InMemoryEventStore extends EventStore {
   async append(
     aggregate: AggregateRef,
     events: readonly (object | EventData)[],
-    { manager, ...options }: AppendOptions = {},
+    options: AppendOptions = {},
   ): Promise<AppendResult> {
-    const [result] = await this.appendAll([{ ...options, aggregate, events }], { manager });
+    const { manager, ...append } = appendOptions.take(options);
+    const inTransaction = manager && { manager };
+    const [result] = await this.appendAll([{ ...append, aggregate, events }], inTransaction);
     return result!;
   }
 
@@ -128,8 +147,8 @@ export class InMemoryEventStore extends EventStore {
     appends: readonly Append[],
     options: { readonly manager?: EntityManager } = {},
   ): Promise<readonly AppendResult[]> {
-    checkAppendAllOptions(options);
-    refuseManager(options.manager);
+    refuseManager(appendAllOptions.take(options).manager);
+    checkAppends(appends);
     const prepared = await Promise.all(
       appends.map(async (append) => prepareAppend(append, this.#serializer, this.#maxAppendEvents)),
     );
@@ -146,8 +165,8 @@ export class InMemoryEventStore extends EventStore {
     return results;
   }
 
-  async fetch(after = 0, options: ReadOptions = {}): Promise<LogPage> {
-    checkReadKeys('A read of the log', options);
+  async fetch(after = 0, given: ReadOptions = {}): Promise<LogPage> {
+    const options = logReadOptions.take(given);
     refuseManager(options.manager);
     checkPlace('after', after);
     const types = options.types && new Set(this.#registry.storedNames(options.types));
@@ -169,9 +188,9 @@ export class InMemoryEventStore extends EventStore {
   async fetchByAggregate(
     aggregate: AggregateRef,
     after = 0,
-    options: AggregateReadOptions = {},
+    given: AggregateReadOptions = {},
   ): Promise<AggregatePage> {
-    checkReadKeys('A read of an aggregate', options);
+    const options = aggregateReadOptions.take(given);
     refuseManager(options.manager);
     checkPlace('after', after);
     const row = this.#rowOf(aggregate);
@@ -185,11 +204,9 @@ export class InMemoryEventStore extends EventStore {
     return { version: stored.at(-1)?.version ?? row.version, records: this.#revive(stored) };
   }
 
-  async fetchHistory(
-    aggregate: AggregateRef,
-    options: HistoryOptions = {},
-  ): Promise<AggregateHistory> {
-    checkReadKeys('A read of a history', options);
+  async fetchHistory(ref: AggregateRef, given: HistoryOptions = {}): Promise<AggregateHistory> {
+    const aggregate = checkAggregateRef(ref);
+    const options = historyOptions.take(given);
     refuseManager(options.manager);
     const { version, removedVersion, events } = this.#rowOf(aggregate);
     if (options.after !== undefined) checkPlace('after', options.after);
@@ -200,22 +217,20 @@ export class InMemoryEventStore extends EventStore {
     return { version, removedVersion, snapshot, records: this.#revive(stored) };
   }
 
-  async getSnapshot(
-    aggregate: AggregateRef,
-    options: SnapshotOptions = {},
-  ): Promise<Snapshot | null> {
-    checkReadKeys('A snapshot', options);
+  async getSnapshot(ref: AggregateRef, given: SnapshotOptions = {}): Promise<Snapshot | null> {
+    const options = snapshotOptions.take(given);
     refuseManager(options.manager);
-    return this.#usableSnapshot(aggregate, options);
+    return this.#usableSnapshot(checkAggregateRef(ref), options);
   }
 
   async snapshot(
-    aggregate: AggregateRef,
+    ref: AggregateRef,
     state: object,
     version: number,
-    options: SnapshotOptions = {},
+    given: SnapshotOptions = {},
   ): Promise<void> {
-    checkReadKeys('A snapshot', options);
+    const aggregate = checkAggregateRef(ref);
+    const options = snapshotOptions.take(given);
     refuseManager(options.manager);
     checkPlace('version', version, 1);
     const revision = checkPlace('revision', options.revision ?? 1, 1);
@@ -239,8 +254,8 @@ export class InMemoryEventStore extends EventStore {
     return this.#rowOf(aggregate).version;
   }
 
-  async removeEvents(aggregate: AggregateRef): Promise<number> {
-    checkAggregateRef(aggregate);
+  async removeEvents(ref: AggregateRef): Promise<number> {
+    const aggregate = checkAggregateRef(ref);
     if (!this.#allowRemoval) throw new RemovalRefusedError(aggregate);
     return this.#log.remove(aggregate);
   }
@@ -250,8 +265,7 @@ export class InMemoryEventStore extends EventStore {
   }
 
   #rowOf(aggregate: AggregateRef) {
-    checkAggregateRef(aggregate);
-    return this.#log.aggregate(aggregate);
+    return this.#log.aggregate(checkAggregateRef(aggregate));
   }
 
   #usableSnapshot(aggregate: AggregateRef, options: SnapshotOptions): Snapshot | null {

@@ -1,10 +1,11 @@
+import type { EntityManager } from 'typeorm';
 import { RepeatedEventIdError } from '../events/events.errors.ts';
 import { EventData } from '../events/event-data.ts';
 import type { EventSerializer, SerializedEvent } from '../events/event-serializer.ts';
+import { KnownOptions } from '../events/known-options.ts';
 import type { AggregateRef } from './aggregate-ref.ts';
 import { checkAggregateRef } from './check-aggregate-ref.ts';
-import { checkKeys } from './check-keys.ts';
-import type { Append } from './event-store.ts';
+import type { Append, AppendOptions } from './event-store.ts';
 import { VersionExpectation } from './expected-version.ts';
 import { AppendTooLargeError, DuplicateEventError } from './store.errors.ts';
 
@@ -17,12 +18,26 @@ export interface PreparedAppend {
   readonly hasCallerIds: boolean;
 }
 
-const appendKeys = new Set<keyof Append>(['aggregate', 'events', 'expectedVersion', 'metadata']);
-const appendAllKeys = new Set(['manager']);
+export const appendOptions = new KnownOptions<AppendOptions>('An append', {
+  expectedVersion: true,
+  metadata: true,
+  manager: true,
+});
+export const appendAllOptions = new KnownOptions<{ readonly manager?: EntityManager }>(
+  'appendAll',
+  { manager: true },
+);
+const eachAppend = new KnownOptions<Append>('An append', {
+  aggregate: true,
+  events: true,
+  expectedVersion: true,
+  metadata: true,
+});
 
-/** @throws TypeError if there is an option that `appendAll` does not have. */
-export const checkAppendAllOptions = (options: object): void =>
-  checkKeys('appendAll', options, appendAllKeys);
+/** @throws TypeError unless it is a list, whose appends `prepareAppend` checks one by one. */
+export function checkAppends(appends: readonly Append[]): void {
+  if (!Array.isArray(appends)) throw new TypeError('appendAll takes a list of appends.');
+}
 
 /**
  * Checks an append and serializes its events: whatever is refused is refused here, before anything
@@ -33,11 +48,8 @@ export function prepareAppend(
   serializer: EventSerializer,
   maxAppendEvents: number,
 ): PreparedAppend | Promise<PreparedAppend> {
-  checkKeys('An append', append, appendKeys);
-  const { aggregate: given, events, expectedVersion, metadata } = append;
-  // By value before it is checked, so that what was checked is what is stored.
-  const aggregate = { type: given?.type, id: given?.id };
-  checkAggregateRef(aggregate);
+  const { aggregate: ref, events, expectedVersion, metadata } = eachAppend.take(append);
+  const aggregate = checkAggregateRef(ref);
   const expectation = new VersionExpectation(expectedVersion);
   if (!Array.isArray(events)) throw new TypeError('events must be an array of events.');
   if (events.length > maxAppendEvents)

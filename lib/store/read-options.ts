@@ -1,7 +1,7 @@
 import { inspect } from 'node:util';
 import type { EntityManager } from 'typeorm';
+import { KnownOptions } from '../events/known-options.ts';
 import { isStorableText } from '../events/unstorable-text.ts';
-import { checkKeys } from './check-keys.ts';
 
 /** Reading forward yields the oldest first; backward, the newest first. */
 export type ReadDirection = 'forward' | 'backward';
@@ -25,19 +25,16 @@ export interface ReadOptions extends AggregateReadOptions {
   readonly aggregateTypes?: readonly string[];
 }
 
-const aggregateReadKeys = ['limit', 'direction', 'manager'] as const;
-const snapshotKeys = ['revision', 'manager'] as const;
-const keysOf = {
-  'A read of the log': new Set<string>([...aggregateReadKeys, 'types', 'aggregateTypes']),
-  'A read of an aggregate': new Set<string>(aggregateReadKeys),
-  'A read of a history': new Set<string>([...snapshotKeys, 'after']),
-  'A snapshot': new Set<string>(snapshotKeys),
-};
-
-/** @throws TypeError if there is an option that such a call does not have. */
-export function checkReadKeys(subject: keyof typeof keysOf, options: object): void {
-  checkKeys(subject, options, keysOf[subject]);
-}
+const readNames = { limit: true, direction: true, manager: true } as const;
+export const aggregateReadOptions = new KnownOptions<AggregateReadOptions>(
+  'A read of an aggregate',
+  readNames,
+);
+export const logReadOptions = new KnownOptions<ReadOptions>('A read of the log', {
+  ...readNames,
+  types: true,
+  aggregateTypes: true,
+});
 
 /** Returns `place`, a version or a position. @throws TypeError if it is not a whole number from `min` up. */
 export function checkPlace(name: string, place: number, min = 0): number {

@@ -46,10 +46,12 @@ export class InvalidAggregateRefError extends EventStoreError {
   constructor(
     readonly field: 'id' | 'type',
     readonly reason: string,
+    options?: ErrorOptions,
   ) {
     super(
       `An aggregate's ${field} ${reason}. It must be well-formed text of 1 to ` +
         `${field === 'id' ? 512 : 255} bytes without control characters.`,
+      options,
     );
   }
 }

@@ -50,6 +50,8 @@ const rules: Record<keyof ConsumerOptions, OptionRule> = {
   onFailure: oneOf('stop', 'skip', 'park'),
 };
 
+export const consumerOptionNames: readonly string[] = Object.keys(rules);
+
 /** Checks options and fills in the defaults; `where` begins each fault, such as a class's name. */
 export function resolveConsumerOptions(
   where: string,

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { KnownOptions } from '../events/known-options.ts';
 import type { AggregateRef } from '../store/aggregate-ref.ts';
 import { checkAggregateRef } from '../store/check-aggregate-ref.ts';
 import type { EventStore } from '../store/event-store.ts';
@@ -21,6 +22,12 @@ export interface WaitOptions {
    */
   readonly timeoutMs?: number;
 }
+
+const waitOptions = new KnownOptions<WaitOptions>('waitFor', { timeoutMs: true });
+const rebuildOptions = new KnownOptions<RebuildOptions>('rebuild', {
+  from: true,
+  eventsPerSecond: true,
+});
 
 /** What the control of consumers needs of the process it runs in. */
 export interface ConsumersHere {
@@ -107,7 +114,8 @@ export class Consumers {
    * @throws ConsumerStateError if it is being rebuilt already, is not part of this application, has not
    * come as far as `from`, or is a handler or a saga with events parked.
    */
-  async rebuild(name: string, options: RebuildOptions = {}): Promise<number> {
+  async rebuild(name: string, given: RebuildOptions = {}): Promise<number> {
+    const options = rebuildOptions.take(given);
     checkPlace('from', options.from ?? 0);
     if (options.eventsPerSecond !== undefined) {
       checkPlace('eventsPerSecond', options.eventsPerSecond, 1);
@@ -134,8 +142,8 @@ export class Consumers {
 
   /** Tries the parked events of one aggregate, or of all, again in order; returns how many there are. */
   async retryParked(name: string, aggregate?: AggregateRef): Promise<number> {
-    if (aggregate) checkAggregateRef(aggregate);
-    const count = await this.#registry.retryParked(name, aggregate);
+    const ref = aggregate === undefined ? undefined : checkAggregateRef(aggregate);
+    const count = await this.#registry.retryParked(name, ref);
     await this.#here.announce();
     return count;
   }
@@ -159,11 +167,8 @@ export class Consumers {
    *
    * @throws WaitTimeoutError if it has not come so far in time; it says why, if the consumer is down.
    */
-  async waitFor(
-    name: string,
-    position: number,
-    { timeoutMs = 5_000 }: WaitOptions = {},
-  ): Promise<void> {
+  async waitFor(name: string, position: number, options: WaitOptions = {}): Promise<void> {
+    const { timeoutMs = 5_000 } = waitOptions.take(options);
     checkPlace('position', position);
     checkPlace('timeoutMs', timeoutMs);
     const deadline = performance.now() + timeoutMs;

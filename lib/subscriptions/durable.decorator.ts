@@ -1,5 +1,6 @@
 import type { EventClass } from '../events/domain-event.decorator.ts';
-import type { ConsumerOptions } from './consumer-options.ts';
+import { ownOptions } from '../events/known-options.ts';
+import { consumerOptionNames, type ConsumerOptions } from './consumer-options.ts';
 
 export interface DurableOptions extends ConsumerOptions {
   /** For a saga: the events that it sees. @default every event class of the store */
@@ -49,7 +50,8 @@ export const Durable =
     const handlerClass = typeof target === 'function' ? target : target.constructor;
     const own: DurableDefinition[] =
       Object.getOwnPropertyDescriptor(handlerClass, definitionsKey)?.value ?? [];
-    const definition: DurableDefinition = { name, options, saga: saga?.toString() };
+    const given = ownOptions(`@Durable('${name}')`, options, [...consumerOptionNames, 'events']);
+    const definition: DurableDefinition = { name, options: given, saga: saga?.toString() };
     Object.defineProperty(handlerClass, definitionsKey, {
       value: [...own, definition],
       configurable: true,

@@ -1,3 +1,5 @@
+import { KnownOptions } from '../events/known-options.ts';
+
 /** Decides how long to wait before something that failed is tried again, and when to give up. */
 export interface RetryPolicy {
   /**
@@ -19,16 +21,24 @@ export interface ExponentialBackoffOptions {
   readonly random?: () => number;
 }
 
+const backoffOptions = new KnownOptions<ExponentialBackoffOptions>('exponentialBackoff', {
+  retries: true,
+  firstDelayMs: true,
+  maxDelayMs: true,
+  random: true,
+});
+
 /**
  * Doubles the delay after every failure and takes a random part of its upper half, so that many who
  * failed together do not come back together.
  */
-export function exponentialBackoff({
-  retries = 5,
-  firstDelayMs = 200,
-  maxDelayMs = 30_000,
-  random = Math.random,
-}: ExponentialBackoffOptions = {}): RetryPolicy {
+export function exponentialBackoff(options: ExponentialBackoffOptions = {}): RetryPolicy {
+  const {
+    retries = 5,
+    firstDelayMs = 200,
+    maxDelayMs = 30_000,
+    random = Math.random,
+  } = backoffOptions.take(options);
   return {
     delayMs(failures) {
       if (failures > retries) return undefined;

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { INestApplicationContext } from '@nestjs/common';
 import type { ApplicationConsumers } from '../event-store.consumers.ts';
 import { getApplicationConsumersToken, getConsumersToken } from '../event-store.tokens.ts';
+import { KnownOptions } from '../events/known-options.ts';
 import type { Consumers } from '../subscriptions/consumers.ts';
 import type { ConsumerState } from '../subscriptions/consumer-state.ts';
 import { ConsumerStateError } from '../subscriptions/subscriptions.errors.ts';
@@ -15,6 +16,12 @@ export interface DrainOptions {
   /** How long to wait at most, in milliseconds. @default 4000 */
   readonly timeoutMs?: number;
 }
+
+const drainOptions = new KnownOptions<DrainOptions>('drain', {
+  store: true,
+  allowParked: true,
+  timeoutMs: true,
+});
 
 /**
  * Resolves once all projections and durable handlers have finished everything that stands in the log,
@@ -36,8 +43,9 @@ export interface DrainOptions {
  */
 export async function drain(
   app: INestApplicationContext,
-  { store, allowParked = false, timeoutMs = 4_000 }: DrainOptions = {},
+  options: DrainOptions = {},
 ): Promise<void> {
+  const { store, allowParked = false, timeoutMs = 4_000 } = drainOptions.take(options);
   const control = app.get<Consumers>(getConsumersToken(store), { strict: false });
   const isConcerned = concernOf(app, store);
   const deadline = performance.now() + timeoutMs;

@@ -1,3 +1,4 @@
+import { KnownOptions } from '../events/known-options.ts';
 import { appendContract } from './contract/append.contract.ts';
 import { appendAllContract } from './contract/append-all.contract.ts';
 import { aggregateReadContract } from './contract/aggregate-read.contract.ts';
@@ -13,6 +14,7 @@ import { historyContract } from './contract/history.contract.ts';
 import { listenerContract } from './contract/listener.contract.ts';
 import { logReadContract } from './contract/log-read.contract.ts';
 import { metadataContract } from './contract/metadata.contract.ts';
+import { optionsContract } from './contract/options.contract.ts';
 import { referenceContract } from './contract/reference.contract.ts';
 import { removalContract } from './contract/removal.contract.ts';
 import { snapshotContract } from './contract/snapshot.contract.ts';
@@ -25,6 +27,12 @@ export interface EventStoreContractOptions {
   /** Makes a store for one test. Called once for every test. */
   readonly create: (options: ContractStoreOptions) => ContractSubject | Promise<ContractSubject>;
 }
+
+const contractOptions = new KnownOptions<EventStoreContractOptions>('eventStoreContract', {
+  describe: true,
+  it: true,
+  create: true,
+});
 
 /**
  * Declares the tests that every implementation of `EventStore` has to pass.
@@ -46,14 +54,15 @@ export interface EventStoreContractOptions {
  *   });
  * });
  */
-export function eventStoreContract({ describe, it, create }: EventStoreContractOptions): void {
-  const test: ContractTest = (fact, check, options) => {
+export function eventStoreContract(options: EventStoreContractOptions): void {
+  const { describe, it, create } = contractOptions.take(options);
+  const test: ContractTest = (fact, check, storeOptions) => {
     it(fact, async () => {
       const subject = await create({
         events: contractEvents,
         maxAppendEvents: 10_000,
         allowRemoval: false,
-        ...options,
+        ...storeOptions,
       });
       try {
         await check(subject);
@@ -74,5 +83,6 @@ export function eventStoreContract({ describe, it, create }: EventStoreContractO
   describe('removeEvents', () => removalContract(test));
   describe('metadata', () => metadataContract(test));
   describe('onAppended', () => listenerContract(test));
+  describe('options', () => optionsContract(test));
   describe('aggregate reference', () => referenceContract(test));
 }

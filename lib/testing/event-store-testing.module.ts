@@ -1,6 +1,8 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import {
+  asyncRootOptions,
   ConfigurableModuleClass,
+  rootOptions,
   type ASYNC_OPTIONS_TYPE,
   type OPTIONS_TYPE,
 } from '../event-store.module-definition.ts';
@@ -10,8 +12,16 @@ import { withStore, type EventStoreFeature, type StoreFactory } from '../event-s
 import { InMemoryEventStore } from '../store/in-memory.event-store.ts';
 
 const inMemoryStore: StoreFactory = {
-  boot: (options, registry) => ({
-    store: new InMemoryEventStore({ ...options, registry, onWarning: warn }),
+  boot: ({ codec, maxEventBytes, maxDepth, maxAppendEvents, allowRemoval }, registry) => ({
+    store: new InMemoryEventStore({
+      codec,
+      maxEventBytes,
+      maxDepth,
+      maxAppendEvents,
+      allowRemoval,
+      registry,
+      onWarning: warn,
+    }),
     faults: [],
     drain: async () => undefined,
     close: async () => undefined,
@@ -40,12 +50,14 @@ const inMemoryStore: StoreFactory = {
 @Module({})
 export class EventStoreTestingModule extends ConfigurableModuleClass {
   /** Configures a store in memory, available in the whole application. */
-  static override forRoot(options: typeof OPTIONS_TYPE = {}): DynamicModule {
+  static override forRoot(given: typeof OPTIONS_TYPE = {}): DynamicModule {
+    const options = rootOptions(given);
     return withStore(super.forRoot(options), options.name, inMemoryStore);
   }
 
   /** The same with options that are injected. */
-  static override forRootAsync(options: typeof ASYNC_OPTIONS_TYPE): DynamicModule {
+  static override forRootAsync(given: typeof ASYNC_OPTIONS_TYPE): DynamicModule {
+    const options = asyncRootOptions.take(given);
     return withStore(super.forRootAsync(options), options.name, inMemoryStore);
   }
 

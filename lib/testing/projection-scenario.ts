@@ -3,6 +3,7 @@ import type { DataSource, EntityManager } from 'typeorm';
 import type { EventCodec } from '../events/event-codec.ts';
 import type { EventData } from '../events/event-data.ts';
 import type { EventRecord } from '../events/event-record.ts';
+import { KnownOptions } from '../events/known-options.ts';
 import { projectionConsumer } from '../projections/projection-consumer.ts';
 import { projectionOf } from '../projections/projection.decorator.ts';
 import type { AggregateRef } from '../store/aggregate-ref.ts';
@@ -19,6 +20,12 @@ export interface ProjectionScenarioOptions {
   /** When the events were recorded. @default now */
   readonly recordedAt?: Date;
 }
+
+const scenarioOptions = new KnownOptions<ProjectionScenarioOptions>('projectionScenario', {
+  dataSource: true,
+  codec: true,
+  recordedAt: true,
+});
 
 /** Asks a read model for rows, in the transaction that has applied the events. */
 export type RowQuery = (manager: EntityManager) => Promise<readonly object[]>;
@@ -49,7 +56,7 @@ export function projectionScenario(
   projection: object | (new () => object),
   options: ProjectionScenarioOptions,
 ): ProjectionScenario {
-  return new ProjectionScenario(projection, options);
+  return new ProjectionScenario(projection, scenarioOptions.take(options));
 }
 
 /** What happened, and what the read model shows of it. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { inspect, types } from 'node:util';
 import type { EventCodec } from '../events/event-codec.ts';
+import { KnownOptions } from '../events/known-options.ts';
 import { StoredForm } from './stored-form.ts';
 
 /** What a scenario needs of an aggregate; every `AggregateRoot` of `@nestjs/cqrs` has it. */
@@ -15,6 +16,8 @@ export interface ScenarioOptions {
   /** The codec of the store, which decides what an event can hold. @default new JsonCodec() */
   readonly codec?: EventCodec;
 }
+
+const scenarioOptions = new KnownOptions<ScenarioOptions>('scenario', { id: true, codec: true });
 
 /**
  * Starts a test of one decision of an aggregate: given events, when something is asked of it, then
@@ -32,8 +35,9 @@ export interface ScenarioOptions {
  */
 export function scenario<T extends ScenarioAggregate>(
   aggregateClass: new (id: string) => T,
-  { id = 'scenario', codec }: ScenarioOptions = {},
+  options: ScenarioOptions = {},
 ): Scenario<T> {
+  const { id = 'scenario', codec } = scenarioOptions.take(options);
   return new Scenario(new aggregateClass(id), new StoredForm(codec));
 }
 

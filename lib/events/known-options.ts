@@ -1,0 +1,125 @@
+import { inspect } from 'node:util';
+import { nearestName } from './nearest-name.ts';
+
+/**
+ * The options that one kind of call takes.
+ *
+ * Every object of options of the public API passes through here or through `ownOptions`, so that all of
+ * them are read alike: an option counts wherever it comes from, a prototype and a getter included, and
+ * is read once, so that the value that was checked is the value that is used.
+ */
+export class KnownOptions<Options extends object> {
+  readonly #subject: string;
+  readonly #names: readonly string[];
+
+  /** `subject` begins the errors. `names` lists every option, as the compiler makes sure. */
+  constructor(subject: string, names: Readonly<Record<keyof Options, true>>) {
+    this.#subject = subject;
+    this.#names = Object.keys(names);
+  }
+
+  /**
+   * Returns the options that were given as members of a plain object; those that are `undefined` are
+   * left out.
+   *
+   * @throws TypeError if they are no object, cannot be read, or have a name that is not an option: a
+   * misspelt option would be ignored in silence. It names the option that is most likely meant.
+   */
+  take(given: Options): Options {
+    const { options, unknown } = read(this.#subject, given, this.#names);
+    if (unknown !== undefined) this.#refuse(unknown[0]!);
+    return options as Options;
+  }
+
+  #refuse(name: string): never {
+    const meant = nearestName(name, this.#names);
+    throw new TypeError(
+      `${this.#subject} has no '${name}'; ` +
+        (meant === undefined
+          ? `it may have ${this.#names.join(', ')}.`
+          : `did you mean '${meant}'?`),
+    );
+  }
+}
+
+/**
+ * Returns a plain copy of options, with the unknown ones among its members, for a caller that reports
+ * all that is wrong with them at once.
+ *
+ * @throws TypeError if they are no object or cannot be read.
+ */
+export function ownOptions<Options extends object>(
+  subject: string,
+  given: Options,
+  names: readonly string[],
+): Options {
+  const { options, unknown = [] } = read(subject, given, names);
+  return { ...Object.fromEntries(unknown.map((name) => [name, undefined])), ...options } as Options;
+}
+
+interface Reading {
+  readonly options: Record<string, unknown>;
+  /** Allocated only if there is one: reading is on the path of every append. */
+  readonly unknown: readonly string[] | undefined;
+}
+
+function read(subject: string, given: object, names: readonly string[]): Reading {
+  if (typeof given !== 'object' || given === null) return refuseKind(subject, given);
+  try {
+    if (!Array.isArray(given)) {
+      return { options: valuesOf(given, names), unknown: unknownOf(given, names) };
+    }
+  } catch (cause) {
+    throw new TypeError(
+      `${subject} has options that cannot be read: a getter or a Proxy threw; see the cause.`,
+      { cause },
+    );
+  }
+  return refuseKind(subject, given);
+}
+
+function valuesOf(given: object, names: readonly string[]): Record<string, unknown> {
+  const options: Record<string, unknown> = {};
+  for (const name of names) {
+    const value = (given as Record<string, unknown>)[name];
+    if (value !== undefined) options[name] = value;
+  }
+  return options;
+}
+
+function unknownOf(given: object, names: readonly string[]): string[] | undefined {
+  let unknown: string[] | undefined;
+  const add = (name: string): void => void (unknown ??= []).push(name);
+  for (const name in given) {
+    // Other code may have added to Object.prototype, which says nothing about these options.
+    if (!names.includes(name) && !isOfEveryObject(given, name)) add(name);
+  }
+  let prototype = Object.getPrototypeOf(given) as object | null;
+  if (prototype === Object.prototype) return unknown;
+  // The getters of a class are not enumerable.
+  for (; prototype !== null; prototype = Object.getPrototypeOf(prototype) as object | null) {
+    if (isRoot(prototype)) break;
+    for (const name of Object.getOwnPropertyNames(prototype)) {
+      const member = Object.getOwnPropertyDescriptor(prototype, name)!;
+      if ('get' in member && !member.enumerable && !names.includes(name)) add(name);
+    }
+  }
+  return unknown;
+}
+
+function isOfEveryObject(given: object, name: string): boolean {
+  let holder: object | null = given;
+  while (holder !== null && !Object.hasOwn(holder, name)) {
+    holder = Object.getPrototypeOf(holder) as object | null;
+  }
+  return holder !== null && holder !== given && isRoot(holder);
+}
+
+/** Object.prototype, also that of another realm, such as a vm context. */
+const isRoot = (prototype: object): boolean =>
+  Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, 'hasOwnProperty');
+
+function refuseKind(subject: string, given: unknown): never {
+  const shown = inspect(given, { depth: -1, maxStringLength: 50 });
+  throw new TypeError(`${subject} takes its options as an object, got ${shown}.`);
+}

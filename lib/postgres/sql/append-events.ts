@@ -14,18 +14,25 @@ import { withOwnersRights } from './with-owners-rights.ts';
  * none of them may create it; it is expected to be new if the first of its appends says so. Expected
  * versions: -1 any, -2 exists, else the exact version.
  *
+ * The application's role may call it by hand, with any arguments: what this library would not send is
+ * refused, with SQLSTATE 22023 or by a constraint, or writes what some honest append would write.
+ *
  * Payloads and metadata are JSON texts with U+001F between them, which no JSON contains: an array would
  * have every quote escaped by the driver. Only where an event may repeat one are duplicates looked for.
  */
 export const appendEvents = (schema: string): string => {
+  const refuseCall = (reason: string): string =>
+    `RAISE EXCEPTION 'append_events was called otherwise than by the event store. ${reason}'
+        USING ERRCODE = 'invalid_parameter_value';`;
   const heldRows = (onLocked: string): string => `
-        SELECT array_agg(h.n), array_agg(h.key), array_agg(h.version)
-        INTO v_found, v_found_keys, v_found_versions
+        SELECT array_agg(h.n), array_agg(h.key), array_agg(h.version), count(DISTINCT h.key)
+        INTO v_found, v_found_keys, v_found_versions, v_distinct
         FROM (
           SELECT r.n::integer AS n, g.key, g.version
-          FROM unnest(p_aggregate_types, p_aggregate_ids) WITH ORDINALITY AS r (type, id, n)
-          JOIN "${schema}".aggregates AS g ON g.type = r.type AND g.id = r.id
-          WHERE NOT v_held[r.n] AND NOT v_unsought[r.n]
+          FROM unnest(v_held) WITH ORDINALITY AS r (held, n)
+          JOIN "${schema}".aggregates AS g
+            ON g.type = p_aggregate_types[r.n] AND g.id = p_aggregate_ids[r.n]
+          WHERE NOT r.held AND NOT v_unsought[r.n]
           ORDER BY g.type, g.id
           FOR NO KEY UPDATE OF g ${onLocked}
         ) AS h;`;
@@ -56,9 +63,9 @@ ${plannedOnce}
 AS $function$
 #variable_conflict use_column
 DECLARE
-  v_aggregates integer := cardinality(p_aggregate_ids);
-  v_appends integer := cardinality(p_append_aggregates);
-  v_events integer := cardinality(p_event_ids);
+  v_aggregates integer := coalesce(cardinality(p_aggregate_ids), 0);
+  v_appends integer := coalesce(cardinality(p_append_aggregates), 0);
+  v_events integer := coalesce(cardinality(p_event_ids), 0);
   v_held boolean[] := array_fill(false, ARRAY[v_aggregates]);
   v_keys bigint[] := array_fill(0::bigint, ARRAY[v_aggregates]);
   v_versions bigint[] := array_fill(0::bigint, ARRAY[v_aggregates]);
@@ -73,6 +80,7 @@ DECLARE
   v_found integer[];
   v_found_keys bigint[];
   v_found_versions bigint[];
+  v_distinct integer;
   v_missing integer[];
   v_created bigint[];
   v_new bigint[] := '{}';
@@ -92,11 +100,36 @@ DECLARE
   v_now timestamptz;
   a integer;
 BEGIN
-  -- A codec of the application's own may write what is no JSON; no neighbour may get a part of it.
-  IF cardinality(v_payloads) <> v_events OR cardinality(v_metadata) <> v_events THEN
-    RAISE EXCEPTION 'An event was encoded as more than one JSON text.'
-      USING ERRCODE = 'invalid_text_representation';
+  -- The application may call this by hand. All arrays are read by subscripts from 1 on; those that
+  -- begin elsewhere, or have two dimensions, lack the first or the last of them. One expression of few
+  -- functions: in every transaction, PL/pgSQL prepares each expression, and looks up who may call what.
+  IF NOT coalesce(
+    p_aggregate_types[1] IS NOT NULL AND p_aggregate_types[v_aggregates] IS NOT NULL
+    AND p_aggregate_ids[1] IS NOT NULL AND p_aggregate_ids[v_aggregates] IS NOT NULL
+    AND p_planned_versions[1] IS NOT NULL AND p_planned_versions[v_aggregates] IS NOT NULL
+    AND p_expected_new[1] IS NOT NULL AND p_expected_new[v_aggregates] IS NOT NULL
+    AND p_append_aggregates[1] IS NOT NULL AND p_append_aggregates[v_appends] IS NOT NULL
+    AND p_expected_versions[1] IS NOT NULL AND p_expected_versions[v_appends] IS NOT NULL
+    AND (v_events = 0 OR p_event_appends[1] IS NOT NULL AND p_event_appends[v_events] IS NOT NULL)
+    AND 1 <= ALL (p_append_aggregates) AND v_aggregates >= ALL (p_append_aggregates)
+    AND 1 <= ALL (p_event_appends) AND v_appends >= ALL (p_event_appends)
+    AND -2 <= ALL (p_expected_versions)
+    AND cardinality(v_payloads) = v_events AND cardinality(v_metadata) = v_events,
+    false
+  ) THEN
+    -- A codec of the application's own may write what is no JSON; no neighbour may get a part of it.
+    IF cardinality(v_payloads) <> v_events OR cardinality(v_metadata) <> v_events THEN
+      RAISE EXCEPTION 'An event was encoded as more than one JSON text.'
+        USING ERRCODE = 'invalid_text_representation';
+    END IF;
+    ${refuseCall('Its arrays do not fit together.')}
   END IF;
+  FOR i IN 1 .. v_events LOOP
+    IF i > 1 AND p_event_appends[i] < p_event_appends[i - 1] THEN
+      ${refuseCall('Its events are not in the order of its appends.')}
+    END IF;
+    v_counts[p_event_appends[i]] := v_counts[p_event_appends[i]] + 1;
+  END LOOP;
   IF p_lock_timeout_ms IS NOT NULL THEN
     v_setting := set_config('lock_timeout', p_lock_timeout_ms::text, true);
   END IF;
@@ -108,6 +141,10 @@ BEGIN
     IF false = ANY (v_unsought) THEN
       IF p_wait THEN${heldRows('')}
       ELSE${heldRows('SKIP LOCKED')}
+      END IF;
+      -- Two places for one aggregate would count its versions twice.
+      IF v_distinct < cardinality(v_found) OR v_found_keys && v_new THEN
+        ${refuseCall('It names an aggregate twice.')}
       END IF;
       FOR i IN 1 .. coalesce(cardinality(v_found), 0) LOOP
         a := v_found[i];
@@ -152,17 +189,20 @@ BEGIN
     END LOOP;
     -- The others exist by now, created or held by another transaction: look again, or give up.
     EXIT WHEN cardinality(v_created) = cardinality(v_missing)
-      OR NOT p_wait AND NOT true = ANY (v_unsought);
+      OR p_wait IS NOT TRUE AND NOT coalesce(true = ANY (v_unsought), false);
     v_unsought := array_fill(false, ARRAY[v_aggregates]);
   END LOOP;
 
   -- What is not held after that exists no more than its expectation says, or is busy elsewhere.
-  IF NOT p_wait AND false = ANY (v_held) THEN
+  IF p_wait IS NOT TRUE AND false = ANY (v_held) THEN
     SELECT coalesce(array_agg(r.n), '{}') INTO v_busy
-    FROM unnest(p_aggregate_types, p_aggregate_ids) WITH ORDINALITY AS r (type, id, n)
-    WHERE NOT v_held[r.n] AND (
+    FROM unnest(v_held) WITH ORDINALITY AS r (held, n)
+    WHERE NOT r.held AND (
       p_planned_versions[r.n] > 0
-      OR EXISTS (SELECT FROM "${schema}".aggregates AS g WHERE g.type = r.type AND g.id = r.id)
+      OR EXISTS (
+        SELECT FROM "${schema}".aggregates AS g
+        WHERE g.type = p_aggregate_types[r.n] AND g.id = p_aggregate_ids[r.n]
+      )
     );
   END IF;
 
@@ -172,9 +212,6 @@ BEGIN
     SELECT FROM "${schema}".domain_events AS e WHERE e.event_id = ANY (p_event_ids)
   );
   v_starts := v_versions;
-  FOR i IN 1 .. v_events LOOP
-    v_counts[p_event_appends[i]] := v_counts[p_event_appends[i]] + 1;
-  END LOOP;
   FOR i IN 1 .. v_appends LOOP
     a := p_append_aggregates[i];
     v_place := NULL;

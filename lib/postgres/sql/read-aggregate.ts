@@ -7,6 +7,8 @@ const eventColumns = `e.position, e.event_id, e.version, e.type, e.revision, e.p
  * An aggregate whose versions end there is one row with its current version alone; an unknown one
  * is no row. Needs no horizon: the row lock of the aggregate commits its versions in order.
  *
+ * An event beyond the aggregate's version was never appended: it is not a part of the history.
+ *
  * The version is compared by a subquery: for a plain $3 PostgreSQL would make a new plan at each call.
  */
 export const readAggregate = (schema: string): string => `
@@ -15,7 +17,7 @@ FROM "${schema}".aggregates AS g
 LEFT JOIN LATERAL (
   SELECT ${eventColumns}
   FROM "${schema}".domain_events AS e
-  WHERE e.aggregate_key = g.key AND e.version > (SELECT $3::bigint)
+  WHERE e.aggregate_key = g.key AND e.version > (SELECT $3::bigint) AND e.version <= g.version
   ORDER BY e.version
   LIMIT $4
 ) AS p ON true
@@ -30,6 +32,7 @@ LEFT JOIN LATERAL (
   SELECT ${eventColumns}
   FROM "${schema}".domain_events AS e
   WHERE e.aggregate_key = g.key AND ($3 = 0 OR e.version < (SELECT $3::bigint))
+    AND e.version <= g.version
   ORDER BY e.version DESC
   LIMIT $4
 ) AS p ON true
@@ -59,7 +62,7 @@ CROSS JOIN LATERAL (
 LEFT JOIN LATERAL (
   SELECT ${eventColumns}
   FROM "${schema}".domain_events AS e
-  WHERE e.aggregate_key = g.key AND e.version > s.base
+  WHERE e.aggregate_key = g.key AND e.version > s.base AND e.version <= g.version
   ORDER BY e.version
 ) AS p ON true
 WHERE g.type = $1 AND g.id = $2

@@ -3,20 +3,31 @@ import { lockNamespace } from './schema-name.ts';
 /**
  * Registers the transaction as in flight, in a function that declares `v_last` and `v_setting`.
  *
- * To be done before a position is drawn. A reader stops at the lowest number that is registered, and
- * all positions drawn afterwards are greater than the number registered here; one that looked before
- * the registration stops at the last position drawn, which is lower too. The lock is shared, so it
- * makes nobody wait, and ends with the transaction, after its commit has become visible. Once per
- * transaction is enough; a rolled-back savepoint undoes the lock and the setting alike.
+ * It comes before the first position is drawn. A reader stops at the lowest number that is registered,
+ * and all positions drawn afterwards are greater than the number registered here; a reader that looked
+ * before the registration stops at the last position drawn, which is lower too. The lock is shared, so
+ * nobody waits for it, and it ends with the transaction, after the commit has become visible.
+ *
+ * A transaction registers at each append, always under the number of its first one: a lock that it
+ * holds already costs nothing and takes no room in the table of locks. The setting only remembers that
+ * number, and a rolled-back savepoint undoes lock and setting alike. Any role can change a setting, so
+ * no value of it can spare an append its lock: one of another transaction does not count, and a number
+ * is never above the last position drawn, nor so far below it that its lower bits repeat.
  *
  * Written as expressions, which PL/pgSQL evaluates by itself; PERFORM would start the executor.
  */
 export const registerInFlight = (schema: string): string => {
   const namespace = lockNamespace(schema);
   const inFlight = `event_store.in_flight_${(namespace >>> 0).toString(16)}`;
-  return `IF coalesce(current_setting('${inFlight}', true), '') = '' THEN
-      v_last := coalesce(pg_sequence_last_value('"${schema}".positions'), 0);
-      IF pg_advisory_xact_lock_shared(${namespace}, (v_last & 2147483647)::integer) IS NULL THEN END IF;
-      v_setting := set_config('${inFlight}', v_last::text, true);
-    END IF;`;
+  return `v_last := coalesce(pg_sequence_last_value('"${schema}".positions'), 0);
+    v_setting := pg_current_xact_id()::text || ' ';
+    IF starts_with(current_setting('${inFlight}', true), v_setting) THEN
+      v_last := greatest(
+        least(split_part(current_setting('${inFlight}'), ' ', 2)::bigint, v_last),
+        v_last - 1073741824
+      );
+    ELSE
+      v_setting := set_config('${inFlight}', v_setting || v_last, true);
+    END IF;
+    IF pg_advisory_xact_lock_shared(${namespace}, (v_last & 2147483647)::integer) IS NULL THEN END IF;`;
 };

@@ -100,6 +100,7 @@ export {
   SnapshotAheadError,
   StoreClosedError,
   StoreOverloadedError,
+  TransactionOverError,
   TransactionRequiredError,
   TransactionsUnsupportedError,
   WrongExpectedVersionError,
@@ -156,7 +157,6 @@ export {
   HandlerTimeoutError,
   HistoryDivergedError,
   LeaseLostError,
-  TransactionOverError,
   UnknownConsumerError,
   WaitTimeoutError,
 } from './subscriptions/subscriptions.errors.ts';

@@ -135,6 +135,7 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
     }
     this.#saving.add(aggregate);
     try {
+      const manager = this.#store.transactionOf(options.manager);
       const ids = this.#idsFor(aggregate, events.length);
       const data = events.map((event, index) => new EventData(event, { id: ids[index]! }));
       const result = await this.#store.append(this.#ref(aggregate.id), data, {
@@ -145,6 +146,11 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
       this.#eventIds.delete(aggregate);
       // Those that were applied during the save are left for the next one.
       setUncommittedEvents(aggregate, aggregate.getUncommittedEvents().slice(events.length));
+      if (manager) {
+        this.#store.onRollback(manager, result, () =>
+          this.#putBack(aggregate, events, ids, expectedVersion),
+        );
+      }
       await this.#snapshotIfDue(aggregate, expectedVersion, result.version, options.manager);
       return result;
     } finally {
@@ -232,6 +238,13 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
   #handOut({ aggregate, version }: FoldedAggregate<T>): T {
     this.#versions.set(aggregate, version);
     return aggregate;
+  }
+
+  /** Makes events that were saved in a transaction uncommitted again, as it was rolled back. */
+  #putBack(aggregate: T, events: readonly object[], ids: readonly string[], version: number): void {
+    setUncommittedEvents(aggregate, [...events, ...aggregate.getUncommittedEvents()]);
+    this.#eventIds.set(aggregate, [...ids, ...(this.#eventIds.get(aggregate) ?? [])]);
+    this.#versions.set(aggregate, version);
   }
 
   async #snapshotIfDue(

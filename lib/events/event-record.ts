@@ -47,6 +47,11 @@ class Remembered extends Adopted {
     else if (Object.isExtensible(event)) new Remembered(event).#record = record;
     else recordsOfSealed.set(event, record);
   }
+
+  static forget(event: object): void {
+    if (#record in event) event.#record = undefined;
+    else recordsOfSealed.delete(event);
+  }
 }
 
 // An application may freeze the events that it appends.
@@ -55,6 +60,11 @@ const recordsOfSealed = new WeakMap<object, EventRecord>();
 /** Remembers the record of an event instance for `recordOf`. */
 export function rememberRecord(record: EventRecord): void {
   Remembered.remember(record.event, record);
+}
+
+/** Forgets the record of an event instance whose append was rolled back. */
+export function forgetRecord(event: object): void {
+  Remembered.forget(event);
 }
 
 /**

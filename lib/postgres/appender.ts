@@ -11,7 +11,7 @@ import {
 } from '../store/store.errors.ts';
 import type { AppendCall, AppendOutcome, CallOptions } from './append-call.ts';
 import type { AppendQueue } from './append-queue.ts';
-import type { CallerTransactions } from './caller-transactions.ts';
+import type { CallerTransactions, JoinedTransaction } from './caller-transactions.ts';
 import type { EventReader } from './event-reader.ts';
 import { InlineFailure, type InlineProjections, newRecords } from './inline-projections.ts';
 import {
@@ -46,9 +46,8 @@ export class Appender {
 
   /** One append: with the others of this process, or inside the manager's transaction. */
   append(append: Append, manager: EntityManager | undefined): Promise<AppendResult> {
-    return this.#take(async () =>
-      manager ? (await this.#appendAll([append], manager))[0]! : this.#append(append),
-    );
+    if (manager) return this.appendAll([append], manager).then(([result]) => result!);
+    return this.#take(() => this.#append(append));
   }
 
   /** Several appends, all or none: in a transaction of their own, or inside the manager's. */
@@ -56,7 +55,9 @@ export class Appender {
     appends: readonly Append[],
     manager: EntityManager | undefined,
   ): Promise<AppendResult[]> {
-    return this.#take(() => this.#appendAll(appends, manager));
+    return this.#take(async () => {
+      return this.#appendAll(appends, manager && this.callerTransactions.join(manager));
+    });
   }
 
   /** Resolves once all appends taken so far are settled. */
@@ -100,22 +101,22 @@ export class Appender {
 
   async #appendAll(
     appends: readonly Append[],
-    manager: EntityManager | undefined,
+    joined: JoinedTransaction | undefined,
   ): Promise<AppendResult[]> {
     const prepared = await Promise.all(
       appends.map(async (append) =>
         prepareAppend(append, this.serializer, this.options.maxAppendEvents),
       ),
     );
-    return prepared.length === 0 ? [] : this.#appendTogether(prepared, manager);
+    return prepared.length === 0 ? [] : this.#appendTogether(prepared, joined);
   }
 
   async #appendTogether(
     prepared: readonly PreparedAppend[],
-    manager: EntityManager | undefined,
+    joined: JoinedTransaction | undefined,
   ): Promise<AppendResult[]> {
-    const { value, resent } = await this.#trying(prepared, manager, (attempt) =>
-      this.inline.inTransactionWith(prepared, manager, async (inner) => {
+    const { value, resent } = await this.#trying(prepared, joined?.manager, (attempt) =>
+      this.inline.inTransactionWith(prepared, joined, async (inner) => {
         const options: CallOptions = {
           allOrNothing: true,
           wait: true,
@@ -135,7 +136,7 @@ export class Appender {
     const areOurs = resent && prepared.every((append) => !append.hasCallerIds);
     const results = areOurs ? value.map((result) => ({ ...result, duplicate: false })) : value;
     const records = newRecords(results);
-    if (manager) this.callerTransactions.remember(manager, records);
+    if (joined) this.callerTransactions.remember(joined, records);
     else this.callerTransactions.report(records);
     return results;
   }

@@ -1,12 +1,26 @@
 import type { EntityManager, EntitySubscriberInterface, QueryRunner } from 'typeorm';
-import type { EventRecord } from '../events/event-record.ts';
+import { type EventRecord, forgetRecord, recordOf } from '../events/event-record.ts';
 import { aggregateKey } from './append-call.ts';
 import { type Database, Statement } from './database.ts';
 import { originalOf } from './revocable-manager.ts';
+import type { TransactionScope } from './transaction-scopes.ts';
+
+/** A caller's transaction, and where in it a call was made. */
+export interface JoinedTransaction {
+  readonly manager: EntityManager;
+  readonly scope: TransactionScope;
+}
+
+/** What one append inside a caller's transaction has written, and what to do if that is taken back. */
+interface Appended {
+  readonly records: readonly EventRecord[];
+  readonly scope: TransactionScope;
+  readonly undo: (() => void)[];
+}
 
 /** What a caller's transaction has appended, and what waits for it to be reported first. */
 interface OpenTransaction {
-  readonly appended: EventRecord[];
+  appended: Appended[];
   /** By aggregate, the lowest version that it has appended. */
   readonly lowestVersions: Map<string, number>;
   readonly followers: EventRecord[];
@@ -45,8 +59,19 @@ export class CallerTransactions {
     );
     this.#onCommitted = onCommitted;
     this.#onError = onError;
+    const { scopes } = database;
     this.#subscriber = {
-      afterTransactionCommit: ({ queryRunner }) => this.#afterCommit(queryRunner),
+      afterTransactionStart: ({ queryRunner }) => scopes.started(queryRunner),
+      afterTransactionCommit: ({ queryRunner }) => {
+        scopes.released(queryRunner);
+        return queryRunner.isTransactionActive ? undefined : this.#afterCommit(queryRunner);
+      },
+      // Before, because no ROLLBACK is heard of where the connection is lost. A commit that failed comes
+      // here as well.
+      beforeTransactionRollback: ({ queryRunner }) => {
+        scopes.rollingBack(queryRunner);
+        this.#takeBack(queryRunner, ({ scope }) => !scope.isOpen);
+      },
       afterTransactionRollback: ({ queryRunner }) => {
         if (!queryRunner.isTransactionActive) this.#settle(queryRunner, []);
       },
@@ -61,22 +86,47 @@ export class CallerTransactions {
     if (index >= 0) subscribers.splice(index, 1);
   }
 
-  /** Keeps the records until the manager's transaction has ended. */
-  remember({ queryRunner }: EntityManager, records: readonly EventRecord[]): void {
-    if (!queryRunner || records.length === 0) return;
-    // TypeORM tells of the end of the query runner itself, not of one that stands in for it.
-    const original = originalOf(queryRunner);
+  /**
+   * Returns what a call belongs to that is made now, however long its turn is in coming.
+   *
+   * @throws TransactionRequiredError if the manager has no transaction open.
+   */
+  join(manager: EntityManager): JoinedTransaction {
+    return { manager, scope: this.#database.scopeOf(manager) };
+  }
+
+  /** Keeps the records of an append until the transaction has ended. */
+  remember({ manager, scope }: JoinedTransaction, records: readonly EventRecord[]): void {
+    if (records.length === 0) return;
+    // TypeORM reports the end of the query runner itself, not of one that stands in for it.
+    const original = originalOf(manager.queryRunner!);
     const open = this.#open.get(original) ?? {
       appended: [],
       lowestVersions: new Map<string, number>(),
       followers: [],
     };
     this.#open.set(original, open);
-    open.appended.push(...records);
+    open.appended.push({ records, scope, undo: [] });
     for (const { aggregate, version } of records) {
       const key = aggregateKey(aggregate);
       open.lowestVersions.set(key, Math.min(version, open.lowestVersions.get(key) ?? version));
     }
+  }
+
+  /** Calls `undo` when the append of these records is rolled back with the manager's transaction. */
+  onRollback(
+    { queryRunner }: EntityManager,
+    records: readonly EventRecord[],
+    undo: () => void,
+  ): void {
+    const [first] = records;
+    if (!queryRunner || !first) return;
+    const appended = this.#open
+      .get(originalOf(queryRunner))
+      ?.appended.find((each) => each.records.some(({ position }) => position === first.position));
+    if (appended) appended.undo.push(undo);
+    // Nobody has waited for the append: its transaction has ended meanwhile.
+    else if (recordOf(first.event) === undefined) undo();
   }
 
   /** Reports records that have committed, behind those of the same aggregates with lower versions. */
@@ -94,21 +144,37 @@ export class CallerTransactions {
   /** Never throws: the caller's transaction has committed, whatever happens here. */
   async #afterCommit(queryRunner: QueryRunner): Promise<void> {
     const open = this.#open.get(queryRunner);
-    if (!open || queryRunner.isTransactionActive) return;
-    const positions = open.appended.map((record) => record.position);
-    let stored = new Set<number>();
+    if (!open) return;
+    const appended = open.appended.flatMap(({ records }) => records);
+    const positions = appended.map((record) => record.position);
+    const stored = new Set<number>();
     try {
       const rows = await this.#database.queryOn<{ position: number }>(
         queryRunner,
         this.#statement,
         [positions],
       );
-      stored = new Set(rows.map((row) => row.position));
+      for (const { position } of rows) stored.add(position);
     } catch (error) {
       this.#onError(error);
     }
-    const committed = open.appended.filter((record) => stored.has(record.position));
-    this.#settle(queryRunner, committed);
+    // Also where nothing is certain: appended once more with the same ids, it is found to be stored.
+    this.#takeBack(queryRunner, ({ records }) => !stored.has(records[0]!.position));
+    this.#settle(
+      queryRunner,
+      appended.filter((record) => stored.has(record.position)),
+    );
+  }
+
+  /** Undoes appends that were rolled back, the last one first. */
+  #takeBack(queryRunner: QueryRunner, isRolledBack: (appended: Appended) => boolean): void {
+    const open = this.#open.get(queryRunner);
+    if (!open) return;
+    for (const appended of open.appended.filter(isRolledBack).toReversed()) {
+      for (const { event } of appended.records) forgetRecord(event);
+      for (const undo of appended.undo.toReversed()) undo();
+    }
+    open.appended = open.appended.filter((each) => !isRolledBack(each));
   }
 
   /** Reports what a transaction has stored, and then what has waited for it. */

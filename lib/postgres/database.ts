@@ -3,28 +3,54 @@ import type {
   Client,
   ClientBase,
   ClientConfig,
+  Connection,
   Pool,
   PoolClient,
+  QueryConfig,
   QueryResult,
   QueryResultRow,
+  Submittable,
 } from 'pg';
 import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
-import { TransactionRequiredError } from '../store/store.errors.ts';
+import { TransactionOverError, TransactionRequiredError } from '../store/store.errors.ts';
 import { columnTypes } from './column-types.ts';
-import { isConnectionSpoilt, isOutcomeUnknown } from './postgres-errors.ts';
+import {
+  isIdle,
+  isInTransaction,
+  isReady,
+  lastCommandTag,
+  transactionStatus,
+  watchStatus,
+} from './connection-state.ts';
+import { isConnectionLoss, isConnectionSpoilt, isOutcomeUnknown } from './postgres-errors.ts';
 import { type Committed, watchingReplication } from './replication-wait.ts';
+import { probeIdle } from './pool-probe.ts';
 import { revocable } from './revocable-manager.ts';
-import { noteRole } from './trouble.ts';
+import { type TransactionScope, TransactionScopes } from './transaction-scopes.ts';
+import { noteRole, noteUnsent } from './trouble.ts';
 import { inTurn } from './turns.ts';
 
 /** One statement of the store. Its name is a digest of the text, so no two texts share a name. */
 export class Statement {
   readonly name: string;
+  readonly isPrepared: boolean;
 
-  constructor(readonly text: string) {
+  constructor(
+    readonly text: string,
+    { prepared = true } = {},
+  ) {
+    this.isPrepared = prepared;
     this.name = `event_store_${createHash('sha256').update(text).digest('hex').slice(0, 16)}`;
   }
 }
+
+export interface DatabaseOptions {
+  readonly preparedStatements: boolean;
+  /** Called when a connection of the pool is closed because somebody else still uses it. */
+  readonly onWarning?: (message: string) => void;
+}
+
+export type IsolationLevel = 'READ COMMITTED' | 'REPEATABLE READ' | 'SERIALIZABLE';
 
 /**
  * Runs the store's statements on the raw `pg` clients of TypeORM's pool.
@@ -32,15 +58,25 @@ export class Statement {
  * Each statement is prepared once per connection, unless told otherwise for a pooler that cannot
  * keep prepared statements. Values come back as the store needs them, whatever type parsers the
  * application has set for itself.
+ *
+ * The pool belongs to the application, and so may what a connection is in the middle of: a transaction
+ * whose ROLLBACK was never sent, a statement that is still running. What the store did there would look
+ * committed and vanish with that transaction. So a connection is used only if the server said last that
+ * it is idle, and is closed otherwise; and a statement that ends inside a transaction has failed.
  */
 export class Database {
   readonly #preparedStatements: boolean;
+  readonly #onWarning: ((message: string) => void) | undefined;
+  /** The scopes of callers' transactions; kept up to date by `CallerTransactions`. */
+  readonly scopes = new TransactionScopes();
+  #savepoints = 0;
 
   constructor(
     readonly dataSource: DataSource,
-    options: { readonly preparedStatements: boolean },
+    { preparedStatements, onWarning }: DatabaseOptions,
   ) {
-    this.#preparedStatements = options.preparedStatements;
+    this.#preparedStatements = preparedStatements;
+    this.#onWarning = onWarning;
   }
 
   get #pool(): Pool | undefined {
@@ -50,7 +86,10 @@ export class Database {
       // A connection lost between two statements says so by an event, which would end the process if
       // nobody listened, as in the moment in which the pool hands it to somebody. The pool sorts such a
       // client out when it is released.
-      pool.on('connect', (client) => client.on('error', ignore));
+      pool.on('connect', (client) => {
+        client.on('error', ignore);
+        watchStatus(client, 'I');
+      });
     }
     return pool;
   }
@@ -60,14 +99,37 @@ export class Database {
     return this.#pool?.options.max ?? 10;
   }
 
-  /** Runs one statement: on the manager's connection, inside its transaction, or on any other. */
+  /**
+   * Runs one statement: on the manager's connection, inside its transaction, or on any other.
+   *
+   * @throws TransactionRequiredError if the manager has no transaction open.
+   * @throws TransactionOverError if its transaction, or savepoint, ends before the statement is sent.
+   */
   async query<Row extends QueryResultRow>(
     statement: Statement,
     values: readonly unknown[],
     manager?: EntityManager,
   ): Promise<Row[]> {
-    if (manager) return this.queryOn(queryRunnerOf(manager), statement, values);
+    if (manager) {
+      const queryRunner = queryRunnerOf(manager);
+      const scope = this.scopes.of(queryRunner);
+      return this.#runInside(scope, await clientOf(queryRunner), statement, values);
+    }
     return this.#onAnyClient((client) => this.run(client, statement, values));
+  }
+
+  /** Runs one statement that only reads; once more, on another connection, if the first one is lost. */
+  async read<Row extends QueryResultRow>(
+    statement: Statement,
+    values: readonly unknown[],
+    manager?: EntityManager,
+  ): Promise<Row[]> {
+    try {
+      return await this.query(statement, values, manager);
+    } catch (error) {
+      if (manager || !isConnectionLoss(error)) throw error;
+      return this.query(statement, values);
+    }
   }
 
   /**
@@ -91,32 +153,66 @@ export class Database {
     );
   }
 
-  /** Runs one statement on the connection of a query runner. */
+  /** Runs one statement on the connection of a query runner that has no transaction open. */
   async queryOn<Row extends QueryResultRow>(
     queryRunner: QueryRunner,
     statement: Statement,
     values: readonly unknown[],
   ): Promise<Row[]> {
-    return this.run((await queryRunner.connect()) as PoolClient, statement, values);
+    return this.run(await clientOf(queryRunner), statement, values);
+  }
+
+  /** Returns the scope that a call with this manager belongs to. @throws TransactionRequiredError */
+  scopeOf(manager: EntityManager): TransactionScope {
+    return this.scopes.of(queryRunnerOf(manager));
   }
 
   /**
    * Runs work in the manager's transaction, behind all that was begun in it through here before.
    *
    * @throws TransactionRequiredError if the manager has no transaction open.
+   * @throws TransactionOverError if the scope of the call is over when its turn comes.
    */
-  async inTurn<T>(manager: EntityManager, work: () => Promise<T>): Promise<T> {
-    return inTurn(queryRunnerOf(manager), work);
+  async inTurn<T>(
+    manager: EntityManager,
+    work: () => Promise<T>,
+    scope = this.scopeOf(manager),
+  ): Promise<T> {
+    return inTurn(queryRunnerOf(manager), () => {
+      if (!scope.isOpen) throw new TransactionOverError();
+      return work();
+    });
   }
 
   /**
    * Runs work behind a savepoint of the manager's transaction, which stays usable if the work fails.
-   * Nothing else may run in the transaction meanwhile; see `inTurn`.
+   *
+   * Not one of TypeORM's savepoints: those are numbered by depth, and a caller that ends its
+   * transaction meanwhile would end the savepoint instead, and leave the transaction open.
    *
    * @throws TransactionRequiredError if the manager has no transaction open.
+   * @throws TransactionOverError if it is over when the turn comes.
    */
-  async nested<T>(manager: EntityManager, work: (inner: EntityManager) => Promise<T>): Promise<T> {
-    return queryRunnerOf(manager).manager.transaction((inner) => this.#lend(inner, work));
+  async nested<T>(
+    manager: EntityManager,
+    work: (inner: EntityManager) => Promise<T>,
+    scope = this.scopeOf(manager),
+  ): Promise<T> {
+    const behindSavepoint = async (): Promise<T> => {
+      const name = `event_store_${(this.#savepoints += 1)}`;
+      const send = (sql: string) => this.query(new Statement(sql, { prepared: false }), [], manager);
+      await send(`SAVEPOINT ${name}`);
+      try {
+        const result = await this.#lend(manager, work);
+        await send(`RELEASE SAVEPOINT ${name}`);
+        return result;
+      } catch (error) {
+        // Where the transaction is over, so is the savepoint.
+        await send(`ROLLBACK TO SAVEPOINT ${name}; RELEASE SAVEPOINT ${name}`).catch(ignore);
+        throw error;
+      }
+    };
+    return this.inTurn(manager, behindSavepoint, scope);
   }
 
   async #lend<T>(manager: EntityManager, work: (manager: EntityManager) => Promise<T>): Promise<T> {
@@ -131,16 +227,38 @@ export class Database {
   /**
    * Runs work in a transaction of its own. The manager it is given sends nothing any more once the work
    * has settled, whoever still has it.
+   *
+   * When this resolves, the server has committed: it answers the COMMIT of an aborted transaction with
+   * a rollback, which TypeORM does not notice. The connection goes back to the pool only if it is idle.
    */
-  async transaction<T>(work: (manager: EntityManager) => Promise<T>): Promise<T> {
-    return this.dataSource.transaction('READ COMMITTED', (manager) => this.#lend(manager, work));
+  async transaction<T>(
+    work: (manager: EntityManager) => Promise<T>,
+    isolationLevel: IsolationLevel = 'READ COMMITTED',
+  ): Promise<T> {
+    const { queryRunner, client } = await this.#idleQueryRunner();
+    try {
+      await queryRunner.startTransaction(isolationLevel);
+      const result = await this.#lend(queryRunner.manager, work);
+      const tag = await lastCommandTag(client, () => queryRunner.commitTransaction());
+      if (tag === 'ROLLBACK') throw new AbortedTransaction();
+      return result;
+    } catch (error) {
+      // One that is still waiting for an answer would let the ROLLBACK wait as well.
+      if (!isReady(client)) end(client);
+      if (queryRunner.isTransactionActive) await queryRunner.rollbackTransaction().catch(ignore);
+      if (isOutcomeUnknown(error)) probeIdle(this.#pool);
+      throw error;
+    } finally {
+      if (!isIdle(client)) end(client);
+      await queryRunner.release();
+    }
   }
 
   /** Runs work in a transaction of its own, and tells whether its standby has it too. */
   async commitTransaction<T>(work: (manager: EntityManager) => Promise<T>): Promise<Committed<T>> {
     return watchingReplication((watch) =>
       this.transaction(async (manager) => {
-        watch((await queryRunnerOf(manager).connect()) as PoolClient);
+        watch(await clientOf(queryRunnerOf(manager)));
         return work(manager);
       }),
     );
@@ -151,85 +269,193 @@ export class Database {
     const pool = this.#pool as
       (Pool & { Client: new (config: ClientConfig) => Client }) | undefined;
     if (!pool) throw new Error('the data source is not initialized');
-    return new pool.Client({ ...(pool.options as ClientConfig), ...options });
+    const client = new pool.Client({ ...(pool.options as ClientConfig), ...options });
+    watchStatus(client);
+    return client;
   }
 
   async #onAnyClient<T>(work: (client: PoolClient) => Promise<T>): Promise<T> {
-    const client = await this.#connect();
+    const client = await this.#idleClient();
     let isSpoilt = false;
     try {
       return await work(client);
     } catch (error) {
       isSpoilt = isConnectionSpoilt(error);
+      if (isOutcomeUnknown(error)) probeIdle(this.#pool);
       throw error;
     } finally {
-      client.release(isSpoilt);
+      client.release(isSpoilt || !isIdle(client));
     }
   }
 
-  #connect(): Promise<PoolClient> {
-    return new Promise((resolve, reject) => {
-      const pool = this.#pool;
-      if (!pool) {
-        reject(new Error('the data source is not initialized'));
-        return;
-      }
-      pool.connect((error, client) => {
-        if (!client) {
-          reject(error ?? new Error('The pool has no connection.'));
-          return;
-        }
-        // One that was made before the pool was guarded.
-        if (client.listenerCount('error', ignore) === 0) client.on('error', ignore);
-        resolve(client);
+  async #idleClient(): Promise<PoolClient> {
+    // Comes to an end: one that is closed makes room for a new one, which nobody has used.
+    for (;;) {
+      const client = await connect(this.#pool);
+      if (await this.#isUnused(client)) return client;
+      client.release(true);
+    }
+  }
+
+  async #idleQueryRunner(): Promise<{ queryRunner: QueryRunner; client: PoolClient }> {
+    for (;;) {
+      const queryRunner = this.dataSource.createQueryRunner();
+      const client = await clientOf(queryRunner).catch((error: unknown) => {
+        noteUnsent(error);
+        throw error;
       });
-    });
+      if (await this.#isUnused(client)) return { queryRunner, client };
+      end(client);
+      await queryRunner.release();
+    }
+  }
+
+  async #isUnused(client: PoolClient): Promise<boolean> {
+    // A connection that was made before the store began to listen, with a driver that does not tell.
+    if (transactionStatus(client) === undefined) {
+      watchStatus(client);
+      await this.run(client, new Statement('SELECT', { prepared: false }), []).catch(ignore);
+    }
+    if (isIdle(client)) return true;
+    this.#onWarning?.(
+      isInTransaction(client)
+        ? 'A connection from the pool was inside a transaction that nobody had ended; it was closed, ' +
+            'and the transaction is rolled back. Look for a ROLLBACK that timed out (query_timeout), ' +
+            'or for code that sends BEGIN and releases the connection without COMMIT or ROLLBACK.'
+        : 'A connection from the pool was still running a statement of somebody else; it was closed. ' +
+            'Look for statements that take longer than query_timeout, or that nobody awaits.',
+    );
+    return false;
   }
 
   /**
-   * Runs one statement on a connection that the caller has.
+   * Runs one statement on a connection that the caller has, which is inside no transaction.
    *
    * By a callback: the promises of the driver's own keep the rows of every page alive until a collection
    * of the whole heap.
    */
   run<Row extends QueryResultRow>(
     client: ClientBase,
-    { name, text }: Statement,
+    statement: Statement,
     values: readonly unknown[],
   ): Promise<Row[]> {
     return new Promise((resolve, reject) => {
-      const settle = (error: Error | null, result: QueryResult<Row>): void => {
-        if (!error) return resolve(result.rows);
-        noteRole(error, (client as Client).user);
-        if (isOutcomeUnknown(error)) end(client as Client);
-        reject(error);
-      };
-      client.query<Row>(
-        {
-          name: this.#preparedStatements ? name : undefined,
-          text,
-          values: values as unknown[],
-          types: columnTypes,
-        },
-        settle,
-      );
+      client.query<Row>(this.#configOf(statement, values), (error, result) => {
+        if (error) return reject(failed(error, client));
+        if (!isInTransaction(client)) return resolve(result.rows);
+        // What it has done is not committed, and never will be.
+        end(client as Client);
+        reject(new ForeignTransaction());
+      });
     });
   }
+
+  /**
+   * Runs one statement inside a transaction, or not at all.
+   *
+   * A statement waits in the driver until those before it are answered, and one of those may be the end of
+   * the transaction. So the last look is taken when it is handed to the server: by then all that came
+   * before is answered, and nothing can come in between.
+   */
+  #runInside<Row extends QueryResultRow>(
+    scope: TransactionScope,
+    client: ClientBase,
+    statement: Statement,
+    values: readonly unknown[],
+  ): Promise<Row[]> {
+    return new Promise((resolve, reject) => {
+      const { Query } = client.constructor as unknown as { readonly Query: QueryClass };
+      const settle = (error: Error | null | undefined, result: QueryResult<Row>): void =>
+        error ? reject(failed(error, client)) : resolve(result.rows);
+      const query = new Query<Row>(this.#configOf(statement, values), settle);
+      const submit = query.submit.bind(query);
+      query.submit = (connection) =>
+        scope.isOpen && isInTransaction(client) ? submit(connection) : new TransactionOverError();
+      client.query(query);
+    });
+  }
+
+  #configOf({ name, text, isPrepared }: Statement, values: readonly unknown[]): Config {
+    return {
+      name: isPrepared && this.#preparedStatements ? name : undefined,
+      text,
+      values: values as unknown[],
+      types: columnTypes,
+    };
+  }
 }
+
+type Config = QueryConfig & { readonly types: typeof columnTypes };
+
+/** The driver's class of a statement; what `submit` returns is what the statement fails with. */
+type QueryClass = new <Row extends QueryResultRow>(
+  config: Config,
+  callback: (error: Error | null | undefined, result: QueryResult<Row>) => void,
+) => Submittable & { submit(connection: Connection): Error | null | undefined | void };
+
+/** The connection was in the middle of what somebody else had begun. */
+class ForeignTransaction extends Error {
+  // A connection_exception: whatever was to be written has to be sent again over another one.
+  readonly code = '08000';
+
+  constructor() {
+    super('The connection turned out to be inside a transaction of somebody else');
+  }
+}
+
+/** A statement of the transaction had failed, so that its COMMIT has rolled it back. */
+class AbortedTransaction extends Error {
+  readonly code = '25P02';
+
+  constructor() {
+    super('A statement of the transaction has failed, so its COMMIT has rolled it back');
+  }
+}
+
+function connect(pool: Pool | undefined): Promise<PoolClient> {
+  return new Promise((resolve, reject) => {
+    if (!pool) {
+      reject(new Error('the data source is not initialized'));
+      return;
+    }
+    pool.connect((error, client) => {
+      if (!client) {
+        const reason = error ?? new Error('The pool has no connection.');
+        noteUnsent(reason);
+        reject(reason);
+        return;
+      }
+      // One that was made before the pool was guarded.
+      if (client.listenerCount('error', ignore) === 0) client.on('error', ignore);
+      resolve(client);
+    });
+  });
+}
+
+const clientOf = async (queryRunner: QueryRunner): Promise<PoolClient> =>
+  (await queryRunner.connect()) as PoolClient;
 
 /** @throws TransactionRequiredError if the manager has no transaction open. */
 function queryRunnerOf({ queryRunner }: EntityManager): QueryRunner {
   if (!queryRunner?.isTransactionActive) throw new TransactionRequiredError();
+  // Where the ROLLBACK has failed, TypeORM releases the connection and still calls it active.
+  if (queryRunner.isReleased) throw new TransactionOverError();
   return queryRunner;
+}
+
+function failed(error: Error, client: ClientBase): Error {
+  noteRole(error, (client as Client).user);
+  if (isOutcomeUnknown(error)) end(client as Client);
+  return error;
 }
 
 const ignore = (): void => undefined;
 
 /**
- * Ends a connection that has not answered. A statement that the driver no longer waits for still blocks
- * it, and TypeORM would give it back to the pool when the transaction has failed.
+ * Ends a connection that has not answered, or that somebody else still uses. A statement that the driver
+ * no longer waits for still blocks it, and TypeORM would give it back to the pool.
  */
-function end(client: Client): void {
+function end(client: Client | PoolClient): void {
   client.end().catch(ignore);
 }
 

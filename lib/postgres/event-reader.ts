@@ -89,7 +89,7 @@ export class EventReader {
 
   async log(range: LogRange): Promise<StoredLogPage> {
     const { after, limit, types, aggregateTypes, direction, manager } = range;
-    const rows = await this.#database.query<LogRow>(
+    const rows = await this.#database.read<LogRow>(
       this.#log,
       [after, limit, types, aggregateTypes, direction === 'backward'],
       manager,
@@ -102,7 +102,7 @@ export class EventReader {
 
   /** How far the log can be read now, and the appends in flight that bound it. */
   async horizon(manager?: EntityManager): Promise<LogHorizon> {
-    const rows = await this.#database.query<HorizonRow>(this.#horizon, [], manager);
+    const rows = await this.#database.read<HorizonRow>(this.#horizon, [], manager);
     const lastPosition = rows[0]!.last;
     const holders = rows.flatMap(({ registered, pid, application_name, since }) =>
       registered === null
@@ -128,7 +128,7 @@ export class EventReader {
     const statement = this.#aggregate[direction];
     return toAggregate(
       aggregate,
-      await this.#database.query<AggregateRow>(statement, values, manager),
+      await this.#database.read<AggregateRow>(statement, values, manager),
     );
   }
 
@@ -139,7 +139,7 @@ export class EventReader {
     manager?: EntityManager,
   ): Promise<StoredHistory> {
     const values = [aggregate.type, aggregate.id, revision];
-    const rows = await this.#database.query<HistoryRow>(this.#history, values, manager);
+    const rows = await this.#database.read<HistoryRow>(this.#history, values, manager);
     const first = rows[0];
     const snapshot =
       first?.snapshot_version == null

@@ -7,7 +7,8 @@ import { runInDelivery } from '../subscriptions/delivery.ts';
 import { DurabilityUncertainError } from '../store/database.errors.ts';
 import { HandlerTimeoutError } from '../subscriptions/subscriptions.errors.ts';
 import { within } from '../subscriptions/within.ts';
-import { type Database, Statement } from './database.ts';
+import type { JoinedTransaction } from './caller-transactions.ts';
+import type { Database } from './database.ts';
 import { InlineLock } from './inline-lock.ts';
 
 /**
@@ -19,7 +20,6 @@ import { InlineLock } from './inline-lock.ts';
 export class InlineProjections {
   readonly #database: Database;
   readonly #lock: InlineLock;
-  readonly #check = new Statement('SELECT true AS usable');
   #consumers: readonly {
     readonly consumer: Consumer;
     readonly prototypes: ReadonlySet<unknown>;
@@ -61,7 +61,7 @@ export class InlineProjections {
    */
   async inTransactionWith(
     appends: readonly PreparedAppend[],
-    manager: EntityManager | undefined,
+    joined: JoinedTransaction | undefined,
     append: (manager: EntityManager | undefined) => Promise<AppendResult[]>,
   ): Promise<AppendResult[]> {
     const concerned = this.concernedBy(appends);
@@ -76,20 +76,14 @@ export class InlineProjections {
       }
       return results;
     };
-    if (manager && this.#consumers.length > 0) {
-      // An append that concerns no projection must not run inside the savepoint of another either.
-      return this.#database.inTurn(manager, () =>
-        concerned.length > 0 ? this.#database.nested(manager, work) : append(manager),
-      );
+    if (joined) {
+      const { manager, scope } = joined;
+      if (concerned.length > 0) return this.#database.nested(manager, work, scope);
+      // Not inside the savepoint of another call either, which may be rolled back.
+      return this.#database.inTurn(manager, () => append(manager), scope);
     }
-    if (concerned.length === 0) return append(manager);
-    const { value, isReplicated } = await this.#database.commitTransaction(async (own) => {
-      const results = await work(own);
-      // Fails where a projection has caught an error of SQL and left the transaction aborted:
-      // PostgreSQL would answer its COMMIT with a rollback, and TypeORM would not notice.
-      await this.#database.query(this.#check, [], own);
-      return results;
-    });
+    if (concerned.length === 0) return append(undefined);
+    const { value, isReplicated } = await this.#database.commitTransaction(work);
     if (isReplicated) return value;
     throw new DurabilityUncertainError(appends.map(({ aggregate }) => aggregate));
   }

@@ -32,7 +32,7 @@ export class ParkedEvents {
 
   /** Returns the aggregates that a consumer has parked, the one that failed first coming first. */
   async of(consumer: string): Promise<readonly ParkedAggregate[]> {
-    const rows = await this.#database.query<ParkedRow>(this.#statements.read, [consumer]);
+    const rows = await this.#database.read<ParkedRow>(this.#statements.read, [consumer]);
     return rows.map((row) => ({
       aggregate: { type: row.type, id: row.id },
       position: row.position,

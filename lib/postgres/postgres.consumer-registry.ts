@@ -135,7 +135,7 @@ export class PostgresConsumerRegistry extends ConsumerRegistry {
   }
 
   #read<Row extends object>(statement: Statement, values: readonly unknown[]): Promise<Row[]> {
-    return translated(this.#database.query<Row>(statement, values), translateReadError);
+    return translated(this.#database.read<Row>(statement, values), translateReadError);
   }
 
   /** Returns a row if the consumer is known, and such as can be changed. */

@@ -285,6 +285,14 @@ export class PostgresEventStore extends EventStore {
     return rows[0]!.removed;
   }
 
+  override onRollback(
+    manager: EntityManager,
+    { records }: AppendResult,
+    undo: () => void,
+  ): void {
+    this.#callerTransactions.onRollback(manager, records, undo);
+  }
+
   override onAppended(listener: AppendListener): () => void {
     return this.#listeners.add(listener);
   }
@@ -292,7 +300,8 @@ export class PostgresEventStore extends EventStore {
   override transactionOf(manager?: EntityManager): EntityManager | undefined {
     if (manager) return manager;
     const ambient = this.#options.transactionManager();
-    return ambient?.queryRunner?.isTransactionActive ? ambient : undefined;
+    const queryRunner = ambient?.queryRunner;
+    return queryRunner?.isTransactionActive && !queryRunner.isReleased ? ambient : undefined;
   }
 
   /** From now on, appends apply these projections in their own transaction. */

@@ -17,7 +17,7 @@ export class SnapshotTable {
   }
 
   async read({ type, id }: AggregateRef, manager?: EntityManager): Promise<StoredSnapshot | null> {
-    const [row] = await this.#database.query<{
+    const [row] = await this.#database.read<{
       snapshot_version: number;
       snapshot_revision: number;
       snapshot_state: string;

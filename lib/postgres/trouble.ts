@@ -34,6 +34,8 @@ export interface TroubleFacts {
   readonly message?: string;
   /** The role of the connection; see `noteRole`. */
   readonly role?: string;
+  /** There was no connection to send anything over; see `noteUnsent`. */
+  readonly isUnsent?: boolean;
 }
 
 /** By SQLSTATE and constraint, by SQLSTATE, or by its class, which is its first two characters. */
@@ -95,13 +97,19 @@ const byMessage: readonly (readonly [RegExp, Trouble])[] = [
 
 /** Tells what happened by what an error of the driver says of itself. */
 export function troubleOf(error: unknown): Trouble {
-  const { code = '', constraint, syscall, name = '', message = '' } = factsOf(error);
+  const { syscall, isUnsent } = factsOf(error);
+  const trouble = saidBy(error);
+  return trouble === 'lost' && (isUnsent || syscall === 'connect') ? 'unreachable' : trouble;
+}
+
+function saidBy(error: unknown): Trouble {
+  const { code = '', constraint, name = '', message = '' } = factsOf(error);
   const trouble =
     bySqlState.get(`${code} ${constraint}`) ??
     bySqlState.get(code) ??
     (code.length === 5 ? bySqlState.get(code.slice(0, 2)) : undefined) ??
     bySystemCode.get(code);
-  if (trouble) return trouble === 'lost' && syscall === 'connect' ? 'unreachable' : trouble;
+  if (trouble) return trouble;
   // TypeORM gives a query runner back to the pool by itself when its connection is lost.
   if (/^QueryRunner(Provider)?AlreadyReleasedError$/.test(name)) return 'unreachable';
   if (code !== '') return 'refused';
@@ -116,4 +124,12 @@ export function factsOf(error: unknown): TroubleFacts {
 /** Notes whose right was refused, as the server's message does not say; for `AccessDeniedError`. */
 export function noteRole(error: unknown, role: string | undefined): void {
   if (error instanceof Error && troubleOf(error) === 'denied') Object.assign(error, { role });
+}
+
+/**
+ * Notes that no connection could be made, whatever the error says: a proxy that accepts and then closes
+ * looks like one that was lost.
+ */
+export function noteUnsent(error: unknown): void {
+  if (error instanceof Error) Object.assign(error, { isUnsent: true });
 }

@@ -242,6 +242,17 @@ export abstract class EventStore {
    */
   abstract onAppended(listener: AppendListener): () => void;
 
+  /**
+   * Calls `undo` when an append that has joined the transaction of `manager` is rolled back, with the
+   * transaction or with a savepoint; of several appends, the last one first.
+   *
+   * Also where the end of the transaction is not known: then the same events, with their ids, are found
+   * to be stored if they are appended once more. Not called for a transaction that ends by plain SQL.
+   */
+  onRollback(_manager: EntityManager, _appended: AppendResult, _undo: () => void): void {
+    // A store without transactions never rolls back.
+  }
+
   /** Returns the manager whose open transaction a call would join: the one given, or the ambient one. */
   transactionOf(manager?: EntityManager): EntityManager | undefined {
     return manager;

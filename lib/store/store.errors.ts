@@ -172,6 +172,20 @@ export class TransactionRequiredError extends EventStoreError {
   }
 }
 
+/** The transaction, or the savepoint, that a call belonged to ended before the call was sent. */
+export class TransactionOverError extends EventStoreError {
+  readonly code = 'TRANSACTION_OVER';
+
+  constructor() {
+    super(
+      'The transaction that this EntityManager belongs to is over, or the savepoint in which the call ' +
+        'was made is rolled back; nothing was sent. Await every call before the transaction ends: in ' +
+        'Promise.all, the first failure ends it for the others. In a handler that timed out, raise ' +
+        'timeoutMs.',
+    );
+  }
+}
+
 /** The store keeps its events in memory, where nothing can join a database transaction. */
 export class TransactionsUnsupportedError extends EventStoreError {
   readonly code = 'TRANSACTIONS_UNSUPPORTED';

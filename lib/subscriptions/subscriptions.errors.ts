@@ -32,19 +32,6 @@ export class HandlerTimeoutError extends EventStoreError {
   }
 }
 
-/** A handler that had timed out went on to use the manager of its transaction, which has ended. */
-export class TransactionOverError extends EventStoreError {
-  readonly code = 'TRANSACTION_OVER';
-
-  constructor() {
-    super(
-      'The transaction that this EntityManager belongs to is over, and nothing was sent: the handler ' +
-        'had timed out, or it did not await what it began. Await every call, and raise timeoutMs if ' +
-        'the work takes longer.',
-    );
-  }
-}
-
 /** Several processes in a row ended while they handled the same event. */
 export class HandlerCrashedError extends EventStoreError {
   readonly code = 'HANDLER_CRASHED';

@@ -1,0 +1,66 @@
+import type { EventEmitter } from 'node:events';
+import type { ClientBase } from 'pg';
+
+/** Idle, inside a transaction, or inside one that has failed: what every ReadyForQuery says. */
+export type TransactionStatus = 'I' | 'T' | 'E';
+
+/** What the driver knows of a connection beside its public types. */
+interface DriverClient {
+  /** False while a statement is running, also one that nobody waits for any more. */
+  readonly readyForQuery?: boolean;
+  /** Missing before pg 8.20. */
+  getTransactionStatus?(): string | null;
+  readonly connection?: EventEmitter;
+}
+
+// Holds nothing that the application does not hold already.
+const heard = new WeakMap<ClientBase, TransactionStatus | undefined>();
+
+/** Notes the status of a connection from now on, for drivers that do not keep it. */
+export function watchStatus(client: ClientBase, status?: TransactionStatus): void {
+  const { connection } = client as DriverClient;
+  if ('getTransactionStatus' in client || !connection || heard.has(client)) return;
+  heard.set(client, status);
+  // Before the listener of the driver, which settles the statement.
+  connection.prependListener('readyForQuery', (message: { readonly status: TransactionStatus }) =>
+    heard.set(client, message.status),
+  );
+}
+
+/** Returns what the server said last; `undefined` if it was not heard. */
+export function transactionStatus(client: ClientBase): TransactionStatus | undefined {
+  const driver = client as DriverClient;
+  if (!driver.getTransactionStatus) return heard.get(client);
+  return (driver.getTransactionStatus() as TransactionStatus | null) ?? undefined;
+}
+
+/** Whether the connection runs no statement. */
+export const isReady = (client: ClientBase): boolean =>
+  (client as DriverClient).readyForQuery !== false;
+
+/** Whether the connection runs nothing and is inside no transaction: nobody else still uses it. */
+export const isIdle = (client: ClientBase): boolean =>
+  isReady(client) && transactionStatus(client) === 'I';
+
+/** Whether the connection is inside a transaction, failed or not. */
+export const isInTransaction = (client: ClientBase): boolean =>
+  ['T', 'E'].includes(transactionStatus(client) ?? 'I');
+
+/** Runs work, and returns the tag of the last command that the server completed meanwhile. */
+export async function lastCommandTag(
+  client: ClientBase,
+  work: () => Promise<void>,
+): Promise<string | undefined> {
+  const { connection } = client as DriverClient;
+  let tag: string | undefined;
+  const onComplete = ({ text }: { readonly text: string }): void => {
+    tag = text;
+  };
+  connection?.on('commandComplete', onComplete);
+  try {
+    await work();
+    return tag;
+  } finally {
+    connection?.off('commandComplete', onComplete);
+  }
+}

@@ -200,7 +200,8 @@ export class Database {
   ): Promise<T> {
     const behindSavepoint = async (): Promise<T> => {
       const name = `event_store_${(this.#savepoints += 1)}`;
-      const send = (sql: string) => this.query(new Statement(sql, { prepared: false }), [], manager);
+      const send = (sql: string) =>
+        this.query(new Statement(sql, { prepared: false }), [], manager);
       await send(`SAVEPOINT ${name}`);
       try {
         const result = await this.#lend(manager, work);

@@ -285,11 +285,7 @@ export class PostgresEventStore extends EventStore {
     return rows[0]!.removed;
   }
 
-  override onRollback(
-    manager: EntityManager,
-    { records }: AppendResult,
-    undo: () => void,
-  ): void {
+  override onRollback(manager: EntityManager, { records }: AppendResult, undo: () => void): void {
     this.#callerTransactions.onRollback(manager, records, undo);
   }
 

@@ -1,0 +1,249 @@
+import { createServer, type AddressInfo } from 'node:net';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { DataSource, type QueryRunner } from 'typeorm';
+import type { AggregateRef } from 'nest-event-store';
+import { consumer, startConsumers } from '../support/consumers.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { eventually } from '../support/eventually.ts';
+import { Counted, openStore, type TestStore } from '../support/store.ts';
+import { startProxy } from '../support/tcp-proxy.ts';
+
+let database: TestDatabase;
+let observerSource: DataSource;
+/** On connections of its own: it sees what is committed, and nothing else. */
+let observer: TestStore;
+let ids = 0;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  observerSource = await database.dataSource();
+  observer = await openStore(observerSource);
+  await observerSource.query('CREATE TABLE invoices (position bigint)');
+});
+afterAll(() => database.drop());
+
+const newCounter = (): AggregateRef => ({ type: 'counter', id: `c-${(ids += 1)}` });
+const counted = (...by: number[]): Counted[] => by.map((each) => new Counted(each));
+
+/** Lets the driver give up statements on this connection, and on no other, after a moment. */
+async function giveUpSoon(queryRunner: QueryRunner): Promise<void> {
+  const client = (await queryRunner.connect()) as {
+    readonly connectionParameters: { query_timeout: number };
+  };
+  client.connectionParameters.query_timeout = 200;
+}
+
+/** What an application leaves on the only connection of its pool. */
+const leftBehind: Readonly<Record<string, (dataSource: DataSource) => Promise<void>>> = {
+  'a transaction whose ROLLBACK timed out in the driver': async (dataSource) => {
+    const slow = dataSource.transaction(async (manager) => {
+      await manager.query('INSERT INTO invoices VALUES (-1)');
+      await giveUpSoon(manager.queryRunner!);
+      await manager.query('SELECT pg_sleep(3)');
+    });
+    await expect(slow).rejects.toThrow('Query read timeout');
+  },
+  'a transaction that nobody ended': async (dataSource) => {
+    const queryRunner = dataSource.createQueryRunner();
+    await queryRunner.query('BEGIN');
+    await queryRunner.query('INSERT INTO invoices VALUES (-1)');
+    await queryRunner.release();
+  },
+  'a transaction that has failed': async (dataSource) => {
+    const queryRunner = dataSource.createQueryRunner();
+    await queryRunner.query('BEGIN; INSERT INTO invoices VALUES (-1)');
+    await expect(queryRunner.query('SELECT 1 / 0')).rejects.toThrow('division by zero');
+    await queryRunner.release();
+  },
+  'a statement that still runs, with another one behind it': async (dataSource) => {
+    const queryRunner = dataSource.createQueryRunner();
+    await giveUpSoon(queryRunner);
+    void queryRunner.query('SELECT pg_sleep(3)').catch(() => 'times out');
+    void queryRunner.query('BEGIN; INSERT INTO invoices VALUES (-1)').catch(() => 'is closed');
+    await queryRunner.release();
+  },
+};
+
+describe.each(Object.entries(leftBehind))('a pooled connection with %s', (_, leave) => {
+  let dataSource: DataSource;
+  let store: TestStore;
+  beforeEach(async () => {
+    dataSource = await database.dataSource({ poolSize: 1 });
+    store = await openStore(dataSource);
+    await leave(dataSource);
+  });
+  afterEach(async () => {
+    await dataSource.destroy();
+    // Nothing that others had begun was committed on the way.
+    expect(await observerSource.query('SELECT FROM invoices WHERE position = -1')).toEqual([]);
+  });
+
+  it('is not used by an append: what is acknowledged is committed', async () => {
+    const counter = newCounter();
+    await expect(store.append(counter, counted(1))).resolves.toMatchObject({ version: 1 });
+    expect(await observer.currentVersion(counter)).toBe(1);
+    expect(store.warnings).toHaveLength(1);
+  });
+
+  it('is used by no other way to write either', async () => {
+    const [one, two, three] = [newCounter(), newCounter(), newCounter()];
+    await observer.append(three, counted(1));
+    const appends = [one, two].map((aggregate) => ({ aggregate, events: counted(1, 2) }));
+    await store.appendAll(appends);
+    await leave(dataSource);
+    await store.snapshot(three, { total: 1 }, 1);
+    expect(await observer.currentVersion(two)).toBe(2);
+    expect(await observer.getSnapshot(three)).toMatchObject({ version: 1 });
+  });
+
+  it('is not read from, as it shows what may never be committed', async () => {
+    const counter = newCounter();
+    await observer.append(counter, counted(1));
+    const { records } = await store.fetchByAggregate(counter);
+    expect(records).toHaveLength(1);
+    await leave(dataSource);
+    await expect(store.currentPosition()).resolves.toBeGreaterThan(0);
+  });
+
+  it('begins no transaction of a projection', async () => {
+    const counter = newCounter();
+    const names = consumer(`rows-${counter.id}`, async (records, _delivery, manager) => {
+      for (const { position } of records) {
+        await manager!.query('INSERT INTO invoices VALUES ($1)', [position]);
+      }
+    });
+    const running = await startConsumers(dataSource, store, [names]);
+    await leave(dataSource);
+    const { position } = await observer.append(counter, counted(1));
+    await running.control.waitFor(names.name, position, { timeoutMs: 60_000 });
+    await running.stop();
+    const rows = await observerSource.query('SELECT FROM invoices WHERE position = $1', [position]);
+    expect(rows).toHaveLength(1);
+  });
+});
+
+describe('a projection whose statement outlasts the query timeout once', () => {
+  it('has written one row for its event when it has caught up', async () => {
+    const dataSource = await database.dataSource();
+    const store = await openStore(dataSource);
+    let attempts = 0;
+    const rows = consumer(
+      'slow-once',
+      async (records, _delivery, manager) => {
+        for (const { position } of records) {
+          await manager!.query('INSERT INTO invoices VALUES ($1)', [position]);
+        }
+        if ((attempts += 1) > 1) return;
+        await giveUpSoon(manager!.queryRunner!);
+        await manager!.query('SELECT pg_sleep(1.5)');
+      },
+      { from: 'now' },
+    );
+    const running = await startConsumers(dataSource, store, [rows]);
+    const { position } = await store.append(newCounter(), counted(1));
+    await running.control.waitFor('slow-once', position, { timeoutMs: 60_000 });
+    await running.stop();
+    await dataSource.destroy();
+    expect(attempts).toBeGreaterThan(1);
+    const written = 'SELECT FROM invoices WHERE position = $1';
+    expect(await observerSource.query(written, [position])).toHaveLength(1);
+  });
+
+  it('commits nothing of a handler that swallows what its own statement failed with', async () => {
+    const dataSource = await database.dataSource();
+    const store = await openStore(dataSource);
+    const swallows = consumer(
+      'swallows',
+      async ([record], _delivery, manager) => {
+        await manager!.query('INSERT INTO invoices VALUES ($1)', [record!.position]);
+        // Not awaited: it fails behind the last statement that the store looks at.
+        void manager!.query('SELECT 1 / 0').catch(() => 'swallowed');
+      },
+      { from: 'now', retry: { delayMs: () => undefined } },
+    );
+    const running = await startConsumers(dataSource, store, [swallows]);
+    const { position } = await store.append(newCounter(), counted(1));
+    await eventually(async () => {
+      const [state] = (await running.control.list()).consumers.filter(
+        ({ name }) => name === 'swallows',
+      );
+      return state!.status === 'stopped' && state!.position < position;
+    });
+    await running.stop();
+    const written = 'SELECT FROM invoices WHERE position = $1';
+    expect(await observerSource.query(written, [position])).toEqual([]);
+  });
+});
+
+describe('a connection that cannot be made', () => {
+  it('has applied nothing, also where a proxy accepts it and closes it', async () => {
+    const dataSource = await database.dataSource({ poolSize: 1 });
+    const store = await openStore(dataSource);
+    const closes = createServer((socket) => socket.destroy());
+    await new Promise<void>((resolve) => closes.listen(0, '127.0.0.1', resolve));
+    const { port } = closes.address() as AddressInfo;
+    const { master } = dataSource.driver as unknown as { master: { options: object } };
+    Object.assign(master.options, { connectionString: `postgres://u@127.0.0.1:${port}/d` });
+    // The one that there is goes, so that another one has to be made.
+    await dataSource.query('SELECT pg_terminate_backend(pg_backend_pid())').catch(() => 'gone');
+
+    const calls = [
+      () => store.append(newCounter(), counted(1)),
+      () => store.appendAll([{ aggregate: newCounter(), events: counted(1) }]),
+      () => store.snapshot(newCounter(), {}, 1),
+      () => store.fetch(),
+    ];
+    for (const call of calls) {
+      await expect(call()).rejects.toMatchObject({
+        code: 'CONNECTION_LOST',
+        outcome: 'not-applied',
+        retryable: true,
+      });
+    }
+    closes.close();
+  });
+});
+
+describe('a read that loses its connection', () => {
+  it('is repeated once on another one', async () => {
+    const proxy = await startProxy(database.url);
+    const dataSource = new DataSource({
+      type: 'postgres',
+      url: proxy.url,
+      installExtensions: false,
+    });
+    const store = await openStore(await dataSource.initialize());
+    const counter = newCounter();
+    await store.append(counter, counted(1));
+    await store.snapshot(counter, { total: 1 }, 1);
+    const reads: Readonly<Record<string, () => Promise<unknown>>> = {
+      fetchHistory: () => store.fetchHistory(counter),
+      fetchByAggregate: () => store.fetchByAggregate(counter),
+      fetch: () => store.fetch(),
+      getSnapshot: () => store.getSnapshot(counter),
+      currentVersion: () => store.currentVersion(counter),
+      horizon: () => store.horizon(),
+    };
+    for (const read of Object.values(reads)) {
+      for (const kind of ['lost', 'reply-lost'] as const) {
+        const undisturbed = await read();
+        let isDue = true;
+        proxy.interfere = () => {
+          const what = isDue ? kind : undefined;
+          isDue = false;
+          return what;
+        };
+        expect(await read()).toEqual(undisturbed);
+        expect(isDue).toBe(false);
+      }
+    }
+    proxy.interfere = () => 'lost';
+    await expect(store.fetch()).rejects.toMatchObject({
+      code: 'CONNECTION_LOST',
+      outcome: 'not-applied',
+    });
+    proxy.interfere = () => undefined;
+    await dataSource.destroy();
+    await proxy.close();
+  });
+});

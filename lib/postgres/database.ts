@@ -404,6 +404,16 @@ class ForeignTransaction extends Error {
   }
 }
 
+/** The transaction was lost with its connection, before this statement could be sent. */
+class ConnectionGone extends Error {
+  readonly isUnsent = true;
+  readonly code = '08003';
+
+  constructor() {
+    super('The connection was lost in the middle of the transaction');
+  }
+}
+
 /** A statement of the transaction had failed, so that its COMMIT has rolled it back. */
 class AbortedTransaction extends Error {
   readonly code = '25P02';
@@ -439,9 +449,19 @@ const clientOf = async (queryRunner: QueryRunner): Promise<PoolClient> =>
 /** @throws TransactionRequiredError if the manager has no transaction open. */
 function queryRunnerOf({ queryRunner }: EntityManager): QueryRunner {
   if (!queryRunner?.isTransactionActive) throw new TransactionRequiredError();
-  // Where the ROLLBACK has failed, TypeORM releases the connection and still calls it active.
-  if (queryRunner.isReleased) throw new TransactionOverError();
+  // Released in the middle of it: by its caller, or by TypeORM when the connection was lost.
+  if (queryRunner.isReleased) {
+    throw isGone(queryRunner) ? new ConnectionGone() : new TransactionOverError();
+  }
   return queryRunner;
+}
+
+/** Whether a query runner was released because its connection is of no use any more. */
+function isGone(queryRunner: QueryRunner): boolean {
+  const { databaseConnection: client } = queryRunner as QueryRunner & {
+    readonly databaseConnection?: { readonly _queryable?: boolean; readonly _ending?: boolean };
+  };
+  return client?._queryable === false || !!client?._ending;
 }
 
 function failed(error: Error, client: ClientBase): Error {

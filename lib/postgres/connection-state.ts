@@ -10,7 +10,7 @@ interface DriverClient {
   readonly readyForQuery?: boolean;
   /** Missing before pg 8.20. */
   getTransactionStatus?(): string | null;
-  readonly connection?: EventEmitter;
+  readonly connection?: EventEmitter & { readonly stream?: { readonly writable: boolean } };
 }
 
 // Holds nothing that the application does not hold already.
@@ -33,6 +33,10 @@ export function transactionStatus(client: ClientBase): TransactionStatus | undef
   if (!driver.getTransactionStatus) return heard.get(client);
   return (driver.getTransactionStatus() as TransactionStatus | null) ?? undefined;
 }
+
+/** Whether nothing can be sent over the connection any more. */
+export const isClosed = (client: ClientBase): boolean =>
+  (client as DriverClient).connection?.stream?.writable === false;
 
 /** Whether the connection runs no statement. */
 export const isReady = (client: ClientBase): boolean =>

@@ -15,6 +15,7 @@ import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
 import { TransactionOverError, TransactionRequiredError } from '../store/store.errors.ts';
 import { columnTypes } from './column-types.ts';
 import {
+  isClosed,
   isIdle,
   isInTransaction,
   isReady,
@@ -451,17 +452,17 @@ function queryRunnerOf({ queryRunner }: EntityManager): QueryRunner {
   if (!queryRunner?.isTransactionActive) throw new TransactionRequiredError();
   // Released in the middle of it: by its caller, or by TypeORM when the connection was lost.
   if (queryRunner.isReleased) {
-    throw isGone(queryRunner) ? new ConnectionGone() : new TransactionOverError();
+    throw isLost(queryRunner) ? new ConnectionGone() : new TransactionOverError();
   }
   return queryRunner;
 }
 
 /** Whether a query runner was released because its connection is of no use any more. */
-function isGone(queryRunner: QueryRunner): boolean {
-  const { databaseConnection: client } = queryRunner as QueryRunner & {
-    readonly databaseConnection?: { readonly _queryable?: boolean; readonly _ending?: boolean };
+function isLost(queryRunner: QueryRunner): boolean {
+  const { databaseConnection } = queryRunner as QueryRunner & {
+    readonly databaseConnection?: ClientBase;
   };
-  return client?._queryable === false || !!client?._ending;
+  return databaseConnection !== undefined && isClosed(databaseConnection);
 }
 
 function failed(error: Error, client: ClientBase): Error {

@@ -139,9 +139,11 @@ export type {
   ParkedAggregate,
   PartitionState,
   RebuildProgress,
+  SkippedEvent,
 } from './subscriptions/consumer-state.ts';
 export type { ConsumerStatus } from './subscriptions/consumer-status.ts';
-export { Consumers, type WaitOptions } from './subscriptions/consumers.ts';
+export { Consumers, type SkippedOptions, type WaitOptions } from './subscriptions/consumers.ts';
+export type { SkipOptions } from './subscriptions/skip-options.ts';
 export { currentDelivery, type Delivery } from './subscriptions/delivery.ts';
 export { Durable, type DurableOptions } from './subscriptions/durable.decorator.ts';
 export {

@@ -1,5 +1,6 @@
 import type { AggregateRef } from '../store/aggregate-ref.ts';
 import type { ParkedAggregate } from '../subscriptions/consumer-state.ts';
+import type { SkipOptions } from '../subscriptions/skip-options.ts';
 import { type Database, Statement } from './database.ts';
 import { discardParked, lockParked, readParked, retryParked } from './sql/parked-events.ts';
 
@@ -55,12 +56,15 @@ export class ParkedEvents {
   }
 
   /** Gives up the event at a position; returns whether there was one. */
-  async discard(consumer: string, position: number): Promise<boolean> {
+  async discard(consumer: string, position: number, { reason, by }: SkipOptions): Promise<boolean> {
     const values = [consumer, position];
     return this.#database.transaction(async (manager) => {
       // A statement of its own: only what begins after the wait sees what was parked meanwhile.
       await this.#database.query(this.#statements.lock, values, manager);
-      return (await this.#database.query(this.#statements.discard, values, manager)).length > 0;
+      return (
+        (await this.#database.query(this.#statements.discard, [...values, reason, by], manager))
+          .length > 0
+      );
     });
   }
 }

@@ -34,6 +34,7 @@ import {
   readParkedToRetry,
   unparkEvent,
 } from './sql/parked-events.ts';
+import { keepSkippedByPolicy } from './sql/skipped-events.ts';
 
 interface HeldRow {
   consumer: string;
@@ -76,6 +77,7 @@ export class PostgresCheckpointStore extends CheckpointStore {
       fail: new Statement(failCheckpoint(schema)),
       bound: new Statement(boundTransaction),
       park: new Statement(parkEvents(schema)),
+      skip: new Statement(keepSkippedByPolicy(schema)),
       unpark: new Statement(unparkEvent(schema)),
       parkedAggregates: new Statement(readParkedAggregates(schema)),
       parkedToRetry: new Statement(readParkedToRetry(schema)),
@@ -221,6 +223,10 @@ export class PostgresCheckpointStore extends CheckpointStore {
         const error = failure && describeError(failure.error);
         const values = [consumer, generation, positions, error, failure?.failures ?? 0];
         await this.#database.query(this.#statements.park, values, manager);
+      },
+      skip: async (position, { error, failures }) => {
+        const values = [consumer, generation, position, describeError(error), failures, held.owner];
+        await this.#database.query(this.#statements.skip, values, manager);
       },
       unpark: async (position) => {
         const values = [consumer, generation, position];

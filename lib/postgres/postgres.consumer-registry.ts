@@ -3,11 +3,17 @@ import { isStorableText } from '../events/unstorable-text.ts';
 import type { Consumer } from '../subscriptions/consumer.ts';
 import {
   ConsumerRegistry,
+  type ProcessLease,
   type Reached,
   type RebuildOptions,
 } from '../subscriptions/consumer-registry.ts';
-import type { ConsumerState, ParkedAggregate } from '../subscriptions/consumer-state.ts';
+import type {
+  ConsumerState,
+  ParkedAggregate,
+  SkippedEvent,
+} from '../subscriptions/consumer-state.ts';
 import { worstStatus } from '../subscriptions/consumer-status.ts';
+import type { SkipOptions } from '../subscriptions/skip-options.ts';
 import { ConsumerStateError, UnknownConsumerError } from '../subscriptions/subscriptions.errors.ts';
 import { type CheckpointRow, toStates } from './consumer-states.ts';
 import { type Database, Statement } from './database.ts';
@@ -17,12 +23,14 @@ import { translated, translateReadError } from './postgres-errors.ts';
 import { setPaused, startStopped } from './sql/generations.ts';
 import { readConsumers, readReached } from './sql/read-consumers.ts';
 import { registerConsumers } from './sql/register-consumer.ts';
+import { SkippedEvents } from './skipped-events.ts';
 
 /** The consumers of a store, as its schema knows them. */
 export class PostgresConsumerRegistry extends ConsumerRegistry {
   readonly #database: Database;
   readonly #requests: OperatorRequests;
   readonly #parked: ParkedEvents;
+  readonly #skipped: SkippedEvents;
   readonly #statements;
 
   constructor(database: Database, schema: string) {
@@ -30,16 +38,18 @@ export class PostgresConsumerRegistry extends ConsumerRegistry {
     this.#database = database;
     this.#requests = new OperatorRequests(database, schema);
     this.#parked = new ParkedEvents(database, schema);
+    this.#skipped = new SkippedEvents(database, schema);
     this.#statements = {
       register: new Statement(registerConsumers(schema)),
       states: new Statement(readConsumers(schema)),
       reached: new Statement(readReached(schema)),
       pause: new Statement(setPaused(schema)),
       start: new Statement(startStopped(schema)),
+      forget: new Statement(`SELECT "${schema}".forget_consumer($1, $2, $3) AS processes`),
     };
   }
 
-  async register(consumers: readonly Consumer[]): Promise<void> {
+  async register(consumers: readonly Consumer[], process?: ProcessLease): Promise<void> {
     if (consumers.length === 0) return;
     const values = [
       consumers.map(({ name }) => name),
@@ -47,6 +57,8 @@ export class PostgresConsumerRegistry extends ConsumerRegistry {
       consumers.map(({ settings }) => settings.partitions),
       consumers.map(({ settings }) => settings.from === 'now'),
       consumers.map(({ hooks }) => Object.keys(hooks).length > 0),
+      process?.owner,
+      process?.leaseMs,
     ];
     const rows = await translated(
       this.#database.query<{ name: string; kind: string }>(this.#statements.register, values),
@@ -125,12 +137,40 @@ export class PostgresConsumerRegistry extends ConsumerRegistry {
     return translated(this.#parked.retry(consumer, aggregate));
   }
 
-  async discardParked(consumer: string, position: number): Promise<void> {
+  async discardParked(consumer: string, position: number, options: SkipOptions): Promise<void> {
     await this.#mustBeKnown(consumer);
-    if (await translated(this.#parked.discard(consumer, position))) return;
+    if (await translated(this.#parked.discard(consumer, position, options))) return;
     throw new ConsumerStateError(
       consumer,
       `has no event parked at position ${position}; see parked('${consumer}').`,
+    );
+  }
+
+  async skip(consumer: string, position: number, options: SkipOptions): Promise<void> {
+    await this.#mustBeKnown(consumer);
+    await translated(this.#skipped.skip(consumer, position, options));
+  }
+
+  async skipped(consumer: string, limit: number): Promise<readonly SkippedEvent[]> {
+    const skipped = isStorableText(consumer)
+      ? await translated(this.#skipped.of(consumer, limit), translateReadError)
+      : [];
+    if (skipped.length === 0) await this.#mustBeKnown(consumer);
+    return skipped;
+  }
+
+  async forget(consumer: string, { reason, by }: SkipOptions): Promise<void> {
+    await this.#mustBeKnown(consumer);
+    const values = [consumer, reason, by];
+    const [row] = await translated(
+      this.#database.query<{ processes: string | null }>(this.#statements.forget, values),
+    );
+    if (row!.processes === null) return this.#mustBeKnown(consumer);
+    if (row!.processes === '') return;
+    throw new ConsumerStateError(
+      consumer,
+      `is run by ${row!.processes}. Stop those processes, or deploy them without it, and ` +
+        `call forget('${consumer}') again.`,
     );
   }
 

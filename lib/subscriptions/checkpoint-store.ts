@@ -67,6 +67,8 @@ export interface CheckpointTransaction {
   readonly manager: EntityManager;
   /** Sets events aside, by their positions; the failure is that of the first one. */
   park(positions: readonly number[], failure: Failure | null): Promise<void>;
+  /** Keeps the event at a position as one that the policy of its consumer leaves out. */
+  skip(position: number, failure: Failure): Promise<void>;
   /** Takes an event back in. */
   unpark(position: number): Promise<void>;
 }

@@ -86,7 +86,8 @@ export class ConsumerHost {
 
   async #start(consumers: readonly Consumer[]): Promise<void> {
     const { store, registry, checkpoints, signals } = this.#parts;
-    await registry.register(consumers);
+    const { leaseMs } = this.#options;
+    await registry.register(consumers, { owner: this.#owner, leaseMs });
     // Queries that come right after the start find their tables, though they may be empty yet.
     await checkpoints.prepare(consumers).catch((error: unknown) => {
       throw error instanceof HandlerFailure ? error.cause : error;

@@ -84,3 +84,25 @@ export interface ParkedAggregate {
   /** Whether it is waiting for its next attempt. */
   readonly retrying: boolean;
 }
+
+/** An event that a consumer has given up for good. */
+export interface SkippedEvent {
+  readonly position: number;
+  readonly eventId: string;
+  readonly aggregate: AggregateRef;
+  readonly generation: number;
+  /**
+   * What gave it up: the policy `'skip'` of the consumer, `skip()`, `discardParked()`, or `forget()` while
+   * it was parked.
+   */
+  readonly cause: 'policy' | 'skip' | 'discard' | 'forget';
+  /** What the caller gave as its reason; otherwise the name of the option or the method. */
+  readonly reason: string;
+  /** The name and the message of the last error; `null` if it was parked behind another and not tried. */
+  readonly error: string | null;
+  readonly failures: number;
+  /** What the caller gave; otherwise the role in the database, or the process for the policy. */
+  readonly by: string;
+  /** By the clock of the database. */
+  readonly at: Date;
+}

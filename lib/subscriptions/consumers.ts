@@ -3,11 +3,12 @@ import { KnownOptions } from '../events/known-options.ts';
 import type { AggregateRef } from '../store/aggregate-ref.ts';
 import { checkAggregateRef } from '../store/check-aggregate-ref.ts';
 import type { EventStore } from '../store/event-store.ts';
-import { checkPlace } from '../store/read-options.ts';
+import { checkLimit, checkPlace } from '../store/read-options.ts';
 import type { Consumer } from './consumer.ts';
 import type { ConsumerRegistry, Reached, RebuildOptions } from './consumer-registry.ts';
-import type { ConsumersState, ParkedAggregate } from './consumer-state.ts';
+import type { ConsumersState, ParkedAggregate, SkippedEvent } from './consumer-state.ts';
 import { ReachedPoll } from './reached-poll.ts';
+import { checkSkipOptions, type SkipOptions } from './skip-options.ts';
 import {
   ConsumerStateError,
   UnknownConsumerError,
@@ -23,11 +24,17 @@ export interface WaitOptions {
   readonly timeoutMs?: number;
 }
 
+export interface SkippedOptions {
+  /** The most events to return, 1 to 10,000. @default 1000 */
+  readonly limit?: number;
+}
+
 const waitOptions = new KnownOptions<WaitOptions>('waitFor', { timeoutMs: true });
 const rebuildOptions = new KnownOptions<RebuildOptions>('rebuild', {
   from: true,
   eventsPerSecond: true,
 });
+const skippedOptions = new KnownOptions<SkippedOptions>('skipped', { limit: true });
 
 /** What the control of consumers needs of the process it runs in. */
 export interface ConsumersHere {
@@ -150,13 +157,50 @@ export class Consumers {
 
   /**
    * Gives up one parked event for good, by its position; the others of its aggregate are tried again.
+   * The event is kept in `skipped(name)`.
    *
    * @throws ConsumerStateError if no event is parked at that position.
    */
-  async discardParked(name: string, position: number): Promise<void> {
+  async discardParked(name: string, position: number, options: SkipOptions = {}): Promise<void> {
     checkPlace('position', position, 1);
-    await this.#registry.discardParked(name, position);
+    await this.#registry.discardParked(name, position, checkSkipOptions('discardParked', options));
     await this.#here.announce();
+  }
+
+  /**
+   * Leaves out the event that a consumer has stopped at, for good, and starts the consumer again behind
+   * it. The position is that of the error in `list()`. The event is kept in `skipped(name)`.
+   *
+   * @throws ConsumerStateError if the consumer has not stopped, or not at that position.
+   */
+  async skip(name: string, position: number, options: SkipOptions = {}): Promise<void> {
+    checkPlace('position', position, 1);
+    await this.#registry.skip(name, position, checkSkipOptions('skip', options));
+    await this.#here.announce();
+  }
+
+  /**
+   * Returns the events that a consumer has given up for good, the last one first: by its policy
+   * `'skip'`, by `skip`, by `discardParked`, and those that were parked when it was forgotten. Events
+   * that a `reset` leaves out are not among them.
+   */
+  async skipped(name: string, options: SkippedOptions = {}): Promise<readonly SkippedEvent[]> {
+    const { limit } = skippedOptions.take(options);
+    return this.#registry.skipped(name, checkLimit(limit));
+  }
+
+  /**
+   * Removes a consumer that no process runs any more: its checkpoints, and what it has parked. An
+   * application that has it under this name starts it as a new one.
+   *
+   * The read model of a projection stays; drop its tables yourself. `skipped(name)` stays too, and has
+   * what was parked.
+   *
+   * @throws ConsumerStateError while a process runs it, with the names of those processes. A process
+   * that was killed counts until its lease has ended.
+   */
+  async forget(name: string, options: SkipOptions = {}): Promise<void> {
+    await this.#registry.forget(name, checkSkipOptions('forget', options));
   }
 
   /**

@@ -1,4 +1,4 @@
-import type { CheckpointStore, Failure } from './checkpoint-store.ts';
+import type { CheckpointStore, CheckpointTransaction, Failure } from './checkpoint-store.ts';
 import type { Consumer } from './consumer.ts';
 import type { ParkedAggregates } from './parked-aggregates.ts';
 import { pause } from './pause.ts';
@@ -50,11 +50,12 @@ export class FailureHandling {
         return 'stopped';
       case 'skip':
         this.log.error(`The consumer '${name}' skips the event at position ${position}.`, error);
-        await this.place.save(position, 0);
+        await this.#finish(position, (transaction) => transaction.skip(position, failure));
         return 'done';
       case 'park':
         this.log.error(`The consumer '${name}' parks the event at position ${position}.`, error);
-        await this.#park(failure, position);
+        await this.#finish(position, (transaction) => transaction.park([position], failure));
+        await this.parked.refresh(this.place.held);
         return 'done';
     }
   }
@@ -71,14 +72,17 @@ export class FailureHandling {
     );
   }
 
-  async #park(failure: Failure, position: number): Promise<void> {
+  /** Commits what becomes of an event together with the checkpoint that leaves it behind. */
+  async #finish(
+    position: number,
+    work: (transaction: CheckpointTransaction) => Promise<void>,
+  ): Promise<void> {
     const { place, checkpoints, consumer } = this;
     const progress = place.progress(position, 0);
     await checkpoints.transaction(place.held, consumer.settings.timeoutMs, async (transaction) => {
-      await transaction.park([position], failure);
+      await work(transaction);
       return progress;
     });
     place.hasSaved(progress);
-    await this.parked.refresh(place.held);
   }
 }

@@ -17,4 +17,7 @@ export class UnsupportedConsumerRegistry extends ConsumerRegistry {
   override parked = refuse;
   override retryParked = refuse;
   override discardParked = refuse;
+  override skip = refuse;
+  override skipped = refuse;
+  override forget = refuse;
 }

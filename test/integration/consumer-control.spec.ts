@@ -194,6 +194,183 @@ describe('what is asked while an event is being parked', () => {
   });
 });
 
+/** A consumer that stops at events that count 13, or does with them what its policy says. */
+const stopping = (options: Parameters<typeof consumer>[2] = {}) =>
+  consumer(
+    'letters',
+    async (records) => {
+      for (const { event } of records) {
+        const { by } = event as Counted;
+        if (by === 13 && broken) throw new Error('thirteen');
+        effects.push(by);
+      }
+    },
+    { kind: 'handler', retry: noRetry, ...options },
+  );
+
+const stopped = (process: TestProcess) =>
+  eventually(async () => (await state(process)).status === 'stopped');
+
+describe('an event that is given up', () => {
+  const counter = (id: string) => ({ type: 'counter', id });
+
+  it('by skip is the one that the consumer has stopped at, and the consumer goes on behind it', async () => {
+    const letters = await start([stopping()]);
+    const { control } = letters;
+    const { position, records } = await append('a', 1, 13, 2);
+    await stopped(letters);
+    await expect(control.skip('letters', position)).rejects.toThrow(
+      `The consumer 'letters' has stopped at position ${position - 1}, not at ${position}. Call ` +
+        `skip('letters', ${position - 1}) if that event is to be left out.`,
+    );
+    await control.skip('letters', position - 1, { by: 'Ada', reason: 'sent by hand' });
+    await control.waitFor('letters', position);
+    expect(effects).toEqual([1, 2]);
+    expect(await control.skipped('letters')).toEqual([
+      {
+        position: position - 1,
+        eventId: records[1]!.id,
+        aggregate: counter('a'),
+        generation: 1,
+        cause: 'skip',
+        reason: 'sent by hand',
+        error: 'Error: thirteen',
+        failures: 1,
+        by: 'Ada',
+        at: expect.any(Date),
+      },
+    ]);
+    await expect(control.skip('letters', position - 1)).rejects.toThrow(
+      "The consumer 'letters' has not stopped, so there is no event to skip.",
+    );
+  });
+
+  it('by skip of a partition or of a rebuild lets that go on, and no other', async () => {
+    broken = false;
+    const letters = await start([stopping({ kind: 'projection', batchSize: 2 })]);
+    const { control } = letters;
+    const { position } = await append('a', 1, 13, 2);
+    await control.waitFor('letters', position);
+    broken = true;
+    await control.rebuild('letters');
+    const next = async () =>
+      (await state(letters)).partitions.find(({ generation }) => generation === 2)!;
+    await eventually(async () => (await next()).status === 'stopped');
+    await control.skip('letters', position - 1);
+    await eventually(async () => (await state(letters)).generation === 2);
+    expect(await control.skipped('letters')).toMatchObject([
+      { generation: 2, position: position - 1, reason: 'skip()', by: roles.names.application },
+    ]);
+  });
+
+  it('by skip is refused where no event is to blame', async () => {
+    const hooks = {
+      prepare: () => {
+        if (broken) throw new Error('no table');
+      },
+    };
+    await expect(start([stopping({ kind: 'projection', hooks })])).rejects.toThrow('no table');
+    broken = false;
+    const letters = await start([stopping({ kind: 'projection', hooks })]);
+    broken = true;
+    await letters.control.rebuild('letters');
+    await eventually(async () => (await state(letters)).partitions.at(-1)!.status === 'stopped');
+    await expect(letters.control.skip('letters', 1)).rejects.toThrow(
+      "The consumer 'letters' has stopped, but no event is to blame: Error: no table.",
+    );
+  });
+
+  it('by the policy is kept with its error and the process, in the transaction that passes it', async () => {
+    const letters = await start([stopping({ onFailure: 'skip' })]);
+    const { control } = letters;
+    await control.waitFor('letters', (await append('a', 1, 13, 2)).position);
+    expect(effects).toEqual([1, 2]);
+    const { owner } = (await state(letters)).partitions[0]!;
+    expect(await control.skipped('letters')).toMatchObject([
+      { position: 2, cause: 'policy', error: 'Error: thirteen', failures: 1, by: owner },
+    ]);
+  });
+
+  it('by discardParked is kept, the last one first', async () => {
+    const { control } = await start([stopping({ onFailure: 'park' })]);
+    await control.waitFor('letters', (await append('a', 13)).position);
+    await control.waitFor('letters', (await append('b', 13)).position);
+    await control.discardParked('letters', 1);
+    await control.discardParked('letters', 2, { by: 'Ada', reason: 'a test' });
+    expect(await control.skipped('letters')).toMatchObject([
+      { aggregate: counter('b'), cause: 'discard', by: 'Ada', reason: 'a test' },
+      {
+        aggregate: counter('a'),
+        cause: 'discard',
+        by: roles.names.application,
+        reason: 'discardParked()',
+        error: 'Error: thirteen',
+      },
+    ]);
+    expect(await control.skipped('letters', { limit: 1 })).toHaveLength(1);
+  });
+
+  it('has a reason and a name that can be stored', async () => {
+    const { control } = await start([stopping()]);
+    for (const options of [{ by: '' }, { reason: 'a\0' }, { why: 'x' }]) {
+      await expect(control.skip('letters', 1, options as object)).rejects.toThrow(TypeError);
+    }
+  });
+});
+
+describe('a consumer that is forgotten', () => {
+  it('is removed with what it has parked, which is kept as skipped, and begins again as a new one', async () => {
+    const letters = await start([stopping({ onFailure: 'park' })]);
+    const { control } = letters;
+    await control.waitFor('letters', (await append('a', 1, 13, 2)).position);
+    const { owner } = (await state(letters)).partitions[0]!;
+    await expect(control.forget('letters')).rejects.toThrow(
+      `The consumer 'letters' is run by ${owner}. Stop those processes,`,
+    );
+    await letters.stop();
+    await control.forget('letters', { by: 'Ada' });
+    expect((await control.list()).consumers).toEqual([]);
+    expect(await control.skipped('letters')).toMatchObject([
+      { position: 3, cause: 'forget', error: null, failures: 0 },
+      { position: 2, cause: 'forget', error: 'Error: thirteen', by: 'Ada' },
+    ]);
+    await expect(control.forget('letters')).rejects.toMatchObject({ code: 'UNKNOWN_CONSUMER' });
+    broken = false;
+    await (await start([stopping()])).control.waitFor('letters', 3);
+    expect(effects).toEqual([1, 1, 13, 2]);
+  });
+
+  it('is run by no process, not even one that has held nothing of it so far', async () => {
+    const first = await start([stopping()]);
+    const second = await start([stopping()]);
+    await first.stop();
+    const { control } = first;
+    await expect(control.forget('letters')).rejects.toThrow('is run by');
+    await second.stop();
+    await control.forget('letters');
+  });
+
+  it('is not one that a process is about to run', async () => {
+    let letThrough = (): void => undefined;
+    const gate = new Promise<void>((resolve) => (letThrough = resolve));
+    let arrived = false;
+    const hooks = {
+      prepare: async () => {
+        arrived = true;
+        await gate;
+      },
+    };
+    const starting = start([stopping({ kind: 'projection', hooks })]);
+    await eventually(() => arrived);
+    const { control } = await start([]);
+    const forgetting = control.forget('letters').catch((error: unknown) => error);
+    letThrough();
+    await starting;
+    expect(await forgetting).toMatchObject({ code: 'CONSUMER_STATE' });
+    await control.waitFor('letters', (await append('a', 1)).position);
+  });
+});
+
 describe('a position', () => {
   it('to rebuild from lies no further than what was handled', async () => {
     const letters = await start([parking('handler')]);
@@ -240,6 +417,9 @@ describe('a consumer that was never started', () => {
         () => control.parked(name),
         () => control.retryParked(name),
         () => control.discardParked(name, 1),
+        () => control.skip(name, 1),
+        () => control.skipped(name),
+        () => control.forget(name),
       ]) {
         await expect(asked()).rejects.toMatchObject({ consumer: name, known: ['letters'] });
       }

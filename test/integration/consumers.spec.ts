@@ -87,7 +87,7 @@ async function diedWith(
 ): Promise<void> {
   await dataSource.query(
     `INSERT INTO "${store.schema}".consumer_processes
-     VALUES ('dead', ARRAY[$1], $2, clock_timestamp() + $3 * interval '1 ms')`,
+     VALUES ('dead', ARRAY[$1], true, $2, clock_timestamp() + $3 * interval '1 ms')`,
     [name, leaseMs, leaseLeftMs],
   );
   await dataSource.query(

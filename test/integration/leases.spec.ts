@@ -145,8 +145,8 @@ describe('200 consumers', () => {
 async function diedHolding(name: string, leaseMs: number, leaseLeftMs: number): Promise<void> {
   const { schema } = store;
   await dataSource.query(
-    `INSERT INTO "${schema}".consumer_processes (owner, consumers, lease_ms, lease_expires_at)
-     VALUES ('dead', ARRAY[$1], $2, clock_timestamp() + $3 * interval '1 ms')`,
+    `INSERT INTO "${schema}".consumer_processes (owner, consumers, is_running, lease_ms, lease_expires_at)
+     VALUES ('dead', ARRAY[$1], true, $2, clock_timestamp() + $3 * interval '1 ms')`,
     [name, leaseMs, leaseLeftMs],
   );
   await dataSource.query(

@@ -58,6 +58,8 @@ const changes = [
   `SELECT ${schema}.remove_events('counter', 'kept')`,
   `TRUNCATE ${schema}.checkpoints`,
   `DELETE FROM ${schema}.consumers`,
+  `DELETE FROM ${schema}.skipped_events`,
+  `UPDATE ${schema}.skipped_events SET skipped_by = 'nobody'`,
   `CREATE TABLE ${schema}.other ()`,
   `CREATE FUNCTION ${schema}.other() RETURNS integer LANGUAGE sql AS 'SELECT 1'`,
   `CREATE TRIGGER other BEFORE INSERT ON ${schema}.domain_events
@@ -128,6 +130,7 @@ describe('the reader', () => {
     `SELECT ${schema}.register_consumer('mine', 'projection', 1, true)`,
     `UPDATE ${schema}.checkpoints SET position = 0`,
     `DELETE FROM ${schema}.parked_events`,
+    `SELECT ${schema}.forget_consumer('all', NULL, NULL)`,
   ])('is refused %s', async (sql) => {
     expect(await refusal(reader.query(sql))).toMatchObject({ code: '42501' });
   });

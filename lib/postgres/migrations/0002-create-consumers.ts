@@ -1,6 +1,7 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 import { changePartitions } from '../sql/change-partitions.ts';
 import { createConsumers } from '../sql/create-consumers.ts';
+import { forgetConsumer } from '../sql/forget-consumer.ts';
 import { holdCheckpoints } from '../sql/hold-checkpoints.ts';
 import { registerConsumer } from '../sql/register-consumer.ts';
 import { schemaVersion } from '../sql/schema-version.ts';
@@ -17,7 +18,8 @@ export abstract class CreateConsumers implements MigrationInterface {
 
   async up(queryRunner: QueryRunner): Promise<void> {
     if ((await installedVersion(queryRunner, this.schema)) >= 2) return;
-    const all = [createConsumers, registerConsumer, changePartitions, holdCheckpoints];
+    const functions = [registerConsumer, changePartitions, holdCheckpoints, forgetConsumer];
+    const all = [createConsumers, ...functions];
     for (const statements of all) await queryRunner.query(statements(this.schema));
     await queryRunner.query(schemaVersion(this.schema, 2));
   }
@@ -34,10 +36,12 @@ export abstract class CreateConsumers implements MigrationInterface {
           '"consumers" by hand if you are sure.',
       );
     }
-    for (const name of ['hold_checkpoints', 'change_partitions', 'register_consumer']) {
+    const functions = ['hold_checkpoints', 'change_partitions', 'register_consumer'];
+    for (const name of [...functions, 'forget_consumer']) {
       await queryRunner.query(`DROP FUNCTION "${this.schema}".${name}`);
     }
-    for (const table of ['consumer_processes', 'parked_events', 'checkpoints', 'consumers']) {
+    const tables = ['consumer_processes', 'skipped_events', 'parked_events', 'checkpoints'];
+    for (const table of [...tables, 'consumers']) {
       await queryRunner.query(`DROP TABLE "${this.schema}".${table}`);
     }
     await queryRunner.query(schemaVersion(this.schema, 1));

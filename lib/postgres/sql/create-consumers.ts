@@ -73,10 +73,32 @@ CREATE INDEX parked_events_retrying
   ON "${schema}".parked_events (consumer, generation, aggregate_type, aggregate_id, position)
   WHERE retrying;
 
+-- The events that a consumer has given up for good. They outlive it, so they do not refer to it.
+CREATE TABLE "${schema}".skipped_events (
+  id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT skipped_events_pkey PRIMARY KEY,
+  consumer text COLLATE "C" NOT NULL,
+  generation integer NOT NULL,
+  position bigint NOT NULL,
+  event_id uuid NOT NULL,
+  aggregate_type text COLLATE "C" NOT NULL,
+  aggregate_id text COLLATE "C" NOT NULL,
+  cause text NOT NULL
+    CONSTRAINT skipped_events_cause_known CHECK (cause IN ('policy', 'skip', 'discard', 'forget')),
+  reason text NOT NULL,
+  -- NULL for one that was parked behind another and never tried.
+  error text,
+  failures integer NOT NULL,
+  skipped_by text NOT NULL,
+  skipped_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX skipped_events_consumer ON "${schema}".skipped_events (consumer, id);
+
 -- The lease of each process, and what it runs, so that each takes its fair share of the partitions.
 CREATE TABLE "${schema}".consumer_processes (
   owner text COLLATE "C" CONSTRAINT consumer_processes_pkey PRIMARY KEY,
   consumers text[] COLLATE "C" NOT NULL,
+  -- False while it prepares read models, when it cannot take a share yet.
+  is_running boolean NOT NULL,
   lease_ms integer NOT NULL CONSTRAINT consumer_processes_lease_range CHECK (lease_ms >= 1),
   lease_expires_at timestamptz NOT NULL
 ) WITH (fillfactor = 50);

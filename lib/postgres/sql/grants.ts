@@ -24,13 +24,15 @@ REVOKE ALL ON SCHEMA "${schema}" FROM "${role}";
 REVOKE ALL ON
   "${schema}".aggregates, "${schema}".aggregates_key_seq, "${schema}".domain_events,
   "${schema}".removed_hashes, "${schema}".positions, "${schema}".consumers,
-  "${schema}".checkpoints, "${schema}".parked_events, "${schema}".consumer_processes
+  "${schema}".checkpoints, "${schema}".parked_events, "${schema}".skipped_events,
+  "${schema}".consumer_processes
 FROM "${role}";
 REVOKE ALL ON FUNCTION
   "${schema}".append_event, "${schema}".append_events, "${schema}".read_log,
   "${schema}".remove_events, "${schema}".refuse_change, "${schema}".hash_event,
   "${schema}".keep_removed_hash, "${schema}".schema_version,
-  "${schema}".register_consumer, "${schema}".change_partitions, "${schema}".hold_checkpoints
+  "${schema}".register_consumer, "${schema}".change_partitions, "${schema}".hold_checkpoints,
+  "${schema}".forget_consumer
 FROM "${role}";
 `;
 
@@ -40,7 +42,7 @@ GRANT USAGE ON SCHEMA "${schema}" TO "${role}";
 GRANT SELECT ON
   "${schema}".aggregates, "${schema}".domain_events, "${schema}".removed_hashes,
   "${schema}".positions, "${schema}".consumers, "${schema}".checkpoints,
-  "${schema}".parked_events, "${schema}".consumer_processes
+  "${schema}".parked_events, "${schema}".skipped_events, "${schema}".consumer_processes
 TO "${role}";
 GRANT EXECUTE ON FUNCTION "${schema}".schema_version, "${schema}".read_log TO "${role}";
 `;
@@ -54,11 +56,13 @@ GRANT UPDATE (
   snapshot_version, snapshot_revision, snapshot_state, snapshot_binary, snapshot_taken_at
 ) ON "${schema}".aggregates TO "${role}";
 GRANT INSERT, UPDATE ON "${schema}".consumers TO "${role}";
+GRANT INSERT ON "${schema}".skipped_events TO "${role}";
 GRANT INSERT, UPDATE, DELETE ON
   "${schema}".checkpoints, "${schema}".parked_events, "${schema}".consumer_processes
 TO "${role}";
 GRANT EXECUTE ON FUNCTION
-  "${schema}".register_consumer, "${schema}".change_partitions, "${schema}".hold_checkpoints
+  "${schema}".register_consumer, "${schema}".change_partitions, "${schema}".hold_checkpoints,
+  "${schema}".forget_consumer
 TO "${role}";
 `;
 

@@ -33,11 +33,15 @@ DECLARE
   v_last bigint;
   v_share record;
 BEGIN
-  INSERT INTO "${schema}".consumer_processes AS p (owner, consumers, lease_ms, lease_expires_at)
-  VALUES (
-    p_owner, p_consumers, p_lease_ms, clock_timestamp() + p_lease_ms * interval '1 millisecond'
+  INSERT INTO "${schema}".consumer_processes AS p (
+    owner, consumers, is_running, lease_ms, lease_expires_at
   )
-  ON CONFLICT (owner) DO UPDATE SET lease_expires_at = excluded.lease_expires_at;
+  VALUES (
+    p_owner, p_consumers, true, p_lease_ms,
+    clock_timestamp() + p_lease_ms * interval '1 millisecond'
+  )
+  ON CONFLICT (owner) DO UPDATE
+  SET is_running = true, lease_expires_at = excluded.lease_expires_at;
 ${cutLeases(schema)};
 
   -- Nothing refers to them: a checkpoint whose owner has no row is free.
@@ -57,7 +61,7 @@ ${cutLeases(schema)};
   FOR v_share IN
     WITH alive AS MATERIALIZED (
       SELECT p.owner, p.consumers FROM "${schema}".consumer_processes AS p
-      WHERE p.lease_expires_at >= clock_timestamp()
+      WHERE p.is_running AND p.lease_expires_at >= clock_timestamp()
     ), running AS (
       SELECT r.consumer, count(*) AS processes
       FROM alive AS a
@@ -98,7 +102,7 @@ ${cutLeases(schema)};
   RETURN QUERY
   WITH alive AS MATERIALIZED (
     SELECT p.owner, p.consumers FROM "${schema}".consumer_processes AS p
-    WHERE p.lease_expires_at >= clock_timestamp() OR p.owner = p_owner
+    WHERE p.is_running AND p.lease_expires_at >= clock_timestamp() OR p.owner = p_owner
   ), running AS (
     SELECT r.consumer, count(*) AS processes
     FROM alive AS a

@@ -101,13 +101,22 @@ JOIN "${schema}".consumers AS c ON c.name = p.consumer AND c.generation = p.gene
 WHERE c.name = $1 AND p.position = $2
 FOR UPDATE OF p`;
 
-/** Gives an event up, and asks for the next attempt of those behind it. */
+/** Gives an event up, keeps it as skipped, and asks for the next attempt of those behind it. */
 export const discardParked = (schema: string): string => `
 WITH discarded AS (
   DELETE FROM "${schema}".parked_events AS p
   USING "${schema}".consumers AS c
   WHERE c.name = $1 AND p.consumer = c.name AND p.generation = c.generation AND p.position = $2
-  RETURNING p.generation, p.aggregate_type, p.aggregate_id
+  RETURNING p.*
+), kept AS (
+  INSERT INTO "${schema}".skipped_events (
+    consumer, generation, position, event_id, aggregate_type, aggregate_id, cause, reason, error,
+    failures, skipped_by
+  )
+  SELECT
+    d.consumer, d.generation, d.position, d.event_id, d.aggregate_type, d.aggregate_id, 'discard',
+    coalesce($3, 'discardParked()'), d.error, d.failures, coalesce($4, session_user)
+  FROM discarded AS d
 ), next AS (
   UPDATE "${schema}".parked_events AS p SET retrying = true
   FROM discarded AS d

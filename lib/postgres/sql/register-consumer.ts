@@ -14,27 +14,32 @@ AS $function$
 DECLARE
   v_kind text;
 BEGIN
-  INSERT INTO "${schema}".consumers (
-    name, kind, partitions, generation, next_generation, prepared_generation
-  )
-  VALUES (
-    p_name, p_kind, p_partitions,
-    CASE p_kind WHEN 'inline-projection' THEN 0 ELSE 1 END,
-    CASE p_kind WHEN 'inline-projection' THEN 1 END,
-    CASE WHEN p_has_hooks THEN 0 ELSE 1 END
-  )
-  ON CONFLICT (name) DO NOTHING;
-  IF FOUND THEN
-    INSERT INTO "${schema}".checkpoints (consumer, generation, partition, position)
-    SELECT p_name, 1, n.n, CASE
-      WHEN p_from_now THEN (SELECT l.head FROM "${schema}".read_log(0, 0, NULL, NULL, false) AS l)
-      ELSE 0
-    END
-    FROM generate_series(0, p_partitions - 1) AS n (n);
-    RETURN p_kind;
-  END IF;
+  LOOP
+    INSERT INTO "${schema}".consumers (
+      name, kind, partitions, generation, next_generation, prepared_generation
+    )
+    VALUES (
+      p_name, p_kind, p_partitions,
+      CASE p_kind WHEN 'inline-projection' THEN 0 ELSE 1 END,
+      CASE p_kind WHEN 'inline-projection' THEN 1 END,
+      CASE WHEN p_has_hooks THEN 0 ELSE 1 END
+    )
+    ON CONFLICT (name) DO NOTHING;
+    IF FOUND THEN
+      INSERT INTO "${schema}".checkpoints (consumer, generation, partition, position)
+      SELECT p_name, 1, n.n, CASE
+        WHEN p_from_now THEN (SELECT l.head FROM "${schema}".read_log(0, 0, NULL, NULL, false) AS l)
+        ELSE 0
+      END
+      FROM generate_series(0, p_partitions - 1) AS n (n);
+      RETURN p_kind;
+    END IF;
+    -- Serializes with forget_consumer: either that sees the process which registers the consumer here,
+    -- or the consumer is gone after the wait, and a new one.
+    SELECT c.kind INTO v_kind FROM "${schema}".consumers AS c WHERE c.name = p_name FOR KEY SHARE;
+    EXIT WHEN FOUND;
+  END LOOP;
 
-  SELECT c.kind INTO v_kind FROM "${schema}".consumers AS c WHERE c.name = p_name;
   IF v_kind = p_kind THEN
     UPDATE "${schema}".consumers AS c SET partitions = p_partitions
     WHERE c.name = p_name AND c.partitions <> p_partitions;
@@ -47,10 +52,17 @@ $function$;
 `;
 
 /**
- * Registers many in one call, in the order of their names, so that processes which start together lock
- * their rows in one order.
+ * Registers the consumers of a process in one call, and begins its lease. In the order of their names, so
+ * that processes which start together lock their rows in one order.
  */
 export const registerConsumers = (schema: string): string => `
+WITH process AS (
+  INSERT INTO "${schema}".consumer_processes AS p (
+    owner, consumers, is_running, lease_ms, lease_expires_at
+  )
+  SELECT $6, $1, false, $7, clock_timestamp() + $7::integer * interval '1 millisecond'
+  WHERE $6::text IS NOT NULL
+)
 SELECT
   n.name, "${schema}".register_consumer(n.name, n.kind, n.partitions, n.from_now, n.has_hooks) AS kind
 FROM (

@@ -1,0 +1,24 @@
+import { applyRules, type OptionRule } from '../events/option-rules.ts';
+import { isStorableText } from '../events/unstorable-text.ts';
+
+/** Who gives events up, and why; both are stored with each of them. */
+export interface SkipOptions {
+  /** Who decides it, such as the name of an operator, in up to 255 bytes. @default the database role */
+  readonly by?: string;
+  /** Why, in up to 2,000 bytes. @default the name of the method */
+  readonly reason?: string;
+}
+
+const text = (bytes: number): OptionRule => [
+  (value) => isStorableText(value) && value.trim() !== '' && Buffer.byteLength(value) <= bytes,
+  `well-formed text of 1 to ${bytes} bytes`,
+];
+
+const rules = { by: text(255), reason: text(2_000) };
+
+/** Returns the options of a call of this method. @throws TypeError that says what is wrong with them. */
+export function checkSkipOptions(method: string, given: SkipOptions): SkipOptions {
+  const { options, faults } = applyRules<SkipOptions>(rules, {}, given, method);
+  if (faults.length > 0) throw new TypeError(`${method}: ${faults.join(' ')}`);
+  return options;
+}

@@ -38,6 +38,9 @@ interface HorizonRow {
   registered: number | null;
   pid: number | null;
   application_name: string | null;
+  role: string | null;
+  classid: number | null;
+  objid: number | null;
   since: number | null;
 }
 
@@ -104,15 +107,18 @@ export class EventReader {
   async horizon(manager?: EntityManager): Promise<LogHorizon> {
     const rows = await this.#database.read<HorizonRow>(this.#horizon, [], manager);
     const lastPosition = rows[0]!.last;
-    const holders = rows.flatMap(({ registered, pid, application_name, since }) =>
-      registered === null
-        ? []
-        : {
-            pid,
-            applicationName: application_name,
-            since: since === null ? null : new Date(since),
-            position: registered,
-          },
+    const holders = rows.flatMap(
+      ({ registered, pid, application_name, role, classid, objid, since }) =>
+        registered === null
+          ? []
+          : {
+              pid,
+              applicationName: application_name,
+              role,
+              lock: { classid: classid!, objid: objid! },
+              since: since === null ? null : new Date(since),
+              position: registered,
+            },
     );
     return { position: holders[0]?.position ?? lastPosition, lastPosition, holders };
   }

@@ -40,8 +40,8 @@ const translations: Readonly<Record<Trouble, Translation>> = {
   'server-crowded': ({ reason }, options) => new TooManyConnectionsError('server', reason, options),
   'pool-crowded': ({ reason }, options) => new TooManyConnectionsError('pool', reason, options),
   conflict: ({ sqlState }, options) => new TransactionConflictError(sqlState, options),
-  locked: (_, options, facts) =>
-    new AggregateLockedError(facts.aggregates, facts.lockTimeoutMs, options),
+  locked: ({ constraint }, options, facts) =>
+    new AggregateLockedError(facts.aggregates, facts.lockTimeoutMs, options, constraint),
   cancelled: ({ sqlState, reason }, options) =>
     new StatementCancelledError(sqlState, reason, options),
   ended: ({ sqlState, reason }, options) => new StatementCancelledError(sqlState, reason, options),

@@ -101,6 +101,13 @@ export interface HorizonHolder {
   readonly pid: number | null;
   /** What its connection calls itself; `null` if the database hides it from this role. */
   readonly applicationName: string | null;
+  /** The role that it logged in as; `null` for a prepared transaction. */
+  readonly role: string | null;
+  /**
+   * The advisory lock by which it is found, as `pg_locks` shows it. Any role that may connect can take
+   * one; a holder that has appended nothing holds readers back all the same.
+   */
+  readonly lock: { readonly classid: number; readonly objid: number };
   /** When the transaction began, by the clock of the database; `null` if it is hidden. */
   readonly since: Date | null;
   /** All of its positions are greater than this. */

@@ -93,7 +93,7 @@ export class StoreClosedError extends EventStoreError {
   }
 }
 
-/** Another transaction held the aggregate for too long. Nothing was written. */
+/** Another transaction held the aggregate, or a lock of the store, for too long. Nothing was written. */
 export class AggregateLockedError extends EventStoreError {
   readonly code = 'AGGREGATE_LOCKED';
   override readonly retryable = true;
@@ -102,11 +102,17 @@ export class AggregateLockedError extends EventStoreError {
     readonly aggregates: readonly AggregateRef[],
     readonly waitedMs: number | undefined,
     options?: ErrorOptions,
+    /** A lock that no append takes, by its name, if that is what another session held. */
+    foreignLock?: string,
   ) {
+    const wait = waitedMs === undefined ? '' : ` for more than ${waitedMs} ms (lockTimeoutMs)`;
     super(
-      `Another transaction held ${aggregates.map(name).join(', ') || 'what the statement needs'}` +
-        `${waitedMs === undefined ? '' : ` for more than ${waitedMs} ms (lockTimeoutMs)`}; nothing ` +
-        'was written. Try again, and look for a transaction that appends and then stays open.',
+      foreignLock === undefined
+        ? `Another transaction held ${aggregates.map(name).join(', ') || 'what the statement needs'}` +
+            `${wait}; nothing was written. Try again, and look for a transaction that appends and ` +
+            'then stays open.'
+        : `Another session holds ${foreignLock}, as the store never does; nothing was written. Look ` +
+            'in pg_locks for the session, and try again once it is gone.',
       options,
     );
   }

@@ -29,13 +29,22 @@ export class HorizonWatch {
     } else if (!this.#holder.told && performance.now() - this.#holder.seenAt > patienceMs) {
       this.#holder.told = true;
       this.#log.warn(
-        `A transaction that has appended stays open and holds back all consumers at position ` +
-          `${first.position}: process ${first.pid ?? 'unknown, it is prepared'} of the database, ` +
-          `application '${first.applicationName ?? 'hidden'}', since ` +
-          `${first.since?.toISOString() ?? 'unknown'}. End it, or commit sooner after an append.`,
+        `A transaction stays open and holds back all consumers at position ${first.position}: ` +
+          `${describeHolder(first)}, since ${first.since?.toISOString() ?? 'unknown'}. End it, or ` +
+          'commit sooner after an append.',
       );
     }
   }
+}
+
+/** Names who holds back readers, and by which lock: any role of the database can take it. */
+export function describeHolder({ pid, role, applicationName, lock }: HorizonHolder): string {
+  const process =
+    pid === null
+      ? 'a prepared transaction'
+      : `process ${pid} of the database, role '${role ?? 'unknown'}', application ` +
+        `'${applicationName ?? 'hidden'}'`;
+  return `${process}, by advisory lock (${lock.classid}, ${lock.objid})`;
 }
 
 const patienceMs = 10_000;

@@ -1,5 +1,6 @@
 import type { LogHorizon } from '../store/event-store.ts';
 import type { ConsumerState, ParkedAggregate } from '../subscriptions/consumer-state.ts';
+import { describeHolder } from '../subscriptions/horizon-watch.ts';
 import { ConsumerStateError, WaitTimeoutError } from '../subscriptions/subscriptions.errors.ts';
 
 /** Tells whether a consumer has nothing left to do, but for what it has parked. */
@@ -52,10 +53,9 @@ export function timeoutError(
   const error = partitions.find((each) => each.status === 'retrying')?.error;
   if (error) return fail(`It is trying again after an error: ${error.message}.`);
   if (holders[0] && position >= readable) {
-    const { pid, applicationName } = holders[0];
     return fail(
-      `A transaction that has appended is still open and holds it back: process ${pid ?? 'unknown'} ` +
-        `of the database, application '${applicationName ?? 'hidden'}'. Commit it before drain().`,
+      'A transaction that has appended is still open and holds it back: ' +
+        `${describeHolder(holders[0])}. Commit it before drain().`,
     );
   }
   if (status === 'waiting')

@@ -1,11 +1,14 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { DataSource } from 'typeorm';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { DataSource } from 'typeorm';
 import {
   AccessDeniedError,
+  AggregateLockedError,
   eventStoreGrants,
   type EventStoreGrantsOptions,
 } from 'nest-event-store';
 import { Migrator } from '../../lib/postgres/migrator.ts';
+import { lockNamespace } from '../../lib/postgres/sql/schema-name.ts';
+import { describeHolder } from '../../lib/subscriptions/horizon-watch.ts';
 import { queryOnce } from '../../sample-app/database/query-once.ts';
 import { consumer, startConsumers } from '../support/consumers.ts';
 import { createTestRoles, type TestRoles } from '../support/roles.ts';
@@ -160,6 +163,58 @@ describe('the reader', () => {
     const error = await refusal(log.append(kept, [new Counted(5)]));
     expect(error).toBeInstanceOf(AccessDeniedError);
     expect(error).toMatchObject({ role: roles.names.reader, outcome: 'not-applied' });
+  });
+});
+
+describe('a role that may do nothing but connect', () => {
+  const [name, password] = [`connects_${process.pid}`, 'secret'];
+  let session: DataSource;
+  const lock = async (kind: string, after: number): Promise<void> => {
+    await session.query(`SELECT ${kind}($1, $2)`, [lockNamespace(schema), after]);
+  };
+
+  beforeAll(async () => {
+    await queryOnce(roles.database.url, `CREATE ROLE ${name} LOGIN PASSWORD '${password}'`);
+    const url = Object.assign(new URL(roles.database.url), { username: name, password });
+    session = await new DataSource({
+      type: 'postgres',
+      url: url.href,
+      applicationName: '',
+      poolSize: 1,
+      installExtensions: false,
+    }).initialize();
+  });
+  afterEach(() => session.query('SELECT pg_advisory_unlock_all()'));
+  afterAll(async () => {
+    await session.destroy();
+    await queryOnce(roles.database.url, `DROP ROLE ${name}`);
+  });
+
+  it('holds back readers by a lock of the store, and is named with it', async () => {
+    const { position } = await store.append(kept, [new Counted(1)]);
+    await lock('pg_advisory_lock_shared', position - 1);
+    expect((await store.fetch(position - 1)).records).toEqual([]);
+    const { holders } = await store.horizon();
+    const held = { classid: lockNamespace(schema) >>> 0, objid: position - 1 };
+    expect(holders).toMatchObject([{ role: name, lock: held, position: position - 1 }]);
+    expect(describeHolder(holders[0]!)).toMatch(
+      `role '${name}', application '', by advisory lock (${held.classid}, ${held.objid})`,
+    );
+  });
+
+  it('lets an append fail by such a lock, at once, which names the lock', async () => {
+    const { position } = await store.append(kept, [new Counted(1)]);
+    await lock('pg_advisory_lock', position);
+    const error = await refusal(store.append(kept, [new Counted(2)]));
+    expect(error).toBeInstanceOf(AggregateLockedError);
+    expect(error).toMatchObject({
+      retryable: true,
+      message: expect.stringContaining(
+        `the advisory lock with classid ${lockNamespace(schema) >>> 0} and objid ${position}`,
+      ),
+    });
+    await session.query('SELECT pg_advisory_unlock_all()');
+    expect(await store.append(kept, [new Counted(2)])).toMatchObject({ duplicate: false });
   });
 });
 

@@ -19,6 +19,7 @@ import {
   WrongExpectedVersionError,
 } from 'nest-event-store';
 import { AggregateRepositories } from '../../lib/aggregates/aggregate-repositories.ts';
+import { lockNamespace } from '../../lib/postgres/sql/schema-name.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { Counted, openStore, type TestStore } from '../support/store.ts';
 import { countCopies, tally } from '../support/tally.ts';
@@ -256,6 +257,11 @@ describe('the horizon', () => {
         {
           pid,
           applicationName: 'slow-import',
+          role: new URL(database.url).username,
+          lock: {
+            classid: lockNamespace('event_store') >>> 0,
+            objid: horizon.position,
+          },
           since: expect.any(Date),
           position: horizon.position,
         },

@@ -1,7 +1,8 @@
 import { lockNamespace } from './schema-name.ts';
 
 /**
- * The appends that are registered as in flight: who, and the number under which they registered.
+ * The appends that are registered as in flight: who, by which lock, and the number under which they
+ * registered.
  *
  * All positions of such an append are greater than that number. `last` is an expression for the last
  * position drawn, read before. A lock's key holds the low 31 bits of the number, so the number is
@@ -9,7 +10,7 @@ import { lockNamespace } from './schema-name.ts';
  * since `last` was read: it is above it and left out.
  */
 export const appendsInFlight = (schema: string, last: string): string => `
-  SELECT k.pid, ${last} - d.behind AS registered
+  SELECT k.pid, k.classid::bigint, k.objid::bigint, ${last} - d.behind AS registered
   FROM pg_locks AS k
   CROSS JOIN LATERAL (SELECT (${last} - k.objid::bigint) & 2147483647 AS behind) AS d
   WHERE k.locktype = 'advisory'

@@ -6,7 +6,8 @@ import { appendsInFlight } from './appends-in-flight.ts';
  */
 export const readHorizon = (schema: string): string => `
 SELECT
-  l.last, f.registered, f.pid, a.application_name, date_part('epoch', a.xact_start) * 1000 AS since
+  l.last, f.registered, f.pid, f.classid, f.objid, a.application_name, a.usename AS role,
+  date_part('epoch', a.xact_start) * 1000 AS since
 FROM (
   SELECT CASE WHEN s.is_called THEN s.last_value ELSE 0 END AS last FROM "${schema}".positions AS s
 ) AS l

@@ -6,7 +6,9 @@ import { lockNamespace } from './schema-name.ts';
  * It comes before the first position is drawn. A reader stops at the lowest number that is registered,
  * and all positions drawn afterwards are greater than the number registered here; a reader that looked
  * before the registration stops at the last position drawn, which is lower too. The lock is shared, so
- * nobody waits for it, and it ends with the transaction, after the commit has become visible.
+ * appends never wait for it. Any role of the database can take it exclusively: then the append fails at
+ * once and names it, as a wait for such a role has no limit. The lock ends with the
+ * transaction, after the commit has become visible.
  *
  * A transaction registers at each append, always under the number of its first one: a lock that it
  * holds already costs nothing and takes no room in the table of locks. The setting only remembers that
@@ -29,5 +31,10 @@ export const registerInFlight = (schema: string): string => {
     ELSE
       v_setting := set_config('${inFlight}', v_setting || v_last, true);
     END IF;
-    IF pg_advisory_xact_lock_shared(${namespace}, (v_last & 2147483647)::integer) IS NULL THEN END IF;`;
+    IF NOT pg_try_advisory_xact_lock_shared(${namespace}, (v_last & 2147483647)::integer) THEN
+      RAISE EXCEPTION 'Another session holds an advisory lock of the store exclusively.'
+        USING ERRCODE = 'lock_not_available', CONSTRAINT = format(
+          'the advisory lock with classid %s and objid %s', ${namespace >>> 0}, v_last & 2147483647
+        );
+    END IF;`;
 };

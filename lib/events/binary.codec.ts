@@ -2,7 +2,7 @@ import { deflateSync, inflateSync } from 'node:zlib';
 import { Packr } from 'msgpackr';
 import { dateTreeOf } from './date-paths.ts';
 import type { CodecHints, EncodedPayload, EventCodec } from './event-codec.ts';
-import { UndecodablePayloadError } from './events.errors.ts';
+import { unlikeStored } from './events.errors.ts';
 import { JsonCodec } from './json.codec.ts';
 import { KnownOptions } from './known-options.ts';
 import { showAsJson, toPackableBytes } from './packable-bytes.ts';
@@ -66,10 +66,10 @@ export class BinaryCodec implements EventCodec {
     try {
       payload = this.#packr.unpack(unframe(encoded.binary));
     } catch (cause) {
-      throw new UndecodablePayloadError('is damaged; restore the row from a backup', { cause });
+      throw unlikeStored('cannot be unpacked', encoded.binary, 'binary_payload', { cause });
     }
     if (typeof payload !== 'object' || payload === null) {
-      throw new UndecodablePayloadError('is not an object; restore the row from a backup');
+      throw unlikeStored('is not an object', encoded.binary, 'binary_payload');
     }
     return payload;
   }

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { EventStoreError } from '../event-store.error.ts';
 import type { EventRecord } from './event-record.ts';
 
@@ -155,6 +156,25 @@ export class UndecodablePayloadError extends EventStoreError {
   constructor(reason: string, options?: ErrorOptions) {
     super(`The payload ${reason}.`, options);
   }
+}
+
+/**
+ * Says that what was read is not what was stored, so that bytes are compared before a row is touched:
+ * what lies between the row and the codec may have changed them.
+ */
+export function unlikeStored(
+  what: string,
+  read: Buffer,
+  column: string,
+  options?: ErrorOptions,
+): UndecodablePayloadError {
+  const digest = createHash('sha256').update(read).digest('hex');
+  return new UndecodablePayloadError(
+    `${what}. What was read has ${read.length} bytes and the SHA-256 ${digest}: compare that with ` +
+      `sha256(${column}) of its row. If they are equal, the row is damaged: restore it from a backup. ` +
+      'If not, the row is sound, and something between the database and the codec changes bytes',
+    options,
+  );
 }
 
 /** A stored event cannot be read: its row was changed, or is read with other settings than written. */

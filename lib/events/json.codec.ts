@@ -1,6 +1,6 @@
 import { dateTreeOf, reviveDates } from './date-paths.ts';
 import type { CodecHints, EncodedPayload, EventCodec } from './event-codec.ts';
-import { UndecodablePayloadError } from './events.errors.ts';
+import { UndecodablePayloadError, unlikeStored } from './events.errors.ts';
 import { copyPayload } from './payload-copy.ts';
 import { refuseUnstorableText } from './unstorable-text.ts';
 
@@ -46,16 +46,18 @@ export function encodeJson(payload: object, root: '$' | 'metadata', hints: Codec
   return json;
 }
 
+const jsonColumn = "convert_to(payload::text, 'UTF8')";
+
 /** @throws UndecodablePayloadError if the text is not that of a JSON object. */
 export function decodeJson(json: string): object {
   let value: unknown;
   try {
     value = JSON.parse(json);
   } catch (cause) {
-    throw new UndecodablePayloadError('is not JSON; restore the row from a backup', { cause });
+    throw unlikeStored('is not JSON', Buffer.from(json), jsonColumn, { cause });
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new UndecodablePayloadError('is not a JSON object; restore the row from a backup');
+    throw unlikeStored('is not a JSON object', Buffer.from(json), jsonColumn);
   }
   return value;
 }

@@ -19,7 +19,7 @@ export interface AppendOutcome {
   /** The version after the append; for `wrong_version`, the actual one. */
   readonly version: number;
   readonly positions: readonly number[];
-  /** Milliseconds since the epoch, by the clock of the database. */
+  /** Microseconds since the epoch, by the clock of the database. */
   readonly recorded_at: number;
 }
 
@@ -35,7 +35,7 @@ export interface CallOptions {
   readonly resent?: boolean;
 }
 
-// Between JSON texts: JSON itself contains no control characters but line breaks and tabs.
+// Between texts of JSON and of hex digits: neither has control characters but line breaks and tabs.
 const separator = '\x1f';
 
 /** Sends any number of appends in one call: one statement, one round trip. */
@@ -80,9 +80,9 @@ export class AppendCall {
     }>(this.#one, values, manager);
     const { written } = rows[0]!;
     if (!written) return undefined;
-    const [version, position, recordedAtMicros] = written;
+    const [version, position, recordedAt] = written;
     const outcome = isReplicated ? 'ok' : 'uncertain';
-    return { outcome, version, positions: [position], recorded_at: recordedAtMicros / 1000 };
+    return { outcome, version, positions: [position], recorded_at: recordedAt };
   }
 
   async #sendMany(
@@ -134,7 +134,10 @@ export class AppendCall {
       events.map((event) => event.type),
       events.map((event) => event.revision),
       events.map((event) => event.payload).join(separator),
-      events.map((event) => event.binary),
+      // Not an array with NULL in it, which array_nulls = off would store as text.
+      events.every((event) => event.binary === null)
+        ? null
+        : events.map((event) => toHex(event.binary)).join(separator),
       events.map((event) => event.metadata).join(separator),
       options.resent === true || appends.some((append) => append.hasCallerIds),
       options.allOrNothing,
@@ -162,6 +165,10 @@ function isOneNewEvent({ events, hasCallerIds }: PreparedAppend, { resent }: Cal
 /** Tells aggregates apart; types and ids contain no control characters. */
 export function aggregateKey({ type, id }: AggregateRef): string {
   return `${type}\n${id}`;
+}
+
+function toHex(binary: Buffer | null): string {
+  return binary === null ? '' : `\\x${binary.toString('hex')}`;
 }
 
 function encodeExpectation(expected: ExpectedVersion): number {

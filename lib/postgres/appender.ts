@@ -21,6 +21,7 @@ import {
   isTransactionConflict,
   translateError,
 } from './postgres-errors.ts';
+import { timeOf } from './sql/microseconds.ts';
 
 export interface AppenderOptions {
   readonly maxAppendEvents: number;
@@ -192,7 +193,7 @@ export class Appender {
       return { version, position: events.at(-1)?.position ?? 0, records, duplicate: true };
     }
 
-    const recordedAt = new Date(outcome.recorded_at);
+    const recordedAt = timeOf(outcome.recorded_at);
     const records = append.events.map((event, index): EventRecord => {
       const record = {
         id: event.id,

@@ -2,15 +2,24 @@ const asText = (text: string): string => text;
 
 const parsers = new Map<number, (text: string) => unknown>([
   [16, (text) => text === 't'],
-  [17, (text) => Buffer.from(text.slice(2), 'hex')], // bytea
+  [17, bytes], // bytea
   [20, safeInteger], // bigint
   [23, Number], // integer
-  [701, Number], // double precision
+  [1700, Number], // numeric
   [1016, (text) => (text === '{}' ? [] : text.slice(1, -1).split(',').map(safeInteger))], // bigint[]
 ]);
 
 /** Reads each column as the store needs it, whatever type parsers the application has set for itself. */
 export const columnTypes = { getTypeParser: (oid: number) => parsers.get(oid) ?? asText };
+
+/** Bytes come in the format that `bytea_output` names: hex digits, or text with octal escapes. */
+function bytes(text: string): Buffer {
+  if (text.startsWith('\\x')) return Buffer.from(text.slice(2), 'hex');
+  const unescaped = text.replace(/\\(\\|[0-7]{3})/g, (_, escaped: string) =>
+    escaped === '\\' ? escaped : String.fromCharCode(parseInt(escaped, 8)),
+  );
+  return Buffer.from(unescaped, 'latin1');
+}
 
 /** Versions and positions are numbers; one that a number cannot hold exactly must never be used. */
 function safeInteger(text: string): number {

@@ -1,6 +1,7 @@
 import type { ConsumerKind } from '../subscriptions/consumer.ts';
 import type { ConsumerState, PartitionState } from '../subscriptions/consumer-state.ts';
 import { type ConsumerStatus, worstStatus } from '../subscriptions/consumer-status.ts';
+import { timeOf } from './sql/microseconds.ts';
 
 /** One partition of one generation, with what its consumer's row says. */
 export interface CheckpointRow {
@@ -74,7 +75,7 @@ function toPartition(row: CheckpointRow): PartitionState {
             message: row.error,
             position: row.error_position,
             failures: row.failures,
-            at: new Date(row.failed_at!),
+            at: timeOf(row.failed_at!),
           },
   };
 }

@@ -5,6 +5,7 @@ import type { LogHorizon } from '../store/event-store.ts';
 import type { ReadDirection } from '../store/read-options.ts';
 import type { StoredSnapshot } from '../store/revive-snapshot.ts';
 import { type Database, Statement } from './database.ts';
+import { timeOf } from './sql/microseconds.ts';
 import { readAggregate, readAggregateBackward, readHistory } from './sql/read-aggregate.ts';
 import { readHorizon } from './sql/read-horizon.ts';
 
@@ -116,7 +117,7 @@ export class EventReader {
               applicationName: application_name,
               role,
               lock: { classid: classid!, objid: objid! },
-              since: since === null ? null : new Date(since),
+              since: since === null ? null : timeOf(since),
               position: registered,
             },
     );
@@ -182,6 +183,6 @@ function toStoredEvent(row: EventRow, aggregate: AggregateRef): StoredEvent {
     payload: row.payload,
     binary: row.binary_payload,
     metadata: row.metadata,
-    recordedAt: new Date(row.recorded_at),
+    recordedAt: timeOf(row.recorded_at),
   };
 }

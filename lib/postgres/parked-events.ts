@@ -2,6 +2,7 @@ import type { AggregateRef } from '../store/aggregate-ref.ts';
 import type { ParkedAggregate } from '../subscriptions/consumer-state.ts';
 import type { SkipOptions } from '../subscriptions/skip-options.ts';
 import { type Database, Statement } from './database.ts';
+import { timeOf } from './sql/microseconds.ts';
 import { discardParked, lockParked, readParked, retryParked } from './sql/parked-events.ts';
 
 interface ParkedRow {
@@ -43,7 +44,7 @@ export class ParkedEvents {
         message: row.error,
         position: row.position,
         failures: row.failures,
-        at: new Date(row.failed_at),
+        at: timeOf(row.failed_at),
       },
       retrying: row.retrying,
     }));

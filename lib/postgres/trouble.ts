@@ -29,6 +29,8 @@ export type Trouble =
 export interface TroubleFacts {
   readonly code?: string;
   readonly constraint?: string;
+  /** The function of the server's source that raised it. */
+  readonly routine?: string;
   readonly syscall?: string;
   readonly name?: string;
   readonly message?: string;
@@ -38,7 +40,7 @@ export interface TroubleFacts {
   readonly isUnsent?: boolean;
 }
 
-/** By SQLSTATE and constraint, by SQLSTATE, or by its class, which is its first two characters. */
+/** By SQLSTATE with constraint or routine, by SQLSTATE, or by its class, which is its first two characters. */
 const bySqlState: ReadonlyMap<string, Trouble> = new Map<string, Trouble>([
   ['08', 'lost'], // connection_exception, and whatever a pooler has to say
   ['08001', 'unreachable'], // sqlclient_unable_to_establish_sqlconnection
@@ -52,7 +54,9 @@ const bySqlState: ReadonlyMap<string, Trouble> = new Map<string, Trouble>([
   ['28', 'denied'], // invalid_authorization_specification, invalid_password
   ['3D000', 'denied'], // invalid_catalog_name: there is no such database
   ['3F000', 'schema'], // invalid_schema_name
+  ['40', 'conflict'], // transaction_rollback
   ['40001', 'conflict'], // serialization_failure
+  ['40003', 'lost'], // statement_completion_unknown
   ['40P01', 'conflict'], // deadlock_detected
   ['42501', 'denied'], // insufficient_privilege
   ['42703', 'schema'], // undefined_column
@@ -62,6 +66,8 @@ const bySqlState: ReadonlyMap<string, Trouble> = new Map<string, Trouble>([
   ['53', 'server'], // insufficient_resources
   ['53100', 'disk-full'],
   ['53300', 'server-crowded'], // too_many_connections
+  // A database that takes no connections now. Other reasons for this state are of the statement.
+  ['55000 CheckMyDatabase', 'unreachable'], // object_not_in_prerequisite_state
   ['55P03', 'locked'], // lock_not_available
   ['57', 'server'], // operator_intervention
   ['57014', 'cancelled'], // query_canceled: statement_timeout, or on request
@@ -92,6 +98,8 @@ const byMessage: readonly (readonly [RegExp, Trouble])[] = [
   [/^timeout exceeded when trying to connect/, 'pool-crowded'],
   [/^Connection terminated due to connection timeout/, 'unreachable'],
   [/^Connection terminated|^Query read timeout/, 'lost'],
+  // A pooler may pass on what the server says, and not where it says it.
+  [/ is not currently accepting connections$/, 'unreachable'],
   [/^Client (has encountered a connection error|was closed) and is not queryable/, 'unreachable'],
 ];
 
@@ -103,16 +111,17 @@ export function troubleOf(error: unknown): Trouble {
 }
 
 function saidBy(error: unknown): Trouble {
-  const { code = '', constraint, name = '', message = '' } = factsOf(error);
+  const { code = '', constraint, routine, name = '', message = '' } = factsOf(error);
   const trouble =
     bySqlState.get(`${code} ${constraint}`) ??
+    bySqlState.get(`${code} ${routine}`) ??
     bySqlState.get(code) ??
     (code.length === 5 ? bySqlState.get(code.slice(0, 2)) : undefined) ??
     bySystemCode.get(code);
   if (trouble) return trouble;
   // TypeORM gives a query runner back to the pool by itself when its connection is lost.
   if (/^QueryRunner(Provider)?AlreadyReleasedError$/.test(name)) return 'unreachable';
-  if (code !== '') return 'refused';
+  if (code !== '' && code !== '55000') return 'refused';
   return byMessage.find(([pattern]) => pattern.test(message))?.[1] ?? 'refused';
 }
 

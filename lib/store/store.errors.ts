@@ -161,7 +161,8 @@ export class CorruptAggregateError extends EventStoreError {
         (foundEventVersion === undefined
           ? ', though the aggregate is said to have reached it'
           : `: version ${foundEventVersion} follows at position ${position}`) +
-        '. Events were removed or changed outside the store; restore them from a backup.',
+        '. Look for it in the table "domain_events": if the row is not there, events were removed or changed ' +
+        'outside the store; compare the aggregate with a backup, and restore what is missing.',
     );
   }
 }

@@ -33,6 +33,7 @@ type Item = string | number | boolean | null;
 interface Call {
   readonly arrays: Record<(typeof arrayNames)[number], { items: Item[]; lower?: number }>;
   payloads: string | null;
+  binaries: string | null;
   metadata: string | null;
   flags: (boolean | null)[];
   lockTimeoutMs: number | null;
@@ -49,7 +50,6 @@ const arrayNames = [
   'eventIds',
   'eventTypes',
   'revisions',
-  'binaries',
 ] as const;
 const separator = '\x1f';
 
@@ -75,7 +75,7 @@ const send = (
     [
       ...[types, ids, planned, expectedNew, appendAggregates, expected],
       ...[events.eventAppends, events.eventIds, events.eventTypes, events.revisions],
-      ...[call.payloads, events.binaries, call.metadata, ...call.flags, call.lockTimeoutMs],
+      ...[call.payloads, call.binaries, call.metadata, ...call.flags, call.lockTimeoutMs],
     ],
   ) as Promise<{ outcome: string; version: string }[]>;
 };
@@ -110,9 +110,9 @@ function honestCall(): Call {
       eventIds: { items: events.map(() => randomUUID()) },
       eventTypes: { items: events.map(() => 'counter.counted') },
       revisions: { items: events.map(() => 1) },
-      binaries: { items: events.map(() => null) },
     },
     payloads: events.map(() => '{"by": 1}').join(separator),
+    binaries: null,
     metadata: events.map(() => '{}').join(separator),
     flags: [choices.next() < 0.3, choices.next() < 0.3, choices.next() < 0.7],
     lockTimeoutMs: choices.pick([null, 1_000]),
@@ -242,7 +242,6 @@ describe('append_events called by hand, as the application', () => {
     eventIds: `{${randomUUID()}}`,
     eventTypes: '{counter.counted}',
     revisions: '{1}',
-    binaries: '{NULL}',
     ...changes,
   });
 
@@ -280,6 +279,18 @@ describe('append_events called by hand, as the application', () => {
     await expectSoundLog();
   });
 
+  it('refuses binaries of another number of events', async () => {
+    const call = {
+      ...honestCall(),
+      payloads: '{"by": 1}',
+      binaries: `\\x01${separator}\\x02`,
+      metadata: '{}',
+      flags: [false, false, true],
+    };
+    await expect(send(application, call, arrays({}))).rejects.toMatchObject({ code: '22023' });
+    await expectSoundLog();
+  });
+
   it('appends with the same arguments otherwise', async () => {
     const call = {
       ...honestCall(),
@@ -305,7 +316,6 @@ describe('a planned version that is not true', () => {
       ...{ types: '{counter}', ids: `{${id}}`, planned: `{${planned}}`, expectedNew: '{true}' },
       ...{ appendAggregates: '{1}', expected: '{0}', eventAppends: '{1}' },
       ...{ eventIds: `{${randomUUID()}}`, eventTypes: '{counter.counted}', revisions: '{1}' },
-      binaries: '{NULL}',
     });
     expect(rows).toMatchObject([{ outcome: 'ok', version: '1' }]);
     expect(await store.currentVersion({ type: 'counter', id })).toBe(1);

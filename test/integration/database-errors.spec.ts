@@ -4,6 +4,7 @@ import { EventStoreError } from 'nest-event-store';
 import { DataSource } from 'typeorm';
 import type { EncodedPayload } from '../../lib/events/event-codec.ts';
 import { JsonCodec } from '../../lib/events/json.codec.ts';
+import { queryOnce } from '../../sample-app/database/query-once.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
 import { Counted, openStore, type TestStore } from '../support/store.ts';
@@ -100,6 +101,22 @@ describe('An append that the database refuses says why, and that nothing was wri
       expect(error.message).toContain('max_connections');
     } finally {
       await admin.query(`ALTER ROLE ${role} CONNECTION LIMIT -1`);
+    }
+  });
+
+  it('where the database takes no connections for now', async () => {
+    const own = await storeOn({ url: urlAsRole(), pool: { idleTimeoutMillis: 1 } });
+    const change = (allows: boolean): Promise<unknown> =>
+      queryOnce(
+        process.env['DATABASE_URL']!,
+        `ALTER DATABASE ${databaseName()} ALLOW_CONNECTIONS ${allows}`,
+      );
+    await change(false);
+    try {
+      const error = await refusalOf(own, 'CONNECTION_LOST');
+      expect(error).toMatchObject({ retryable: true, outcome: 'not-applied' });
+    } finally {
+      await change(true);
     }
   });
 

@@ -2,7 +2,7 @@ import { DataSource } from 'typeorm';
 import { eventStoreGrants, type EventStoreGrantsOptions } from 'nest-event-store';
 import { Migrator } from '../../lib/postgres/migrator.ts';
 import { queryOnce } from '../../sample-app/database/query-once.ts';
-import { createTestDatabase, type TestDatabase } from './database.ts';
+import { createTestDatabase, type TestDatabase, type TestDatabaseOptions } from './database.ts';
 
 const roles = ['owner', 'application', 'reader'] as const;
 type Role = (typeof roles)[number];
@@ -19,8 +19,8 @@ export interface TestRoles {
   drop(): Promise<void>;
 }
 
-export async function createTestRoles(): Promise<TestRoles> {
-  const database = await createTestDatabase();
+export async function createTestRoles(options?: TestDatabaseOptions): Promise<TestRoles> {
+  const database = await createTestDatabase(options);
   const name = new URL(database.url).pathname.slice(1);
   const names = { owner: `${name}_o`, application: `${name}_a`, reader: `${name}_r` };
   for (const role of roles) {

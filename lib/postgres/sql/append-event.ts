@@ -1,3 +1,4 @@
+import { microseconds } from './microseconds.ts';
 import { plannedOnce } from './planned-once.ts';
 import { registerInFlight } from './register-in-flight.ts';
 import { withOwnersRights } from './with-owners-rights.ts';
@@ -80,7 +81,7 @@ BEGIN
     nextval('"${schema}".positions'), p_event_id, v_key, v_version, p_event_type, p_event_revision,
     p_payload, p_binary, p_metadata, clock_timestamp()
   )
-  RETURNING ARRAY[e.version, e.position, (date_part('epoch', e.recorded_at) * 1000000)::bigint]
+  RETURNING ARRAY[e.version, e.position, ${microseconds('e.recorded_at')}]
   INTO v_written;
   RETURN v_written;
 END

@@ -1,3 +1,4 @@
+import { microseconds } from './microseconds.ts';
 import { plannedOnce } from './planned-once.ts';
 import { registerInFlight } from './register-in-flight.ts';
 import { withOwnersRights } from './with-owners-rights.ts';
@@ -18,7 +19,9 @@ import { withOwnersRights } from './with-owners-rights.ts';
  * refused, with SQLSTATE 22023 or by a constraint, or writes what some honest append would write.
  *
  * Payloads and metadata are JSON texts with U+001F between them, which no JSON contains: an array would
- * have every quote escaped by the driver. Only where an event may repeat one are duplicates looked for.
+ * have every quote escaped by the driver. Binaries are '\\x' and hex digits, separated likewise and empty
+ * where an event has none, or NULL if none has one: an array would depend on `array_nulls`. Only where
+ * an event may repeat one are duplicates looked for.
  */
 export const appendEvents = (schema: string): string => {
   const refuseCall = (reason: string): string =>
@@ -50,13 +53,13 @@ CREATE FUNCTION "${schema}".append_events(
   p_event_types text[],
   p_event_revisions integer[],
   p_payloads text,
-  p_binaries bytea[],
+  p_binaries text,
   p_metadata text,
   p_may_repeat boolean,
   p_all_or_nothing boolean,
   p_wait boolean,
   p_lock_timeout_ms integer
-) RETURNS TABLE (outcome text, version bigint, positions bigint[], recorded_at double precision)
+) RETURNS TABLE (outcome text, version bigint, positions bigint[], recorded_at bigint)
 LANGUAGE plpgsql
 ${withOwnersRights}
 ${plannedOnce}
@@ -75,6 +78,7 @@ DECLARE
   -- locked before any is created: the order against deadlocks.
   v_unsought boolean[] := CASE WHEN p_wait THEN v_held ELSE p_expected_new END;
   v_payloads text[] := string_to_array(p_payloads, E'\\x1f');
+  v_binaries text[] := string_to_array(p_binaries, E'\\x1f');
   v_metadata text[] := string_to_array(p_metadata, E'\\x1f');
   v_busy integer[] := '{}';
   v_found integer[];
@@ -114,7 +118,8 @@ BEGIN
     AND 1 <= ALL (p_append_aggregates) AND v_aggregates >= ALL (p_append_aggregates)
     AND 1 <= ALL (p_event_appends) AND v_appends >= ALL (p_event_appends)
     AND -2 <= ALL (p_expected_versions)
-    AND cardinality(v_payloads) = v_events AND cardinality(v_metadata) = v_events,
+    AND cardinality(v_payloads) = v_events AND cardinality(v_metadata) = v_events
+    AND coalesce(cardinality(v_binaries), v_events) = v_events,
     false
   ) THEN
     -- A codec of the application's own may write what is no JSON; no neighbour may get a part of it.
@@ -304,8 +309,8 @@ BEGIN
     SELECT
       v_positions[v_position_shifts[e.append] + e.n], p_event_ids[e.n],
       v_keys[p_append_aggregates[e.append]], v_version_shifts[e.append] + e.n,
-      p_event_types[e.n], p_event_revisions[e.n], v_payloads[e.n]::jsonb, p_binaries[e.n],
-      v_metadata[e.n]::jsonb, v_now
+      p_event_types[e.n], p_event_revisions[e.n], v_payloads[e.n]::jsonb,
+      nullif(v_binaries[e.n], '')::bytea, v_metadata[e.n]::jsonb, v_now
     FROM (SELECT n, p_event_appends[n] AS append FROM generate_series(1, v_events) AS n) AS e
     WHERE v_outcomes[e.append] = 'ok';
   END IF;
@@ -318,7 +323,7 @@ BEGIN
     IF outcome = 'ok' THEN
       positions := v_positions[v_position_shifts[i] + v_first : v_position_shifts[i] + v_first + v_counts[i] - 1];
     END IF;
-    recorded_at := date_part('epoch', v_now) * 1000;
+    recorded_at := ${microseconds('v_now')};
     RETURN NEXT;
     v_first := v_first + v_counts[i];
   END LOOP;

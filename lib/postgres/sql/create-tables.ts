@@ -9,10 +9,10 @@ CREATE SCHEMA IF NOT EXISTS "${schema}";
 
 CREATE DOMAIN "${schema}".aggregate_type AS text COLLATE "C"
   CONSTRAINT aggregates_type_length CHECK (octet_length(VALUE) BETWEEN 1 AND 255)
-  CONSTRAINT aggregates_type_printable CHECK (VALUE !~ '[\\x01-\\x1f\\x7f-\\x9f]');
+  CONSTRAINT aggregates_type_printable CHECK (VALUE !~ E'[\\\\x01-\\\\x1f\\\\x7f-\\\\x9f]');
 CREATE DOMAIN "${schema}".aggregate_id AS text COLLATE "C"
   CONSTRAINT aggregates_id_length CHECK (octet_length(VALUE) BETWEEN 1 AND 512)
-  CONSTRAINT aggregates_id_printable CHECK (VALUE !~ '[\\x01-\\x1f\\x7f-\\x9f]');
+  CONSTRAINT aggregates_id_printable CHECK (VALUE !~ E'[\\\\x01-\\\\x1f\\\\x7f-\\\\x9f]');
 CREATE DOMAIN "${schema}".aggregate_version AS bigint
   CONSTRAINT aggregates_version_range CHECK (VALUE BETWEEN 0 AND 9007199254740991);
 

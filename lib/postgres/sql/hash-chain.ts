@@ -36,7 +36,7 @@ $block$;
 
 /** The position behind which every event has a hash; no row if the chain is off. */
 export const readChainStart = (schema: string): string => `
-SELECT split_part(encode(t.tgargs, 'escape'), '\\', 1)::bigint AS start
+SELECT split_part(encode(t.tgargs, 'escape'), E'\\\\', 1)::bigint AS start
 FROM pg_trigger AS t
 WHERE t.tgrelid = '"${schema}".domain_events'::regclass AND t.tgname = 'domain_events_hash'
   AND t.tgenabled IN ('O', 'A')`;

@@ -1,3 +1,5 @@
+import { microseconds } from './microseconds.ts';
+
 /**
  * Sets events aside, by their positions; the first one has failed, the others follow it. What they were
  * to follow may have been discarded by now: then they are to be tried themselves. If it is still there,
@@ -76,7 +78,7 @@ SELECT
   (array_agg(p.event_id ORDER BY p.position))[1] AS event_id,
   coalesce((array_agg(p.error ORDER BY p.position))[1], 'not tried yet') AS error,
   (array_agg(p.failures ORDER BY p.position))[1] AS failures,
-  date_part('epoch', coalesce((array_agg(p.failed_at ORDER BY p.position))[1], clock_timestamp())) * 1000
+  ${microseconds('coalesce((array_agg(p.failed_at ORDER BY p.position))[1], clock_timestamp())')}
     AS failed_at,
   bool_or(p.retrying) AS retrying
 FROM "${schema}".parked_events AS p

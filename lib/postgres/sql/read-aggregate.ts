@@ -1,5 +1,7 @@
+import { microseconds } from './microseconds.ts';
+
 const eventColumns = `e.position, e.event_id, e.version, e.type, e.revision, e.payload,
-  e.binary_payload, e.metadata, date_part('epoch', e.recorded_at) * 1000 AS recorded_at`;
+  e.binary_payload, e.metadata, ${microseconds('e.recorded_at')} AS recorded_at`;
 
 /**
  * One aggregate strictly after a version: $1 type, $2 id, $3 after, $4 limit.

@@ -1,4 +1,5 @@
 import { isShownAsHeld } from './leases.ts';
+import { microseconds } from './microseconds.ts';
 
 // The owner of a lease that has ended says nothing any more, whatever it wrote last.
 const statusNow = (schema: string): string => `CASE
@@ -13,14 +14,15 @@ export const readConsumers = (schema: string): string => `
 SELECT
   c.name, c.kind, c.generation AS generation_in_use, c.next_generation, c.paused,
   coalesce(a.parked, 0) AS parked,
-  k.generation, k.partition, k.position, k.owner, k.events_per_second, k.error, k.error_position,
-  k.failures, date_part('epoch', k.failed_at) * 1000 AS failed_at,
+  k.generation, k.partition, k.position, k.owner,
+  k.events_per_second::numeric AS events_per_second, k.error, k.error_position,
+  k.failures, ${microseconds('k.failed_at')} AS failed_at,
   ${statusNow(schema)} AS status,
   l.last,
   -- NULL where nothing comes next, though positions may have been drawn.
   CASE
     WHEN n.recorded_at IS NOT NULL
-      THEN greatest(0, date_part('epoch', clock_timestamp() - n.recorded_at) * 1000)
+      THEN greatest(0, ${microseconds('clock_timestamp() - n.recorded_at')} / 1000)
   END AS lag_ms
 FROM "${schema}".consumers AS c
 JOIN "${schema}".checkpoints AS k ON k.consumer = c.name

@@ -1,4 +1,5 @@
 import { appendsInFlight } from './appends-in-flight.ts';
+import { microseconds } from './microseconds.ts';
 
 /**
  * The last position drawn, and a row for every append in flight, the one that readers wait for
@@ -7,7 +8,7 @@ import { appendsInFlight } from './appends-in-flight.ts';
 export const readHorizon = (schema: string): string => `
 SELECT
   l.last, f.registered, f.pid, f.classid, f.objid, a.application_name, a.usename AS role,
-  date_part('epoch', a.xact_start) * 1000 AS since
+  ${microseconds('a.xact_start')} AS since
 FROM (
   SELECT CASE WHEN s.is_called THEN s.last_value ELSE 0 END AS last FROM "${schema}".positions AS s
 ) AS l

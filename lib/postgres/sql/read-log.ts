@@ -1,4 +1,5 @@
 import { appendsInFlight } from './appends-in-flight.ts';
+import { microseconds } from './microseconds.ts';
 
 /**
  * One page of the log strictly after a position, up to the horizon: no event that can be read here
@@ -13,7 +14,7 @@ export const readLog = (schema: string): string => {
     SELECT
       v_head, e.position, e.event_id, g.type::text, g.id::text, e.version::bigint, e.type::text,
       e.revision::integer, e.payload::jsonb, e.binary_payload, e.metadata::jsonb,
-      date_part('epoch', e.recorded_at) * 1000
+      ${microseconds('e.recorded_at')}
     FROM "${schema}".domain_events AS e
     JOIN "${schema}".aggregates AS g ON g.key = e.aggregate_key
     WHERE ${range} AND e.position <= v_horizon
@@ -32,7 +33,7 @@ CREATE FUNCTION "${schema}".read_log(
 ) RETURNS TABLE (
   head bigint, "position" bigint, event_id uuid, aggregate_type text, aggregate_id text,
   version bigint, type text, revision integer, payload jsonb, binary_payload bytea, metadata jsonb,
-  recorded_at double precision
+  recorded_at bigint
 )
 LANGUAGE plpgsql
 -- Planned for every page, as one plan for any limit and filter would be a bad one for most. A page is

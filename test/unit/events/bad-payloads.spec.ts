@@ -453,6 +453,17 @@ describe('A store that changes its codec', () => {
     expect(error).toMatchObject({ code: 'UNDECODABLE_PAYLOAD' });
   });
 
+  it('has bytes compared before it advises to restore a row', () => {
+    const error = thrownBy(() =>
+      new BinaryCodec().decode({ json: '{}', binary: Buffer.from('abc') }),
+    );
+    expect((error as Error).message).toMatch(
+      /3 bytes and the SHA-256 ba7816bf.*sha256\(binary_payload\).*If they are equal.*restore/,
+    );
+    const ofJson = thrownBy(() => new JsonCodec().decode({ json: '{', binary: null }));
+    expect((ofJson as Error).message).toContain('1 bytes and the SHA-256 021fb596');
+  });
+
   it.each(['[1]', 'null', '"text"', '{'])('refuses JSON that is no object: %s', (json) => {
     const error = thrownBy(() => new JsonCodec().decode({ json, binary: null }));
     expect(error).toMatchObject({ code: 'UNDECODABLE_PAYLOAD' });

@@ -21,6 +21,7 @@ const table: readonly [Said, string, boolean, 'not-applied' | 'unknown'][] = [
   [{ code: '08000' }, 'ConnectionLostError', true, 'unknown'],
   [{ code: '08006' }, 'ConnectionLostError', true, 'unknown'],
   [{ code: '08007' }, 'ConnectionLostError', true, 'unknown'],
+  [{ code: '40003' }, 'ConnectionLostError', true, 'unknown'],
   [{ code: '08P01' }, 'ConnectionLostError', true, 'unknown'],
   [{ code: '57P01' }, 'ConnectionLostError', true, 'unknown'],
   [{ code: '57P02' }, 'ConnectionLostError', true, 'unknown'],
@@ -34,6 +35,13 @@ const table: readonly [Said, string, boolean, 'not-applied' | 'unknown'][] = [
 
   [{ code: '08001' }, 'ConnectionLostError', true, 'not-applied'],
   [{ code: '08004' }, 'ConnectionLostError', true, 'not-applied'],
+  [{ code: '55000', routine: 'CheckMyDatabase' }, 'ConnectionLostError', true, 'not-applied'],
+  [
+    { code: '55000', message: 'database "bank" is not currently accepting connections' },
+    'ConnectionLostError',
+    true,
+    'not-applied',
+  ],
   [{ code: '57P03' }, 'ConnectionLostError', true, 'not-applied'],
   [{ code: 'ECONNREFUSED' }, 'ConnectionLostError', true, 'not-applied'],
   [{ code: 'ENOTFOUND', syscall: 'getaddrinfo' }, 'ConnectionLostError', true, 'not-applied'],
@@ -69,6 +77,7 @@ const table: readonly [Said, string, boolean, 'not-applied' | 'unknown'][] = [
   [{ code: '25P03' }, 'StatementCancelledError', true, 'not-applied'],
   [{ code: '25P04' }, 'StatementCancelledError', true, 'not-applied'],
   [{ code: '55P03' }, 'AggregateLockedError', true, 'not-applied'],
+  [{ code: '40000' }, 'TransactionConflictError', true, 'not-applied'],
   [{ code: '40001' }, 'TransactionConflictError', true, 'not-applied'],
   [{ code: '40P01' }, 'TransactionConflictError', true, 'not-applied'],
 
@@ -94,6 +103,7 @@ const table: readonly [Said, string, boolean, 'not-applied' | 'unknown'][] = [
   ],
   [{ code: '23514', constraint: 'any' }, 'ConstraintViolatedError', false, 'not-applied'],
   [{ code: '26000' }, 'StatementFailedError', false, 'not-applied'],
+  [{ code: '55000', routine: 'currval_oid' }, 'StatementFailedError', false, 'not-applied'],
   [{ code: '22P02' }, 'StatementFailedError', false, 'not-applied'],
   [{ code: 'XX000' }, 'StatementFailedError', false, 'not-applied'],
   [{ message: 'a parser threw after the answer' }, 'StatementFailedError', false, 'unknown'],
@@ -150,7 +160,7 @@ describe('Which failures are', () => {
   };
   const connectionLosses = [
     ...['08000', '08001', '08004', '08006', '08007', '08P01'],
-    ...['57P01', '57P02', '57P03', '57P04', '57P05'],
+    ...['40003', '55000', '55000', '57P01', '57P02', '57P03', '57P04', '57P05'],
     'Client has encountered a connection error and is not queryable',
     'Connection terminated due to connection timeout',
     'Connection terminated unexpectedly',
@@ -161,7 +171,7 @@ describe('Which failures are', () => {
 
   it('a lost connection, a conflict, a lock that was not free in time', () => {
     expect(codesOf(isConnectionLoss)).toEqual(connectionLosses.toSorted());
-    expect(codesOf(isTransactionConflict)).toEqual(['40001', '40P01']);
+    expect(codesOf(isTransactionConflict)).toEqual(['40000', '40001', '40P01']);
     expect(codesOf(isLockTimeout)).toEqual(['55P03']);
   });
 

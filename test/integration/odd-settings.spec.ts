@@ -1,0 +1,152 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { BinaryCodec, EventLogVerifier, eventStoreHashChain } from 'nest-event-store';
+import type { DataSource } from 'typeorm';
+import { PostgresChainedLog } from '../../lib/postgres/postgres.chained-log.ts';
+import { noRetry } from '../../lib/subscriptions/retry-policy.ts';
+import { consumer, startConsumers, type TestProcess } from '../support/consumers.ts';
+import { postgresContract } from '../support/postgres-contract.ts';
+import { createTestRoles, type TestRoles } from '../support/roles.ts';
+import { Counted, openStore } from '../support/store.ts';
+
+/** Each of them as far from its default as it goes and the store is still to mean the same. */
+const oddSettings: Readonly<Record<string, string>> = {
+  // What text means, and in what form values come back.
+  array_nulls: 'off',
+  backslash_quote: 'off',
+  bytea_output: 'escape',
+  DateStyle: 'SQL, DMY',
+  escape_string_warning: 'off',
+  extra_float_digits: '-15',
+  IntervalStyle: 'sql_standard',
+  quote_all_identifiers: 'on',
+  standard_conforming_strings: 'off',
+  TimeZone: 'Australia/Lord_Howe',
+  timezone_abbreviations: 'India',
+  transform_null_equals: 'on',
+  xmlbinary: 'hex',
+  xmloption: 'document',
+  // What a statement may see and do.
+  check_function_bodies: 'off',
+  client_min_messages: 'error',
+  default_toast_compression: 'pglz',
+  row_security: 'off',
+  search_path: 'nowhere',
+  stats_fetch_consistency: 'snapshot',
+  track_activities: 'off',
+  track_counts: 'off',
+  // How transactions begin and end.
+  default_transaction_deferrable: 'on',
+  idle_in_transaction_session_timeout: '30s',
+  lock_timeout: '20s',
+  statement_timeout: '30s',
+  synchronous_commit: 'off',
+  transaction_timeout: '30s',
+  // How statements are planned and run.
+  enable_hashagg: 'off',
+  enable_hashjoin: 'off',
+  enable_incremental_sort: 'off',
+  enable_material: 'off',
+  enable_memoize: 'off',
+  enable_mergejoin: 'off',
+  from_collapse_limit: '1',
+  geqo_threshold: '2',
+  join_collapse_limit: '1',
+  plan_cache_mode: 'force_custom_plan',
+  work_mem: '64kB',
+};
+
+const schema = 'event_store';
+let roles: TestRoles;
+let owner: DataSource;
+let application: DataSource;
+
+beforeAll(async () => {
+  roles = await createTestRoles({ settings: oddSettings });
+  await roles.install(schema, { allowRemoval: true });
+  owner = await roles.dataSource('owner');
+  application = await roles.dataSource('application', { max: 20 });
+});
+afterAll(() => roles.drop());
+
+const counter = (id: string) => ({ type: 'counter', id });
+
+describe('PostgresEventStore with a hash chain, where every setting of the database is odd', () => {
+  beforeAll(async () => owner.query(eventStoreHashChain(schema)));
+
+  postgresContract({
+    application: () => application,
+    owner: () => owner,
+    check: async () => {
+      const verifier = new EventLogVerifier(new PostgresChainedLog(application, schema));
+      expect(await verifier.verify()).toMatchObject({ findings: [], unhashed: 0 });
+    },
+  });
+
+  it('stores binary payloads beside events that have none', async () => {
+    const mixed = new (class extends BinaryCodec {
+      override encode(...given: Parameters<BinaryCodec['encode']>) {
+        const encoded = super.encode(...given);
+        return (given[0] as Counted).by < 0 ? { ...encoded, binary: null } : encoded;
+      }
+    })();
+    const store = await openStore(application, { codec: mixed });
+    const values = [1, -2, 3, -4].map((by) => new Counted(by));
+    await store.append(counter('mixed'), values);
+    const { records } = await store.fetchByAggregate(counter('mixed'));
+    expect(records.map(({ event }) => event)).toEqual(values);
+    const rows = await owner.query(
+      `SELECT e.binary_payload IS NULL AS plain FROM ${schema}.domain_events AS e
+      JOIN ${schema}.aggregates AS g ON g.key = e.aggregate_key
+      WHERE g.id = 'mixed' ORDER BY e.version`,
+    );
+    expect(rows).toEqual([false, true, false, true].map((plain) => ({ plain })));
+    await store.close();
+  });
+});
+
+describe('consumers, where every setting of the database is odd', () => {
+  let process: TestProcess | undefined;
+
+  afterEach(() => process?.stop());
+
+  it('apply each event once, park what fails, and tell when', async () => {
+    const store = await openStore(application);
+    const applied: number[] = [];
+    process = await startConsumers(application, store, [
+      consumer(
+        'odd',
+        async (records) => {
+          for (const { event } of records as readonly { readonly event: Counted }[]) {
+            if (event.by === 13) throw new Error('thirteen');
+            applied.push(event.by);
+          }
+        },
+        { kind: 'handler', from: 'now', onFailure: 'park', retry: noRetry, partitions: 2 },
+      ),
+    ]);
+    const { control } = process;
+    const began = Date.now();
+    await store.append(counter('odd-1'), [new Counted(1), new Counted(2)]);
+    const { position } = await store.append(counter('odd-2'), [new Counted(13), new Counted(14)]);
+    await control.waitFor('odd', position);
+    expect(applied.toSorted((a, b) => a - b)).toEqual([1, 2]);
+    const [parked] = await control.parked('odd');
+    expect(parked).toMatchObject({ events: 2, aggregate: counter('odd-2') });
+    expect(Math.abs(parked!.failure.at.getTime() - began)).toBeLessThan(60_000);
+    expect((await control.list()).consumers).toMatchObject([
+      { name: 'odd', position, lagEvents: 0, parkedEvents: 2 },
+    ]);
+    await store.close();
+  });
+
+  it('are held back by an open append, which is named with its age', async () => {
+    const store = await openStore(application);
+    await application.transaction(async (manager) => {
+      await store.append(counter('open'), [new Counted(1)], { manager });
+      const { holders } = await store.horizon();
+      expect(holders).toEqual([expect.objectContaining({ pid: expect.any(Number) })]);
+    });
+    expect((await store.horizon()).holders).toEqual([]);
+    await store.close();
+  });
+});

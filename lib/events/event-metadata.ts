@@ -1,24 +1,9 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import type { EventMetadata } from './metadata-members.ts';
+import { hasMembers, ownMetadata } from './own-metadata.ts';
 import { eventIdOf } from './part-id.ts';
 
-/** A value that JSON keeps as it is. */
-export type JsonValue =
-  string | number | boolean | null | JsonValue[] | { [key: string]: JsonValue | undefined };
-
-/**
- * What is stored beside an event: who caused it, why, and whatever else the caller adds.
- *
- * A JSON object. `correlationId` is shared by everything that one request set in motion;
- * `causationId` is the id under which the event is stored that a handler was reacting to.
- */
-export interface EventMetadata {
-  readonly correlationId?: string;
-  readonly causationId?: string;
-  readonly actor?: string;
-  readonly tenant?: string;
-  readonly traceparent?: string;
-  readonly [key: string]: JsonValue | undefined;
-}
+export type { EventMetadata, JsonValue } from './metadata-members.ts';
 
 // Holds no application state: each value lives in one asynchronous flow and ends with it.
 const surrounding = new AsyncLocalStorage<EventMetadata>();
@@ -29,6 +14,8 @@ const surrounding = new AsyncLocalStorage<EventMetadata>();
  * Nested calls add to the outer metadata and win over it key by key. Returns what `work` returns.
  *
  * @throws TypeError if `metadata` is no object with members.
+ * @throws InvalidEventError if one of its members cannot be read, or one that is declared as text is
+ * something else; the other members are checked when an event is appended.
  *
  * @example
  * await runWithMetadata({ actor: user.id, correlationId: request.id }, () =>
@@ -37,7 +24,8 @@ const surrounding = new AsyncLocalStorage<EventMetadata>();
  */
 export function runWithMetadata<T>(metadata: EventMetadata, work: () => T): T {
   if (!hasMembers(metadata)) throw new TypeError('metadata must be an object with members.');
-  return surrounding.run({ ...surrounding.getStore(), ...metadata }, work);
+  const own = ownMetadata(metadata, undefined);
+  return surrounding.run({ ...surrounding.getStore(), ...own }, work);
 }
 
 /**
@@ -51,7 +39,9 @@ export function runAsReactionTo<T>(
   work: () => T,
 ): T {
   const causationId = eventIdOf(cause);
-  const correlationId = cause.metadata.correlationId ?? causationId;
+  const { correlationId: given } = cause.metadata as { readonly correlationId?: unknown };
+  // Rows that others have written may hold anything, and a reaction must not fail for that.
+  const correlationId = typeof given === 'string' ? given : causationId;
   return surrounding.run({ correlationId, causationId }, work);
 }
 
@@ -59,11 +49,3 @@ export function runAsReactionTo<T>(
 export function currentMetadata(): EventMetadata {
   return surrounding.getStore() ?? {};
 }
-
-/**
- * Says whether metadata is an object with members.
- *
- * Text, lists, Maps and Dates are told apart: spread, they would come out changed or as nothing.
- */
-export const hasMembers = (metadata: unknown): boolean =>
-  Object.prototype.toString.call(metadata) === '[object Object]';

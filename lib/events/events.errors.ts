@@ -3,15 +3,17 @@ import { EventStoreError } from '../event-store.error.ts';
 import type { EventRecord } from './event-record.ts';
 
 const cap = (text: string): string => (text.length > 80 ? `${text.slice(0, 80)}…` : text);
-const subject = (eventType: string | undefined): string =>
-  eventType === undefined ? "A snapshot's state" : `Event ${cap(eventType)}`;
+const subject = (eventType: string | undefined, path = '$'): string => {
+  if (eventType !== undefined) return `Event ${cap(eventType)}`;
+  return path.startsWith('metadata') ? 'An event with this metadata' : "A snapshot's state";
+};
 
 /** An event, its metadata or a snapshot's state cannot be stored exactly. Nothing was written. */
 export class InvalidEventError extends EventStoreError {
   readonly code: string = 'INVALID_EVENT';
 
   constructor(
-    /** The event's name; `undefined` for the state of a snapshot. */
+    /** The event's name; `undefined` for the state of a snapshot and in `runWithMetadata`. */
     readonly eventType: string | undefined,
     /** Where: `$.lines[2].sku` inside the event, `metadata.actor`, or `id`. */
     readonly path: string,
@@ -19,7 +21,7 @@ export class InvalidEventError extends EventStoreError {
     options?: ErrorOptions,
   ) {
     super(
-      `${subject(eventType)} cannot be stored: ${path} ${reason}. Nothing was written.`,
+      `${subject(eventType, path)} cannot be stored: ${path} ${reason}. Nothing was written.`,
       options,
     );
   }

@@ -87,6 +87,9 @@ function valuesOf(given: object, names: readonly string[]): Record<string, unkno
   return options;
 }
 
+/** Returns the names of all members: own ones, those of prototypes, and the getters of classes. */
+export const memberNamesOf = (given: object): readonly string[] => unknownOf(given, []) ?? [];
+
 function unknownOf(given: object, names: readonly string[]): string[] | undefined {
   let unknown: string[] | undefined;
   const add = (name: string): void => void (unknown ??= []).push(name);

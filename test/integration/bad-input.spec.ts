@@ -134,6 +134,27 @@ const refused: [what: string, append: { [K in keyof Append]?: unknown }, error: 
     { metadata: { 'a\udfff': 1 } },
     invalid('metadata["a\\udfff"]', /surrogate/),
   ],
+  ['a number for an actor', { metadata: { actor: 112 } }, invalid('metadata.actor', /text/)],
+  [
+    'a number for the tenant of one event',
+    { events: [new EventData(new NoteTaken(1), { metadata: { tenant: 7 as never } })] },
+    invalid('metadata.tenant', /text/),
+  ],
+  [
+    'null for a correlationId',
+    { metadata: { correlationId: null } },
+    invalid('metadata.correlationId', /null/),
+  ],
+  [
+    'a number for a causationId, on a prototype',
+    { metadata: Object.create({ causationId: 5 }) as object },
+    invalid('metadata.causationId', /text/),
+  ],
+  [
+    'an object for a traceparent',
+    { metadata: { traceparent: { toString: () => '00' } } },
+    invalid('metadata.traceparent', /object/),
+  ],
   ['a Map in metadata', { metadata: { a: new Map() } }, invalid('metadata.a', /Map/)],
   ['a Map for metadata', { metadata: new Map([['a', 1]]) }, invalid('metadata', /an object/)],
   ['a text for metadata', { metadata: 'text' }, invalid('metadata', /an object/)],
@@ -228,5 +249,33 @@ describe('metadata around an append', () => {
     ['null', null],
   ])('is not %s', (_, metadata) => {
     expect(() => runWithMetadata(metadata as never, () => undefined)).toThrow(TypeError);
+  });
+
+  it('has text alone in its named members', () => {
+    for (const name of ['actor', 'tenant', 'correlationId', 'causationId', 'traceparent']) {
+      for (const value of [112, null, true, {}, ['a'], 5n]) {
+        const work = () => runWithMetadata({ [name]: value }, () => undefined);
+        expect(work).toThrow(expect.objectContaining(invalid(`metadata.${name}`, /must be text/)));
+      }
+    }
+  });
+
+  it('counts if it comes from a prototype or a getter of a class', async () => {
+    class Caller {
+      readonly channel = 'web';
+      get actor() {
+        return 'clerk-7';
+      }
+    }
+    const metadata = { actor: 'clerk-7', channel: 'web' };
+    const context = new Caller() as unknown as typeof metadata;
+    const aggregate = { type: 'note', id: 'context' };
+    const { records } = await runWithMetadata(context, () => store.append(aggregate, taken(1)));
+    const own = await store.append(aggregate, taken(2), { metadata: context });
+    const inherited = await store.append(aggregate, taken(3), {
+      metadata: Object.create(metadata) as typeof metadata,
+    });
+    const all = [...records, ...own.records, ...inherited.records];
+    expect(all.map((record) => record.metadata)).toEqual([metadata, metadata, metadata]);
   });
 });

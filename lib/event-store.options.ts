@@ -46,11 +46,14 @@ export interface EventStoreOptions {
   readonly maxEventBytes?: number;
   /** How deep payloads, metadata and snapshots may nest. @default 200 */
   readonly maxDepth?: number;
-  /** The most events that one append may have. @default 10000 */
+  /** The most events that one call of `append` or `appendAll` may have. @default 10000 */
   readonly maxAppendEvents?: number;
-  /** The most appends that may wait in this process before `StoreOverloadedError`. @default 10000 */
+  /**
+   * The most calls of `append` and `appendAll` that may wait in this process before
+   * `StoreOverloadedError`. @default 10000
+   */
   readonly maxQueuedAppends?: number;
-  /** Milliseconds that an append waits for an aggregate held by another transaction. @default 5000 */
+  /** How long an append waits for an aggregate that another transaction holds, in ms. @default 5000 */
   readonly lockTimeoutMs?: number;
   /** How many folded aggregates each repository keeps for `execute`; 0 for none. @default 1000 */
   readonly aggregateCacheSize?: number;

@@ -57,7 +57,7 @@ export class AppendCall {
   /** Answers one outcome per append, in order. */
   async send(appends: readonly PreparedAppend[], options: CallOptions): Promise<AppendOutcome[]> {
     const [first] = appends;
-    if (appends.length === 1 && isOneNewEvent(first!, options)) {
+    if (appends.length === 1 && isQuick(first!, options)) {
       const outcome = await this.#sendOne(first!, options);
       if (outcome) return [outcome];
     }
@@ -158,8 +158,14 @@ export class AppendCall {
   }
 }
 
-function isOneNewEvent({ events, hasCallerIds }: PreparedAppend, { resent }: CallOptions): boolean {
-  return events.length === 1 && !hasCallerIds && !resent;
+/** Whether `append_event` can write it: one new event, for whose aggregate nobody waits. */
+function isQuick(
+  { events, hasCallerIds }: PreparedAppend,
+  { resent, wait, lockTimeoutMs, manager }: CallOptions,
+): boolean {
+  if (events.length !== 1 || hasCallerIds || resent) return false;
+  // It leaves its lock timeout to the rest of a transaction. In a caller's it is given none.
+  return manager ? lockTimeoutMs === undefined : !wait;
 }
 
 /** Tells aggregates apart; types and ids contain no control characters. */

@@ -1,6 +1,11 @@
-import { StoreOverloadedError } from '../store/store.errors.ts';
+import { AsyncResource } from 'node:async_hooks';
+import type { AggregateRef } from '../store/aggregate-ref.ts';
 import type { PreparedAppend } from '../store/prepare-append.ts';
+import { StoreOverloadedError } from '../store/store.errors.ts';
+import { AppendBatch } from './append-batch.ts';
 import { type AppendCall, type AppendOutcome, aggregateKey } from './append-call.ts';
+import { AppendLines, type Line, type Patience, type Place } from './append-lines.ts';
+import { AggregateHeld, HeldAppends } from './held-appends.ts';
 import {
   isConnectionLoss,
   isEverybodysTrouble,
@@ -10,7 +15,7 @@ import {
 } from './postgres-errors.ts';
 
 export interface AppendQueueOptions {
-  /** How many appends may wait, in flight included. */
+  /** How many calls may wait, in flight included. */
   readonly maxQueuedAppends: number;
   /** How long an append waits for an aggregate that another transaction holds. */
   readonly lockTimeoutMs: number;
@@ -23,181 +28,253 @@ export interface SettledAppend extends AppendOutcome {
   readonly resent: boolean;
 }
 
-interface QueuedAppend extends PreparedAppend {
-  readonly key: string;
-  readonly resolve: (settled: SettledAppend) => void;
-  readonly reject: (error: unknown) => void;
-  resent: boolean;
-}
-
-// A batch waits this long for an aggregate that another transaction is just creating.
-const batchLockTimeoutMs = 50;
-const maxBatchEvents = 2_000;
-const maxBatchBytes = 8 * 1024 * 1024;
+/** Passes over aggregates that are held; one that another transaction is just creating is waited for. */
+const inPassing: Patience = { wait: false, lockTimeoutMs: 50 };
 
 // Two: while the database works on one batch, this process prepares the other or settles it.
 const maxFlights = 2;
 
+// A sixteenfold batch: appends that are larger than usual are refused before they fill the memory.
+const maxQueuedBytes = 128 * 1024 * 1024;
+
 /**
- * Group commit: appends that are called while batches are in flight go out together in the next one,
- * with one round trip and one flush to disk for all of them.
+ * Puts all appends of this process that have no transaction of their caller in one order, and sends them.
  *
- * There is no timer: an append that finds too little in flight leaves at once. Appends to one
- * aggregate keep their call order: while one is in flight, the others wait. A batch never waits for
- * an aggregate that another transaction holds: the appends to it come back as busy and go on in a
- * lane of their own, where their connection waits, together with all that are called for that
- * aggregate meanwhile. A batch that fails as a whole is halved and sent again, down to the one append
- * that fails alone.
+ * Group commit: appends that are called while batches are in flight go out together in the next one,
+ * with one round trip and one flush to disk for all of them. There is no timer: an append that finds too
+ * little in flight leaves at once. An append that needs a transaction of its own, because it is for
+ * several aggregates or concerns an inline projection, is sent by itself. The order is that of the
+ * calls for each aggregate, in either case; see `Line`.
+ *
+ * No call waits for an aggregate that another transaction holds: what is for it comes back as busy, and
+ * goes on in `HeldAppends`. A batch that fails as a whole is halved and sent again, down to the one
+ * append that fails alone.
  */
 export class AppendQueue {
   readonly #call: AppendCall;
   readonly #options: AppendQueueOptions;
-  #waiting: QueuedAppend[] = [];
-  readonly #lanes = new Map<string, QueuedAppend[]>();
-  readonly #idleLanes: string[] = [];
-  #openLanes = 0;
-  readonly #inFlight = new Set<string>();
+  readonly #lines = new AppendLines();
+  readonly #held: HeldAppends;
+  /** The first in their lines, which travel with the next batch. */
+  #ready: Place[] = [];
   #flights = 0;
   #size = 0;
+  #bytes = 0;
 
   constructor(call: AppendCall, options: AppendQueueOptions) {
     this.#call = call;
     this.#options = options;
+    this.#held = new HeldAppends(options, {
+      send: (place, patience) => this.#sendHeld(place, patience),
+      giveUp: (place, error) => this.#fail(place, error, true),
+    });
   }
 
-  /** Sends an append with the next batch. Rejects if the queue is full. */
-  add(append: PreparedAppend): Promise<SettledAppend> {
-    if (this.#size >= this.#options.maxQueuedAppends) {
-      return Promise.reject(new StoreOverloadedError(this.#options.maxQueuedAppends));
-    }
+  /**
+   * Takes the place of a call that touches these aggregates. What it sends may be found out later: it
+   * is settled by `sendInBatch`, `sendAlone` or `cancel`.
+   *
+   * @throws StoreOverloadedError if too many calls are waiting.
+   */
+  reserve(aggregates: readonly AggregateRef[]): Place {
+    if (this.#size >= this.#options.maxQueuedAppends) throw this.#overloaded('maxQueuedAppends');
+    this.#size++;
+    return this.#lines.join(
+      aggregates.length === 1
+        ? [aggregateKey(aggregates[0]!)]
+        : new Set(aggregates.map(aggregateKey)),
+    );
+  }
+
+  /** Sends an append together with others. */
+  sendInBatch(place: Place, append: PreparedAppend): Promise<SettledAppend> {
     return new Promise((resolve, reject) => {
-      this.#size++;
-      const key = aggregateKey(append.aggregate);
-      this.#waiting.push({ ...append, key, resolve, reject, resent: false });
-      // Once the caller's own turn is over, so that appends called side by side leave side by side.
-      if (this.#flights < maxFlights && !this.#inFlight.has(key)) {
-        this.#flights++;
-        queueMicrotask(() => void this.#fly());
-      }
+      place.resolve = resolve;
+      place.reject = reject;
+      this.#fill(place, [append]);
     });
+  }
+
+  /**
+   * Sends appends by an attempt of their own, which rejects with `AggregateHeld` if another transaction
+   * is in the way, and is then called again later.
+   */
+  sendAlone<T>(
+    place: Place,
+    appends: readonly PreparedAppend[],
+    attempt: (patience: Patience) => Promise<T>,
+  ): Promise<T> {
+    return new Promise((resolve, reject) => {
+      place.resolve = resolve;
+      place.reject = reject;
+      // It may start when another call is settled, and still belongs to what its caller does.
+      place.attempt = AsyncResource.bind(attempt);
+      this.#fill(place, appends);
+    });
+  }
+
+  /** Gives a place up that has nothing to send. */
+  cancel(place: Place): void {
+    this.#settle(place, ignore);
+    this.#wake();
+  }
+
+  /** From now on, the calls behind this one wait for no longer than for another transaction. */
+  isHolding(place: Place): void {
+    this.#held.mark(place);
+  }
+
+  #fill(place: Place, appends: readonly PreparedAppend[]): void {
+    const bytes = bytesOf(appends);
+    // Whatever is larger than the bound can still be stored, by itself.
+    if (this.#bytes > 0 && this.#bytes + bytes > maxQueuedBytes) {
+      this.#settle(place, () => place.reject(this.#overloaded('maxQueuedBytes')));
+    } else {
+      place.appends = appends;
+      place.bytes = bytes;
+      this.#bytes += bytes;
+      if (place.isFirst) this.#start(place);
+    }
+    this.#wake();
+  }
+
+  /** Lets a place go whose turn it is. */
+  #start(place: Place): void {
+    if (!place.isReady) return;
+    if (place.lines.some((line) => line.heldSince !== undefined)) this.#held.add(place);
+    else if (place.attempt) void this.#sendAlone(place, inPassing);
+    else this.#ready.push(place);
+  }
+
+  #wake(): void {
+    if (this.#flights >= maxFlights || this.#ready.length === 0) return;
+    this.#flights++;
+    // Once the caller's own turn is over, so that appends called side by side leave side by side.
+    queueMicrotask(() => void this.#fly());
   }
 
   async #fly(): Promise<void> {
     for (let batch = this.#nextBatch(); batch.length > 0; batch = this.#nextBatch()) {
-      for (const { key } of batch) this.#inFlight.add(key);
-      await this.#send(batch, { wait: false, lockTimeoutMs: batchLockTimeoutMs });
-      for (const { key } of batch) this.#inFlight.delete(key);
+      await this.#send(batch, inPassing);
     }
     this.#flights--;
   }
 
-  #nextBatch(): QueuedAppend[] {
-    const ready: QueuedAppend[] = [];
-    const waiting: QueuedAppend[] = [];
-    for (const append of this.#waiting) {
-      // What is called for an aggregate with a lane queues up behind those that came before.
-      const lane = this.#lanes.get(append.key);
-      if (lane) lane.push(append);
-      else (this.#inFlight.has(append.key) ? waiting : ready).push(append);
-    }
+  #nextBatch(): readonly Place[] {
     // A fair share, or all callers would travel in one batch and wait for one another.
-    const batch = takeBatch(ready, Math.ceil(this.#size / maxFlights));
-    this.#waiting = waiting.length === 0 ? ready : [...ready, ...waiting];
-    return batch;
+    const batch = new AppendBatch(Math.ceil(this.#size / maxFlights));
+    const refused = this.#ready.findIndex((place) => !batch.add(place));
+    if (refused === -1) {
+      this.#ready = [];
+      batch.addFollowers();
+    } else this.#ready.splice(0, refused);
+    return batch.places;
   }
 
-  /** Settles every append of the batch, or hands it to a lane. Never throws. */
-  async #send(
-    batch: readonly QueuedAppend[],
-    patience: { readonly wait: boolean; readonly lockTimeoutMs: number },
-    isSecondTry = false,
-  ): Promise<void> {
+  async #sendHeld(place: Place, patience: Patience): Promise<void> {
+    if (place.attempt) await this.#sendAlone(place, patience);
+    else {
+      const batch = new AppendBatch();
+      batch.add(place);
+      batch.addFollowers();
+      await this.#send(batch.places, patience);
+    }
+    this.#wake();
+  }
+
+  /** Settles every append of the batch, or keeps it for later. Never throws. */
+  async #send(batch: readonly Place[], patience: Patience, isSecondTry = false): Promise<void> {
     let outcomes: AppendOutcome[];
     try {
-      const resent = batch.some((append) => append.resent);
-      outcomes = await this.#call.send(batch, { allOrNothing: false, resent, ...patience });
+      const resent = batch.some((place) => place.resent);
+      const appends = batch.map((place) => place.appends[0]!);
+      outcomes = await this.#call.send(appends, { allOrNothing: false, resent, ...patience });
     } catch (error) {
-      if (isOutcomeUnknown(error)) for (const append of batch) append.resent = true;
+      if (isOutcomeUnknown(error)) for (const place of batch) place.resent = true;
       // Even if it was written, it can be sent again: the events' ids make that safe.
       if (isConnectionLoss(error) && !isSecondTry) return this.#send(batch, patience, true);
-      const hopeless = isEverybodysTrouble(error) || (patience.wait && isLockTimeout(error));
+      const isHeld = isLockTimeout(error);
+      const hopeless = isEverybodysTrouble(error) || (patience.wait && isHeld);
       if (batch.length > 1 && !hopeless) {
         const middle = batch.length >> 1;
         await this.#send(batch.slice(0, middle), patience);
-        return this.#send(batch.slice(middle), patience);
+        // What the first half has left behind is not overtaken by the second.
+        const rest = inLine(batch.slice(middle));
+        return rest.length === 0 ? undefined : this.#send(rest, patience);
       }
-      for (const append of batch) {
-        if (isLockTimeout(error) && !patience.wait) this.#enterLane(append);
-        else this.#fail(append, error);
+      for (const place of batch) {
+        if (isHeld) this.#held.add(place, error);
+        else this.#fail(place, error);
       }
       return;
     }
     for (const [index, outcome] of outcomes.entries()) {
-      const append = batch[index]!;
-      if (outcome.outcome === 'busy') this.#enterLane(append);
-      else this.#settle(() => append.resolve({ ...outcome, resent: append.resent }));
+      const place = batch[index]!;
+      if (outcome.outcome === 'busy') this.#held.add(place, new AggregateHeld());
+      else {
+        const settled: SettledAppend = { ...outcome, resent: place.resent };
+        this.#settle(place, () => place.resolve(settled as never));
+      }
     }
   }
 
-  #enterLane(append: QueuedAppend): void {
-    const lane = this.#lanes.get(append.key);
-    if (lane) {
-      lane.push(append);
-      return;
+  async #sendAlone(place: Place, patience: Patience): Promise<void> {
+    place.isSent = true;
+    try {
+      const value = await place.attempt!(patience);
+      this.#settle(place, () => place.resolve(value as never));
+    } catch (error) {
+      if (error instanceof AggregateHeld) this.#held.add(place, error);
+      else this.#settle(place, () => place.reject(error));
     }
-    this.#lanes.set(append.key, [append]);
-    this.#idleLanes.push(append.key);
-    this.#openNextLane();
+    this.#wake();
   }
 
-  #openNextLane(): void {
-    if (this.#openLanes >= this.#options.maxLanes) return;
-    const key = this.#idleLanes.shift();
-    if (key === undefined) return;
-    this.#openLanes++;
-    void this.#runLane(key);
-  }
-
-  async #runLane(key: string): Promise<void> {
-    const lane = this.#lanes.get(key)!;
-    while (lane.length > 0) {
-      await this.#send(takeBatch(lane), { wait: true, lockTimeoutMs: this.#options.lockTimeoutMs });
-    }
-    this.#lanes.delete(key);
-    this.#openLanes--;
-    this.#openNextLane();
-  }
-
-  #fail(append: QueuedAppend, error: unknown): void {
-    const { aggregate, events, resent: mayBeStored } = append;
+  #fail(place: Place, error: unknown, isStillHeld = false): void {
     const { lockTimeoutMs } = this.#options;
-    const facts = { aggregates: [aggregate], events, lockTimeoutMs, mayBeStored };
-    this.#settle(() => append.reject(translateError(error, facts)));
+    const facts = {
+      aggregates: place.appends.map(({ aggregate }) => aggregate),
+      events: place.appends.flatMap(({ events }) => events),
+      lockTimeoutMs,
+      mayBeStored: place.resent,
+    };
+    this.#settle(place, () => place.reject(translateError(error, facts)), isStillHeld);
   }
 
-  #settle(answer: () => void): void {
-    answer();
+  #settle(place: Place, answer: () => void, isStillHeld = false): void {
+    if (!isStillHeld) this.#held.release(place);
     this.#size--;
+    this.#bytes -= place.bytes;
+    const freed = this.#lines.leave(place);
+    answer();
+    for (const each of freed) this.#start(each);
+  }
+
+  #overloaded(limitedBy: StoreOverloadedError['limitedBy']): StoreOverloadedError {
+    return new StoreOverloadedError(limitedBy, this.#options.maxQueuedAppends, maxQueuedBytes);
   }
 }
 
-/** Takes from the front as many appends as one call should carry, at least one and at most so many. */
-function takeBatch(waiting: QueuedAppend[], most = Infinity): QueuedAppend[] {
-  let events = 0;
-  let bytes = 0;
-  const ids = new Set<string>();
-  const end = waiting.findIndex((append, index) => {
-    events += append.events.length;
-    let isRepetition = false;
-    for (const { id, payload, binary } of append.events) {
-      bytes += payload.length + (binary?.length ?? 0);
-      if (!append.hasCallerIds) continue;
-      isRepetition ||= ids.has(id);
-      ids.add(id);
-    }
-    // A repetition finds what it repeats only once that is stored: not in one call with it.
-    const isFull = index >= most || events > maxBatchEvents || bytes > maxBatchBytes;
-    return index > 0 && (isRepetition || isFull);
+/** Those of a batch that nothing but others of them is before; the rest is sent when it is its turn. */
+function inLine(places: readonly Place[]): readonly Place[] {
+  const before = new Map<Line, number>();
+  return places.filter((place) => {
+    const line = place.lines[0]!;
+    const index = before.get(line) ?? 0;
+    place.isSent = line.places[index] === place;
+    if (place.isSent) before.set(line, index + 1);
+    return place.isSent;
   });
-  return waiting.splice(0, end === -1 ? waiting.length : end);
 }
+
+function bytesOf(appends: readonly PreparedAppend[]): number {
+  let bytes = 0;
+  for (const { events } of appends) {
+    for (const { payload, binary, metadata } of events) {
+      bytes += Buffer.byteLength(payload) + Buffer.byteLength(metadata) + (binary?.length ?? 0);
+    }
+  }
+  return bytes;
+}
+
+const ignore = (): void => undefined;

@@ -2,7 +2,12 @@ import type { EntityManager } from 'typeorm';
 import { rememberRecord, type EventRecord } from '../events/event-record.ts';
 import type { EventSerializer } from '../events/event-serializer.ts';
 import type { Append, AppendResult } from '../store/event-store.ts';
-import { prepareAppend, type PreparedAppend } from '../store/prepare-append.ts';
+import {
+  isUnfinished,
+  prepareAppend,
+  prepareAppends,
+  type PreparedAppend,
+} from '../store/prepare-append.ts';
 import { DurabilityUncertainError } from '../store/database.errors.ts';
 import {
   DuplicateEventError,
@@ -10,13 +15,16 @@ import {
   WrongExpectedVersionError,
 } from '../store/store.errors.ts';
 import type { AppendCall, AppendOutcome, CallOptions } from './append-call.ts';
+import type { Patience, Place } from './append-lines.ts';
 import type { AppendQueue } from './append-queue.ts';
 import type { CallerTransactions, JoinedTransaction } from './caller-transactions.ts';
 import type { EventReader } from './event-reader.ts';
+import { AggregateHeld } from './held-appends.ts';
 import { InlineFailure, type InlineProjections, newRecords } from './inline-projections.ts';
 import {
   type AppendFacts,
   isConnectionLoss,
+  isLockTimeout,
   isOutcomeUnknown,
   isTransactionConflict,
   translateError,
@@ -85,11 +93,15 @@ export class Appender {
 
   async #append(append: Append): Promise<AppendResult> {
     const preparing = prepareAppend(append, this.serializer, this.options.maxAppendEvents);
-    const prepared = preparing instanceof Promise ? await preparing : preparing;
+    // Before anything is awaited: the order of appends is that of the calls.
+    const place = this.queue.reserve([preparing.aggregate]);
+    const prepared = isUnfinished(preparing)
+      ? await this.#finish(place, preparing.finished)
+      : preparing;
     if (this.inline.concernedBy([prepared]).length > 0) {
-      return (await this.#appendTogether([prepared], undefined))[0]!;
+      return (await this.#appendAlone(place, [prepared]))[0]!;
     }
-    const { resent, ...outcome } = await this.queue.add(prepared);
+    const { resent, ...outcome } = await this.queue.sendInBatch(place, prepared);
     const result = await this.#toResult(prepared, outcome).catch((error: unknown) => {
       // What a repetition repeats could not be read; it is stored all the same.
       throw translateError(error, { ...factsOf([prepared]), mayBeStored: true });
@@ -104,73 +116,100 @@ export class Appender {
     appends: readonly Append[],
     joined: JoinedTransaction | undefined,
   ): Promise<AppendResult[]> {
-    const prepared = await Promise.all(
-      appends.map(async (append) =>
-        prepareAppend(append, this.serializer, this.options.maxAppendEvents),
-      ),
-    );
-    return prepared.length === 0 ? [] : this.#appendTogether(prepared, joined);
+    const call = prepareAppends(appends, this.serializer, this.options.maxAppendEvents);
+    if (call.aggregates.length === 0) return [];
+    if (joined) return this.#appendIn(joined, await call.appends);
+    const place = this.queue.reserve(call.aggregates);
+    const prepared =
+      call.appends instanceof Promise ? await this.#finish(place, call.appends) : call.appends;
+    return this.#appendAlone(place, prepared);
   }
 
-  async #appendTogether(
+  /** Waits for what a schema says. A call that it refuses gives its place up. */
+  async #finish<T>(place: Place, finished: Promise<T>): Promise<T> {
+    try {
+      return await finished;
+    } catch (error) {
+      this.queue.cancel(place);
+      throw error;
+    }
+  }
+
+  /** In the transaction of the caller, where nothing is tried twice: it may be aborted. */
+  async #appendIn(
+    joined: JoinedTransaction,
     prepared: readonly PreparedAppend[],
-    joined: JoinedTransaction | undefined,
   ): Promise<AppendResult[]> {
-    const { value, resent } = await this.#trying(prepared, joined?.manager, (attempt) =>
-      this.inline.inTransactionWith(prepared, joined, async (inner) => {
-        const options: CallOptions = {
-          allOrNothing: true,
-          wait: true,
-          ...attempt,
-          manager: inner,
-        };
-        const outcomes = await this.call.send(prepared, options);
-        refuse(prepared, outcomes);
-        const written: AppendResult[] = [];
-        for (const [index, outcome] of outcomes.entries()) {
-          written.push(await this.#toResult(prepared[index]!, outcome, inner));
-        }
-        return written;
-      }),
-    );
-    // Sent twice with ids of our own, a repetition can only be of our own first attempt.
-    const areOurs = resent && prepared.every((append) => !append.hasCallerIds);
-    const results = areOurs ? value.map((result) => ({ ...result, duplicate: false })) : value;
-    const records = newRecords(results);
-    if (joined) this.callerTransactions.remember(joined, records);
-    else this.callerTransactions.report(records);
+    let results: AppendResult[];
+    try {
+      results = await this.#write(prepared, { wait: true }, joined);
+    } catch (error) {
+      throw toError(error, factsOf(prepared));
+    }
+    this.callerTransactions.remember(joined, newRecords(results));
     return results;
   }
 
-  /** Runs work until it succeeds or fails for good; in a caller's transaction only once. */
-  async #trying<T>(
+  /** By a call, or in a transaction, of its own. */
+  async #appendAlone(place: Place, prepared: readonly PreparedAppend[]): Promise<AppendResult[]> {
+    const written = await this.queue.sendAlone(place, prepared, (patience) =>
+      this.#attempt(place, prepared, patience),
+    );
+    // Sent twice with ids of our own, a repetition can only be of our own first attempt.
+    const areOurs = place.resent && prepared.every((append) => !append.hasCallerIds);
+    const results = areOurs ? written.map((result) => ({ ...result, duplicate: false })) : written;
+    this.callerTransactions.report(newRecords(results));
+    return results;
+  }
+
+  /**
+   * Tries until it succeeds or fails for good.
+   *
+   * @throws AggregateHeld if another transaction is in the way: then it is to be tried again later.
+   */
+  async #attempt(
+    place: Place,
     prepared: readonly PreparedAppend[],
-    manager: EntityManager | undefined,
-    work: (attempt: Pick<CallOptions, 'lockTimeoutMs' | 'resent'>) => Promise<T>,
-  ): Promise<{ readonly value: T; readonly resent: boolean }> {
-    const lockTimeoutMs = manager ? undefined : this.options.lockTimeoutMs;
-    let resent = false;
+    patience: Patience,
+  ): Promise<AppendResult[]> {
     for (let attempt = 1; ; attempt++) {
       try {
-        return { value: await work({ lockTimeoutMs, resent }), resent };
+        const options = { ...patience, resent: place.resent };
+        return await this.#write(prepared, options, undefined, () => this.queue.isHolding(place));
       } catch (error) {
+        // One that a projection has run into is an InlineFailure, and no reason to wait.
+        if (isLockTimeout(error)) throw new AggregateHeld({ cause: error });
         const cause = error instanceof InlineFailure ? error.cause : error;
-        const isLost = isConnectionLoss(cause);
         // A lost connection once more, as the ids make that safe; a deadlock until it is gone.
-        const mayRetry = isLost ? attempt === 1 : isTransactionConflict(cause);
-        if (!manager && mayRetry && attempt < 10) {
-          resent ||= isOutcomeUnknown(cause);
-          continue;
+        const mayRetry = isConnectionLoss(cause) ? attempt === 1 : isTransactionConflict(cause);
+        if (!mayRetry || attempt === 10) {
+          const { lockTimeoutMs } = this.options;
+          throw toError(error, { ...factsOf(prepared), lockTimeoutMs, mayBeStored: place.resent });
         }
-        // What a projection throws is its own affair, unless the database has failed it.
-        if (error instanceof InlineFailure && !isLost && !isTransactionConflict(cause)) throw cause;
-        throw translateError(cause, {
-          ...factsOf(prepared),
-          lockTimeoutMs,
-          mayBeStored: resent,
-        });
+        place.resent ||= isOutcomeUnknown(cause);
       }
     }
+  }
+
+  /** Writes all appends or none, together with the inline projections that they concern. */
+  #write(
+    prepared: readonly PreparedAppend[],
+    options: Omit<CallOptions, 'allOrNothing' | 'manager'>,
+    joined?: JoinedTransaction,
+    onWritten: () => void = ignore,
+  ): Promise<AppendResult[]> {
+    return this.inline.inTransactionWith(prepared, joined, async (inner) => {
+      const inside = { ...options, allOrNothing: true, manager: inner };
+      const outcomes = await this.call.send(prepared, inside);
+      if (outcomes.some(({ outcome }) => outcome === 'busy')) throw new AggregateHeld();
+      refuse(prepared, outcomes);
+      const written: AppendResult[] = [];
+      for (const [index, outcome] of outcomes.entries()) {
+        written.push(await this.#toResult(prepared[index]!, outcome, inner));
+      }
+      onWritten();
+      return written;
+    });
   }
 
   async #toResult(
@@ -219,6 +258,14 @@ const factsOf = (prepared: readonly PreparedAppend[]): AppendFacts => ({
   events: prepared.flatMap((append) => append.events),
 });
 
+/** What a projection throws is its own affair, unless the database has failed it. */
+function toError(error: unknown, facts: AppendFacts): unknown {
+  if (!(error instanceof InlineFailure)) return translateError(error, facts);
+  const { cause } = error;
+  const isDatabases = isConnectionLoss(cause) || isTransactionConflict(cause);
+  return isDatabases ? translateError(cause, facts) : cause;
+}
+
 /** Throws what the caller should know if an append was not written, or not for certain. */
 function refuse(appends: readonly PreparedAppend[], outcomes: readonly AppendOutcome[]): void {
   const uncertain = appends.filter((_, index) => outcomes[index]!.outcome === 'uncertain');
@@ -236,3 +283,5 @@ function refuse(appends: readonly PreparedAppend[], outcomes: readonly AppendOut
     }
   }
 }
+
+const ignore = (): void => undefined;

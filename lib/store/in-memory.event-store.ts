@@ -32,7 +32,7 @@ import {
 } from './event-store.ts';
 import { InMemoryLog, pageOf } from './in-memory.log.ts';
 import { historyOptions, snapshotOptions } from './history-options.ts';
-import { appendAllOptions, appendOptions, checkAppends, prepareAppend } from './prepare-append.ts';
+import { appendAllOptions, appendOptions, checkAppends, prepareAppends } from './prepare-append.ts';
 import {
   aggregateReadOptions,
   checkAggregateTypes,
@@ -62,7 +62,7 @@ export interface InMemoryEventStoreOptions {
   readonly maxEventBytes?: number;
   /** How deep payloads, metadata and states may nest. @default 200 */
   readonly maxDepth?: number;
-  /** The most events that one append may have. @default 10000 */
+  /** The most events that one call of `append` or `appendAll` may have. @default 10000 */
   readonly maxAppendEvents?: number;
   /** Whether `removeEvents` may remove anything. @default false */
   readonly allowRemoval?: boolean;
@@ -98,6 +98,7 @@ export class InMemoryEventStore extends EventStore {
   readonly #registry: EventRegistry;
   readonly #serializer: EventSerializer;
   readonly #log = new InMemoryLog();
+  #lastCall: Promise<unknown> = Promise.resolve();
   readonly #listeners: AppendListeners;
   readonly #maxAppendEvents: number;
   readonly #allowRemoval: boolean;
@@ -149,9 +150,12 @@ export class InMemoryEventStore extends EventStore {
   ): Promise<readonly AppendResult[]> {
     refuseManager(appendAllOptions.take(options).manager);
     checkAppends(appends);
-    const prepared = await Promise.all(
-      appends.map(async (append) => prepareAppend(append, this.#serializer, this.#maxAppendEvents)),
-    );
+    const call = prepareAppends(appends, this.#serializer, this.#maxAppendEvents);
+    // Calls are applied in their order, though a schema may answer one of them late.
+    const former = this.#lastCall;
+    this.#lastCall = Promise.allSettled([former, call.appends]);
+    await former;
+    const prepared = await call.appends;
     const placements = this.#log.write(prepared, this.#clock());
     const results = placements.map(({ version, stored, duplicate }, index) => ({
       version,

@@ -39,16 +39,36 @@ export function checkAppends(appends: readonly Append[]): void {
   if (!Array.isArray(appends)) throw new TypeError('appendAll takes a list of appends.');
 }
 
+/** An append that a schema still has to answer for. Its aggregate is known already. */
+export interface UnfinishedAppend {
+  readonly aggregate: AggregateRef;
+  readonly finished: Promise<PreparedAppend>;
+}
+
+/** The appends of one call. */
+export interface PreparedCall {
+  readonly aggregates: readonly AggregateRef[];
+  /** A promise only if a schema has answered with one. */
+  readonly appends: readonly PreparedAppend[] | Promise<readonly PreparedAppend[]>;
+}
+
 /**
  * Checks an append and serializes its events: whatever is refused is refused here, before anything
- * is sent. Answers at once unless a schema answers with a promise, so that appends keep their order.
+ * is sent. It is unfinished only if a schema has answered with a promise.
  */
 export function prepareAppend(
   append: Append,
   serializer: EventSerializer,
   maxAppendEvents: number,
-): PreparedAppend | Promise<PreparedAppend> {
-  const { aggregate: ref, events, expectedVersion, metadata } = eachAppend.take(append);
+): PreparedAppend | UnfinishedAppend {
+  return prepare(eachAppend.take(append), serializer, maxAppendEvents);
+}
+
+function prepare(
+  { aggregate: ref, events, expectedVersion, metadata }: Append,
+  serializer: EventSerializer,
+  maxAppendEvents: number,
+): PreparedAppend | UnfinishedAppend {
   const aggregate = checkAggregateRef(ref);
   const expectation = new VersionExpectation(expectedVersion);
   if (!Array.isArray(events)) throw new TypeError('events must be an array of events.');
@@ -67,8 +87,44 @@ export function prepareAppend(
   };
   try {
     const serialized = serializer.serialize(events, metadata);
-    return serialized instanceof Promise ? serialized.then(finish, refuse) : finish(serialized);
+    return serialized instanceof Promise
+      ? { aggregate, finished: observed(serialized.then(finish, refuse)) }
+      : finish(serialized);
   } catch (error) {
     return refuse(error);
   }
+}
+
+/** Prepares all appends of one call. @throws AppendTooLargeError if they have too many events together. */
+export function prepareAppends(
+  appends: readonly Append[],
+  serializer: EventSerializer,
+  maxAppendEvents: number,
+): PreparedCall {
+  const read = appends.map((append) => eachAppend.take(append));
+  let eventCount = 0;
+  for (const { events } of read) if (Array.isArray(events)) eventCount += events.length;
+  if (eventCount > maxAppendEvents) throw new AppendTooLargeError(eventCount, maxAppendEvents);
+
+  const prepared = read.map((append) => prepare(append, serializer, maxAppendEvents));
+  const aggregates = prepared.map(({ aggregate }) => aggregate);
+  return {
+    aggregates,
+    appends: prepared.some(isUnfinished)
+      ? observed(
+          Promise.all(prepared.map(async (each) => (isUnfinished(each) ? each.finished : each))),
+        )
+      : (prepared as PreparedAppend[]),
+  };
+}
+
+/** Tells whether an append still waits for a schema. */
+export const isUnfinished = (
+  append: PreparedAppend | UnfinishedAppend,
+): append is UnfinishedAppend => 'finished' in append;
+
+/** Nobody waits for it if the call is refused for another reason; that must not end the process. */
+function observed<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => undefined);
+  return promise;
 }

@@ -56,7 +56,7 @@ export class InvalidAggregateRefError extends EventStoreError {
   }
 }
 
-/** One append has more events than the store was configured to take at once. */
+/** One call of `append` or `appendAll` has more events than the store was configured to take at once. */
 export class AppendTooLargeError extends EventStoreError {
   readonly code = 'APPEND_TOO_LARGE';
 
@@ -65,21 +65,30 @@ export class AppendTooLargeError extends EventStoreError {
     readonly maxAppendEvents: number,
   ) {
     super(
-      `An append of ${eventCount} events is over maxAppendEvents (${maxAppendEvents}); nothing was ` +
+      `A call with ${eventCount} events is over maxAppendEvents (${maxAppendEvents}); nothing was ` +
         'written. Append in several steps, each with the version that the one before returned.',
     );
   }
 }
 
-/** Too many appends of this process are waiting. This one was not sent. */
+/** Too many appends of this process are waiting, or too large ones. This one was not sent. */
 export class StoreOverloadedError extends EventStoreError {
   readonly code = 'STORE_OVERLOADED';
   override readonly retryable = true;
 
-  constructor(readonly maxQueuedAppends: number) {
+  /**
+   * @param limitedBy which bound is reached: that of the number of waiting calls, or that of their size.
+   */
+  constructor(
+    readonly limitedBy: 'maxQueuedAppends' | 'maxQueuedBytes',
+    readonly maxQueuedAppends: number,
+    readonly maxQueuedBytes: number,
+  ) {
     super(
-      `${maxQueuedAppends} appends are waiting already (maxQueuedAppends); this one was not sent. ` +
-        'Slow down or try again later.',
+      (limitedBy === 'maxQueuedAppends'
+        ? `${maxQueuedAppends} appends are waiting already (maxQueuedAppends)`
+        : `With this append, more than ${maxQueuedBytes} bytes of events would be waiting`) +
+        '; this one was not sent. Slow down or try again later.',
     );
   }
 }

@@ -146,6 +146,65 @@ describe('appending from many places at once', () => {
     expect((await store.fetch(before)).records).toHaveLength(5);
   });
 
+  it('counts every call and every byte that waits, whatever way it goes', async () => {
+    const small = await openStore(dataSources[1]!, { maxQueuedAppends: 5 });
+    const calls = await Promise.allSettled(
+      Array.from({ length: 8 }, (_, n) =>
+        small.appendAll([
+          { aggregate: ref(`counted-${n}`), events: one() },
+          { aggregate: ref(`counted-too-${n}`), events: one() },
+        ]),
+      ),
+    );
+    expect(calls.filter((each) => each.status === 'fulfilled')).toHaveLength(5);
+    expect(calls[7]).toMatchObject({
+      reason: { code: 'STORE_OVERLOADED', limitedBy: 'maxQueuedAppends', maxQueuedAppends: 5 },
+    });
+
+    // As metadata, which takes as much room as a payload.
+    const metadata = { note: 'x'.repeat(1_000_000) };
+    const position = await store.currentPosition();
+    const large = await Promise.allSettled(
+      Array.from({ length: 160 }, () => small.append(ref('large'), one(), { metadata })),
+    ).then((all) => all.slice(5));
+    expect(large.every((each) => each.status === 'rejected')).toBe(true);
+    const wide = await openStore(dataSources[1]!);
+    const outcomes = await Promise.allSettled(
+      Array.from({ length: 160 }, () => wide.append(ref('large'), one(), { metadata })),
+    );
+    const refused = outcomes.flatMap((each) => (each.status === 'rejected' ? [each.reason] : []));
+    expect(refused.length).toBeGreaterThan(20);
+    expect(refused[0]).toMatchObject({
+      code: 'STORE_OVERLOADED',
+      limitedBy: 'maxQueuedBytes',
+      maxQueuedBytes: 134_217_728,
+    });
+    const stored = await store.fetch(position, { limit: 1 });
+    expect(stored.records).toHaveLength(1);
+    expect(await store.currentVersion(ref('large'))).toBe(160 - refused.length + 5);
+  }, 60_000);
+
+  it('sends no more than 8 MiB in one call, metadata included', async () => {
+    const wide = await openStore(dataSources[1]!);
+    const sizes: number[] = [];
+    const send = AppendCall.prototype.send;
+    AppendCall.prototype.send = function (appends, options) {
+      const events = appends.flatMap((each) => each.events);
+      sizes.push(events.reduce((sum, each) => sum + each.payload.length + each.metadata.length, 0));
+      return send.call(this, appends, options);
+    };
+    try {
+      const metadata = { note: 'x'.repeat(900_000) };
+      await Promise.all(
+        Array.from({ length: 40 }, (_, n) => wide.append(ref(`wide-${n}`), one(), { metadata })),
+      );
+    } finally {
+      AppendCall.prototype.send = send;
+    }
+    expect(Math.max(...sizes)).toBeGreaterThan(4_000_000);
+    expect(Math.max(...sizes)).toBeLessThan(8 * 1024 * 1024);
+  });
+
   it('never deadlocks on appends to several aggregates in opposite orders', async () => {
     const [a, b] = [ref('left'), ref('right')];
     const results = await Promise.all(
@@ -250,6 +309,80 @@ describe('appending from many places at once', () => {
       const acknowledged = await store.currentVersion(aggregate);
       expect(acknowledged).toBe(2);
       tally('F9b', { acknowledged });
+    });
+  });
+
+  describe('while other transactions hold more aggregates than connections may wait for', () => {
+    const held = Array.from({ length: 6 }, (_, n) => ref(`forgotten-${n}`));
+    const brief = ref('held-briefly');
+
+    /** Holds the aggregates for as long as the work takes. */
+    const holding = async (aggregates: readonly { id: string }[], work: () => Promise<void>) => {
+      await dataSources[1]!.transaction(async (manager) => {
+        for (const aggregate of aggregates) {
+          await store.append({ type: 'counter', id: aggregate.id }, [], {
+            manager,
+            expectedVersion: 'exists',
+          });
+        }
+        await work();
+      });
+    };
+
+    beforeAll(async () => {
+      for (const aggregate of [...held, brief]) await store.append(aggregate, one());
+    });
+
+    it('stores what is for another one as soon as that is free', async () => {
+      const patient = await openStore(dataSources[0]!, { lockTimeoutMs: 30_000 });
+      const waiting: Promise<unknown>[] = [];
+      let settled = 0;
+      await holding(held, async () => {
+        await holding([brief], async () => {
+          for (const aggregate of held) {
+            const twice = [patient.append(aggregate, one()), patient.append(aggregate, one())];
+            const both = patient.appendAll([
+              { aggregate, events: one() },
+              { aggregate: ref(`beside-${aggregate.id}`), events: one() },
+            ]);
+            waiting.push(...[...twice, both].map((each) => each.finally(() => settled++)));
+          }
+          waiting.push(patient.append(brief, one()));
+          await eventually(async () => {
+            const [row] = await dataSources[1]!.query(
+              `SELECT count(*)::int AS waiting FROM pg_stat_activity
+               WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+            );
+            return row.waiting > 0;
+          });
+        });
+        await waiting.at(-1);
+        expect(settled).toBe(0);
+      });
+      await Promise.all(waiting);
+    }, 60_000);
+
+    it('fails what waits when its time is up, though it never had a connection', async () => {
+      const lockTimeoutMs = 500;
+      const impatient = await openStore(dataSources[0]!, { lockTimeoutMs });
+      await holding(held, async () => {
+        const start = performance.now();
+        const outcomes = await Promise.allSettled(
+          held.flatMap((aggregate) =>
+            Array.from({ length: 10 }, (_, n) =>
+              n % 5 === 4
+                ? impatient.appendAll([{ aggregate, events: one() }])
+                : impatient.append(aggregate, one()),
+            ),
+          ),
+        );
+        const codes = new Set(
+          outcomes.map((each) => (each.status === 'rejected' ? each.reason.code : each.status)),
+        );
+        expect([...codes]).toEqual(['AGGREGATE_LOCKED']);
+        // One after the other, they would take ten seconds.
+        expect(performance.now() - start).toBeLessThan(10 * lockTimeoutMs);
+      });
     });
   });
 

@@ -101,6 +101,7 @@ DECLARE
   v_positions bigint[] := '{}';
   v_last bigint;
   v_setting text;
+  v_lock_timeout text;
   v_now timestamptz;
   a integer;
 BEGIN
@@ -136,6 +137,7 @@ BEGIN
     v_counts[p_event_appends[i]] := v_counts[p_event_appends[i]] + 1;
   END LOOP;
   IF p_lock_timeout_ms IS NOT NULL THEN
+    v_lock_timeout := current_setting('lock_timeout');
     v_setting := set_config('lock_timeout', p_lock_timeout_ms::text, true);
   END IF;
 
@@ -313,6 +315,11 @@ BEGIN
       nullif(v_binaries[e.n], '')::bytea, v_metadata[e.n]::jsonb, v_now
     FROM (SELECT n, p_event_appends[n] AS append FROM generate_series(1, v_events) AS n) AS e
     WHERE v_outcomes[e.append] = 'ok';
+  END IF;
+
+  -- What follows in the transaction, a projection say, waits as it would have without this call.
+  IF p_lock_timeout_ms IS NOT NULL THEN
+    v_setting := set_config('lock_timeout', v_lock_timeout, true);
   END IF;
 
   v_first := 1;

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { EventData } from '../../events/event-data.ts';
 import { InvalidEventError } from '../../events/events.errors.ts';
 import {
+  AppendTooLargeError,
   DuplicateEventError,
   InvalidAggregateRefError,
   WrongExpectedVersionError,
@@ -68,6 +69,20 @@ export function appendAllContract(test: ContractTest): void {
       await rejection(appends, WrongExpectedVersionError);
     });
   });
+
+  test(
+    'refuses more events than `maxAppendEvents`, counted over the whole list',
+    async ({ store }) => {
+      const appends = (...counts: number[]) =>
+        counts.map((count) => ({ aggregate: newAccount(), events: deposits(count) }));
+      await assertNothingWritten(store, async () => {
+        const error = await rejection(store.appendAll(appends(2, 2)), AppendTooLargeError);
+        assert.deepEqual([error.eventCount, error.maxAppendEvents], [4, 3]);
+      });
+      assert.equal((await store.appendAll(appends(2, 1))).length, 2);
+    },
+    { maxAppendEvents: 3 },
+  );
 
   test('writes nothing if one event or reference cannot be stored', async ({ store }) => {
     const sound = { aggregate: newAccount(), events: deposits(1) };

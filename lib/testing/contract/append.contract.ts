@@ -11,6 +11,7 @@ import {
   versionsOf,
 } from './assertions.ts';
 import {
+  AccountAudited,
   AccountClosed,
   AccountOpened,
   deposits,
@@ -49,6 +50,26 @@ export function appendContract(test: ContractTest): void {
       positions,
       [...new Set(positions)].sort((a, b) => a - b),
     );
+  });
+
+  test('applies calls in their order, though none is awaited and a schema answers late', async ({
+    store,
+  }) => {
+    const [account, other] = [newAccount(), newAccount()];
+    const append = (amount: number) => store.append(account, [new MoneyDeposited(amount)]);
+    await Promise.all([
+      append(1),
+      store.append(account, [new AccountAudited()]),
+      append(2),
+      store.appendAll([
+        { aggregate: other, events: deposits(1) },
+        { aggregate: account, events: [new MoneyDeposited(3)] },
+      ]),
+      append(4),
+    ]);
+    const { records } = await store.fetchByAggregate(account);
+    const amounts = eventsOf(records).map((event) => (event as Partial<MoneyDeposited>).amount);
+    assert.deepEqual(amounts, [1, undefined, 2, 3, 4]);
   });
 
   test('answers with the very instances that were appended', async ({ store }) => {

@@ -23,10 +23,25 @@ export class MoneyWithdrawn {
 @DomainEvent('account.closed')
 export class AccountClosed {}
 
+/** Its schema answers later. */
+@DomainEvent('account.audited', {
+  schema: {
+    '~standard': {
+      version: 1,
+      vendor: 'contract',
+      validate: (value) => new Promise((resolve) => setTimeout(resolve, 5, { value })),
+    },
+  },
+})
+export class AccountAudited {}
+
 @DomainEvent('account.never-registered')
 export class NeverRegistered {}
 
-export const contractEvents = [AccountOpened, MoneyDeposited, MoneyWithdrawn, AccountClosed];
+export const contractEvents = [
+  ...[AccountOpened, MoneyDeposited, MoneyWithdrawn, AccountClosed],
+  AccountAudited,
+];
 
 /** Names an aggregate that no other test uses. */
 export function newAccount(type = 'account'): AggregateRef {

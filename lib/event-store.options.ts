@@ -55,7 +55,7 @@ export interface EventStoreOptions {
   readonly maxQueuedAppends?: number;
   /** How long an append waits for an aggregate that another transaction holds, in ms. @default 5000 */
   readonly lockTimeoutMs?: number;
-  /** How many folded aggregates each repository keeps for `execute`; 0 for none. @default 1000 */
+  /** Of how many aggregates each repository keeps the history for `execute`; 0 for none. @default 1000 */
   readonly aggregateCacheSize?: number;
   /** Whether `removeEvents` may remove anything. @default false */
   readonly allowRemoval?: boolean;

@@ -42,10 +42,7 @@ export class AggregateRepositories {
       definition,
       this.options,
     );
-    this.#repositories.set(
-      aggregateClass,
-      repository as unknown as AggregateRepository<IdentifiedAggregate>,
-    );
+    this.#repositories.set(aggregateClass, repository);
     return repository;
   }
 

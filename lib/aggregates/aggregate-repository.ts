@@ -9,8 +9,8 @@ import type {
   EventStore,
   SnapshotOptions,
 } from '../store/event-store.ts';
+import { replayOf } from '../store/replay.ts';
 import { WrongExpectedVersionError } from '../store/store.errors.ts';
-import { AggregateCache, type FoldedAggregate } from './aggregate-cache.ts';
 import { restoreState, stateOf } from './aggregate-snapshot.ts';
 import type {
   AggregateClass,
@@ -23,6 +23,7 @@ import {
   AutoCommitUnsupportedError,
   LostEventsError,
 } from './aggregates.errors.ts';
+import { HistoryCache } from './history-cache.ts';
 import { hasLostEvents, setUncommittedEvents } from './uncommitted-events.ts';
 
 /** `manager`: reads inside its transaction. */
@@ -52,8 +53,16 @@ export interface ExecuteResult<R> extends AppendResult {
   readonly result: R;
 }
 
+/** How far an instance has come: the aggregate's version, and the position of its event there. */
+interface Place {
+  readonly version: number;
+  readonly position: number;
+}
+
+const beginning: Place = { version: 0, position: 0 };
+
 export interface AggregateRepositoryOptions {
-  /** How many folded aggregates are kept in memory between calls of `execute`; 0 keeps none. */
+  /** Of how many aggregates the history is kept in memory between calls of `execute`; 0 keeps none. */
   readonly cacheSize: number;
   /** Told of what must not fail a call: a snapshot that could not be taken or restored. */
   readonly onWarning: (message: string, error?: unknown) => void;
@@ -70,8 +79,8 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
   readonly #aggregateClass: AggregateClass<T>;
   readonly #definition: AggregateDefinition;
   readonly #warn: AggregateRepositoryOptions['onWarning'];
-  readonly #cache: AggregateCache<T>;
-  readonly #versions = new WeakMap<T, number>();
+  readonly #cache: HistoryCache;
+  readonly #places = new WeakMap<T, Place>();
   readonly #saving = new WeakSet<T>();
   // The ids of the uncommitted events, in their order: one for every time that an event is applied, and
   // the same at every attempt to save it, so that one after a lost connection finds what was stored.
@@ -87,7 +96,7 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
     this.#aggregateClass = aggregateClass;
     this.#definition = definition;
     this.#warn = options.onWarning;
-    this.#cache = new AggregateCache(options.cacheSize);
+    this.#cache = new HistoryCache(options.cacheSize);
   }
 
   /**
@@ -103,17 +112,17 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
 
   /** Returns the aggregate folded up to its last event, or `null` if it has none. */
   async find(id: string, options: LoadOptions = {}): Promise<T | null> {
-    const folded = await this.#fold(id, loadOptions.take(options).manager);
-    return folded && this.#handOut(folded);
+    return (await this.#fold(id, loadOptions.take(options).manager))?.aggregate ?? null;
   }
 
   /** Returns the version at which the aggregate was loaded or saved last; 0 if it is new. */
   versionOf(aggregate: T): number {
-    return this.#versions.get(aggregate) ?? 0;
+    return this.#placeOf(aggregate).version;
   }
 
   /**
-   * Appends the uncommitted events and clears them; without any it does nothing.
+   * Appends the uncommitted events and clears them; without any it writes nothing, and answers with the
+   * version and the position that the aggregate was loaded or saved at last.
    *
    * A snapshot is taken when the policy says so; if that fails it is logged and the save succeeds.
    * After a `ConnectionLostError` the same instance can be saved again.
@@ -128,10 +137,11 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
     if (hasLostEvents(aggregate)) throw new LostEventsError(type, aggregate.id);
     if (this.#saving.has(aggregate)) throw new AggregateInUseError(type, aggregate.id);
 
-    const expectedVersion = this.versionOf(aggregate);
+    const place = this.#placeOf(aggregate);
+    const expectedVersion = place.version;
     const events = aggregate.getUncommittedEvents();
     if (events.length === 0) {
-      return { version: expectedVersion, position: 0, records: [], duplicate: false };
+      return { ...place, records: [], duplicate: false };
     }
     this.#saving.add(aggregate);
     try {
@@ -142,16 +152,16 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
         ...options,
         expectedVersion,
       });
-      this.#versions.set(aggregate, result.version);
+      this.#places.set(aggregate, { version: result.version, position: result.position });
       this.#eventIds.delete(aggregate);
       // Those that were applied during the save are left for the next one.
       setUncommittedEvents(aggregate, aggregate.getUncommittedEvents().slice(events.length));
       if (manager) {
-        this.#store.onRollback(manager, result, () =>
-          this.#putBack(aggregate, events, ids, expectedVersion),
-        );
+        this.#store.onRollback(manager, result, () => {
+          this.#putBack(aggregate, events, ids, place);
+        });
       }
-      await this.#snapshotIfDue(aggregate, expectedVersion, result.version, options.manager);
+      await this.#snapshotIfDue(aggregate.id, expectedVersion, result.version, options.manager);
       return result;
     } finally {
       this.#saving.delete(aggregate);
@@ -161,7 +171,7 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
   /**
    * Loads the aggregate, runs the work on it, and saves; on a version conflict all of it again.
    *
-   * The work may run several times and must not keep the instance: it may serve the next caller.
+   * The work may run several times, each time on an instance of its own.
    *
    * @throws AggregateNotFoundError if it has no event.
    * @throws WrongExpectedVersionError if the retries are used up, or it is not at `expectedVersion`.
@@ -172,24 +182,15 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
     given: ExecuteOptions = {},
   ): Promise<ExecuteResult<R>> {
     const { retries = 3, expectedVersion, ...options } = executeOptions.take(given);
-    // What happened in a transaction that is still open may never have happened: not for the cache.
-    const isShareable = this.#store.transactionOf(options.manager) === undefined;
     for (let attempt = 0; ; attempt++) {
-      const aggregate = await (isShareable
-        ? this.#takeOrLoad(id)
-        : this.load(id, options.manager && { manager: options.manager }));
+      const aggregate = await this.#loadFor(id, options.manager);
       const version = this.versionOf(aggregate);
       if (expectedVersion !== undefined && version !== expectedVersion) {
         throw new WrongExpectedVersionError(this.#ref(id), expectedVersion, version);
       }
       const result = await work(aggregate);
       try {
-        const saved = await this.save(aggregate, options);
-        // Events applied during the save are those of this caller: the next one must not save them.
-        if (isShareable && aggregate.getUncommittedEvents().length === 0) {
-          this.#cache.put(id, { aggregate, version: saved.version });
-        }
-        return { ...saved, result };
+        return { ...(await this.save(aggregate, options)), result };
       } catch (error) {
         const isConflict = error instanceof WrongExpectedVersionError;
         if (!isConflict || expectedVersion !== undefined || attempt >= retries) throw error;
@@ -197,72 +198,105 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
     }
   }
 
-  /** The cached aggregate brought up to date, or a newly loaded one. */
-  async #takeOrLoad(id: string): Promise<T> {
-    const cached = this.#cache.take(id);
-    if (!cached) return this.load(id);
-    const { aggregate, version } = cached;
-    const history = await this.#store.fetchHistory(this.#ref(id), { after: version });
-    // Restored to an earlier time, or removed: what was folded is no longer true.
-    if (history.version < version || history.removedVersion >= version) return this.load(id);
-    aggregate.loadFromHistory(history.records.map((record) => record.event));
-    return this.#handOut({ aggregate, version: history.version });
+  /** Loads with the help of what is kept in memory, and keeps what it has read. */
+  async #loadFor(id: string, manager: LoadOptions['manager']): Promise<T> {
+    // What is read in an open transaction may never have happened: not for the cache.
+    if (this.#store.transactionOf(manager)) return this.load(id, manager && { manager });
+    const cached = this.#cache.get(id);
+    if (cached) {
+      const history = await this.#store.fetchHistory(this.#ref(id), { after: cached.version });
+      const later = replayOf(history);
+      const replay = later && cached.followedBy(later);
+      if (replay) {
+        this.#cache.put(id, replay);
+        const { state, events } = replay.decode();
+        return this.#restore(id, state, events, history);
+      }
+    }
+    const folded = await this.#fold(id, undefined);
+    this.#cache.put(id, folded ? replayOf(folded.history) : undefined);
+    if (!folded) throw new AggregateNotFoundError(this.#definition.type, id);
+    return folded.aggregate;
   }
 
-  async #fold(id: string, manager: LoadOptions['manager']): Promise<FoldedAggregate<T> | null> {
+  /** Folds the last snapshot and the events after it; `null` if there is neither. */
+  async #fold(
+    id: string,
+    manager: LoadOptions['manager'],
+  ): Promise<{ readonly aggregate: T; readonly history: AggregateHistory } | null> {
     const options = { revision: this.#definition.snapshotRevision, ...(manager && { manager }) };
-    const history = await this.#store.fetchHistory(this.#ref(id), options);
+    const fetchHistory = (after?: number): Promise<AggregateHistory> =>
+      this.#store.fetchHistory(this.#ref(id), { ...options, ...(after === 0 && { after }) });
+    const foldRecords = (history: AggregateHistory) => {
+      const events = history.records.map((record) => record.event);
+      const state = history.snapshot?.state ?? null;
+      return { aggregate: this.#restore(id, state, events, history), history };
+    };
+
+    const history = await fetchHistory();
     if (history.snapshot === null && history.records.length === 0) return null;
     try {
-      return this.#restore(id, history);
+      return foldRecords(history);
     } catch (error) {
       if (history.snapshot === null) throw error;
       this.#warn(
         `The snapshot of ${this.#definition.type}/${id} could not be restored; it is folded from its events.`,
         error,
       );
-      return this.#restore(
-        id,
-        await this.#store.fetchHistory(this.#ref(id), { ...options, after: 0 }),
-      );
+      return foldRecords(await fetchHistory(0));
     }
   }
 
-  #restore(id: string, history: AggregateHistory): FoldedAggregate<T> {
+  #restore(id: string, state: object | null, events: readonly object[], place: Place): T {
     const aggregate = new this.#aggregateClass(id);
-    if (history.snapshot) restoreState(aggregate, history.snapshot.state);
-    aggregate.loadFromHistory(history.records.map((record) => record.event));
-    return { aggregate, version: history.version };
-  }
-
-  #handOut({ aggregate, version }: FoldedAggregate<T>): T {
-    this.#versions.set(aggregate, version);
+    if (state) restoreState(aggregate, state);
+    aggregate.loadFromHistory([...events]);
+    const { version, position } = place;
+    this.#places.set(aggregate, { version, position });
     return aggregate;
   }
 
   /** Makes events that were saved in a transaction uncommitted again, as it was rolled back. */
-  #putBack(aggregate: T, events: readonly object[], ids: readonly string[], version: number): void {
+  #putBack(aggregate: T, events: readonly object[], ids: readonly string[], place: Place): void {
     setUncommittedEvents(aggregate, [...events, ...aggregate.getUncommittedEvents()]);
     this.#eventIds.set(aggregate, [...ids, ...(this.#eventIds.get(aggregate) ?? [])]);
-    this.#versions.set(aggregate, version);
+    this.#places.set(aggregate, place);
   }
 
+  /**
+   * Keeps a snapshot of what the log says now.
+   *
+   * Not of the instance that was saved: its caller may have changed more than its events say, such as the
+   * order of a list, and a snapshot would make that last.
+   */
   async #snapshotIfDue(
-    aggregate: T,
+    id: string,
     before: number,
     after: number,
     manager: LoadOptions['manager'],
   ): Promise<void> {
     const { type, snapshots, snapshotRevision: revision } = this.#definition;
-    // With events applied during the save, the state is ahead of the version: the next save will do.
-    if (aggregate.getUncommittedEvents().length > 0) return;
+    let mayBeAborted = false;
     try {
       if (!snapshots.isDue(before, after)) return;
+      mayBeAborted = this.#store.transactionOf(manager) !== undefined;
+      const folded = await this.#fold(id, manager);
+      mayBeAborted = false;
+      if (!folded) return;
       const options = { revision, ...(manager && { manager }) };
-      await this.#store.snapshot(this.#ref(aggregate.id), stateOf(aggregate), after, options);
+      const { aggregate, history } = folded;
+      await this.#store.snapshot(this.#ref(id), stateOf(aggregate), history.version, options);
+      // The next load begins at the snapshot.
+      this.#cache.delete(id);
     } catch (error) {
-      this.#warn(`No snapshot of ${type}/${aggregate.id} at version ${after} was taken.`, error);
+      // A read that failed may have aborted the caller's transaction: then nothing of it commits.
+      if (mayBeAborted) throw error;
+      this.#warn(`No snapshot of ${type}/${id} at version ${after} was taken.`, error);
     }
+  }
+
+  #placeOf(aggregate: T): Place {
+    return this.#places.get(aggregate) ?? beginning;
   }
 
   #ref(id: string): AggregateRef {

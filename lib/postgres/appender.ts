@@ -232,6 +232,17 @@ export class Appender {
       return { version, position: events.at(-1)?.position ?? 0, records, duplicate: true };
     }
 
+    if (append.events.length === 0) {
+      const { base } = await this.reader.aggregate(
+        append.aggregate,
+        version,
+        0,
+        'forward',
+        manager,
+      );
+      return { version, position: base?.position ?? 0, records: [], duplicate: false };
+    }
+
     const recordedAt = timeOf(outcome.recorded_at);
     const records = append.events.map((event, index): EventRecord => {
       const record = {

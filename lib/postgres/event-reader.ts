@@ -26,7 +26,13 @@ type Nullable<Row> = { [Column in keyof Row]: Row[Column] | null };
 type LogRow = { head: number } & Nullable<
   EventRow & { aggregate_type: string; aggregate_id: string }
 >;
-type AggregateRow = { current_version: number; removed_version: number } & Nullable<EventRow>;
+type AggregateRow = {
+  current_version: number;
+  removed_version: number;
+  /** Not of a read backward. */
+  base_id?: string | null;
+  base_position?: number | null;
+} & Nullable<EventRow>;
 type HistoryRow = AggregateRow & {
   snapshot_version: number | null;
   snapshot_revision: number | null;
@@ -56,6 +62,11 @@ export interface StoredAggregate {
   readonly version: number;
   /** Events up to this version have been removed. */
   readonly removedVersion: number;
+  /**
+   * The event before `events`: at the version after which a read forward began, or at the aggregate's own
+   * if that is lower; of a history with a snapshot, at the snapshot's. `null` if there is none.
+   */
+  readonly base: { readonly id: string; readonly position: number } | null;
   readonly events: readonly StoredEvent[];
 }
 
@@ -161,9 +172,11 @@ export class EventReader {
 }
 
 function toAggregate(aggregate: AggregateRef, rows: readonly AggregateRow[]): StoredAggregate {
+  const first = rows[0];
   return {
-    version: rows[0]?.current_version ?? 0,
-    removedVersion: rows[0]?.removed_version ?? 0,
+    version: first?.current_version ?? 0,
+    removedVersion: first?.removed_version ?? 0,
+    base: first?.base_id ? { id: first.base_id, position: first.base_position! } : null,
     events: rows.filter(isEvent).map((row) => toStoredEvent(row, aggregate)),
   };
 }

@@ -35,6 +35,7 @@ import {
   type AggregateReadOptions,
   type ReadOptions,
 } from '../store/read-options.ts';
+import { rememberReplay, Replay } from '../store/replay.ts';
 import { reviveSnapshot, type StoredSnapshot } from '../store/revive-snapshot.ts';
 import { DurabilityUncertainError } from '../store/database.errors.ts';
 import { RemovalRefusedError, SnapshotAheadError } from '../store/store.errors.ts';
@@ -44,7 +45,7 @@ import { AppendQueue } from './append-queue.ts';
 import { Appender } from './appender.ts';
 import { CallerTransactions } from './caller-transactions.ts';
 import { Database, Statement } from './database.ts';
-import { EventReader } from './event-reader.ts';
+import { EventReader, type StoredAggregate, type StoredHistory } from './event-reader.ts';
 import { InlineProjections } from './inline-projections.ts';
 import { translated, translateReadError } from './postgres-errors.ts';
 import { SnapshotTable } from './snapshot-table.ts';
@@ -222,9 +223,8 @@ export class PostgresEventStore extends EventStore {
     if (snapshot === null && stored.snapshot?.revision === revision) {
       return this.#historyAfter(aggregate, 0, options);
     }
-    const { version, removedVersion, events } = stored;
-    checkNoGap(aggregate, snapshot?.version ?? removedVersion, events, version);
-    return { version, removedVersion, snapshot, records: this.#revive(events) };
+    const base = snapshot?.version ?? stored.removedVersion;
+    return this.#toHistory(aggregate, stored, base, snapshot);
   }
 
   override async getSnapshot(
@@ -322,11 +322,31 @@ export class PostgresEventStore extends EventStore {
     options: HistoryOptions,
   ): Promise<AggregateHistory> {
     const manager = this.transactionOf(options.manager);
-    const { version, removedVersion, events } = await reading(
+    const stored = await reading(
       this.#reader.aggregate(aggregate, after, maxInteger, 'forward', manager),
     );
-    checkNoGap(aggregate, Math.max(after, removedVersion), events, version);
-    return { version, removedVersion, snapshot: null, records: this.#revive(events) };
+    return this.#toHistory(aggregate, stored, Math.max(after, stored.removedVersion), null);
+  }
+
+  /** `after` is the version that the events continue. */
+  #toHistory(
+    aggregate: AggregateRef,
+    stored: StoredAggregate & Partial<StoredHistory>,
+    after: number,
+    snapshot: Snapshot | null,
+  ): AggregateHistory {
+    const { version, removedVersion, base, events } = stored;
+    checkNoGap(aggregate, after, events, version);
+    const position = events.at(-1)?.position ?? base?.position ?? 0;
+    return rememberReplay(
+      { version, position, removedVersion, snapshot, records: this.#revive(events) },
+      new Replay(
+        this.#serializer,
+        { version: Math.min(after, version), eventId: base?.id ?? null },
+        (snapshot && stored.snapshot) ?? null,
+        events,
+      ),
+    );
   }
 
   #revive(events: readonly StoredEvent[]): EventRecord[] {

@@ -34,7 +34,10 @@ export interface Append {
 export interface AppendResult {
   /** The aggregate's version after the append. */
   readonly version: number;
-  /** Position of the append's last event; for an empty append, 0. */
+  /**
+   * Position of the append's last event. Of an empty append it is that of the aggregate's last event, or 0
+   * if the aggregate has none: what has come so far has seen the aggregate at this version.
+   */
   readonly position: number;
   /** The records, in order: with the instances that were appended, or, of a duplicate, as read. */
   readonly records: readonly EventRecord[];
@@ -71,8 +74,10 @@ export interface SnapshotOptions {
 
 /** The last usable snapshot of an aggregate and the events after it, read at one moment. */
 export interface AggregateHistory {
-  /** The aggregate's version now; 0 if it has no event. */
+  /** The aggregate's version now; 0 if it never had an event. */
   readonly version: number;
+  /** Position of the event at that version; 0 if there is none. */
+  readonly position: number;
   /** Events up to this version have been removed; what was folded from them is no longer true. */
   readonly removedVersion: number;
   readonly snapshot: Snapshot | null;

@@ -42,6 +42,7 @@ import {
   type AggregateReadOptions,
   type ReadOptions,
 } from './read-options.ts';
+import { rememberReplay, Replay } from './replay.ts';
 import { reviveSnapshot } from './revive-snapshot.ts';
 import {
   RemovalRefusedError,
@@ -159,7 +160,8 @@ export class InMemoryEventStore extends EventStore {
     const placements = this.#log.write(prepared, this.#clock());
     const results = placements.map(({ version, stored, duplicate }, index) => ({
       version,
-      position: stored.at(-1)?.position ?? 0,
+      position:
+        stored.at(-1)?.position ?? this.#log.positionAt(prepared[index]!.aggregate, version),
       records: duplicate
         ? this.#revive(stored)
         : stored.map((event, place) => writtenRecord(event, prepared[index]!.events[place]!)),
@@ -218,7 +220,18 @@ export class InMemoryEventStore extends EventStore {
     const after = Math.max(snapshot?.version ?? options.after ?? 0, removedVersion);
     const stored = events.filter((event) => event.version > after);
     checkNoGap(aggregate, after, stored, version);
-    return { version, removedVersion, snapshot, records: this.#revive(stored) };
+    const position = this.#log.positionAt(aggregate, version);
+    const base = Math.min(after, version);
+    const eventId = events.find((event) => event.version === base)?.id ?? null;
+    return rememberReplay(
+      { version, position, removedVersion, snapshot, records: this.#revive(stored) },
+      new Replay(
+        this.#serializer,
+        { version: base, eventId },
+        snapshot && this.#rowOf(aggregate).snapshot,
+        stored,
+      ),
+    );
   }
 
   async getSnapshot(ref: AggregateRef, given: SnapshotOptions = {}): Promise<Snapshot | null> {

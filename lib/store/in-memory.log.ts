@@ -44,6 +44,11 @@ export class InMemoryLog {
     return this.events.at(-1)?.position ?? 0;
   }
 
+  /** The position of an aggregate's event; 0 if there is none at this version. */
+  positionAt(ref: AggregateRef, version: number): number {
+    return this.aggregate(ref).events.find((event) => event.version === version)?.position ?? 0;
+  }
+
   /** Writes the appends in order; if one cannot be taken, none of them stands in the log. */
   write(appends: readonly PreparedAppend[], recordedAt: Date): Placement[] {
     const length = this.events.length;

@@ -19,6 +19,7 @@ import {
   type IdentifiedAggregate,
 } from 'nest-event-store';
 import { AggregateRepositories } from '../../lib/aggregates/aggregate-repositories.ts';
+import { PostgresEventStore } from '../../lib/postgres/postgres.event-store.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { openStore, type TestStore } from '../support/store.ts';
 
@@ -148,9 +149,12 @@ describe('saving', () => {
   it('without new events does nothing', async () => {
     const basket = await filled('pen');
     const position = await store.currentPosition();
-    const nothing = { version: 1, position: 0, records: [], duplicate: false };
+    const nothing = { version: 1, position, records: [], duplicate: false };
     expect(await baskets.save(basket)).toEqual(nothing);
-    expect(await baskets.save(new Basket(`${id}-new`))).toEqual({ ...nothing, version: 0 });
+    expect(await baskets.save(await baskets.load(id))).toEqual(nothing);
+    expect(await baskets.execute(id, () => 'nothing')).toMatchObject(nothing);
+    const unsaved = { ...nothing, version: 0, position: 0 };
+    expect(await baskets.save(new Basket(`${id}-new`))).toEqual(unsaved);
     expect(await store.currentPosition()).toBe(position);
   });
 
@@ -182,8 +186,11 @@ describe('saving', () => {
     basket.add('glue', 5);
     expect((await saving).version).toBe(3);
     expect(basket.getUncommittedEvents()).toEqual([new ItemAdded('glue', 5)]);
-    // Its state is ahead of the version that was due for a snapshot.
-    expect(await snapshotVersion()).toBeUndefined();
+    // The state of the instance is ahead of the version that was due for a snapshot.
+    expect(await store.getSnapshot(ref())).toEqual({
+      version: 3,
+      state: { items: { pen: 1, ink: 1, paper: 1 }, isCheckedOut: false },
+    });
 
     expect((await baskets.save(basket)).version).toBe(4);
     expect((await baskets.load(id)).items).toEqual({ pen: 1, ink: 1, paper: 1, glue: 5 });
@@ -505,23 +512,28 @@ describe('snapshots', () => {
     expect(loaded.items).toEqual({ pen: 9 });
   });
 
-  it.each<[string, object]>([
+  it.each<[string, () => object]>([
     [
       'a state that throws',
-      {
-        toSnapshot: () => {
-          throw new Error('on purpose');
-        },
+      () => {
+        throw new Error('on purpose');
       },
     ],
-    ['a state that cannot be stored', { toSnapshot: () => ({ items: Number.NaN }) }],
-  ])('that fail never fail the save: %s', async (_, methods) => {
-    const basket = Object.assign(new Basket(id), methods);
+    ['a state that cannot be stored', () => ({ items: Number.NaN })],
+  ])('that fail never fail the save: %s', async (_, state) => {
+    @Aggregate('basket', { snapshots: everyNEvents(3) })
+    class Failing extends ItemList {
+      toSnapshot(): object {
+        return state();
+      }
+    }
+    const failing = repositoryOf(Failing);
+    const basket = new Failing(id);
     for (const item of ['pen', 'ink', 'paper']) basket.add(item);
-    expect((await baskets.save(basket)).version).toBe(3);
+    expect((await failing.save(basket)).version).toBe(3);
     expect(warnings).toEqual([`No snapshot of basket/${id} at version 3 was taken.`]);
     expect(await snapshotVersion()).toBeUndefined();
-    expect((await baskets.load(id)).items).toEqual({ pen: 1, ink: 1, paper: 1 });
+    expect((await failing.load(id)).items).toEqual({ pen: 1, ink: 1, paper: 1 });
   });
 
   it('that fail never fail the save: the database, or the policy', async () => {
@@ -630,120 +642,183 @@ describe('executing', () => {
   });
 });
 
-describe('an aggregate in memory', () => {
-  const instances: Basket[] = [];
-  const note = (basket: Basket): void => {
-    instances.push(basket);
-    basket.add('noted');
+describe('a history in memory', () => {
+  // What an attentive method would never do: it changes the state, and no event says so.
+  const disturb = (basket: Basket): void => {
+    basket.items['disturbed'] = 1;
   };
+  const items = (basket: Basket) => ({ ...basket.items });
+  const reading = jest.spyOn(PostgresEventStore.prototype, 'fetchHistory');
+  /** After which version each read of this test's aggregate has begun; `undefined` for one of it all. */
+  const reads = () =>
+    reading.mock.calls.filter(([{ id: read }]) => read === id).map(([, options]) => options?.after);
 
   beforeEach(async () => {
-    instances.length = 0;
     await filled('pen');
+    reading.mockClear();
   });
+  afterAll(() => reading.mockRestore());
 
-  it('serves the next execute, brought up to date', async () => {
-    await baskets.execute(id, note);
+  it('serves the next execute, which reads only what came later', async () => {
+    await baskets.execute(id, (basket) => basket.add('ink'));
     await store.append(ref(), [new ItemAdded('other')]);
-    const { result } = await baskets.execute(id, (basket) => {
-      note(basket);
-      return { ...basket.items };
+    const { result } = await baskets.execute(id, items);
+    expect(result).toEqual({ pen: 1, ink: 1, other: 1 });
+    await baskets.execute(id, items);
+    expect(reads()).toEqual([undefined, 1, 3]);
+    expect((await baskets.load(id)).items).toEqual(result);
+  });
+
+  it('gives every work an instance of its own', async () => {
+    const seen = new Set<Basket>();
+    const work = async (basket: Basket) => {
+      seen.add(basket);
+      await store.currentVersion(ref());
+      basket.add('each');
+    };
+    await Promise.all(Array.from({ length: 12 }, () => baskets.execute(id, work, { retries: 50 })));
+    expect(seen.size).toBeGreaterThanOrEqual(12);
+    expect((await baskets.load(id)).items).toEqual({ pen: 1, each: 12 });
+  });
+
+  it('keeps nothing that a work has done without an event', async () => {
+    await baskets.execute(id, disturb);
+    expect((await baskets.execute(id, items)).result).toEqual({ pen: 1 });
+    await baskets.execute(id, (basket) => {
+      disturb(basket);
+      basket.add('ink');
     });
-    expect(instances[1]).toBe(instances[0]);
-    expect(result).toEqual({ pen: 1, noted: 2, other: 1 });
-    expect(await baskets.load(id)).not.toBe(instances[0]);
+    expect((await baskets.execute(id, items)).result).toEqual({ pen: 1, ink: 1 });
+    expect(reads()).toEqual([undefined, 1, 1, 1]);
   });
 
-  it('is never shared by two that run at once', async () => {
-    await baskets.execute(id, note);
-    const running = new Set<Basket>();
-    let shared = 0;
-    await Promise.all(
-      Array.from({ length: 12 }, () =>
-        baskets.execute(
-          id,
-          async (basket) => {
-            if (running.has(basket)) shared += 1;
-            running.add(basket);
-            await store.currentVersion(ref());
-            basket.add('each');
-            running.delete(basket);
-          },
-          { retries: 50 },
-        ),
-      ),
-    );
-    expect(shared).toBe(0);
-    expect((await baskets.load(id)).items).toEqual({ pen: 1, noted: 1, each: 12 });
+  it('keeps nothing that a work has done to what it found in a snapshot or in an event', async () => {
+    @DomainEvent('basket.packed')
+    class Packed {
+      constructor(readonly labels: string[]) {}
+    }
+    @Aggregate('packed-basket', { snapshots: everyNEvents(2) })
+    class PackedBasket extends AggregateRoot<object> {
+      labels: string[] = [];
+
+      constructor(readonly id: string) {
+        super();
+      }
+
+      // The very list of the event becomes part of the state.
+      onPacked({ labels }: Packed): void {
+        if (labels.length > 0) this.labels = labels;
+      }
+    }
+    const packing = await openStore(dataSource, { events: [Packed] });
+    const packed = new AggregateRepositories(packing, {
+      cacheSize: 10,
+      onWarning: () => undefined,
+    }).of(PackedBasket);
+    const basket = new PackedBasket(id);
+    basket.apply(new Packed(['b', 'a']));
+    await packed.save(basket);
+    const labels = async () => (await packed.execute(id, (each) => [...each.labels])).result;
+    for (const sorting of [1, 2, 3, 4]) {
+      await packed.execute(id, (each) => {
+        each.labels.sort();
+        // The second one is due for a snapshot.
+        if (sorting === 2) each.apply(new Packed([]));
+      });
+      expect(await labels()).toEqual(['b', 'a']);
+    }
+    const snapshot = await packing.getSnapshot(ref('packed-basket'));
+    expect(snapshot).toEqual({ version: 2, state: { labels: ['b', 'a'] } });
   });
 
-  it('is dropped when the work fails', async () => {
-    await baskets.execute(id, note);
+  it('stays when the work or the save fails, which leaves nothing in it', async () => {
     const failed = baskets.execute(id, (basket) => {
-      note(basket);
+      basket.add('ink');
       throw new Error('on purpose');
     });
     await expect(failed).rejects.toThrow('on purpose');
-    const { version } = await baskets.execute(id, note);
-    expect(version).toBe(3);
-    expect(instances[1]).toBe(instances[0]);
-    expect(instances[2]).not.toBe(instances[0]);
-    expect(instances[2]!.items).toEqual({ pen: 1, noted: 2 });
+    const refused = baskets.execute(id, (basket) => basket.add('too many', Number.NaN));
+    await expect(refused).rejects.toMatchObject({ code: 'INVALID_EVENT' });
+    expect((await baskets.execute(id, items)).result).toEqual({ pen: 1 });
+    expect(reads()).toEqual([undefined, 1, 1]);
   });
 
-  it('is dropped when the save fails', async () => {
-    await baskets.execute(id, note);
-    const failed = baskets.execute(id, (basket) => {
-      note(basket);
-      basket.add('too many', Number.NaN);
-    });
-    await expect(failed).rejects.toMatchObject({ code: 'INVALID_EVENT' });
-    const { version } = await baskets.execute(id, note);
-    expect(version).toBe(3);
-    expect(instances[2]).not.toBe(instances[0]);
-    expect(instances[2]!.items).toEqual({ pen: 1, noted: 2 });
-  });
-
-  it('is dropped when events were applied during its save, which nobody else may save', async () => {
+  it('leaves out events that were applied during a save, which nobody else may save', async () => {
+    const instances: Basket[] = [];
     const append = store.append.bind(store);
     const late = jest.spyOn(store, 'append').mockImplementationOnce((...call) => {
       instances[0]!.add('late');
       return append(...call);
     });
-    await baskets.execute(id, note);
+    await baskets.execute(id, (basket) => {
+      instances.push(basket);
+      basket.add('noted');
+    });
     late.mockRestore();
     expect(instances[0]!.getUncommittedEvents()).toEqual([new ItemAdded('late')]);
-    const { result, version } = await baskets.execute(id, (basket) => ({ ...basket.items }));
+    const { result, version } = await baskets.execute(id, items);
     expect([result, version]).toEqual([{ pen: 1, noted: 1 }, 2]);
   });
 
   it('is not served once its events are removed, nor with new events after that', async () => {
-    await baskets.execute(id, note);
+    await baskets.execute(id, items);
     await store.removeEvents(ref());
-    await expect(baskets.execute(id, note)).rejects.toThrow(AggregateNotFoundError);
-
-    await baskets.execute(id, note).catch(() => undefined);
+    await expect(baskets.execute(id, items)).rejects.toThrow(AggregateNotFoundError);
     await store.append(ref(), [new ItemAdded('after')]);
-    const { result, version } = await baskets.execute(id, (basket) => ({ ...basket.items }));
-    expect([result, version]).toEqual([{ after: 1 }, 3]);
+    const { result, version } = await baskets.execute(id, items);
+    expect([result, version]).toEqual([{ after: 1 }, 2]);
+    expect(reads()).toEqual([undefined, 1, undefined, undefined]);
+  });
+
+  it.each([
+    ['as many', 1],
+    ['more', 3],
+    ['fewer', 0],
+  ])('is not served when the log holds other events in their place: %s', async (_, real) => {
+    await store.append(ref(), [new ItemAdded('lost', 2_000)]);
+    expect((await baskets.execute(id, items)).result).toEqual({ pen: 1, lost: 2_000 });
+    // What a restore, or a failover to an asynchronous standby, makes of it.
+    await withoutProtection(`
+      DELETE FROM event_store.domain_events WHERE version > 1
+        AND aggregate_key = (SELECT key FROM event_store.aggregates WHERE id = '${id}');
+      UPDATE event_store.aggregates SET version = 1 WHERE id = '${id}'`);
+    for (let n = 0; n < real; n++) await store.append(ref(), [new ItemAdded('real', 5)]);
+    const { result } = await baskets.execute(id, items);
+    expect(result).toEqual({ pen: 1, ...(real > 0 && { real: 5 * real }) });
+    expect(reads()).toEqual([undefined, 2, undefined]);
+  });
+
+  it('is not served when the log holds other events, also if it was only a snapshot', async () => {
+    for (const item of ['ink', 'paper']) await baskets.execute(id, (basket) => basket.add(item));
+    expect(await snapshotVersion()).toBe(3);
+    reading.mockClear();
+    await baskets.execute(id, items);
+    await withoutProtection(`
+      UPDATE event_store.domain_events SET event_id = gen_random_uuid(),
+        payload = '{"item": "real", "quantity": 1}' WHERE version > 1
+        AND aggregate_key = (SELECT key FROM event_store.aggregates WHERE id = '${id}');
+      UPDATE event_store.aggregates SET snapshot_version = NULL,
+        snapshot_revision = NULL, snapshot_state = NULL, snapshot_taken_at = NULL
+        WHERE id = '${id}'`);
+    expect((await baskets.execute(id, items)).result).toEqual({ pen: 1, real: 2 });
+    expect(reads()).toEqual([undefined, 3, undefined]);
   });
 
   it('is none with a cache of nothing', async () => {
     const uncached = repositoryOf(Basket, 0);
-    await uncached.execute(id, note);
-    await uncached.execute(id, note);
-    expect(instances[1]).not.toBe(instances[0]);
+    await uncached.execute(id, items);
+    await uncached.execute(id, items);
+    expect(reads()).toEqual([undefined, undefined]);
   });
 
   it('gives way to those used later', async () => {
     const small = repositoryOf(Basket, 1);
-    await small.execute(id, note);
+    await small.execute(id, items);
     const other = new Basket(`${id}-other`);
     other.add('pen');
     await small.save(other);
-    await small.execute(other.id, () => undefined);
-    await small.execute(id, note);
-    expect(instances[1]).not.toBe(instances[0]);
-    expect(instances[1]!.items).toEqual({ pen: 1, noted: 2 });
+    await small.execute(other.id, items);
+    await small.execute(id, items);
+    expect(reads()).toEqual([undefined, undefined]);
   });
 });

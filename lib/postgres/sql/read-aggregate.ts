@@ -6,6 +6,9 @@ const eventColumns = `e.position, e.event_id, e.version, e.type, e.revision, e.p
 /**
  * One aggregate strictly after a version: $1 type, $2 id, $3 after, $4 limit.
  *
+ * Every row also names the event at that version, or, if the aggregate ends before it, the last one: by
+ * it a caller knows whether the log is still the one that it has read.
+ *
  * An aggregate whose versions end there is one row with its current version alone; an unknown one
  * is no row. Needs no horizon: the row lock of the aggregate commits its versions in order.
  *
@@ -14,8 +17,14 @@ const eventColumns = `e.position, e.event_id, e.version, e.type, e.revision, e.p
  * The version is compared by a subquery: for a plain $3 PostgreSQL would make a new plan at each call.
  */
 export const readAggregate = (schema: string): string => `
-SELECT g.version AS current_version, g.removed_version, p.*
+SELECT g.version AS current_version, g.removed_version, b.base_id, b.base_position, p.*
 FROM "${schema}".aggregates AS g
+LEFT JOIN LATERAL (
+  SELECT e.event_id AS base_id, e.position AS base_position
+  FROM "${schema}".domain_events AS e
+  WHERE e.aggregate_key = g.key AND e.version = least((SELECT $3::bigint), g.version)
+  LIMIT 1
+) AS b ON true
 LEFT JOIN LATERAL (
   SELECT ${eventColumns}
   FROM "${schema}".domain_events AS e
@@ -45,7 +54,7 @@ ORDER BY p.version DESC`;
  * The last snapshot and all events after it, in one statement and so at one moment: $1 type, $2 id,
  * $3 revision. A snapshot of another revision is named without its state, and all events are read.
  *
- * The state stands on the first row only, so that it is sent once however many events follow.
+ * Every row also names the event at the snapshot's version. The state stands on the first row only, so that it is sent once however many events follow.
  */
 export const readHistory = (schema: string): string => `
 SELECT
@@ -54,6 +63,7 @@ SELECT
     THEN g.snapshot_state END AS snapshot_state,
   CASE WHEN s.usable AND (p.version IS NULL OR p.version = s.base + 1)
     THEN g.snapshot_binary END AS snapshot_binary,
+  b.base_id, b.base_position,
   p.*
 FROM "${schema}".aggregates AS g
 CROSS JOIN LATERAL (
@@ -61,6 +71,12 @@ CROSS JOIN LATERAL (
     g.snapshot_revision IS NOT DISTINCT FROM $3 AS usable,
     CASE WHEN g.snapshot_revision = $3 THEN g.snapshot_version ELSE g.removed_version END AS base
 ) AS s
+LEFT JOIN LATERAL (
+  SELECT e.event_id AS base_id, e.position AS base_position
+  FROM "${schema}".domain_events AS e
+  WHERE e.aggregate_key = g.key AND e.version = s.base
+  LIMIT 1
+) AS b ON true
 LEFT JOIN LATERAL (
   SELECT ${eventColumns}
   FROM "${schema}".domain_events AS e

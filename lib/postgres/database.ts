@@ -23,7 +23,12 @@ import {
   transactionStatus,
   watchStatus,
 } from './connection-state.ts';
-import { isConnectionLoss, isConnectionSpoilt, isOutcomeUnknown } from './postgres-errors.ts';
+import {
+  isConnectionLoss,
+  isConnectionSpoilt,
+  isIsolationTrouble,
+  isOutcomeUnknown,
+} from './postgres-errors.ts';
 import { type Committed, watchingReplication } from './replication-wait.ts';
 import { probeIdle } from './pool-probe.ts';
 import { revocable } from './revocable-manager.ts';
@@ -333,6 +338,10 @@ export class Database {
   /**
    * Runs one statement on a connection that the caller has, which is inside no transaction.
    *
+   * The statement runs at READ COMMITTED, whatever level the session sets for transactions that do not
+   * name one: it says by its error that another level made it fail, and then that connection is sent
+   * BEGIN and COMMIT too. Others need neither.
+   *
    * By a callback: the promises of the driver's own keep the rows of every page alive until a collection
    * of the whole heap.
    */
@@ -341,8 +350,13 @@ export class Database {
     statement: Statement,
     values: readonly unknown[],
   ): Promise<Row[]> {
+    if (aboveReadCommitted.has(client)) return this.#runReadCommitted(client, statement, values);
     return new Promise((resolve, reject) => {
       client.query<Row>(this.#configOf(statement, values), (error, result) => {
+        if (isIsolationTrouble(error) && !isInTransaction(client)) {
+          aboveReadCommitted.add(client);
+          return resolve(this.#runReadCommitted(client, statement, values));
+        }
         if (error) return reject(failed(error, client));
         if (!isInTransaction(client)) return resolve(result.rows);
         // What it has done is not committed, and never will be.
@@ -350,6 +364,30 @@ export class Database {
         reject(new ForeignTransaction());
       });
     });
+  }
+
+  async #runReadCommitted<Row extends QueryResultRow>(
+    client: ClientBase,
+    statement: Statement,
+    values: readonly unknown[],
+  ): Promise<Row[]> {
+    const send = (each: Statement, given: readonly unknown[] = []): Promise<QueryResult<Row>> =>
+      new Promise((resolve, reject) => {
+        client.query<Row>(this.#configOf(each, given), (error, result) =>
+          error ? reject(failed(error, client)) : resolve(result),
+        );
+      });
+    await send(beginReadCommitted);
+    try {
+      const { rows } = await send(statement, values);
+      const { command } = await send(commit);
+      if (command !== 'COMMIT') throw new AbortedTransaction();
+      return rows;
+    } catch (error) {
+      if (isInTransaction(client)) await send(rollback).catch(ignore);
+      if (!isIdle(client)) end(client as Client);
+      throw error;
+    }
   }
 
   /**
@@ -481,5 +519,13 @@ function end(client: Client | PoolClient): void {
   client.end().catch(ignore);
 }
 
-// Holds nothing that the application does not hold already.
+const beginReadCommitted = new Statement('BEGIN ISOLATION LEVEL READ COMMITTED', {
+  prepared: false,
+});
+const commit = new Statement('COMMIT', { prepared: false });
+const rollback = new Statement('ROLLBACK', { prepared: false });
+
+// Both hold nothing that the application does not hold already.
 const guardedPools = new WeakSet<Pool>();
+/** Connections on which a statement by itself runs at a higher level. */
+const aboveReadCommitted = new WeakSet<ClientBase>();

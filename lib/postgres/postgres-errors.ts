@@ -94,6 +94,16 @@ export function isTransactionConflict(error: unknown): boolean {
   return is(error, 'conflict');
 }
 
+/**
+ * Tells whether a statement outside of a transaction failed because it did not run at READ COMMITTED.
+ *
+ * The functions that read the log refuse other levels, and only those levels know serialization
+ * failures. Either way, nothing was done.
+ */
+export function isIsolationTrouble(error: unknown): boolean {
+  return ['25001', '40001'].includes(factsOf(error).code ?? '');
+}
+
 /** Tells whether any other statement would fail in the same way just now, whatever it writes. */
 export function isEverybodysTrouble(error: unknown): boolean {
   return is(

@@ -3,6 +3,7 @@ import type { SkipOptions } from '../subscriptions/skip-options.ts';
 import { ConsumerStateError } from '../subscriptions/subscriptions.errors.ts';
 import { type Database, Statement } from './database.ts';
 import { ConsumerChanges } from './locked-consumer.ts';
+import { timeOf } from './sql/microseconds.ts';
 import { keepSkipped, lockStopped, passStopped, readSkipped } from './sql/skipped-events.ts';
 
 interface SkippedRow {
@@ -55,7 +56,7 @@ export class SkippedEvents {
       error: row.error,
       failures: row.failures,
       by: row.skipped_by,
-      at: new Date(row.skipped_at),
+      at: timeOf(row.skipped_at),
     }));
   }
 

@@ -36,6 +36,7 @@ const oddSettings: Readonly<Record<string, string>> = {
   track_counts: 'off',
   // How transactions begin and end.
   default_transaction_deferrable: 'on',
+  default_transaction_isolation: 'serializable',
   idle_in_transaction_session_timeout: '30s',
   lock_timeout: '20s',
   statement_timeout: '30s',
@@ -101,6 +102,38 @@ describe('PostgresEventStore with a hash chain, where every setting of the datab
     );
     expect(rows).toEqual([false, true, false, true].map((plain) => ({ plain })));
     await store.close();
+  });
+});
+
+describe('a session that begins transactions at another level than READ COMMITTED', () => {
+  it('appends and reads the log like any other', async () => {
+    const source = await roles.dataSource('application', { max: 1 });
+    const store = await openStore(source);
+    const { position } = await store.append(counter('level'), [new Counted(1)]);
+    await source.query(
+      'SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL REPEATABLE READ',
+    );
+    expect(await store.currentPosition()).toBe(position);
+    const later = await store.append(counter('level'), [new Counted(2)]);
+    expect((await store.fetch(position)).records.map((each) => each.position)).toEqual([
+      later.position,
+    ]);
+    expect(await source.query('SHOW default_transaction_isolation')).toEqual([
+      { default_transaction_isolation: 'repeatable read' },
+    ]);
+    await store.close();
+  });
+
+  it('has no conflicts among appends that expect none', async () => {
+    const sources = [1, 2, 3].map(() => roles.dataSource('application', { max: 2 }));
+    const stores = await Promise.all(sources.map(async (source) => openStore(await source)));
+    const appends = Array.from({ length: 60 }, (_, n) =>
+      stores[n % 3]!.append(counter('crowded'), [new Counted(n)]),
+    );
+    const results = await Promise.all(appends);
+    const versions = results.map(({ version }) => version).toSorted((a, b) => a - b);
+    expect(versions).toEqual(versions.map((_, n) => n + 1));
+    await Promise.all(stores.map((each) => each.close()));
   });
 });
 

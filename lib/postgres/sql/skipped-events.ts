@@ -1,3 +1,5 @@
+import { microseconds } from './microseconds.ts';
+
 /** Records the event at a position that the policy of its consumer leaves out. */
 export const keepSkippedByPolicy = (schema: string): string => `
 INSERT INTO "${schema}".skipped_events (
@@ -51,7 +53,7 @@ WHERE k.consumer = $1 AND k.status = 'stopped' AND k.error_position = $2`;
 export const readSkipped = (schema: string): string => `
 SELECT
   s.generation, s.position, s.event_id, s.aggregate_type AS type, s.aggregate_id AS id, s.cause,
-  s.reason, s.error, s.failures, s.skipped_by, date_part('epoch', s.skipped_at) * 1000 AS skipped_at
+  s.reason, s.error, s.failures, s.skipped_by, ${microseconds('s.skipped_at')} AS skipped_at
 FROM "${schema}".skipped_events AS s
 WHERE s.consumer = $1
 ORDER BY s.id DESC

@@ -75,6 +75,7 @@ export {
   type InMemoryEventStoreOptions,
 } from './store/in-memory.event-store.ts';
 export type { AggregateReadOptions, ReadDirection, ReadOptions } from './store/read-options.ts';
+export type { IsolationLevel, TransactionOptions } from './store/transaction-options.ts';
 
 export {
   AccessDeniedError,
@@ -96,6 +97,7 @@ export {
   CorruptAggregateError,
   DuplicateEventError,
   InvalidAggregateRefError,
+  NestedTransactionError,
   RemovalRefusedError,
   SnapshotAheadError,
   StoreClosedError,

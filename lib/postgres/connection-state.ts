@@ -50,20 +50,25 @@ export const isIdle = (client: ClientBase): boolean =>
 export const isInTransaction = (client: ClientBase): boolean =>
   ['T', 'E'].includes(transactionStatus(client) ?? 'I');
 
-/** Runs work, and returns the tag of the last command that the server completed meanwhile. */
-export async function lastCommandTag(
+/**
+ * Runs work that ends a transaction, and returns how the server said that it ended.
+ *
+ * The last such tag is that of the COMMIT: a statement that nobody awaits is answered before it, and
+ * subscribers may query behind it.
+ */
+export async function endOfTransaction(
   client: ClientBase,
   work: () => Promise<void>,
-): Promise<string | undefined> {
+): Promise<'COMMIT' | 'ROLLBACK' | undefined> {
   const { connection } = client as DriverClient;
-  let tag: string | undefined;
+  let end: 'COMMIT' | 'ROLLBACK' | undefined;
   const onComplete = ({ text }: { readonly text: string }): void => {
-    tag = text;
+    if (text === 'COMMIT' || text === 'ROLLBACK') end = text;
   };
   connection?.on('commandComplete', onComplete);
   try {
     await work();
-    return tag;
+    return end;
   } finally {
     connection?.off('commandComplete', onComplete);
   }

@@ -13,13 +13,14 @@ import type {
 } from 'pg';
 import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
 import { TransactionOverError, TransactionRequiredError } from '../store/store.errors.ts';
+import type { IsolationLevel } from '../store/transaction-options.ts';
 import { columnTypes } from './column-types.ts';
 import {
+  endOfTransaction,
   isClosed,
   isIdle,
   isInTransaction,
   isReady,
-  lastCommandTag,
   transactionStatus,
   watchStatus,
 } from './connection-state.ts';
@@ -55,8 +56,6 @@ export interface DatabaseOptions {
   /** Called when a connection of the pool is closed because somebody else still uses it. */
   readonly onWarning?: (message: string) => void;
 }
-
-export type IsolationLevel = 'READ COMMITTED' | 'REPEATABLE READ' | 'SERIALIZABLE';
 
 /**
  * Runs the store's statements on the raw `pg` clients of TypeORM's pool.
@@ -246,28 +245,31 @@ export class Database {
     try {
       await queryRunner.startTransaction(isolationLevel);
       const result = await this.#lend(queryRunner.manager, work);
-      const tag = await lastCommandTag(client, () => queryRunner.commitTransaction());
-      if (tag === 'ROLLBACK') throw new AbortedTransaction();
+      const end = await endOfTransaction(client, () => queryRunner.commitTransaction());
+      if (end === 'ROLLBACK') throw new AbortedTransaction();
       return result;
     } catch (error) {
       // One that is still waiting for an answer would let the ROLLBACK wait as well.
-      if (!isReady(client)) end(client);
+      if (!isReady(client)) close(client);
       if (queryRunner.isTransactionActive) await queryRunner.rollbackTransaction().catch(ignore);
       if (isOutcomeUnknown(error)) probeIdle(this.#pool);
       throw error;
     } finally {
-      if (!isIdle(client)) end(client);
+      if (!isIdle(client)) close(client);
       await queryRunner.release();
     }
   }
 
   /** Runs work in a transaction of its own, and tells whether its standby has it too. */
-  async commitTransaction<T>(work: (manager: EntityManager) => Promise<T>): Promise<Committed<T>> {
+  async commitTransaction<T>(
+    work: (manager: EntityManager) => Promise<T>,
+    isolationLevel?: IsolationLevel,
+  ): Promise<Committed<T>> {
     return watchingReplication((watch) =>
       this.transaction(async (manager) => {
         watch(await clientOf(queryRunnerOf(manager)));
         return work(manager);
-      }),
+      }, isolationLevel),
     );
   }
 
@@ -312,7 +314,7 @@ export class Database {
         throw error;
       });
       if (await this.#isUnused(client)) return { queryRunner, client };
-      end(client);
+      close(client);
       await queryRunner.release();
     }
   }
@@ -360,7 +362,7 @@ export class Database {
         if (error) return reject(failed(error, client));
         if (!isInTransaction(client)) return resolve(result.rows);
         // What it has done is not committed, and never will be.
-        end(client as Client);
+        close(client as Client);
         reject(new ForeignTransaction());
       });
     });
@@ -505,17 +507,17 @@ function isLost(queryRunner: QueryRunner): boolean {
 
 function failed(error: Error, client: ClientBase): Error {
   noteRole(error, (client as Client).user);
-  if (isOutcomeUnknown(error)) end(client as Client);
+  if (isOutcomeUnknown(error)) close(client as Client);
   return error;
 }
 
 const ignore = (): void => undefined;
 
 /**
- * Ends a connection that has not answered, or that somebody else still uses. A statement that the driver
+ * Closes a connection that has not answered, or that somebody else still uses. A statement that the driver
  * no longer waits for still blocks it, and TypeORM would give it back to the pool.
  */
-function end(client: Client | PoolClient): void {
+function close(client: Client | PoolClient): void {
   client.end().catch(ignore);
 }
 

@@ -38,7 +38,12 @@ import {
 import { rememberReplay, Replay } from '../store/replay.ts';
 import { reviveSnapshot, type StoredSnapshot } from '../store/revive-snapshot.ts';
 import { DurabilityUncertainError } from '../store/database.errors.ts';
-import { RemovalRefusedError, SnapshotAheadError } from '../store/store.errors.ts';
+import {
+  NestedTransactionError,
+  RemovalRefusedError,
+  SnapshotAheadError,
+} from '../store/store.errors.ts';
+import { checkTransactionOptions, type TransactionOptions } from '../store/transaction-options.ts';
 import type { Consumer } from '../subscriptions/consumer.ts';
 import { AppendCall } from './append-call.ts';
 import { AppendQueue } from './append-queue.ts';
@@ -48,6 +53,7 @@ import { Database, Statement } from './database.ts';
 import { EventReader, type StoredAggregate, type StoredHistory } from './event-reader.ts';
 import { InlineProjections } from './inline-projections.ts';
 import { translated, translateReadError } from './postgres-errors.ts';
+import { repeatedTransaction } from './repeated-transaction.ts';
 import { SnapshotTable } from './snapshot-table.ts';
 
 export interface PostgresEventStoreOptions {
@@ -283,6 +289,15 @@ export class PostgresEventStore extends EventStore {
     );
     if (!isReplicated) throw new DurabilityUncertainError([aggregate]);
     return rows[0]!.removed;
+  }
+
+  override async transaction<T>(
+    work: (manager: EntityManager) => Promise<T>,
+    options: TransactionOptions = {},
+  ): Promise<T> {
+    const checked = checkTransactionOptions(options);
+    if (this.transactionOf()) throw new NestedTransactionError();
+    return repeatedTransaction(this.#database, work, checked);
   }
 
   override onRollback(manager: EntityManager, { records }: AppendResult, undo: () => void): void {

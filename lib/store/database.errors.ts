@@ -205,7 +205,7 @@ export class DurabilityUncertainError extends EventStoreError {
   constructor(readonly aggregates: readonly AggregateRef[]) {
     const names = aggregates.slice(0, 5).map(({ type, id }) => `${type}/${id}`);
     super(
-      `The change of ${names.join(', ')}${aggregates.length > 5 ? ', …' : ''} is committed, but the ` +
+      `The change of ${names.join(', ') || 'the transaction'}${aggregates.length > 5 ? ', …' : ''} is committed, but the ` +
         'wait for its synchronous standby was cancelled: a failover may lose it. Once the standby is ' +
         'back, repeat the append with the same event ids; when that succeeds, it is on both.',
     );

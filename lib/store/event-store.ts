@@ -5,6 +5,7 @@ import type { EventRecord } from '../events/event-record.ts';
 import type { AggregateRef } from './aggregate-ref.ts';
 import { compareVersion, type VersionComparison } from './compare-version.ts';
 import type { ExpectedVersion } from './expected-version.ts';
+import type { TransactionOptions } from './transaction-options.ts';
 import {
   aggregateReadOptions,
   checkLimit,
@@ -253,6 +254,25 @@ export abstract class EventStore {
    * succeeded, and the other listeners are called.
    */
   abstract onAppended(listener: AppendListener): () => void;
+
+  /**
+   * Runs `work` in a transaction of its own and commits it; on a conflict, runs all of it again.
+   *
+   * Pass `manager` to every call that is to be part of the transaction, and load aggregates inside of
+   * it, so that a repetition decides on what is stored then. Repeated are version conflicts,
+   * serialization failures (40001) and deadlocks (40P01), after a short pause that grows with each
+   * attempt. The work may run several times: keep effects outside the database out of it.
+   *
+   * @throws whatever `work` throws; the transaction is rolled back.
+   * @throws WrongExpectedVersionError or TransactionConflictError when the retries are used up.
+   * @throws ConnectionLostError with `outcome: 'unknown'` if the answer to the COMMIT was lost: the
+   * transaction is not run again then, as it may have committed.
+   * @throws NestedTransactionError inside an ambient transaction.
+   */
+  abstract transaction<T>(
+    work: (manager: EntityManager) => Promise<T>,
+    options?: TransactionOptions,
+  ): Promise<T>;
 
   /**
    * Calls `undo` when an append that has joined the transaction of `manager` is rolled back, with the

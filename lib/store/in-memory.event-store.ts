@@ -277,6 +277,10 @@ export class InMemoryEventStore extends EventStore {
     return this.#log.remove(aggregate);
   }
 
+  async transaction(): Promise<never> {
+    throw new TransactionsUnsupportedError();
+  }
+
   onAppended(listener: AppendListener): () => void {
     return this.#listeners.add(listener);
   }

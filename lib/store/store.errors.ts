@@ -202,6 +202,18 @@ export class TransactionOverError extends EventStoreError {
   }
 }
 
+/** A transaction that is run again as a whole cannot be a part of another one. */
+export class NestedTransactionError extends EventStoreError {
+  readonly code = 'NESTED_TRANSACTION';
+
+  constructor() {
+    super(
+      'transaction() was called while an ambient transaction is open; nothing was sent. Let the ' +
+        'outermost call begin the transaction, and call append, save or execute inside of it.',
+    );
+  }
+}
+
 /** The store keeps its events in memory, where nothing can join a database transaction. */
 export class TransactionsUnsupportedError extends EventStoreError {
   readonly code = 'TRANSACTIONS_UNSUPPORTED';

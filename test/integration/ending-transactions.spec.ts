@@ -271,7 +271,7 @@ describe('an aggregate saved in a transaction that is rolled back', () => {
       await accounts.save(account, { manager });
       await manager.query('SELECT pg_terminate_backend(pg_backend_pid())');
     });
-    await expect(failing).rejects.toThrow();
+    await expect(failing).rejects.toThrow('terminating connection');
     expect(await accounts.save(account)).toMatchObject({ version: 1, duplicate: false });
     expect(await eventsOf(account)).toEqual(counted(1));
   });

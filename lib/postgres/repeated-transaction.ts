@@ -1,0 +1,47 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { EntityManager } from 'typeorm';
+import { DurabilityUncertainError, TransactionConflictError } from '../store/database.errors.ts';
+import { WrongExpectedVersionError } from '../store/store.errors.ts';
+import type { TransactionOptions } from '../store/transaction-options.ts';
+import type { Database } from './database.ts';
+import { isTransactionConflict, translateError } from './postgres-errors.ts';
+import { noteUnsent } from './trouble.ts';
+
+/**
+ * Runs work in a transaction, and all of it again while it meets a conflict: a version that was not
+ * expected, a serialization failure or a deadlock, in the work or at the commit.
+ *
+ * What the work throws comes as it was thrown; a conflict of the database, after the last attempt, as
+ * `TransactionConflictError`.
+ */
+export async function repeatedTransaction<T>(
+  database: Database,
+  work: (manager: EntityManager) => Promise<T>,
+  { isolationLevel, retries }: Required<TransactionOptions>,
+): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    const progress = { hasBegun: false, isInWork: false };
+    try {
+      const { value, isReplicated } = await database.commitTransaction(async (manager) => {
+        Object.assign(progress, { hasBegun: true, isInWork: true });
+        const result = await work(manager);
+        progress.isInWork = false;
+        return result;
+      }, isolationLevel);
+      if (isReplicated) return value;
+      throw new DurabilityUncertainError([]);
+    } catch (error) {
+      if (!progress.hasBegun) noteUnsent(error);
+      const isConflict = isTransactionConflict(error);
+      const mayRepeat =
+        isConflict ||
+        error instanceof TransactionConflictError ||
+        error instanceof WrongExpectedVersionError;
+      if (!mayRepeat || attempt > retries) {
+        throw progress.isInWork && !isConflict ? error : translateError(error);
+      }
+    }
+    // Apart by chance, so that those that met do not meet again.
+    await delay(Math.random() * Math.min(500, 5 * 2 ** attempt));
+  }
+}

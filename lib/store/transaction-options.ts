@@ -1,0 +1,28 @@
+import { inspect } from 'node:util';
+import { KnownOptions } from '../events/known-options.ts';
+import { checkPlace } from './read-options.ts';
+
+const levels = ['READ COMMITTED', 'REPEATABLE READ', 'SERIALIZABLE'] as const;
+export type IsolationLevel = (typeof levels)[number];
+
+export interface TransactionOptions {
+  /** @default 'READ COMMITTED' */
+  readonly isolationLevel?: IsolationLevel;
+  /** How often to run the whole transaction again after a conflict. @default 5 */
+  readonly retries?: number;
+}
+
+const transactionOptions = new KnownOptions<TransactionOptions>('A transaction', {
+  isolationLevel: true,
+  retries: true,
+});
+
+/** Returns the options with their defaults. @throws TypeError if one of them cannot be meant. */
+export function checkTransactionOptions(given: TransactionOptions): Required<TransactionOptions> {
+  const { isolationLevel = 'READ COMMITTED', retries = 5 } = transactionOptions.take(given);
+  checkPlace('retries', retries);
+  if (levels.includes(isolationLevel)) return { isolationLevel, retries };
+  throw new TypeError(
+    `isolationLevel must be one of ${levels.join(', ')}, got ${inspect(isolationLevel, { depth: -1, maxStringLength: 50 })}.`,
+  );
+}

@@ -387,7 +387,7 @@ export class Database {
       return rows;
     } catch (error) {
       if (isInTransaction(client)) await send(rollback).catch(ignore);
-      if (!isIdle(client)) end(client as Client);
+      if (!isIdle(client)) close(client as Client);
       throw error;
     }
   }

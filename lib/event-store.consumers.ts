@@ -4,6 +4,7 @@ import type { ConsumerExplorer } from './event-store.explorer.ts';
 import type { ResolvedOptions } from './event-store.options.ts';
 import type { PostgresConsumers } from './postgres/postgres.consumers.ts';
 import type { EventStore } from './store/event-store.ts';
+import { FirstAppended } from './store/first-appended.ts';
 import type { Consumer } from './subscriptions/consumer.ts';
 import { ConsumerHost } from './subscriptions/consumer-host.ts';
 import type { ConsumersHere } from './subscriptions/consumers.ts';
@@ -40,6 +41,7 @@ const isInline = ({ kind }: Consumer): boolean => kind === 'inline-projection';
 export class ApplicationConsumers implements ConsumersHere {
   #consumers: ReadonlyMap<string, Consumer> = new Map();
   readonly #host: ConsumerHost | undefined;
+  readonly #firstAppended: FirstAppended;
   #stopSignalling: (() => void) | undefined;
 
   constructor(
@@ -48,6 +50,7 @@ export class ApplicationConsumers implements ConsumersHere {
     private readonly options: ApplicationConsumersOptions,
   ) {
     const { store, consumers } = booted;
+    this.#firstAppended = new FirstAppended(store);
     if (consumers) this.#host = new ConsumerHost({ ...consumers, ...options, store }, options);
   }
 
@@ -55,11 +58,22 @@ export class ApplicationConsumers implements ConsumersHere {
     return this.#consumers;
   }
 
-  /** Finds the consumers; returns what is wrong with them, each fault with its remedy. */
-  explore(): readonly string[] {
-    const { consumers, faults } = this.explorer.explore();
+  /**
+   * Finds the consumers; returns what is wrong with them, each fault with its remedy.
+   *
+   * From now on appends apply the inline projections, also those that other modules make while they are
+   * initialized.
+   */
+  explore(hasHandlers: Promise<void>): readonly string[] {
+    const { consumers, faults } = this.explorer.explore(hasHandlers);
     this.#consumers = new Map(consumers.map((consumer) => [consumer.name, consumer]));
+    this.booted.consumers?.applyInline(consumers.filter(isInline));
     return [...faults, ...this.#unknownNames()];
+  }
+
+  /** Returns a fault for every consumer that has come to the application since `explore`. */
+  lateFaults(): readonly string[] {
+    return this.explorer.lateFaults();
   }
 
   async start(): Promise<void> {
@@ -69,12 +83,13 @@ export class ApplicationConsumers implements ConsumersHere {
     this.#stopSignalling = this.booted.store.onAppended(() => signals.announce('append'));
     const all = [...this.#consumers.values()];
     const inline = all.filter(isInline);
-    consumers.applyInline(inline);
-    await this.#host.start(all.filter(({ name }) => this.runs(name)));
+    const run = all.filter(({ name }) => this.runs(name));
+    await this.#host.start(run, this.#firstAppended.end());
     if (inline.length > 0) await this.#host.inlineInUse(inline.map(({ name }) => name));
   }
 
   async stop(): Promise<void> {
+    this.#firstAppended.end();
     this.#stopSignalling?.();
     await this.#host?.stop();
   }

@@ -10,7 +10,6 @@ import {
 import { handlerEnhancers } from './event-bus/handler-enhancers.ts';
 import { inheritanceFaults } from './event-bus/inherited-durable.ts';
 import { reportOn } from './event-bus/unhandled-exceptions.ts';
-import { whenBound } from './event-bus/when-bound.ts';
 import { consumerFaults, type NamedConsumer } from './event-store.consumer.faults.ts';
 import { logger } from './event-store.log.ts';
 import { defaultStoreName, getEventStoreToken } from './event-store.tokens.ts';
@@ -35,6 +34,8 @@ export interface ExploredConsumers {
  * `onModuleInit`.
  */
 export class ConsumerExplorer {
+  readonly #explored = new Set<HandlerClass>();
+
   constructor(
     private readonly discovery: DiscoveryService,
     private readonly moduleRef: ModuleRef,
@@ -42,11 +43,13 @@ export class ConsumerExplorer {
     private readonly registry: EventRegistry,
   ) {}
 
-  explore(): ExploredConsumers {
+  /** No handler is called before `hasHandlers`: until then the buses cannot execute its commands. */
+  explore(hasHandlers: Promise<void>): ExploredConsumers {
     const named: NamedConsumer[] = [];
     const faults: string[] = [];
-    const surroundings = this.#surroundings();
+    const surroundings = this.#surroundings(hasHandlers);
     for (const [providerClass, provider] of this.#providersByClass()) {
+      this.#explored.add(providerClass);
       faults.push(...inheritanceFaults(providerClass, ({ options }) => this.#concerns(options)));
       for (const found of [
         ...this.#projections(providerClass, provider),
@@ -60,6 +63,22 @@ export class ConsumerExplorer {
     }
     faults.push(...consumerFaults(named, this.storeName, this.registry));
     return { consumers: named.map(({ consumer }) => consumer), faults };
+  }
+
+  /** Returns a fault for every consumer on a class that was not there to be explored. */
+  lateFaults(): string[] {
+    const late = [...this.#providersByClass().keys()].filter((each) => !this.#explored.has(each));
+    return late.flatMap((each) => {
+      const projection = projectionOf(each);
+      return [...(projection ? [projection] : []), ...durablesOf(each)]
+        .filter(({ options }) => this.#concerns(options))
+        .map(
+          ({ name }) =>
+            `The consumer '${name}' on ${each.name} came with a module that was loaded when the ` +
+            "application had started, and does not run. Import that module in your application's " +
+            'module instead of loading it lazily.',
+        );
+    });
   }
 
   #projections(providerClass: HandlerClass, provider: Provider): FoundConsumer[] {
@@ -115,17 +134,15 @@ export class ConsumerExplorer {
     return found;
   }
 
-  #surroundings(): DurableSurroundings {
+  #surroundings(ready: Promise<void>): DurableSurroundings {
     const { moduleRef, registry } = this;
     const events = new Set(
       registry.readableTypes.flatMap((type) => registry.resolve(type)?.eventClass ?? []),
     );
-    const commandBus = this.#find(CommandBus);
-    const ready = commandBus ? whenBound(commandBus) : Promise.resolve();
     return {
       moduleRef,
       enhance: handlerEnhancers(moduleRef['container']),
-      commandBus,
+      commandBus: this.#find(CommandBus),
       report: reportOn(this.#find(UnhandledExceptionBus), logger),
       ready,
       events: [...events],

@@ -1,18 +1,23 @@
 import type {
   BeforeApplicationShutdown,
+  InjectionToken,
   OnApplicationBootstrap,
   OnApplicationShutdown,
   OnModuleDestroy,
   OnModuleInit,
 } from '@nestjs/common';
-import type { ModuleRef } from '@nestjs/core';
-import { EventBus } from '@nestjs/cqrs';
-import { EventBusBridge, type EventBusBridgeOptions } from './event-bus/event-bus-bridge.ts';
+import { LazyModuleLoader, type ModuleRef } from '@nestjs/core';
+import { CommandBus, EventBus } from '@nestjs/cqrs';
+import type { EventBusBridge, EventBusMode } from './event-bus/event-bus-bridge.ts';
+import { warnOfUnstoredEvents } from './event-bus/unstored-events.ts';
+import { whenBound } from './event-bus/when-bound.ts';
 import { EventStoreConfigurationError } from './event-store.configuration.error.ts';
 import type { ApplicationConsumers, BootedStore } from './event-store.consumers.ts';
+import { logger } from './event-store.log.ts';
 
-export interface LifecycleOptions extends EventBusBridgeOptions {
+export interface LifecycleOptions {
   readonly storeName: string;
+  readonly eventBus: EventBusMode;
 }
 
 /**
@@ -29,41 +34,45 @@ export class EventStoreLifecycle
     BeforeApplicationShutdown,
     OnApplicationShutdown
 {
-  #bridge: EventBusBridge | undefined;
   #isEnding = false;
 
   constructor(
     private readonly options: LifecycleOptions,
     private readonly booted: BootedStore,
+    private readonly bridge: EventBusBridge,
     private readonly consumers: ApplicationConsumers,
     /** What is wrong with the options, the store, and the classes registered so far. */
     private readonly knownFaults: () => readonly string[],
     private readonly moduleRef: ModuleRef,
   ) {}
 
-  /** By now all modules are there, so whatever is wrong is known and told at once. */
+  /** By now all modules are there, so every fault is known and reported at once. */
   async onModuleInit(): Promise<void> {
-    const { storeName, eventBus } = this.options;
-    const bus = eventBus === 'off' ? undefined : this.#findBus();
+    // The application's own bus: a second CqrsModule would have one without any handlers.
+    const bus = this.#find(EventBus);
+    const commandBus = this.#find(CommandBus);
+    const hasHandlers = commandBus ? whenBound(commandBus) : Promise.resolve();
     // Before the buses of @nestjs/cqrs look for handlers, which they do at bootstrap: durable ones are
     // not theirs.
-    const faults = [...this.consumers.explore(), ...this.knownFaults()];
-    if (eventBus !== 'off' && !bus) {
+    const faults = [...this.consumers.explore(hasHandlers), ...this.knownFaults()];
+    if (this.options.eventBus !== 'off' && !bus) {
       faults.push(
         'There is no EventBus to publish on. Import CqrsModule.forRoot() of @nestjs/cqrs in your ' +
           "application's module, or set eventBus: 'off'.",
       );
     }
-    if (faults.length > 0) throw new EventStoreConfigurationError(storeName, faults);
+    this.#refuse(faults);
+    this.#watchLazyModules();
     if (!bus || this.#isEnding) return;
-    this.#bridge = new EventBusBridge(this.booted.store, bus, this.options);
-    await this.#bridge.start();
-    if (this.#isEnding) await this.#bridge.stop();
+    warnOfUnstoredEvents(bus, this.consumers.consumers.values(), logger);
+    await this.bridge.start(bus, hasHandlers);
   }
 
   /** By now all modules are initialized, so handlers find what they need. */
   async onApplicationBootstrap(): Promise<void> {
-    if (!this.#isEnding) await this.consumers.start();
+    if (this.#isEnding) return;
+    this.#refuse(this.consumers.lateFaults());
+    await this.consumers.start();
   }
 
   /** Consumers come to rest first: what they use is still there, and appends go on. */
@@ -78,14 +87,32 @@ export class EventStoreLifecycle
   }
 
   async onApplicationShutdown(): Promise<void> {
-    await this.#bridge?.stop();
+    await this.bridge.stop();
     await this.booted.close();
   }
 
-  /** The application's own bus: a second CqrsModule would have one without any handlers. */
-  #findBus(): EventBus | undefined {
+  /**
+   * Lets the load of a lazy module fail if it brings a consumer: consumers are found when the application
+   * starts, and one that comes later would never run, without a word.
+   */
+  #watchLazyModules(): void {
+    const loader = this.#find(LazyModuleLoader);
+    if (!loader) return;
+    const load = loader.load.bind(loader);
+    loader.load = async (...args) => {
+      const loaded = await load(...args);
+      this.#refuse([...this.consumers.lateFaults(), ...this.knownFaults()]);
+      return loaded;
+    };
+  }
+
+  #refuse(faults: readonly string[]): void {
+    if (faults.length > 0) throw new EventStoreConfigurationError(this.options.storeName, faults);
+  }
+
+  #find<T>(token: InjectionToken<T>): T | undefined {
     try {
-      return this.moduleRef.get(EventBus, { strict: false });
+      return this.moduleRef.get<T>(token, { strict: false });
     } catch {
       return undefined;
     }

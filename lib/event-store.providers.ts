@@ -2,6 +2,7 @@ import type { DynamicModule, InjectionToken, Provider } from '@nestjs/common';
 import { DiscoveryModule, DiscoveryService, ModuleRef } from '@nestjs/core';
 import { AggregateRepositories } from './aggregates/aggregate-repositories.ts';
 import type { AggregateClass } from './aggregates/aggregate.decorator.ts';
+import { EventBusBridge } from './event-bus/event-bus-bridge.ts';
 import { EventStoreConfigurationError } from './event-store.configuration.error.ts';
 import { ApplicationConsumers, type BootedStore } from './event-store.consumers.ts';
 import { ConsumerExplorer } from './event-store.explorer.ts';
@@ -110,8 +111,23 @@ function storeProviders(name = defaultStoreName, { inject = [], boot }: StoreFac
         ),
     },
     {
+      provide: token(name, 'bridge'),
+      inject: [token(name, 'booted'), token(name, 'options'), token(name, 'registry')],
+      useFactory: (
+        { store }: BootedStore,
+        { options }: OptionsResolution,
+        registry: EventRegistry,
+      ) =>
+        new EventBusBridge(
+          store,
+          { ...options, readableTypes: () => registry.readableTypes },
+          logger,
+        ),
+    },
+    {
       provide: getEventStoreToken(name),
-      inject: [token(name, 'booted')],
+      // Those that listen to appends are made before anybody has the store to append with.
+      inject: [token(name, 'booted'), token(name, 'bridge'), getApplicationConsumersToken(name)],
       useFactory: ({ store }: BootedStore) => store,
     },
     {
@@ -162,6 +178,7 @@ function storeProviders(name = defaultStoreName, { inject = [], boot }: StoreFac
       inject: [
         token(name, 'booted'),
         token(name, 'options'),
+        token(name, 'bridge'),
         token(name, 'registry'),
         token(name, 'repositories'),
         getApplicationConsumersToken(name),
@@ -170,14 +187,16 @@ function storeProviders(name = defaultStoreName, { inject = [], boot }: StoreFac
       useFactory: (
         booted: BootedStore,
         { options, faults }: OptionsResolution,
+        bridge: EventBusBridge,
         registry: EventRegistry,
         repositories: AggregateRepositories,
         consumers: ApplicationConsumers,
         moduleRef: ModuleRef,
       ) =>
         new EventStoreLifecycle(
-          { ...options, storeName: name, readableTypes: () => registry.readableTypes },
+          { eventBus: options.eventBus, storeName: name },
           booted,
+          bridge,
           consumers,
           () => [...faults, ...booted.faults, ...registry.faults, ...repositories.faults],
           moduleRef,

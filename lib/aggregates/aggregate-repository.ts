@@ -2,6 +2,7 @@ import { EventData } from '../events/event-data.ts';
 import { newEventId } from '../events/event-id.ts';
 import { KnownOptions } from '../events/known-options.ts';
 import type { AggregateRef } from '../store/aggregate-ref.ts';
+import { dispatchedBy } from '../store/dispatcher.ts';
 import type {
   AggregateHistory,
   AppendOptions,
@@ -148,7 +149,8 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
       const manager = this.#store.transactionOf(options.manager);
       const ids = this.#idsFor(aggregate, events.length);
       const data = events.map((event, index) => new EventData(event, { id: ids[index]! }));
-      const result = await this.#store.append(this.#ref(aggregate.id), data, {
+      const reference = dispatchedBy(this.#ref(aggregate.id), aggregate);
+      const result = await this.#store.append(reference, data, {
         ...options,
         expectedVersion,
       });

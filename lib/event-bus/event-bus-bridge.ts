@@ -1,9 +1,11 @@
-import { Logger } from '@nestjs/common';
 import type { EventBus } from '@nestjs/cqrs';
-import { runAsReactionTo } from '../events/event-metadata.ts';
 import type { EventRecord } from '../events/event-record.ts';
 import type { EventStore } from '../store/event-store.ts';
+import { FirstAppended } from '../store/first-appended.ts';
 import { LogTail } from '../store/log-tail.ts';
+import type { RunnerLog } from '../subscriptions/runner-log.ts';
+import { AppendPublisher } from './append-publisher.ts';
+import { reactToStoredEvents } from './bus-reactions.ts';
 
 /** Which events reach the bus: those appended by this process, those of every process, or none. */
 export type EventBusMode = 'own' | 'all' | 'off';
@@ -21,55 +23,71 @@ export interface EventBusBridgeOptions {
  *
  * At most once and without waiting for handlers: that is all a bus in memory can promise. `'all'`
  * follows the order of the log; `'own'` the order in which this process learns of its commits,
- * which for one aggregate is that of its versions. Handlers and sagas run with the record's correlation, so that what they
- * append says what caused it.
+ * which for one aggregate is that of its versions. Handlers and sagas run with the record's
+ * correlation, so that what they append says what caused it.
+ *
+ * Listens from the moment it is made, which is before anybody can append. The bus has its handlers only
+ * once the application is up: what is appended before, by an `onModuleInit` say, waits until then.
  */
 export class EventBusBridge {
-  readonly #logger = new Logger('EventStore');
-  #stop: (() => Promise<void> | void) | undefined;
+  readonly #unsubscribe: (() => void) | undefined;
+  readonly #firstAppended: FirstAppended | undefined;
+  readonly #waiting: EventRecord[] = [];
+  #publisher: AppendPublisher | undefined;
+  #tail: LogTail | undefined;
+  #isStopped = false;
 
   constructor(
     private readonly store: EventStore,
-    private readonly bus: EventBus,
     private readonly options: EventBusBridgeOptions,
-  ) {}
+    private readonly log: RunnerLog,
+  ) {
+    const { eventBus } = options;
+    if (eventBus === 'own') this.#unsubscribe = store.onAppended((records) => this.#take(records));
+    if (eventBus === 'all') this.#firstAppended = new FirstAppended(store);
+  }
 
-  async start(): Promise<void> {
-    const publish = (records: readonly EventRecord[]): void => {
-      for (const record of records) this.#publish(record);
-    };
-    if (this.options.eventBus === 'own') {
-      this.#stop = this.store.onAppended(publish);
-    } else if (this.options.eventBus === 'all') {
-      const { pollIntervalMs: intervalMs, readableTypes: types } = this.options;
-      const tail = new LogTail(
-        this.store,
-        { intervalMs, types },
-        {
-          onRecords: publish,
-          onUnreadable: (error) =>
-            this.#logger.error('An event cannot be read and does not reach the EventBus.', error),
-          onError: (error) =>
-            this.#logger.error('The log could not be read for the EventBus; trying again.', error),
-        },
-      );
-      tail.start(await this.store.currentPosition());
-      this.#stop = () => tail.stop();
-    }
+  /** Publishes on this bus, as soon as it has its handlers; with `'all'` what is appended from now on. */
+  async start(bus: EventBus, hasHandlers: Promise<void>): Promise<void> {
+    if (this.options.eventBus === 'off') return;
+    reactToStoredEvents(bus);
+    const publisher = new AppendPublisher(bus, this.log);
+    const now = this.options.eventBus === 'all' ? await this.store.currentPosition() : 0;
+    void hasHandlers.then(() => this.#open(publisher, now));
   }
 
   async stop(): Promise<void> {
-    await this.#stop?.();
+    this.#isStopped = true;
+    this.#unsubscribe?.();
+    this.#firstAppended?.end();
+    await this.#tail?.stop();
   }
 
-  #publish(record: EventRecord): void {
-    try {
-      runAsReactionTo(record, () => this.bus.publish(record.event));
-    } catch (error) {
-      this.#logger.error(
-        `Publishing the event at position ${record.position} (${record.type}) failed; it is stored.`,
-        error,
-      );
-    }
+  #open(publisher: AppendPublisher, now: number): void {
+    if (this.#isStopped) return;
+    this.#publisher = publisher;
+    publisher.publish(this.#waiting.splice(0));
+    if (this.#firstAppended) this.#follow(Math.min(now, this.#firstAppended.end() ?? now));
+  }
+
+  #take(records: readonly EventRecord[]): void {
+    if (this.#publisher) this.#publisher.publish(records);
+    else this.#waiting.push(...records);
+  }
+
+  #follow(position: number): void {
+    const { pollIntervalMs: intervalMs, readableTypes: types } = this.options;
+    this.#tail = new LogTail(
+      this.store,
+      { intervalMs, types },
+      {
+        onRecords: (records) => this.#publisher?.publish(records),
+        onUnreadable: (error) =>
+          this.log.error('An event cannot be read and does not reach the EventBus.', error),
+        onError: (error) =>
+          this.log.error('The log could not be read for the EventBus; trying again.', error),
+      },
+    );
+    this.#tail.start(position);
   }
 }

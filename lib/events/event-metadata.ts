@@ -28,22 +28,38 @@ export function runWithMetadata<T>(metadata: EventMetadata, work: () => T): T {
   return surrounding.run({ ...surrounding.getStore(), ...own }, work);
 }
 
+/** What a reaction names as its cause: a recorded event. */
+interface Cause {
+  readonly id: string;
+  readonly metadata: EventMetadata;
+}
+
 /**
- * Runs `work` as a reaction to a recorded event: what it appends names that event as its cause.
+ * Runs `work` as a reaction to a recorded event: what it appends names that event as its cause. As a
+ * reaction to several it names none of them, and their correlation only if they share one.
  *
  * Nothing else of the surrounding metadata is carried over, so that a reaction is the same wherever
  * and for whomever it runs.
  */
-export function runAsReactionTo<T>(
-  cause: { readonly id: string; readonly metadata: EventMetadata },
-  work: () => T,
-): T {
-  const causationId = eventIdOf(cause);
+export function runAsReactionTo<T>(causes: Cause | readonly Cause[], work: () => T): T {
+  const all = [causes].flat();
+  const causationId = shared(all.map(eventIdOf));
+  const correlationId = shared(all.map(correlationOf));
+  const metadata = {
+    ...(correlationId !== undefined && { correlationId }),
+    ...(causationId !== undefined && { causationId }),
+  };
+  return surrounding.run(metadata, work);
+}
+
+function correlationOf(cause: Cause): string {
   const { correlationId: given } = cause.metadata as { readonly correlationId?: unknown };
   // Rows that others have written may hold anything, and a reaction must not fail for that.
-  const correlationId = typeof given === 'string' ? given : causationId;
-  return surrounding.run({ correlationId, causationId }, work);
+  return typeof given === 'string' ? given : eventIdOf(cause);
 }
+
+const shared = ([first, ...others]: readonly string[]): string | undefined =>
+  others.every((other) => other === first) ? first : undefined;
 
 /** Returns the metadata that an event appended here and now would carry. */
 export function currentMetadata(): EventMetadata {

@@ -49,7 +49,11 @@ export class PostgresConsumerRegistry extends ConsumerRegistry {
     };
   }
 
-  async register(consumers: readonly Consumer[], process?: ProcessLease): Promise<void> {
+  async register(
+    consumers: readonly Consumer[],
+    process?: ProcessLease,
+    latestStart?: number,
+  ): Promise<void> {
     if (consumers.length === 0) return;
     const values = [
       consumers.map(({ name }) => name),
@@ -59,6 +63,7 @@ export class PostgresConsumerRegistry extends ConsumerRegistry {
       consumers.map(({ hooks }) => Object.keys(hooks).length > 0),
       process?.owner,
       process?.leaseMs,
+      latestStart,
     ];
     const rows = await translated(
       this.#database.query<{ name: string; kind: string }>(this.#statements.register, values),

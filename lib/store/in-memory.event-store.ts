@@ -4,11 +4,7 @@ import type { EventCodec } from '../events/event-codec.ts';
 import type { EventData } from '../events/event-data.ts';
 import { rememberRecord, type EventRecord } from '../events/event-record.ts';
 import { EventRegistry } from '../events/event-registry.ts';
-import {
-  EventSerializer,
-  type SerializedEvent,
-  type StoredEvent,
-} from '../events/event-serializer.ts';
+import { EventSerializer, type StoredEvent } from '../events/event-serializer.ts';
 import { JsonCodec } from '../events/json.codec.ts';
 import { KnownOptions } from '../events/known-options.ts';
 import type { Upcaster } from '../events/upcaster.ts';
@@ -32,7 +28,13 @@ import {
 } from './event-store.ts';
 import { InMemoryLog, pageOf } from './in-memory.log.ts';
 import { historyOptions, snapshotOptions } from './history-options.ts';
-import { appendAllOptions, appendOptions, checkAppends, prepareAppends } from './prepare-append.ts';
+import {
+  appendAllOptions,
+  appendOptions,
+  checkAppends,
+  prepareAppends,
+  type PreparedAppend,
+} from './prepare-append.ts';
 import {
   aggregateReadOptions,
   checkAggregateTypes,
@@ -164,7 +166,7 @@ export class InMemoryEventStore extends EventStore {
         stored.at(-1)?.position ?? this.#log.positionAt(prepared[index]!.aggregate, version),
       records: duplicate
         ? this.#revive(stored)
-        : stored.map((event, place) => writtenRecord(event, prepared[index]!.events[place]!)),
+        : stored.map((event, place) => writtenRecord(event, prepared[index]!, place)),
       duplicate,
     }));
     this.#listeners.notify(results.flatMap(({ records, duplicate }) => (duplicate ? [] : records)));
@@ -307,9 +309,11 @@ function refuseManager(manager: EntityManager | undefined): void {
 /** The record of an event written just now: it keeps the very instance that was appended. */
 function writtenRecord(
   stored: StoredEvent,
-  { event, metadataObject }: SerializedEvent,
+  { aggregate, events }: PreparedAppend,
+  index: number,
 ): EventRecord {
-  const { id, position, aggregate, version, type, revision, recordedAt } = stored;
+  const { id, position, version, type, revision, recordedAt } = stored;
+  const { event, metadataObject } = events[index]!;
   const place = { id, position, aggregate, version, part: 0 };
   const record = { ...place, type, revision, event, metadata: metadataObject, recordedAt };
   rememberRecord(record);

@@ -5,6 +5,7 @@ import type { EventSerializer, SerializedEvent } from '../events/event-serialize
 import { KnownOptions } from '../events/known-options.ts';
 import type { AggregateRef } from './aggregate-ref.ts';
 import { checkAggregateRef } from './check-aggregate-ref.ts';
+import { dispatchedBy, dispatcherOf } from './dispatcher.ts';
 import type { Append, AppendOptions } from './event-store.ts';
 import { VersionExpectation } from './expected-version.ts';
 import { AppendTooLargeError, DuplicateEventError } from './store.errors.ts';
@@ -69,7 +70,7 @@ function prepare(
   serializer: EventSerializer,
   maxAppendEvents: number,
 ): PreparedAppend | UnfinishedAppend {
-  const aggregate = checkAggregateRef(ref);
+  const aggregate = dispatchedBy(checkAggregateRef(ref), dispatcherOf(ref));
   const expectation = new VersionExpectation(expectedVersion);
   if (!Array.isArray(events)) throw new TypeError('events must be an array of events.');
   if (events.length > maxAppendEvents)

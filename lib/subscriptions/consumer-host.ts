@@ -78,21 +78,27 @@ export class ConsumerHost {
     this.#horizonWatch = new HorizonWatch(parts.store, parts.log);
   }
 
-  /** Makes the consumers known and runs them, until `stop`, which may come before that is done. */
-  async start(consumers: readonly Consumer[]): Promise<void> {
-    this.#starting = this.#start(consumers);
+  /**
+   * Makes the consumers known and runs them, until `stop`, which may come before that is done.
+   *
+   * @param latestStart No new consumer begins after this position, also one that begins with "now".
+   */
+  async start(consumers: readonly Consumer[], latestStart?: number): Promise<void> {
+    this.#starting = this.#start(consumers, latestStart);
     await this.#starting;
   }
 
-  async #start(consumers: readonly Consumer[]): Promise<void> {
+  async #start(consumers: readonly Consumer[], latestStart?: number): Promise<void> {
     const { store, registry, checkpoints, signals } = this.#parts;
+    // Without consumers nothing is asked of a schema that another process may still have to migrate.
+    if (consumers.length === 0) return;
     const { leaseMs } = this.#options;
-    await registry.register(consumers, { owner: this.#owner, leaseMs });
+    await registry.register(consumers, { owner: this.#owner, leaseMs }, latestStart);
     // Queries that come right after the start find their tables, though they may be empty yet.
     await checkpoints.prepare(consumers).catch((error: unknown) => {
       throw error instanceof HandlerFailure ? error.cause : error;
     });
-    if (this.#stopped || consumers.length === 0) return;
+    if (this.#stopped) return;
     this.#consumers = new Map(consumers.map((consumer) => [consumer.name, consumer]));
     const types = this.#parts.storedTypes(consumers.flatMap(({ events }) => events));
     const head = new LogHead(store, this.#wakeUp, types);

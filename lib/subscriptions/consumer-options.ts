@@ -11,7 +11,8 @@ export interface ConsumerOptions {
   /** Only events of aggregates of these types. @default those of all aggregates */
   readonly aggregateTypes?: readonly string[];
   /**
-   * Where a consumer that is new begins: before the first event, or behind the last one.
+   * Where a consumer that is new begins: before the first event, or after the last one. "Now" is the
+   * start of the application: what its modules append before it is up counts as later.
    *
    * @default 'start' for a projection, 'now' for a handler or a saga
    */

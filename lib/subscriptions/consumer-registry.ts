@@ -27,9 +27,14 @@ export interface Reached {
 export abstract class ConsumerRegistry {
   /**
    * Makes consumers known, with as many partitions as they ask for; a stopped one may try again. The
-   * lease of the process that is about to run them begins.
+   * lease of the process that is about to run them begins. A new one begins where its options say, and
+   * not after `latestStart`.
    */
-  abstract register(consumers: readonly Consumer[], process?: ProcessLease): Promise<void>;
+  abstract register(
+    consumers: readonly Consumer[],
+    process?: ProcessLease,
+    latestStart?: number,
+  ): Promise<void>;
   abstract states(): Promise<readonly ConsumerState[]>;
   /** Returns how far these have come; those that are unknown are left out. */
   abstract reached(consumers: readonly string[]): Promise<ReadonlyMap<string, Reached>>;

@@ -7,7 +7,8 @@
  */
 export const registerConsumer = (schema: string): string => `
 CREATE FUNCTION "${schema}".register_consumer(
-  p_name text, p_kind text, p_partitions integer, p_from_now boolean, p_has_hooks boolean DEFAULT true
+  p_name text, p_kind text, p_partitions integer, p_from_now boolean, p_has_hooks boolean DEFAULT true,
+  p_latest_start bigint DEFAULT NULL
 ) RETURNS text
 LANGUAGE plpgsql
 AS $function$
@@ -28,7 +29,9 @@ BEGIN
     IF FOUND THEN
       INSERT INTO "${schema}".checkpoints (consumer, generation, partition, position)
       SELECT p_name, 1, n.n, CASE
-        WHEN p_from_now THEN (SELECT l.head FROM "${schema}".read_log(0, 0, NULL, NULL, false) AS l)
+        WHEN p_from_now THEN LEAST(
+          (SELECT l.head FROM "${schema}".read_log(0, 0, NULL, NULL, false) AS l), p_latest_start
+        )
         ELSE 0
       END
       FROM generate_series(0, p_partitions - 1) AS n (n);
@@ -64,7 +67,8 @@ WITH process AS (
   WHERE $6::text IS NOT NULL
 )
 SELECT
-  n.name, "${schema}".register_consumer(n.name, n.kind, n.partitions, n.from_now, n.has_hooks) AS kind
+  n.name,
+  "${schema}".register_consumer(n.name, n.kind, n.partitions, n.from_now, n.has_hooks, $8) AS kind
 FROM (
   SELECT *
   FROM unnest($1::text[], $2::text[], $3::integer[], $4::boolean[], $5::boolean[])

@@ -1,0 +1,83 @@
+import { AsyncContext, type EventBus } from '@nestjs/cqrs';
+import { runAsReactionTo } from '../events/event-metadata.ts';
+import type { EventRecord } from '../events/event-record.ts';
+import { dispatcherOf } from '../store/dispatcher.ts';
+import type { RunnerLog } from '../subscriptions/runner-log.ts';
+import { asyncContextOf } from './async-context-of.ts';
+
+/**
+ * Publishes recorded events as `commit()` of their aggregate would: with the aggregate and its
+ * `AsyncContext`, and all events of one append at once if the publisher can take them so.
+ *
+ * Never throws: the events are stored, whatever the publisher makes of them.
+ */
+export class AppendPublisher {
+  constructor(
+    private readonly bus: EventBus,
+    private readonly log: RunnerLog,
+  ) {}
+
+  publish(records: readonly EventRecord[]): void {
+    for (const append of appendsOf(records)) {
+      const dispatcher = dispatcherOf(append[0]!.aggregate);
+      const context = dispatcher && asyncContextOf(dispatcher, this.bus);
+      const takesAll = typeof this.bus.publisher?.publishAll === 'function';
+      for (const part of takesAll ? [append] : append.map((record) => [record])) {
+        this.#attempt(part, () => this.#publish(part, takesAll, dispatcher, context));
+      }
+    }
+  }
+
+  #publish(
+    records: readonly EventRecord[],
+    takesAll: boolean,
+    dispatcher: object | undefined,
+    context: AsyncContext | undefined,
+  ): unknown {
+    const events = records.map(({ event }) => event);
+    // The bus attaches the context to every event, and throws at one that cannot take it.
+    const isCarried = context && events.every((event) => canCarry(event, context));
+    // The bus takes what is left out for undefined, but its types do not.
+    const surroundings = [dispatcher, isCarried ? context : undefined] as [unknown, AsyncContext];
+    return runAsReactionTo(records, () =>
+      takesAll
+        ? this.bus.publishAll(events, ...surroundings)
+        : this.bus.publish(events[0]!, ...surroundings),
+    );
+  }
+
+  #attempt(records: readonly EventRecord[], publish: () => unknown): void {
+    const failed = (error: unknown): void => {
+      const { position, type } = records[0]!;
+      const others = records.length > 1 ? `and ${records.length - 1} more of its append ` : '';
+      this.log.error(
+        `Publishing the event at position ${position} (${type}) ${others}failed; it is stored.`,
+        error,
+      );
+    };
+    try {
+      for (const answer of [publish()].flat()) {
+        if (isPromiseLike(answer)) answer.then(undefined, failed);
+      }
+    } catch (error) {
+      failed(error);
+    }
+  }
+}
+
+/** The events of one append share the reference to their aggregate. */
+function appendsOf(records: readonly EventRecord[]): EventRecord[][] {
+  const appends: EventRecord[][] = [];
+  for (const record of records) {
+    const last = appends.at(-1);
+    if (last?.[0]!.aggregate === record.aggregate) last.push(record);
+    else appends.push([record]);
+  }
+  return appends;
+}
+
+const canCarry = (event: object, context: AsyncContext): boolean =>
+  AsyncContext.isAttached(event) ? AsyncContext.of(event) === context : Object.isExtensible(event);
+
+const isPromiseLike = (value: unknown): value is PromiseLike<unknown> =>
+  typeof (value as PromiseLike<unknown> | null | undefined)?.then === 'function';

@@ -1,0 +1,50 @@
+import type { EventBus } from '@nestjs/cqrs';
+import { recordOf } from '../events/event-record.ts';
+import type { Consumer } from '../subscriptions/consumer.ts';
+import type { RunnerLog } from '../subscriptions/runner-log.ts';
+
+/**
+ * Warns of an event that is published but not stored, although a durable handler or saga takes it: that
+ * one follows the log and will never see it. Once for each class of events.
+ *
+ * Looks at what the application hands to the bus and not at what comes out of it: a publisher may send
+ * an event elsewhere, or bring back a copy of a stored one.
+ */
+export function warnOfUnstoredEvents(
+  bus: EventBus,
+  consumers: Iterable<Consumer>,
+  log: RunnerLog,
+): void {
+  const takers = new Map<object, string[]>();
+  for (const { kind, name, events } of consumers) {
+    if (kind !== 'handler' && kind !== 'saga') continue;
+    for (const { prototype } of events) {
+      takers.set(prototype as object, [...(takers.get(prototype as object) ?? []), name]);
+    }
+  }
+  if (takers.size === 0) return;
+
+  const look = (event: unknown): void => {
+    if (typeof event !== 'object' || event === null || recordOf(event)) return;
+    const prototype = Object.getPrototypeOf(event) as object | null;
+    const names = prototype && takers.get(prototype);
+    if (!names) return;
+    takers.delete(prototype);
+    log.warn(
+      `${event.constructor.name} was published on the EventBus without being stored, so it does not ` +
+        `reach the durable consumers that take it: ${names.join(', ')}. Append it to the event store, ` +
+        'or save its aggregate, instead of calling publish() or commit(): the store then publishes it. ' +
+        'This is logged once for each class of events.',
+    );
+  };
+  for (const method of ['publish', 'publishAll'] as const) {
+    const original = bus[method] as ((...args: unknown[]) => unknown) | undefined;
+    // A test may bring a bus of its own that has only one of them.
+    if (!original) continue;
+    const looking = (given: unknown, ...surroundings: unknown[]): unknown => {
+      for (const event of [given ?? []].flat()) look(event);
+      return original.call(bus, given, ...surroundings);
+    };
+    Object.assign(bus, { [method]: looking });
+  }
+}

@@ -23,6 +23,15 @@ export interface AggregateVersions {
   readonly removedVersion: number;
 }
 
+/** What is stored of one snapshot, held against what should be. */
+export interface ChainedSnapshot {
+  readonly aggregate: AggregateRef;
+  readonly version: number;
+  readonly hash: Buffer | undefined;
+  /** The hash of what is stored, with the hash that is stored of the event at its version. */
+  readonly expectedHash: Buffer;
+}
+
 /** An aggregate that has no event for its last versions. */
 export interface LostEnd {
   readonly aggregate: AggregateRef;
@@ -41,6 +50,7 @@ export interface ChainedLogReading {
   readonly lastPosition: number;
   /** In the order of positions, those removed among them; page by page. */
   events(after: number, upTo: number): AsyncIterable<ChainedEvent>;
+  snapshots(): AsyncIterable<ChainedSnapshot>;
   lostEnds(limit: number): Promise<readonly LostEnd[]>;
 }
 

@@ -1,4 +1,4 @@
-import type { ChainedEvent, LostEnd } from './chained-log.ts';
+import type { ChainedEvent, ChainedSnapshot, LostEnd } from './chained-log.ts';
 import type { LogFinding } from './log-report.ts';
 
 /** Returns what is wrong with one event; `start` is the position behind which every event has a hash. */
@@ -37,6 +37,23 @@ export function checkEvent(event: ChainedEvent, start: number): LogFinding | und
     detail: 'Its content, its hash, or the hash before it in its aggregate is not what was stored.',
     stored: hash.toString('hex'),
     expected: expectedHash?.toString('hex') ?? '',
+  };
+}
+
+/** Returns what is wrong with one snapshot. */
+export function checkSnapshot(snapshot: ChainedSnapshot): LogFinding | undefined {
+  const { aggregate, version, hash, expectedHash } = snapshot;
+  if (hash?.equals(expectedHash)) return undefined;
+  return {
+    fault: 'snapshot',
+    aggregate,
+    version,
+    detail:
+      'The snapshot, or the event at its version, is not what was stored, and loading the aggregate ' +
+      'begins with it. Set the snapshot_… columns of its row in "aggregates" to NULL: it is then ' +
+      'folded from its events. Restart applications that have loaded it.',
+    stored: hash?.toString('hex') ?? '',
+    expected: expectedHash.toString('hex'),
   };
 }
 

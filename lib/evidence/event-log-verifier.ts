@@ -2,7 +2,7 @@ import { KnownOptions } from '../events/known-options.ts';
 import { appendAnchorLine, readOrBegin } from './anchor-file.ts';
 import { checkAnchors, type CheckedAnchors } from './anchor-lines.ts';
 import { AnchoredIntervals } from './anchored-intervals.ts';
-import { checkEvent, lostEnd } from './check-event.ts';
+import { checkEvent, checkSnapshot, lostEnd } from './check-event.ts';
 import type { ChainedLog, ChainedLogReading } from './chained-log.ts';
 import { AnchorFileError } from './evidence.errors.ts';
 import {
@@ -146,7 +146,7 @@ async function verifyLog(reading: ChainedLogReading, signed: CheckedAnchors): Pr
   }
 
   const intervals = new AnchoredIntervals(signed.anchors, report);
-  const counts = { events: 0, unhashed: 0, removed: 0 };
+  const counts = { events: 0, unhashed: 0, removed: 0, snapshots: 0 };
   for await (const event of reading.events(0, upTo)) {
     const finding = checkEvent(event, reading.start);
     if (finding) report(finding);
@@ -155,6 +155,11 @@ async function verifyLog(reading: ChainedLogReading, signed: CheckedAnchors): Pr
     if (!event.isRemoved && !event.hash) counts.unhashed += 1;
   }
   intervals.end(upTo);
+  for await (const snapshot of reading.snapshots()) {
+    const finding = checkSnapshot(snapshot);
+    if (finding) report(finding);
+    counts.snapshots += 1;
+  }
   for (const end of await reading.lostEnds(findings.room)) report(lostEnd(end));
 
   return {

@@ -2,9 +2,10 @@ import type { AggregateRef } from '../store/aggregate-ref.ts';
 
 /**
  * What is wrong with a place of the log: an event is not what was stored, one is missing, one was not
- * stored by the store, or the log or the file is not what an anchor was signed over.
+ * stored by the store, a snapshot is not what was stored, or the log or the file is not what an anchor was
+ * signed over.
  */
-export type LogFault = 'changed' | 'missing' | 'forged' | 'anchor';
+export type LogFault = 'changed' | 'missing' | 'forged' | 'snapshot' | 'anchor';
 
 /** One thing that is wrong with the log. */
 export interface LogFinding {
@@ -32,6 +33,8 @@ export interface LogReport {
   readonly unhashed: number;
   /** How many events `removeEvents` has removed, whoever called it. */
   readonly removed: number;
+  /** How many snapshots were checked. */
+  readonly snapshots: number;
   /** The position behind which every event has a hash. */
   readonly chainStart: number;
   /** The position up to which the log was checked. */

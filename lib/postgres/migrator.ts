@@ -4,6 +4,7 @@ import { eventStoreMigrations } from './migrations/index.ts';
 import { installedVersion } from './migrations/installed-version.ts';
 import { startHashChain } from './sql/hash-chain.ts';
 import { lockKey } from './sql/schema-name.ts';
+import { pinTransaction } from './sql/search-path.ts';
 
 /** Brings the store's schema up to date, or tells that it is not. */
 export class Migrator {
@@ -41,7 +42,10 @@ export class Migrator {
       (await installedVersion(this.dataSource, this.schema)) >= this.#migrations.length;
     if (isMigrated && !(await this.#lacksChain())) return;
     await this.dataSource.transaction('READ COMMITTED', async (manager) => {
-      await manager.query('SELECT pg_advisory_xact_lock($1)', [lockKey('migrations', this.schema)]);
+      await manager.query(pinTransaction);
+      await manager.query('SELECT pg_advisory_xact_lock($1::bigint)', [
+        lockKey('migrations', this.schema),
+      ]);
       // Counted again under the lock: another process may have been faster.
       const installed = await installedVersion(manager, this.schema);
       for (const Migration of this.#migrations.slice(installed)) {

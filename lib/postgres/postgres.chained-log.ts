@@ -1,19 +1,30 @@
 import type { DataSource, EntityManager } from 'typeorm';
+import { eventHash, snapshotHash } from '../evidence/chain-hash.ts';
 import {
   ChainedLog,
   type ChainedEvent,
   type ChainedLogReading,
+  type ChainedSnapshot,
   type LostEnd,
 } from '../evidence/chained-log.ts';
 import { HashChainOffError } from '../evidence/evidence.errors.ts';
+import { ReadOnlyDatabaseError } from '../store/database.errors.ts';
 import { Database, Statement } from './database.ts';
 import { EventReader } from './event-reader.ts';
 import { chainStart } from './hash-chain.ts';
 import { translateError } from './postgres-errors.ts';
-import { lockAnchors, planAlongIndexes, readChainedLog, readLostEnds } from './sql/chained-log.ts';
-import { readEnd } from './sql/read-log.ts';
+import {
+  lockAnchors,
+  readChainedLog,
+  readChainedSnapshots,
+  readIsStandby,
+  readLostEnds,
+  readSafely,
+} from './sql/chained-log.ts';
 
-const pageSize = 1_000;
+// Bounded by bytes too, so that large events take little memory. Compressed ones take more once read.
+const pageRows = 1_000;
+const pageBytes = 4 * 1024 * 1024;
 
 interface ChainedRow {
   position: number;
@@ -24,9 +35,27 @@ interface ChainedRow {
   removed_version: number | null;
   version: number;
   previous_version: number | null;
-  follows_hash: boolean | null;
+  previous_hash: Buffer | null;
   hash: Buffer | null;
-  expected: Buffer | null;
+  event_id: string;
+  type: string;
+  revision: number;
+  payload: string;
+  binary_payload: Buffer | null;
+  metadata: string;
+  recorded_at: Buffer;
+}
+
+interface SnapshotRow {
+  key: number;
+  aggregate_type: string;
+  aggregate_id: string;
+  version: number;
+  revision: number;
+  state: string;
+  binary: Buffer | null;
+  hash: Buffer | null;
+  event_hash: Buffer | null;
 }
 
 /** Reads the log of a schema together with its hash chain. */
@@ -34,8 +63,8 @@ export class PostgresChainedLog extends ChainedLog {
   readonly #database: Database;
   readonly #schema: string;
   readonly #reader: EventReader;
-  readonly #end: Statement;
   readonly #page: Statement;
+  readonly #snapshots: Statement;
   readonly #lostEnds: Statement;
 
   constructor(dataSource: DataSource, schema: string) {
@@ -44,8 +73,8 @@ export class PostgresChainedLog extends ChainedLog {
     this.#database = new Database(dataSource, { preparedStatements: false });
     this.#schema = schema;
     this.#reader = new EventReader(this.#database, schema);
-    this.#end = new Statement(readEnd(schema));
     this.#page = new Statement(readChainedLog(schema));
+    this.#snapshots = new Statement(readChainedSnapshots(schema));
     this.#lostEnds = new Statement(readLostEnds(schema));
   }
 
@@ -57,6 +86,7 @@ export class PostgresChainedLog extends ChainedLog {
     let failure: { readonly of: unknown } | undefined;
     try {
       return await this.#database.transaction(async (manager) => {
+        await manager.query(readSafely);
         if (exclusive) await manager.query(lockAnchors(this.#schema));
         const reading = await this.#open(manager);
         return work(reading).catch((error: unknown) => {
@@ -72,15 +102,15 @@ export class PostgresChainedLog extends ChainedLog {
   async #open(manager: EntityManager): Promise<ChainedLogReading> {
     const start = await chainStart(manager, this.#schema);
     if (start === undefined) throw new HashChainOffError(this.#schema);
-    // Refused on a standby, which knows of no append in flight.
-    await this.#database.query(this.#end, [], manager);
+    const [server] = (await manager.query(readIsStandby)) as [{ standby: boolean }];
+    if (server.standby) throw new ReadOnlyDatabaseError(standbyReason, {});
     const { position, lastPosition } = await this.#reader.horizon(manager);
-    await manager.query(planAlongIndexes);
     return {
       start,
       horizon: position,
       lastPosition,
       events: (after, upTo) => this.#events(manager, after, upTo),
+      snapshots: () => this.#allSnapshots(manager),
       lostEnds: (limit) => this.#ends(manager, limit),
     };
   }
@@ -90,14 +120,22 @@ export class PostgresChainedLog extends ChainedLog {
     after: number,
     upTo: number,
   ): AsyncGenerator<ChainedEvent> {
-    for (let last = after; last < upTo;) {
-      const rows = await this.#database.query<ChainedRow>(
-        this.#page,
-        [last, upTo, pageSize],
-        manager,
-      );
+    for (let last = after; ;) {
+      const values = [last, upTo, pageRows, pageBytes];
+      const rows = await this.#database.query<ChainedRow>(this.#page, values, manager);
+      if (rows.length === 0) return;
       for (const row of rows) yield toChainedEvent(row);
-      last = rows.length < pageSize ? upTo : rows.at(-1)!.position;
+      last = rows.at(-1)!.position;
+    }
+  }
+
+  async *#allSnapshots(manager: EntityManager): AsyncGenerator<ChainedSnapshot> {
+    for (let last = 0; ;) {
+      const values = [last, pageRows, pageBytes];
+      const rows = await this.#database.query<SnapshotRow>(this.#snapshots, values, manager);
+      if (rows.length === 0) return;
+      for (const row of rows) yield toChainedSnapshot(row);
+      last = rows.at(-1)!.key;
     }
   }
 
@@ -130,7 +168,40 @@ const toChainedEvent = (row: ChainedRow): ChainedEvent => ({
           removedVersion: row.removed_version!,
         },
   previousVersion: row.previous_version ?? 0,
-  followsHash: row.follows_hash ?? false,
+  followsHash: row.previous_hash !== null,
   hash: row.hash ?? undefined,
-  expectedHash: row.expected ?? undefined,
+  expectedHash: row.removed || row.aggregate_id === null ? undefined : hashOf(row),
 });
+
+const hashOf = (row: ChainedRow): Buffer =>
+  eventHash({
+    previous: row.previous_hash,
+    position: row.position,
+    id: row.event_id,
+    aggregateType: row.aggregate_type!,
+    aggregateId: row.aggregate_id!,
+    version: row.version,
+    type: row.type,
+    revision: row.revision,
+    payload: row.payload,
+    binary: row.binary_payload,
+    metadata: row.metadata,
+    recordedAt: row.recorded_at,
+  });
+
+const toChainedSnapshot = (row: SnapshotRow): ChainedSnapshot => ({
+  aggregate: { type: row.aggregate_type, id: row.aggregate_id },
+  version: row.version,
+  hash: row.hash ?? undefined,
+  expectedHash: snapshotHash({
+    event: row.event_hash,
+    aggregateType: row.aggregate_type,
+    aggregateId: row.aggregate_id,
+    version: row.version,
+    revision: row.revision,
+    state: row.state,
+    binary: row.binary,
+  }),
+});
+
+const standbyReason = 'only the primary knows which appends are in flight, so verify there';

@@ -202,7 +202,8 @@ describe('a role that may do nothing but connect', () => {
     );
   });
 
-  it('lets an append fail by such a lock, at once, which names the lock', async () => {
+  it('lets an append fail by such a lock, after lockTimeoutMs, with an error that names the lock', async () => {
+    const store = await openStore(application, { lockTimeoutMs: 300 });
     const { position } = await store.append(kept, [new Counted(1)]);
     await lock('pg_advisory_lock', position);
     const error = await refusal(store.append(kept, [new Counted(2)]));

@@ -14,6 +14,8 @@ export class AggregateEntity {
   snapshotState!: object | null;
   snapshotBinary!: Buffer | null;
   snapshotTakenAt!: Date | null;
+  /** For `verify`. Read only where a query selects it. */
+  snapshotHash?: Buffer | null;
 }
 
 export const aggregateEntity = (schema: string): EntitySchema<AggregateEntity> =>
@@ -35,6 +37,7 @@ export const aggregateEntity = (schema: string): EntitySchema<AggregateEntity> =
       snapshotState: { type: 'jsonb', name: 'snapshot_state', nullable: true },
       snapshotBinary: { type: 'bytea', name: 'snapshot_binary', nullable: true },
       snapshotTakenAt: { type: 'timestamptz', name: 'snapshot_taken_at', nullable: true },
+      snapshotHash: { type: 'bytea', name: 'snapshot_hash', nullable: true, select: false },
     },
     uniques: [{ name: 'aggregates_type_id_unique', columns: ['id', 'type'] }],
   });

@@ -9,6 +9,7 @@ import { removeEvents } from '../sql/remove-events.ts';
 import { schemaVersion } from '../sql/schema-version.ts';
 import { revokeOwnersRights } from '../sql/with-owners-rights.ts';
 import { installedVersion } from './installed-version.ts';
+import { runPinned } from './run-pinned.ts';
 
 /** The first schema: aggregates, domain events, and the functions that write and read them. */
 export abstract class CreateEventStore implements MigrationInterface {
@@ -22,10 +23,11 @@ export abstract class CreateEventStore implements MigrationInterface {
   async up(queryRunner: QueryRunner): Promise<void> {
     if ((await installedVersion(queryRunner, this.schema)) >= 1) return;
     const written = [createTables, protectEvents, appendEvents, appendEvent, removeEvents];
-    for (const statements of [...written, readLog, hashEvents, revokeOwnersRights]) {
-      await queryRunner.query(statements(this.schema));
-    }
-    await queryRunner.query(schemaVersion(this.schema, 1));
+    const all = [...written, readLog, hashEvents, revokeOwnersRights];
+    await runPinned(queryRunner, [
+      ...all.map((statements) => statements(this.schema)),
+      schemaVersion(this.schema, 1),
+    ]);
   }
 
   /** Drops the schema, but never one with an event in it. */

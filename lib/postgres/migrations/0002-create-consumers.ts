@@ -6,6 +6,7 @@ import { holdCheckpoints } from '../sql/hold-checkpoints.ts';
 import { registerConsumer } from '../sql/register-consumer.ts';
 import { schemaVersion } from '../sql/schema-version.ts';
 import { installedVersion } from './installed-version.ts';
+import { runPinned } from './run-pinned.ts';
 
 /** Consumers: their checkpoints with leases, what they have parked, and the processes that run them. */
 export abstract class CreateConsumers implements MigrationInterface {
@@ -20,8 +21,10 @@ export abstract class CreateConsumers implements MigrationInterface {
     if ((await installedVersion(queryRunner, this.schema)) >= 2) return;
     const functions = [registerConsumer, changePartitions, holdCheckpoints, forgetConsumer];
     const all = [createConsumers, ...functions];
-    for (const statements of all) await queryRunner.query(statements(this.schema));
-    await queryRunner.query(schemaVersion(this.schema, 2));
+    await runPinned(queryRunner, [
+      ...all.map((statements) => statements(this.schema)),
+      schemaVersion(this.schema, 2),
+    ]);
   }
 
   /** Drops the tables, but never with a checkpoint in them: a projection would count all again. */

@@ -1,35 +1,72 @@
-import { eventHash } from './event-hash.ts';
 import { lockKey } from './schema-name.ts';
+import { pinTransaction } from './search-path.ts';
 
 /**
- * A page of the log with what is to be held against each other: $1 after, $2 up to, $3 limit. Of a
- * removed event only place and hash are left.
+ * A page of the log with what is to be held against each other: $1 after, $2 up to, $3 rows, $4 bytes as
+ * they are stored, of which the first row may have more. Of a removed event only place and hash are left.
  *
  * `previous_version` is that of the event before it in its aggregate which is still there, or of the
  * last one removed. An event whose aggregate is gone is a row without one.
  */
 export const readChainedLog = (schema: string): string => `
 SELECT
-  e.position, false AS removed, g.type AS aggregate_type, g.id AS aggregate_id,
-  g.version AS aggregate_version, g.removed_version, e.version,
-  greatest(p.version, g.removed_version) AS previous_version,
-  p.hash IS NOT NULL AS follows_hash, e.hash,
-  ${eventHash('e', { previous: 'p.hash', aggregate: 'g' })} AS expected
-FROM ${page(schema, 'domain_events')} AS e
-LEFT JOIN "${schema}".aggregates AS g ON g.key = e.aggregate_key
+  c.position, c.removed, g.type AS aggregate_type, g.id AS aggregate_id,
+  g.version AS aggregate_version, g.removed_version, c.version,
+  CASE WHEN NOT c.removed THEN greatest(p.version, g.removed_version) END AS previous_version,
+  p.hash AS previous_hash, c.hash, c.event_id, c.type, c.revision,
+  c.payload::pg_catalog.text AS payload, c.binary_payload, c.metadata::pg_catalog.text AS metadata,
+  timestamptz_send(c.recorded_at) AS recorded_at
+FROM (
+  SELECT m.*, sum(m.bytes) OVER (ORDER BY m.position, m.removed) - m.bytes AS bytes_before
+  FROM (
+    SELECT
+      e.position, false AS removed, e.aggregate_key, e.version, e.hash, e.event_id, e.type,
+      e.revision, e.payload, e.binary_payload, e.metadata, e.recorded_at,
+      pg_column_size(e.payload) + coalesce(pg_column_size(e.binary_payload), 0)
+        + pg_column_size(e.metadata) AS bytes
+    FROM ${page(schema, 'domain_events')} AS e
+    UNION ALL
+    SELECT
+      r.position, true, r.aggregate_key, r.version, r.hash, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0
+    FROM ${page(schema, 'removed_hashes')} AS r
+    ORDER BY position, removed
+    LIMIT $3
+  ) AS m
+) AS c
+LEFT JOIN "${schema}".aggregates AS g ON g.key = c.aggregate_key
 LEFT JOIN LATERAL (
   SELECT b.version, b.hash FROM "${schema}".domain_events AS b
-  WHERE b.aggregate_key = e.aggregate_key AND b.version < e.version
+  WHERE NOT c.removed AND b.aggregate_key = c.aggregate_key AND b.version < c.version
   ORDER BY b.version DESC
   LIMIT 1
 ) AS p ON true
-UNION ALL
+WHERE c.bytes_before < $4
+ORDER BY c.position, c.removed`;
+
+/**
+ * A page of snapshots, each with the hash of the event at its version: $1 after which key, $2 rows,
+ * $3 bytes as they are stored, of which the first row may have more.
+ */
+export const readChainedSnapshots = (schema: string): string => `
 SELECT
-  r.position, true, g.type, g.id, g.version, g.removed_version, r.version, NULL, NULL, r.hash, NULL
-FROM ${page(schema, 'removed_hashes')} AS r
-LEFT JOIN "${schema}".aggregates AS g ON g.key = r.aggregate_key
-ORDER BY position, removed
-LIMIT $3`;
+  s.key, s.type AS aggregate_type, s.id AS aggregate_id, s.snapshot_version AS version,
+  s.snapshot_revision AS revision, s.snapshot_state::pg_catalog.text AS state,
+  s.snapshot_binary AS binary, s.snapshot_hash AS hash, e.hash AS event_hash
+FROM (
+  SELECT l.*, sum(l.bytes) OVER (ORDER BY l.key) - l.bytes AS bytes_before
+  FROM (
+    SELECT g.*,
+      pg_column_size(g.snapshot_state) + coalesce(pg_column_size(g.snapshot_binary), 0) AS bytes
+    FROM "${schema}".aggregates AS g
+    WHERE g.key > $1 AND g.snapshot_version IS NOT NULL
+    ORDER BY g.key
+    LIMIT $2
+  ) AS l
+) AS s
+LEFT JOIN "${schema}".domain_events AS e
+  ON e.aggregate_key = s.key AND e.version = s.snapshot_version
+WHERE s.bytes_before < $3
+ORDER BY s.key`;
 
 /** Aggregates whose last events are missing: $1 limit. One statement, so at one moment. */
 export const readLostEnds = (schema: string): string => `
@@ -45,10 +82,11 @@ ORDER BY g.key
 LIMIT $1`;
 
 /**
- * For one transaction: a page is best read along the index of positions, whatever is known of the tables,
- * and what belongs to its rows is looked up row by row.
+ * For one transaction: no function is called but those of PostgreSQL. A page is best read along the index
+ * of positions, whatever is known of the tables, and what belongs to its rows is looked up row by row.
  */
-export const planAlongIndexes = `
+export const readSafely = `
+${pinTransaction};
 SET LOCAL enable_seqscan = off;
 SET LOCAL enable_bitmapscan = off;
 SET LOCAL enable_hashjoin = off;
@@ -65,3 +103,6 @@ const page = (schema: string, table: string): string => `(
   ORDER BY d.position
   LIMIT $3
 )`;
+
+/** Only the primary knows which appends are in flight. Asked here, as no function of the schema is called. */
+export const readIsStandby = 'SELECT pg_is_in_recovery() AS standby';

@@ -1,4 +1,5 @@
 import { isHeld } from './leases.ts';
+import { pinSearchPath } from './search-path.ts';
 
 /**
  * Gives a consumer the number of partitions that it was registered with last, in each generation of
@@ -12,6 +13,7 @@ import { isHeld } from './leases.ts';
 export const changePartitions = (schema: string): string => `
 CREATE FUNCTION "${schema}".change_partitions(p_consumer text, p_channel text) RETURNS void
 LANGUAGE plpgsql
+${pinSearchPath}
 AS $function$
 DECLARE
   v_partitions integer;

@@ -49,7 +49,9 @@ export const releaseCheckpoints = (schema: string): string => `
 UPDATE "${schema}".checkpoints AS k
 SET owner = NULL, takeovers = 0,
   status = CASE k.status WHEN 'replaced' THEN k.status ELSE 'waiting' END
-FROM unnest($2::text[], $3::integer[], $4::integer[]) AS r (consumer, generation, partition)
+FROM ROWS FROM (
+  pg_catalog.unnest($2::text[]), pg_catalog.unnest($3::integer[]), pg_catalog.unnest($4::integer[])
+) AS r (consumer, generation, partition)
 WHERE k.consumer = r.consumer AND k.generation = r.generation AND k.partition = r.partition
   AND k.owner = $1`;
 

@@ -27,6 +27,7 @@ CREATE TABLE "${schema}".aggregates (
   snapshot_state jsonb,
   snapshot_binary bytea,
   snapshot_taken_at timestamptz,
+  snapshot_hash bytea,
   CONSTRAINT aggregates_type_id_unique UNIQUE (id, type),
   CONSTRAINT aggregates_removed_version_range CHECK (removed_version <= version),
   CONSTRAINT aggregates_snapshot_whole CHECK (

@@ -73,7 +73,7 @@ UPDATE "${schema}".checkpoints AS k
 SET owner = NULL, fence = k.fence + 1, status = $3,
   replayed = coalesce(
     (
-      SELECT jsonb_agg(m.mark)
+      SELECT pg_catalog.jsonb_agg(m.mark)
       FROM former AS f
       CROSS JOIN jsonb_array_elements(f.marks) AS m (mark)
       -- Marks that all lie behind the checkpoint say nothing any more.

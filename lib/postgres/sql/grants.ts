@@ -1,13 +1,19 @@
 /**
  * Stops where rights would mean nothing: the owner of the tables has them all, and so have members of
  * that role and superusers. To take rights from the owner would break the functions that have its own.
+ *
+ * The owner runs it with any search_path, so every name comes with its schema and every literal with its
+ * type: a function of the application that fits better would run with the rights of the owner.
  */
 export const refuseOwner = (schema: string, role: string): string => `
 DO $$
 BEGIN
   IF (
-    SELECT pg_has_role('${role}', c.relowner, 'MEMBER') FROM pg_class AS c
-    WHERE c.oid = '"${schema}".domain_events'::regclass
+    SELECT pg_catalog.pg_has_role(
+      '${role}'::pg_catalog.name, c.relowner, 'MEMBER'::pg_catalog.text
+    )
+    FROM pg_catalog.pg_class AS c
+    WHERE c.oid OPERATOR(pg_catalog.=) '"${schema}".domain_events'::pg_catalog.regclass
   ) THEN
     RAISE EXCEPTION USING
       ERRCODE = 'invalid_grant_operation',
@@ -53,7 +59,7 @@ GRANT EXECUTE ON FUNCTION "${schema}".schema_version, "${schema}".read_log TO "$
 export const grantWriting = (schema: string, role: string): string => `
 GRANT EXECUTE ON FUNCTION "${schema}".append_event, "${schema}".append_events TO "${role}";
 GRANT UPDATE (
-  snapshot_version, snapshot_revision, snapshot_state, snapshot_binary, snapshot_taken_at
+  snapshot_version, snapshot_revision, snapshot_state, snapshot_binary, snapshot_taken_at, snapshot_hash
 ) ON "${schema}".aggregates TO "${role}";
 GRANT INSERT, UPDATE ON "${schema}".consumers TO "${role}";
 GRANT INSERT ON "${schema}".skipped_events TO "${role}";

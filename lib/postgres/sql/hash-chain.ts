@@ -1,3 +1,5 @@
+import { pinTransaction } from './search-path.ts';
+
 const hasTrigger = (schema: string): string => `EXISTS (
     SELECT FROM pg_trigger AS t
     WHERE t.tgrelid = '"${schema}".domain_events'::regclass AND t.tgname = 'domain_events_hash'
@@ -8,35 +10,45 @@ const hasTrigger = (schema: string): string => `EXISTS (
  *
  * The lock waits for every transaction that has written an event without a hash. So the last position
  * drawn by then is the last that may have none; the trigger keeps it as its argument.
+ *
+ * The owner runs it with any search_path, which comes back afterwards: the transaction may be longer.
  */
 export const startHashChain = (schema: string): string => `
 DO $block$
 DECLARE
+  v_path pg_catalog.text := pg_catalog.current_setting('search_path'::pg_catalog.text);
   v_last bigint;
 BEGIN
-  IF ${hasTrigger(schema)} THEN
-    RETURN;
+  ${pinTransaction};
+  IF NOT ${hasTrigger(schema)} THEN
+    LOCK TABLE "${schema}".domain_events IN SHARE ROW EXCLUSIVE MODE;
   END IF;
-  LOCK TABLE "${schema}".domain_events IN SHARE ROW EXCLUSIVE MODE;
-  IF ${hasTrigger(schema)} THEN
-    RETURN;
+  IF NOT ${hasTrigger(schema)} THEN
+    SELECT CASE WHEN s.is_called THEN s.last_value ELSE 0 END INTO v_last
+    FROM "${schema}".positions AS s;
+    EXECUTE format(
+      'CREATE TRIGGER domain_events_hash BEFORE INSERT ON "${schema}".domain_events
+        FOR EACH ROW EXECUTE FUNCTION "${schema}".hash_event(%L)',
+      v_last
+    );
+    CREATE OR REPLACE TRIGGER domain_events_removed_hash AFTER DELETE ON "${schema}".domain_events
+      FOR EACH ROW EXECUTE FUNCTION "${schema}".keep_removed_hash();
   END IF;
-  SELECT CASE WHEN s.is_called THEN s.last_value ELSE 0 END INTO v_last
-  FROM "${schema}".positions AS s;
-  EXECUTE format(
-    'CREATE TRIGGER domain_events_hash BEFORE INSERT ON "${schema}".domain_events
-      FOR EACH ROW EXECUTE FUNCTION "${schema}".hash_event(%L)',
-    v_last
-  );
-  CREATE OR REPLACE TRIGGER domain_events_removed_hash AFTER DELETE ON "${schema}".domain_events
-    FOR EACH ROW EXECUTE FUNCTION "${schema}".keep_removed_hash();
+  PERFORM set_config('search_path', v_path, true);
 END
 $block$;
 `;
 
-/** The position behind which every event has a hash; no row if the chain is off. */
+/**
+ * The position after which every event has a hash; no row if the chain is off. Every name comes with its
+ * schema: it is asked with any search_path. The argument of a trigger ends in a zero byte.
+ */
 export const readChainStart = (schema: string): string => `
-SELECT split_part(encode(t.tgargs, 'escape'), E'\\\\', 1)::bigint AS start
-FROM pg_trigger AS t
-WHERE t.tgrelid = '"${schema}".domain_events'::regclass AND t.tgname = 'domain_events_hash'
-  AND t.tgenabled IN ('O', 'A')`;
+SELECT pg_catalog.convert_from(
+  pg_catalog.substr(t.tgargs, 1, pg_catalog.octet_length(t.tgargs) OPERATOR(pg_catalog.-) 1),
+  'UTF8'::pg_catalog.name
+) AS start
+FROM pg_catalog.pg_trigger AS t
+WHERE t.tgrelid OPERATOR(pg_catalog.=) '"${schema}".domain_events'::pg_catalog.regclass
+  AND t.tgname OPERATOR(pg_catalog.=) 'domain_events_hash'::pg_catalog.name
+  AND t.tgenabled OPERATOR(pg_catalog.=) ANY (ARRAY['O', 'A']::pg_catalog."char"[])`;

@@ -1,14 +1,18 @@
-import { eventHash } from './event-hash.ts';
+import { eventHash } from './chain-hash.ts';
+import { pinSearchPath } from './search-path.ts';
 
 /**
  * What a hash chain is made with; the triggers that call it are there only where it is switched on.
  *
  * Of one append, later events see those before: a BEFORE ROW trigger is shown what its statement has
- * inserted so far, and an append inserts in the order of versions. The functions need no rights and no
- * settings of their own: those that write and remove events lend them theirs.
+ * inserted so far, and an append inserts in the order of versions. The functions need no rights of
+ * their own: those that write and remove events lend them theirs.
  */
 export const hashEvents = (schema: string): string => `
-CREATE FUNCTION "${schema}".hash_event() RETURNS trigger LANGUAGE plpgsql AS $function$
+CREATE FUNCTION "${schema}".hash_event() RETURNS trigger
+LANGUAGE plpgsql
+${pinSearchPath}
+AS $function$
 DECLARE
   v_aggregate record;
   v_previous bytea;
@@ -34,7 +38,10 @@ CREATE TABLE "${schema}".removed_hashes (
   hash bytea
 );
 
-CREATE FUNCTION "${schema}".keep_removed_hash() RETURNS trigger LANGUAGE plpgsql AS $function$
+CREATE FUNCTION "${schema}".keep_removed_hash() RETURNS trigger
+LANGUAGE plpgsql
+${pinSearchPath}
+AS $function$
 BEGIN
   INSERT INTO "${schema}".removed_hashes (position, aggregate_key, version, hash)
   VALUES (OLD.position, OLD.aggregate_key, OLD.version, OLD.hash);

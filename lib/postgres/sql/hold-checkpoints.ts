@@ -1,4 +1,5 @@
 import { cutLeases, isHeld } from './leases.ts';
+import { pinSearchPath } from './search-path.ts';
 
 /**
  * Renews the lease of a process that runs these consumers, takes free checkpoints up to its fair share,
@@ -27,6 +28,7 @@ CREATE FUNCTION "${schema}".hold_checkpoints(
   events_per_second integer
 )
 LANGUAGE plpgsql
+${pinSearchPath}
 AS $function$
 #variable_conflict use_column
 DECLARE

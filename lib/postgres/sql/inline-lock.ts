@@ -1,7 +1,7 @@
 // Advisory locks of the transaction, one for each consumer, by a digest of schema and name; two
 // consumers that share a digest only wait for each other.
 const key = (schema: string, name: string): string =>
-  `hashtextextended('nest-event-store inline ${schema} ' || ${name}, 0)`;
+  `hashtextextended('nest-event-store inline ${schema} ' || ${name}, 0::bigint)`;
 
 /** Waits for the open appends, but not for long: the appends that come meanwhile wait behind it. */
 export const lockInlineExclusively = (schema: string): string => `
@@ -11,7 +11,7 @@ FROM (SELECT set_config('lock_timeout', '1000', true)) AS t (timeout)`;
 /** In the order of names, the same everywhere, against deadlocks. */
 export const lockInlineShared = (schema: string): string => `
 SELECT pg_advisory_xact_lock_shared(${key(schema, 'n.name')})
-FROM (SELECT name FROM unnest($1::text[]) AS u (name) ORDER BY name) AS n`;
+FROM (SELECT name FROM pg_catalog.unnest($1::text[]) AS u (name) ORDER BY name) AS n`;
 
 /**
  * The generations in use. Above READ COMMITTED the snapshot may be older than the lock, and what was

@@ -75,10 +75,10 @@ WHERE p.consumer = $1 AND p.generation = $2 AND p.aggregate_type = $3 AND p.aggr
 export const readParked = (schema: string): string => `
 SELECT
   p.aggregate_type AS type, p.aggregate_id AS id, min(p.position) AS position, count(*) AS events,
-  (array_agg(p.event_id ORDER BY p.position))[1] AS event_id,
-  coalesce((array_agg(p.error ORDER BY p.position))[1], 'not tried yet') AS error,
-  (array_agg(p.failures ORDER BY p.position))[1] AS failures,
-  ${microseconds('coalesce((array_agg(p.failed_at ORDER BY p.position))[1], clock_timestamp())')}
+  (pg_catalog.array_agg(p.event_id ORDER BY p.position))[1] AS event_id,
+  coalesce((pg_catalog.array_agg(p.error ORDER BY p.position))[1], 'not tried yet') AS error,
+  (pg_catalog.array_agg(p.failures ORDER BY p.position))[1] AS failures,
+  ${microseconds('coalesce((pg_catalog.array_agg(p.failed_at ORDER BY p.position))[1], clock_timestamp())')}
     AS failed_at,
   bool_or(p.retrying) AS retrying
 FROM "${schema}".parked_events AS p

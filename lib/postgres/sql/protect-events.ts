@@ -1,9 +1,14 @@
+import { pinSearchPath } from './search-path.ts';
+
 /**
  * Append-only by the database: events are neither updated nor truncated, and deleted only by
  * `remove_events`, which says so in a setting of its transaction.
  */
 export const protectEvents = (schema: string): string => `
-CREATE FUNCTION "${schema}".refuse_change() RETURNS trigger LANGUAGE plpgsql AS $function$
+CREATE FUNCTION "${schema}".refuse_change() RETURNS trigger
+LANGUAGE plpgsql
+${pinSearchPath}
+AS $function$
 BEGIN
   IF TG_OP = 'DELETE' AND current_setting('event_store.removal', true) = '${schema}' THEN
     RETURN OLD;

@@ -1,5 +1,6 @@
 import { appendsInFlight } from './appends-in-flight.ts';
 import { microseconds } from './microseconds.ts';
+import { pinSearchPath } from './search-path.ts';
 
 /**
  * One page of the log strictly after a position, up to the horizon: no event that can be read here
@@ -36,6 +37,7 @@ CREATE FUNCTION "${schema}".read_log(
   recorded_at bigint
 )
 LANGUAGE plpgsql
+${pinSearchPath}
 -- Planned for every page, as one plan for any limit and filter would be a bad one for most. A page is
 -- always best read along the index of positions, up to its limit; without statistics of the table the
 -- planner would rather sort everything behind the position.

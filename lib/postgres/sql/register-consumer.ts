@@ -1,3 +1,5 @@
+import { pinSearchPath } from './search-path.ts';
+
 /**
  * Makes a consumer known with this number of partitions, and lets one that has stopped try again.
  * Returns the kind that it is known as. One without hooks has no read model to prepare.
@@ -11,6 +13,7 @@ CREATE FUNCTION "${schema}".register_consumer(
   p_latest_start bigint DEFAULT NULL
 ) RETURNS text
 LANGUAGE plpgsql
+${pinSearchPath}
 AS $function$
 DECLARE
   v_kind text;

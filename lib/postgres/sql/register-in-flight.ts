@@ -6,9 +6,9 @@ import { lockNamespace } from './schema-name.ts';
  * It comes before the first position is drawn. A reader stops at the lowest number that is registered,
  * and all positions drawn afterwards are greater than the number registered here; a reader that looked
  * before the registration stops at the last position drawn, which is lower too. The lock is shared, so
- * appends never wait for it. Any role of the database can take it exclusively: then the append fails at
- * once and names it, as a wait for such a role has no limit. The lock ends with the
- * transaction, after the commit has become visible.
+ * appends never wait for it. Any role of the database can take it exclusively: then the call fails at
+ * once and names it, as a wait for such a role has no limit; the process tries again for lockTimeoutMs.
+ * The lock ends with the transaction, after the commit has become visible.
  *
  * A transaction registers at each append, always under the number of its first one: a lock that it
  * holds already costs nothing and takes no room in the table of locks. The setting only remembers that

@@ -12,7 +12,7 @@ DECLARE
 BEGIN
   UPDATE "${schema}".aggregates AS g
   SET removed_version = g.version, snapshot_version = NULL, snapshot_revision = NULL,
-    snapshot_state = NULL, snapshot_binary = NULL, snapshot_taken_at = NULL
+    snapshot_state = NULL, snapshot_binary = NULL, snapshot_taken_at = NULL, snapshot_hash = NULL
   WHERE g.type = p_aggregate_type AND g.id = p_aggregate_id
   RETURNING g.key INTO v_key;
 

@@ -1,3 +1,5 @@
+import { snapshotHash } from './chain-hash.ts';
+
 /** $1 type, $2 id. No row for an unknown aggregate or one without a snapshot. */
 export const readSnapshot = (schema: string): string => `
 SELECT g.snapshot_version, g.snapshot_revision, g.snapshot_state, g.snapshot_binary
@@ -7,12 +9,25 @@ WHERE g.type = $1 AND g.id = $2 AND g.snapshot_version IS NOT NULL`;
 /**
  * $1 type, $2 id, $3 version, $4 revision, $5 state, $6 binary. Answers the aggregate's version if
  * the aggregate is known; nothing is kept if the snapshot is ahead of it or older than the kept one.
+ *
+ * The hash comes with the statement and not by a trigger, which would also hash what is changed by hand.
  */
 export const writeSnapshot = (schema: string): string => `
 WITH written AS (
   UPDATE "${schema}".aggregates AS g
-  SET snapshot_version = $3, snapshot_revision = $4, snapshot_state = $5, snapshot_binary = $6,
-    snapshot_taken_at = clock_timestamp()
+  SET snapshot_version = $3::bigint, snapshot_revision = $4::integer,
+    snapshot_state = $5::pg_catalog.jsonb, snapshot_binary = $6::pg_catalog.bytea,
+    snapshot_taken_at = clock_timestamp(), snapshot_hash = ${snapshotHash({
+      event: `(
+        SELECT e.hash FROM "${schema}".domain_events AS e
+        WHERE e.aggregate_key = g.key AND e.version = $3
+      )`,
+      aggregate: 'g',
+      version: '$3',
+      revision: '$4',
+      state: '$5::pg_catalog.jsonb',
+      binary: '$6::pg_catalog.bytea',
+    })}
   WHERE g.type = $1 AND g.id = $2
     AND g.version >= $3 AND g.removed_version < $3
     AND (g.snapshot_version IS NULL OR g.snapshot_version <= $3)

@@ -127,6 +127,7 @@ export {
   AutoCommitUnsupportedError,
   CommitBeforeSaveError,
   LostEventsError,
+  NestedExecuteError,
   UnknownAggregateError,
 } from './aggregates/aggregates.errors.ts';
 export { everyNEvents, noSnapshots, type SnapshotPolicy } from './aggregates/snapshot-policy.ts';

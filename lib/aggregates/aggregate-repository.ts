@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { EventData } from '../events/event-data.ts';
 import { newEventId } from '../events/event-id.ts';
 import { KnownOptions } from '../events/known-options.ts';
@@ -23,8 +24,11 @@ import {
   AggregateNotFoundError,
   AutoCommitUnsupportedError,
   LostEventsError,
+  NestedExecuteError,
 } from './aggregates.errors.ts';
+import { AggregateTurns } from './aggregate-turns.ts';
 import { HistoryCache } from './history-cache.ts';
+import { isInsideWork, isInsideWorkOf, runWork } from './running-work.ts';
 import { hasLostEvents, setUncommittedEvents } from './uncommitted-events.ts';
 
 /** `manager`: reads inside its transaction. */
@@ -83,6 +87,9 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
   readonly #cache: HistoryCache;
   readonly #places = new WeakMap<T, Place>();
   readonly #saving = new WeakSet<T>();
+  readonly #turns = new AggregateTurns();
+  /** By what TypeORM runs a transaction with. */
+  readonly #turnsInTransactions = new WeakMap<object, AggregateTurns>();
   // The ids of the uncommitted events, in their order: one for every time that an event is applied, and
   // the same at every attempt to save it, so that one after a lost connection finds what was stored.
   readonly #eventIds = new WeakMap<T, string[]>();
@@ -139,7 +146,6 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
     if (this.#saving.has(aggregate)) throw new AggregateInUseError(type, aggregate.id);
 
     const place = this.#placeOf(aggregate);
-    const expectedVersion = place.version;
     const events = aggregate.getUncommittedEvents();
     if (events.length === 0) {
       return { ...place, records: [], duplicate: false };
@@ -149,11 +155,7 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
       const manager = this.#store.transactionOf(options.manager);
       const ids = this.#idsFor(aggregate, events.length);
       const data = events.map((event, index) => new EventData(event, { id: ids[index]! }));
-      const reference = dispatchedBy(this.#ref(aggregate.id), aggregate);
-      const result = await this.#store.append(reference, data, {
-        ...options,
-        expectedVersion,
-      });
+      const result = await this.#append(aggregate, data, options);
       this.#places.set(aggregate, { version: result.version, position: result.position });
       this.#eventIds.delete(aggregate);
       // Those that were applied during the save are left for the next one.
@@ -163,7 +165,8 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
           this.#putBack(aggregate, events, ids, place);
         });
       }
-      await this.#snapshotIfDue(aggregate.id, expectedVersion, result.version, options.manager);
+      const before = result.version - events.length;
+      await this.#snapshotIfDue(aggregate.id, before, result.version, options.manager);
       return result;
     } finally {
       this.#saving.delete(aggregate);
@@ -173,31 +176,97 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
   /**
    * Loads the aggregate, runs the work on it, and saves; on a version conflict all of it again.
    *
-   * The work may run several times, each time on an instance of its own.
+   * Calls for one aggregate run one after another in a process, in the order in which they were made: each
+   * waits for those before it, 5 seconds at most for each. Conflicts come from other processes, from `save`
+   * and from `append`; a retry waits a random time of up to 20 ms, then 40, 80 …
+   *
+   * The work may run several times, each time on an instance of its own. It may call `execute` for other
+   * aggregates; that call does not wait for its turn.
    *
    * @throws AggregateNotFoundError if it has no event.
    * @throws WrongExpectedVersionError if the retries are used up, or it is not at `expectedVersion`.
+   * @throws NestedExecuteError if it is called inside a work of the same aggregate.
    */
   async execute<R>(
     id: string,
     work: (aggregate: T) => R | Promise<R>,
     given: ExecuteOptions = {},
   ): Promise<ExecuteResult<R>> {
-    const { retries = 3, expectedVersion, ...options } = executeOptions.take(given);
+    const options = executeOptions.take(given);
+    if (isInsideWorkOf(this, id)) throw new NestedExecuteError(this.#definition.type, id);
+    // Whoever waits for its turn must not be waited for. Those before it may wait for an outer work; and
+    // for an open transaction, because it holds the row of the aggregate: so that has turns of its own.
+    const turns = this.#turnsIn(this.#store.transactionOf(options.manager));
+    return turns.take(id, !isInsideWork(), () => this.#execute(id, work, options));
+  }
+
+  async #execute<R>(
+    id: string,
+    work: (aggregate: T) => R | Promise<R>,
+    { retries = 3, expectedVersion, ...options }: ExecuteOptions,
+  ): Promise<ExecuteResult<R>> {
     for (let attempt = 0; ; attempt++) {
       const aggregate = await this.#loadFor(id, options.manager);
       const version = this.versionOf(aggregate);
       if (expectedVersion !== undefined && version !== expectedVersion) {
         throw new WrongExpectedVersionError(this.#ref(id), expectedVersion, version);
       }
-      const result = await work(aggregate);
+      const result = await runWork(this, id, () => work(aggregate));
       try {
         return { ...(await this.save(aggregate, options)), result };
       } catch (error) {
         const isConflict = error instanceof WrongExpectedVersionError;
         if (!isConflict || expectedVersion !== undefined || attempt >= retries) throw error;
       }
+      await sleep(retryDelayMs(attempt));
     }
+  }
+
+  #turnsIn(transaction: LoadOptions['manager']): AggregateTurns {
+    if (!transaction) return this.#turns;
+    const key = transaction.queryRunner ?? transaction;
+    const turns = this.#turnsInTransactions.get(key) ?? new AggregateTurns();
+    this.#turnsInTransactions.set(key, turns);
+    return turns;
+  }
+
+  /** Appends after the version of the instance. */
+  async #append(
+    aggregate: T,
+    events: readonly EventData[],
+    options: SaveOptions,
+  ): Promise<AppendResult> {
+    const reference = dispatchedBy(this.#ref(aggregate.id), aggregate);
+    const append = (): Promise<AppendResult> => {
+      const expectedVersion = this.versionOf(aggregate);
+      return this.#store.append(reference, events, { ...options, expectedVersion });
+    };
+    try {
+      return await append();
+    } catch (error) {
+      if (!(error instanceof WrongExpectedVersionError)) throw error;
+      const beginsAgain = await this.#beginsAgain(aggregate, error.actualVersion, options.manager);
+      if (!beginsAgain) throw error;
+      return append();
+    }
+  }
+
+  /**
+   * Tells whether a new instance begins an aggregate again whose events were removed, and lets it continue
+   * the count. Another that has begun it meanwhile is a conflict: the version has changed then.
+   */
+  async #beginsAgain(
+    aggregate: T,
+    version: number,
+    manager: LoadOptions['manager'],
+  ): Promise<boolean> {
+    if (this.#placeOf(aggregate) !== beginning) return false;
+    const options = { after: version, ...(manager && { manager }) };
+    const history = await this.#store.fetchHistory(this.#ref(aggregate.id), options);
+    if (history.version !== version || history.removedVersion !== version) return false;
+    // Kept, so that the save can be repeated after a lost connection.
+    this.#places.set(aggregate, { version, position: 0 });
+    return true;
   }
 
   /** Loads with the help of what is kept in memory, and keeps what it has read. */
@@ -312,3 +381,6 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
     return ids;
   }
 }
+
+/** A random part of a time that doubles, so that processes in conflict do not meet again. */
+const retryDelayMs = (attempt: number): number => Math.random() * Math.min(20 * 2 ** attempt, 640);

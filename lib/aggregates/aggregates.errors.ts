@@ -90,3 +90,19 @@ export class LostEventsError extends EventStoreError {
     );
   }
 }
+
+/** `execute` was called inside the work of another `execute` of the same aggregate. It was not run. */
+export class NestedExecuteError extends EventStoreError {
+  readonly code = 'NESTED_EXECUTE';
+
+  constructor(
+    readonly aggregateType: string,
+    readonly aggregateId: string,
+  ) {
+    super(
+      `execute() of ${aggregateType}/${aggregateId} was called inside the work of another execute() of ` +
+        'it; the inner work was not run, because every event of it would be a conflict for the outer ' +
+        'one. Do all of it in one work, or call the second execute() when the first has ended.',
+    );
+  }
+}

@@ -372,6 +372,33 @@ describe('loading', () => {
     expect(await baskets.find(id)).toBeNull();
   });
 
+  it('finds one again that was begun again: a new instance continues the count', async () => {
+    const append = store.append.bind(store);
+    await filled('pen', 'ink', 'paper');
+    await store.removeEvents(ref());
+    const [first, second] = [new Basket(id), new Basket(id)];
+    for (const basket of [first, second]) basket.add('glue');
+    const lost = new Error('the answer was lost on purpose');
+    const losing = jest
+      .spyOn(store, 'append')
+      .mockImplementationOnce(append)
+      .mockImplementationOnce(async (...call) => {
+        await append(...call);
+        throw lost;
+      });
+    await expect(baskets.save(first)).rejects.toBe(lost);
+    losing.mockRestore();
+    expect(await baskets.save(first)).toMatchObject({ version: 4, duplicate: true });
+    await expect(baskets.save(second)).rejects.toMatchObject({
+      constructor: WrongExpectedVersionError,
+      actualVersion: 4,
+    });
+    expect(await snapshotVersion()).toBeUndefined();
+    await baskets.execute(id, (basket) => basket.add('pen'));
+    const loaded = await baskets.load(id);
+    expect([loaded.items, baskets.versionOf(loaded)]).toEqual([{ glue: 1, pen: 1 }, 5]);
+  });
+
   it('is not offered for a class without @Aggregate of its own', () => {
     class Derived extends Basket {}
     expect(() => repositoryOf(Derived)).toThrow(UnknownAggregateError);
@@ -554,6 +581,44 @@ describe('snapshots', () => {
 });
 
 describe('executing', () => {
+  it('one aggregate at once, all succeed one after another, in the order of the calls', async () => {
+    await filled('pen');
+    const order: number[] = [];
+    const executions = Array.from({ length: 16 }, (_, n) =>
+      baskets.execute(
+        id,
+        async (basket) => {
+          order.push(n);
+          await store.currentVersion(ref());
+          basket.add(`item ${n}`);
+        },
+        { retries: 0 },
+      ),
+    );
+    const versions = (await Promise.all(executions)).map(({ version }) => version);
+    expect(versions).toEqual(Array.from({ length: 16 }, (_, n) => n + 2));
+    expect(order).toEqual(Array.from({ length: 16 }, (_, n) => n));
+  });
+
+  it('inside the work of the same aggregate is refused, however deep, and the outer one succeeds', async () => {
+    await filled('pen');
+    const other = new Basket(`${id}-other`);
+    other.add('pen');
+    await baskets.save(other);
+    const refusals: unknown[] = [];
+    const { version } = await baskets.execute(id, async (basket) => {
+      await baskets.execute(other.id, async () => {
+        await baskets.execute(id, (inner) => inner.add('never')).catch((e) => refusals.push(e));
+      });
+      basket.add('ink');
+    });
+    expect(refusals).toEqual([
+      expect.objectContaining({ code: 'NESTED_EXECUTE', aggregateType: 'basket', aggregateId: id }),
+    ]);
+    expect(version).toBe(2);
+    expect((await baskets.load(id)).items).toEqual({ pen: 1, ink: 1 });
+  });
+
   it('loads, works, saves, and answers with what the work returned', async () => {
     await filled('pen');
     const executed = await baskets.execute(

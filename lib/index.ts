@@ -161,6 +161,7 @@ export {
   HandlerCrashedError,
   HandlerTimeoutError,
   HistoryDivergedError,
+  ReadModelLostError,
   LeaseLostError,
   UnknownConsumerError,
   WaitTimeoutError,

@@ -10,6 +10,7 @@ import { InlineLock } from './inline-lock.ts';
 import { ConsumerChanges, type LockedConsumer } from './locked-consumer.ts';
 import { isLockTimeout } from './postgres-errors.ts';
 import { channelOf } from './postgres.signals.ts';
+import { ReadModelTables } from './read-model-tables.ts';
 import { refuseParked } from './refuse-parked.ts';
 import {
   activateGeneration,
@@ -32,6 +33,7 @@ type CatchUp = (manager: EntityManager, through: number) => Promise<boolean>;
 export class Generations {
   readonly #database: Database;
   readonly #changes: ConsumerChanges;
+  readonly #tables: ReadModelTables;
   readonly #inlineLock: InlineLock;
   readonly #channel: string;
   readonly #statements;
@@ -39,6 +41,7 @@ export class Generations {
   constructor(database: Database, schema: string) {
     this.#database = database;
     this.#changes = new ConsumerChanges(database, schema);
+    this.#tables = new ReadModelTables(database, schema);
     this.#inlineLock = new InlineLock(database, schema);
     this.#channel = channelOf(schema);
     this.#statements = {
@@ -55,8 +58,11 @@ export class Generations {
 
   /** Makes the read models of the generations in use that are not made yet, one after another. */
   async prepare(consumers: readonly Consumer[]): Promise<void> {
+    // A process that only reads may have no right to write.
+    if (consumers.length === 0) return;
     const names = consumers.map(({ name }) => name);
     const rows = await this.#database.query<{ name: string }>(this.#statements.unprepared, [names]);
+    await this.#tables.refresh(names);
     const unprepared = new Set(rows.map((row) => row.name));
     for (const each of consumers) if (unprepared.has(each.name)) await this.#prepare(each);
   }
@@ -73,10 +79,12 @@ export class Generations {
       if (consumer.prepared >= generation) return;
       // One that was given up meanwhile: nobody would remove what is made for it now.
       if (![consumer.generation, consumer.next].includes(generation)) return;
-      await callHook(hooks.prepare?.bind(hooks), { generation, manager });
-      if (consumer.generation === generation) {
-        await callHook(hooks.activate?.bind(hooks), { generation, manager });
-      }
+      await this.#tables.record(consumer, generation, async () => {
+        await callHook(hooks.prepare?.bind(hooks), { generation, manager });
+        if (consumer.generation === generation) {
+          await callHook(hooks.activate?.bind(hooks), { generation, manager });
+        }
+      });
       await consumer.query(this.#statements.prepared, [name, generation]);
     });
   }
@@ -162,13 +170,16 @@ export class Generations {
 
   async #exchange(
     locked: LockedConsumer,
-    { name, hooks }: Consumer,
+    consumer: Consumer,
     next: number,
     mark: Mark | null,
   ): Promise<void> {
+    const { name, hooks } = consumer;
     const { generation: former, manager } = locked;
-    await callHook(hooks.activate?.bind(hooks), { generation: next, manager });
-    if (former > 0) await callHook(hooks.discard?.bind(hooks), { generation: former, manager });
+    await this.#tables.record(locked, next, async () => {
+      await callHook(hooks.activate?.bind(hooks), { generation: next, manager });
+      if (former > 0) await this.#tables.discard(locked, consumer, former);
+    });
     const status = mark ? 'waiting' : 'live';
     const values = [name, next, status, JSON.stringify(mark ? [mark] : [])];
     await locked.query(this.#statements.activate, values);

@@ -3,10 +3,10 @@ import type { RebuildOptions } from '../subscriptions/consumer-registry.ts';
 import { HandlerFailure } from '../subscriptions/handler-failure.ts';
 import type { Mark } from '../subscriptions/marks.ts';
 import { ConsumerStateError } from '../subscriptions/subscriptions.errors.ts';
-import { callHook } from './call-hook.ts';
 import { type Database, Statement } from './database.ts';
 import { ConsumerChanges, type LockedConsumer } from './locked-consumer.ts';
 import { translateError } from './postgres-errors.ts';
+import { ReadModelTables } from './read-model-tables.ts';
 import { refuseParked } from './refuse-parked.ts';
 import {
   beginGeneration,
@@ -18,10 +18,12 @@ import {
 /** What an operator asks for that changes the generations of a consumer, or where it stands. */
 export class OperatorRequests {
   readonly #changes: ConsumerChanges;
+  readonly #tables: ReadModelTables;
   readonly #statements;
 
   constructor(database: Database, schema: string) {
     this.#changes = new ConsumerChanges(database, schema);
+    this.#tables = new ReadModelTables(database, schema);
     this.#statements = {
       begin: new Statement(beginGeneration(schema)),
       delete: new Statement(deleteGeneration(schema)),
@@ -58,9 +60,10 @@ export class OperatorRequests {
   }
 
   /** Ends a rebuild and removes what it has built. What a hook throws comes as it was thrown. */
-  async cancelRebuild({ name, hooks }: Consumer): Promise<void> {
+  async cancelRebuild(cancelled: Consumer): Promise<void> {
+    const { name } = cancelled;
     const cancelling = this.#changes.change(name, async (consumer) => {
-      const { generation, next, manager } = consumer;
+      const { generation, next } = consumer;
       if (next === null) throw new ConsumerStateError(name, 'is not being rebuilt.');
       if (generation === 0) {
         throw new ConsumerStateError(
@@ -71,9 +74,7 @@ export class OperatorRequests {
       }
       // First the tables, for which a batch in flight may have to be waited, and then the checkpoint,
       // which that batch wants at its end.
-      if (consumer.prepared >= next) {
-        await callHook(hooks.discard?.bind(hooks), { generation: next, manager });
-      }
+      if (consumer.prepared >= next) await this.#tables.discard(consumer, cancelled, next);
       await consumer.query(this.#statements.delete, [name, next]);
       await consumer.query(this.#statements.end, [name]);
     });
@@ -104,6 +105,8 @@ export class OperatorRequests {
       refuseParked(name, await consumer.parked(generation), `reset('${name}', ${position})`);
       const marks: Mark[] = [{ positions: reached.map((each) => each.position) }];
       await consumer.query(this.#statements.reset, [name, position, JSON.stringify(marks)]);
+      // The caller vouches for the read model as it is.
+      await this.#tables.forgetLost(consumer, generation);
     });
   }
 }

@@ -49,6 +49,7 @@ interface HeldRow {
   unwanted: boolean;
   diverged: boolean;
   retry_parked: boolean;
+  lost_table: string | null;
   is_prepared: boolean;
   is_rebuild: boolean;
   events_per_second: number | null;
@@ -106,6 +107,7 @@ export class PostgresCheckpointStore extends CheckpointStore {
       unwanted: row.unwanted,
       diverged: row.diverged,
       retryParked: row.retry_parked,
+      lostTable: row.lost_table,
       isPrepared: row.is_prepared,
       rebuild: row.is_rebuild ? { eventsPerSecond: row.events_per_second } : null,
     }));

@@ -35,6 +35,8 @@ export interface HeldCheckpoint extends CheckpointKey {
   readonly diverged: boolean;
   /** Parked events wait for their next attempt. */
   readonly retryParked: boolean;
+  /** A table that a hook has made for its generation, and that is gone. */
+  readonly lostTable: string | null;
   /** The read model of its generation is made, if the consumer makes one. */
   readonly isPrepared: boolean;
   /** It is built beside the generation in use, no faster than so many events in a second. */

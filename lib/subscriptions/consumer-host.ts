@@ -206,8 +206,9 @@ export class ConsumerHost {
     const wanted = new Map(held.map((each) => [keyOf(each), each]));
     for (const [key, { runner }] of this.#running) {
       const now = wanted.get(key);
-      // Held anew, with another fence, it is run anew: what the old runner has is worth nothing.
-      if (now && !now.unwanted && now.fence === runner.held.fence) runner.renew(now, heldUntil);
+      // With another fence, what the runner has is worth nothing; with a table lost, a new one stops.
+      const isSound = now?.fence === runner.held.fence && now.lostTable === null;
+      if (isSound && !now.unwanted) runner.renew(now, heldUntil);
       else runner.stop();
     }
     const idle = held.filter((each) => !this.#running.has(keyOf(each)));

@@ -15,7 +15,11 @@ import { pause } from './pause.ts';
 import { Place, settleMs } from './place.ts';
 import type { RunnerLog } from './runner-log.ts';
 import { isDue, isLeftFor, isReplayed, type LogFilter } from './selection.ts';
-import { HandlerCrashedError, HistoryDivergedError } from './subscriptions.errors.ts';
+import {
+  HandlerCrashedError,
+  HistoryDivergedError,
+  ReadModelLostError,
+} from './subscriptions.errors.ts';
 import type { WakeUp } from './wake-up.ts';
 
 /** What every runner of a process shares. */
@@ -106,9 +110,13 @@ export class Runner {
    * @throws whatever the database fails with; what was not committed comes again.
    */
   async run(): Promise<void> {
-    const { diverged, position, consumer } = this.held;
+    const { diverged, lostTable, position, consumer, generation } = this.held;
     if (diverged) {
       const error = new HistoryDivergedError(consumer, position);
+      return this.#failures.stop({ error, position: null, failures: 1 });
+    }
+    if (lostTable !== null) {
+      const error = new ReadModelLostError(consumer, generation, lostTable, position);
       return this.#failures.stop({ error, position: null, failures: 1 });
     }
     try {

@@ -65,6 +65,27 @@ export class HistoryDivergedError extends EventStoreError {
   }
 }
 
+/** A table that a hook of the projection has made is gone, and the checkpoint is still there. */
+export class ReadModelLostError extends EventStoreError {
+  readonly code = 'READ_MODEL_LOST';
+
+  constructor(
+    readonly consumer: string,
+    readonly generation: number,
+    /** Its schema and name, quoted where they have to be. */
+    readonly table: string,
+    readonly position: number,
+  ) {
+    super(
+      `The table ${table}, which a hook of the consumer '${consumer}' made for its generation ` +
+        `${generation}, was dropped, or was lost in a restore. What it counted up to position ` +
+        `${position} is lost, also if there is a table of that name again. The consumer has stopped. ` +
+        `Call rebuild('${consumer}') to build its read model from the log, or ` +
+        `reset('${consumer}', ${position}) if you have checked that nothing is missing.`,
+    );
+  }
+}
+
 /** Another process holds the consumer by now, so nothing of this batch was committed. */
 export class LeaseLostError extends EventStoreError {
   readonly code = 'LEASE_LOST';

@@ -43,8 +43,8 @@ export abstract class CreateConsumers implements MigrationInterface {
     for (const name of [...functions, 'forget_consumer']) {
       await queryRunner.query(`DROP FUNCTION "${this.schema}".${name}`);
     }
-    const tables = ['consumer_processes', 'skipped_events', 'parked_events', 'checkpoints'];
-    for (const table of [...tables, 'consumers']) {
+    const tables = ['consumer_processes', 'skipped_events', 'read_model_tables', 'parked_events'];
+    for (const table of [...tables, 'checkpoints', 'consumers']) {
       await queryRunner.query(`DROP TABLE "${this.schema}".${table}`);
     }
     await queryRunner.query(schemaVersion(this.schema, 1));

@@ -73,6 +73,21 @@ CREATE INDEX parked_events_retrying
   ON "${schema}".parked_events (consumer, generation, aggregate_type, aggregate_id, position)
   WHERE retrying;
 
+-- The tables that the hooks of projections have made, so that the loss of one is noticed.
+CREATE TABLE "${schema}".read_model_tables (
+  id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT read_model_tables_pkey PRIMARY KEY,
+  consumer text COLLATE "C" NOT NULL CONSTRAINT read_model_tables_consumer_fkey
+    REFERENCES "${schema}".consumers (name) ON DELETE CASCADE,
+  generation integer NOT NULL,
+  table_oid oid NOT NULL,
+  table_schema text COLLATE "C" NOT NULL,
+  table_name text COLLATE "C" NOT NULL,
+  -- The transaction that has written the row, unless a dump was restored since.
+  recorded_in xid NOT NULL
+);
+CREATE INDEX read_model_tables_generation
+  ON "${schema}".read_model_tables (consumer, generation, id);
+
 -- The events that a consumer has given up for good. They outlive it, so they do not refer to it.
 CREATE TABLE "${schema}".skipped_events (
   id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT skipped_events_pkey PRIMARY KEY,

@@ -89,6 +89,8 @@ WHERE k.consumer = $1 AND k.generation = $2`;
 export const deleteGeneration = (schema: string): string => `
 WITH parked AS (
   DELETE FROM "${schema}".parked_events AS p WHERE p.consumer = $1 AND p.generation = $2
+), tables AS (
+  DELETE FROM "${schema}".read_model_tables AS r WHERE r.consumer = $1 AND r.generation = $2
 )
 DELETE FROM "${schema}".checkpoints AS k WHERE k.consumer = $1 AND k.generation = $2`;
 

@@ -30,8 +30,8 @@ REVOKE ALL ON SCHEMA "${schema}" FROM "${role}";
 REVOKE ALL ON
   "${schema}".aggregates, "${schema}".aggregates_key_seq, "${schema}".domain_events,
   "${schema}".removed_hashes, "${schema}".positions, "${schema}".consumers,
-  "${schema}".checkpoints, "${schema}".parked_events, "${schema}".skipped_events,
-  "${schema}".consumer_processes
+  "${schema}".checkpoints, "${schema}".parked_events, "${schema}".read_model_tables,
+  "${schema}".skipped_events, "${schema}".consumer_processes
 FROM "${role}";
 REVOKE ALL ON FUNCTION
   "${schema}".append_event, "${schema}".append_events, "${schema}".read_log,
@@ -48,7 +48,8 @@ GRANT USAGE ON SCHEMA "${schema}" TO "${role}";
 GRANT SELECT ON
   "${schema}".aggregates, "${schema}".domain_events, "${schema}".removed_hashes,
   "${schema}".positions, "${schema}".consumers, "${schema}".checkpoints,
-  "${schema}".parked_events, "${schema}".skipped_events, "${schema}".consumer_processes
+  "${schema}".parked_events, "${schema}".read_model_tables, "${schema}".skipped_events,
+  "${schema}".consumer_processes
 TO "${role}";
 GRANT EXECUTE ON FUNCTION "${schema}".schema_version, "${schema}".read_log TO "${role}";
 `;
@@ -64,7 +65,8 @@ GRANT UPDATE (
 GRANT INSERT, UPDATE ON "${schema}".consumers TO "${role}";
 GRANT INSERT ON "${schema}".skipped_events TO "${role}";
 GRANT INSERT, UPDATE, DELETE ON
-  "${schema}".checkpoints, "${schema}".parked_events, "${schema}".consumer_processes
+  "${schema}".checkpoints, "${schema}".parked_events, "${schema}".read_model_tables,
+  "${schema}".consumer_processes
 TO "${role}";
 GRANT EXECUTE ON FUNCTION
   "${schema}".register_consumer, "${schema}".change_partitions, "${schema}".hold_checkpoints,

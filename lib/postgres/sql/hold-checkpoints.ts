@@ -1,4 +1,5 @@
 import { cutLeases, isHeld } from './leases.ts';
+import { lostTable } from './read-model-tables.ts';
 import { pinSearchPath } from './search-path.ts';
 
 /**
@@ -24,7 +25,7 @@ CREATE FUNCTION "${schema}".hold_checkpoints(
 ) RETURNS TABLE (
   consumer text, generation integer, "partition" integer, partitions bigint, fence bigint,
   "position" bigint, finished jsonb, replayed jsonb, takeovers integer, unwanted boolean,
-  diverged boolean, retry_parked boolean, is_prepared boolean, is_rebuild boolean,
+  diverged boolean, retry_parked boolean, lost_table text, is_prepared boolean, is_rebuild boolean,
   events_per_second integer
 )
 LANGUAGE plpgsql
@@ -157,6 +158,7 @@ ${cutLeases(schema)};
       SELECT FROM "${schema}".parked_events AS p
       WHERE p.consumer = m.consumer AND p.generation = m.generation AND p.retrying
     ),
+    ${lostTable(schema, 'm.consumer', 'm.generation')},
     c.prepared_generation >= m.generation,
     m.generation IS NOT DISTINCT FROM c.next_generation,
     CASE m.generation WHEN c.next_generation THEN c.events_per_second END

@@ -1,0 +1,93 @@
+import type { EntityManager } from 'typeorm';
+import type { Consumer } from '../subscriptions/consumer.ts';
+import { HandlerFailure } from '../subscriptions/handler-failure.ts';
+import { ReadModelLostError } from '../subscriptions/subscriptions.errors.ts';
+import { callHook } from './call-hook.ts';
+import { type Database, Statement } from './database.ts';
+import type { LockedConsumer } from './locked-consumer.ts';
+import {
+  forgetLostTables,
+  readLostTable,
+  readTables,
+  recordTables,
+  refreshTables,
+} from './sql/read-model-tables.ts';
+
+/**
+ * Knows which tables the hooks of projections have made.
+ *
+ * A checkpoint says what a read model has counted. Without the table, or with an empty one of the same
+ * name, a projection would go on from there and count wrong in silence.
+ */
+export class ReadModelTables {
+  readonly #database: Database;
+  readonly #statements;
+
+  constructor(database: Database, schema: string) {
+    this.#database = database;
+    this.#statements = {
+      before: new Statement(readTables),
+      record: new Statement(recordTables(schema)),
+      refresh: new Statement(refreshTables(schema)),
+      forgetLost: new Statement(forgetLostTables(schema)),
+      lost: new Statement(readLostTable(schema)),
+    };
+  }
+
+  /** Calls hooks, records the tables that they make for a generation, and forgets those they remove. */
+  async record(
+    consumer: LockedConsumer,
+    generation: number,
+    callHooks: () => Promise<void>,
+  ): Promise<void> {
+    await this.#refuseLost(consumer, generation);
+    const [before] = await consumer.query<{ tables: string }>(this.#statements.before, []);
+    await callHooks();
+    await this.forgetLost(consumer, generation);
+    const values = [consumer.name, generation, before!.tables];
+    await consumer.query(this.#statements.record, values);
+    await consumer.query(this.#statements.refresh, [[consumer.name]]);
+  }
+
+  /**
+   * Calls the hook that removes the read model of a generation. If a table of it is lost, the hook may
+   * fail because of that: then there is nothing left for it to remove.
+   */
+  async discard(consumer: LockedConsumer, { hooks }: Consumer, generation: number): Promise<void> {
+    const discard = (manager: EntityManager): Promise<void> =>
+      callHook(hooks.discard?.bind(hooks), { generation, manager });
+    const { manager } = consumer;
+    if ((await this.#lost(consumer, generation)) === null) return discard(manager);
+    await this.#database.nested(manager, discard).catch((error: unknown) => {
+      if (!(error instanceof HandlerFailure) || !isUndefinedTable(error.cause)) throw error;
+    });
+  }
+
+  /** Takes over what a restore, or a new name, has changed about the tables of these consumers. */
+  async refresh(consumers: readonly string[]): Promise<void> {
+    await this.#database.query(this.#statements.refresh, [consumers]);
+  }
+
+  /** Forgets the tables of a generation that are gone for a good reason. */
+  async forgetLost(consumer: LockedConsumer, generation: number): Promise<void> {
+    await consumer.query(this.#statements.forgetLost, [consumer.name, generation]);
+  }
+
+  async #lost(consumer: LockedConsumer, generation: number): Promise<string | null> {
+    const values = [consumer.name, generation];
+    const [row] = await consumer.query<{ lost: string | null }>(this.#statements.lost, values);
+    return row!.lost;
+  }
+
+  /** @throws HandlerFailure with a ReadModelLostError. */
+  async #refuseLost(consumer: LockedConsumer, generation: number): Promise<void> {
+    const lost = await this.#lost(consumer, generation);
+    if (lost === null) return;
+    const places = await consumer.places(generation);
+    const position = Math.min(...places.map((each) => each.position));
+    throw new HandlerFailure(new ReadModelLostError(consumer.name, generation, lost, position));
+  }
+}
+
+const isUndefinedTable = (error: unknown): boolean =>
+  (error as { code?: unknown } | null)?.code === '42P01';

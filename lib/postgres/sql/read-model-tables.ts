@@ -1,0 +1,88 @@
+/**
+ * Whether a row of `read_model_tables` still has the object id of its table. Object ids count in one
+ * database: a dump that is restored has new ones. It also writes the row in another transaction than the
+ * one that the row names, which is how it is known.
+ */
+const isRecordedHere = (row: string): string => `${row}.xmin = ${row}.recorded_in`;
+
+/**
+ * Whether the table of such a row is gone. By object id: a table may be renamed, and one that was made
+ * again under the same name does not count, because the rows are lost. After a restore by its name.
+ */
+const isLost = (row: string): string => `NOT CASE WHEN ${isRecordedHere(row)}
+    THEN EXISTS (SELECT FROM pg_class AS t WHERE t.oid = ${row}.table_oid)
+    ELSE EXISTS (
+      SELECT FROM pg_class AS t JOIN pg_namespace AS n ON n.oid = t.relnamespace
+      WHERE n.nspname = ${row}.table_schema AND t.relname = ${row}.table_name
+    )
+  END`;
+
+/** A table that a hook of this generation has made and that is gone; NULL if all of them are there. */
+export const lostTable = (schema: string, consumer: string, generation: string): string => `(
+  SELECT format('%I.%I', made.table_schema, made.table_name)
+  FROM "${schema}".read_model_tables AS made
+  WHERE made.consumer = ${consumer} AND made.generation = ${generation} AND ${isLost('made')}
+  ORDER BY made.id
+  LIMIT 1
+)`;
+
+export const readLostTable = (schema: string): string => `
+SELECT ${lostTable(schema, '$1', '$2')} AS lost`;
+
+/** Forgets the tables of a generation that are gone for a good reason. */
+export const forgetLostTables = (schema: string): string => `
+DELETE FROM "${schema}".read_model_tables AS made
+WHERE made.consumer = $1 AND made.generation = $2 AND ${isLost('made')}`;
+
+// Neither those of a session, nor partitions, which may come and go with the time that they hold.
+const isKept = `t.relkind IN ('r', 'p') AND NOT t.relispartition AND t.relpersistence <> 't'`;
+
+/** The tables that are there before hooks are called. */
+export const readTables = `
+SELECT coalesce(array_agg(t.oid), '{}')::text AS tables FROM pg_class AS t WHERE ${isKept}`;
+
+/**
+ * Records the tables that hooks have made in this transaction: they were not there before, and it holds
+ * the lock on them that making a table takes. Others may make tables meanwhile.
+ */
+export const recordTables = (schema: string): string => `
+INSERT INTO "${schema}".read_model_tables (
+  consumer, generation, table_oid, table_schema, table_name, recorded_in
+)
+SELECT $1, $2, t.oid, n.nspname, t.relname, pg_current_xact_id()::xid
+FROM pg_locks AS l
+JOIN pg_class AS t ON t.oid = l.relation
+JOIN pg_namespace AS n ON n.oid = t.relnamespace
+WHERE l.pid = pg_backend_pid() AND l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock'
+  AND ${isKept} AND t.oid <> ALL ($3::oid[])
+ORDER BY t.oid`;
+
+/**
+ * Takes over new names of tables, and, after a restore, their new object ids. Processes that start
+ * together do not wait for each other.
+ */
+export const refreshTables = (schema: string): string => `
+UPDATE "${schema}".read_model_tables AS made
+SET table_oid = f.oid, table_schema = f.nspname, table_name = f.relname,
+  recorded_in = pg_current_xact_id()::xid
+FROM (
+  SELECT renamed.* FROM (
+    SELECT k.id, t.oid, n.nspname, t.relname
+    FROM "${schema}".read_model_tables AS k
+    JOIN pg_class AS t ON t.oid = k.table_oid
+    JOIN pg_namespace AS n ON n.oid = t.relnamespace
+    WHERE k.consumer = ANY ($1) AND ${isRecordedHere('k')}
+      AND (n.nspname, t.relname) <> (k.table_schema, k.table_name)
+    FOR UPDATE OF k SKIP LOCKED
+  ) AS renamed
+  UNION ALL
+  SELECT restored.* FROM (
+    SELECT k.id, t.oid, n.nspname, t.relname
+    FROM "${schema}".read_model_tables AS k
+    JOIN pg_namespace AS n ON n.nspname = k.table_schema
+    JOIN pg_class AS t ON t.relnamespace = n.oid AND t.relname = k.table_name
+    WHERE k.consumer = ANY ($1) AND NOT ${isRecordedHere('k')}
+    FOR UPDATE OF k SKIP LOCKED
+  ) AS restored
+) AS f
+WHERE made.id = f.id`;

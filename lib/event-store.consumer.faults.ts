@@ -1,7 +1,10 @@
 import type { EventClass } from './events/domain-event.decorator.ts';
 import type { EventRegistry } from './events/event-registry.ts';
 import { UnregisteredEventError } from './events/events.errors.ts';
+import { faultOfName, nameRule } from './events/printable-name.ts';
 import type { Consumer } from './subscriptions/consumer.ts';
+
+const maxNameBytes = 255;
 
 /** A consumer and the name of the class it was found on. */
 export interface NamedConsumer {
@@ -19,11 +22,8 @@ export function consumerFaults(
   const holders = new Map<string, string>();
   for (const { consumer, className } of found) {
     const { name, events } = consumer;
-    if (!isConsumerName(name)) {
-      faults.push(
-        `The consumer name '${name}' on ${className} must be well-formed text of 1 to 255 bytes ` +
-          'without control characters.',
-      );
+    if (faultOfName(name, maxNameBytes) !== undefined) {
+      faults.push(`The consumer name '${name}' on ${className} must be ${nameRule(maxNameBytes)}.`);
     }
     const holder = holders.get(name);
     if (holder !== undefined) {
@@ -44,12 +44,6 @@ export function consumerFaults(
   }
   return faults;
 }
-
-const isConsumerName = (name: unknown): boolean =>
-  typeof name === 'string' &&
-  name.trim() !== '' &&
-  !/[\p{Cc}\p{Cs}]/u.test(name) &&
-  Buffer.byteLength(name) <= 255;
 
 function isRegistered(event: EventClass, registry: EventRegistry): boolean {
   try {

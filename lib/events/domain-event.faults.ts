@@ -1,6 +1,7 @@
 import { isDatePath } from './date-paths.ts';
 import type { DomainEventOptions } from './domain-event.ts';
 import { nearestName } from './nearest-name.ts';
+import { faultOfName, nameRule } from './printable-name.ts';
 
 export const domainEventOptionNames = ['revision', 'schema', 'dates', 'aliases'];
 
@@ -16,7 +17,7 @@ export function domainEventFaults(
     faults.push(`@DomainEvent on ${className}: ${what}`);
   };
 
-  if (!isEventName(name)) fault(`the name ${nameRule}`);
+  if (!isEventName(name)) fault(`the name ${mustBeName}`);
   if (!Number.isSafeInteger(revision) || revision < 1 || revision > maxRevision) {
     fault(`\`revision\` must be a whole number from 1 to ${maxRevision}.`);
   }
@@ -29,7 +30,7 @@ export function domainEventFaults(
     fault("`dates` must be a list of paths like 'sentAt' or 'lines[].shippedAt', or 'schema'.");
   }
   if (!Array.isArray(aliases) || !aliases.every(isEventName)) {
-    fault(`every one of \`aliases\` ${nameRule}`);
+    fault(`every one of \`aliases\` ${mustBeName}`);
   } else if (aliases.includes(name)) {
     fault('`aliases` must not hold the name itself; list former names only.');
   }
@@ -45,14 +46,7 @@ export function domainEventFaults(
 }
 
 const maxRevision = 2_147_483_647;
-const nameRule = 'must be well-formed text of 1 to 255 bytes without control characters.';
-const controlOrLoneSurrogate = /[\p{Cc}\p{Cs}]/u;
+const maxNameBytes = 255;
+const mustBeName = `must be ${nameRule(maxNameBytes)}.`;
 
-function isEventName(name: unknown): boolean {
-  return (
-    typeof name === 'string' &&
-    name.trim() !== '' &&
-    !controlOrLoneSurrogate.test(name) &&
-    Buffer.byteLength(name) <= 255
-  );
-}
+const isEventName = (name: unknown): boolean => faultOfName(name, maxNameBytes) === undefined;

@@ -1,3 +1,4 @@
+import { faultOfName } from '../events/printable-name.ts';
 import type { AggregateRef } from './aggregate-ref.ts';
 import { InvalidAggregateRefError } from './store.errors.ts';
 
@@ -15,7 +16,7 @@ export function checkAggregateRef(ref: AggregateRef): AggregateRef {
 
 function checkMember(ref: AggregateRef, field: 'type' | 'id'): string {
   const text = read(ref, field);
-  const fault = faultOf(text, maxBytes[field]);
+  const fault = faultOfName(text, maxBytes[field]);
   if (fault === undefined) return text as string;
   throw new InvalidAggregateRefError(field, fault);
 }
@@ -27,14 +28,4 @@ function read(ref: AggregateRef, field: 'type' | 'id'): unknown {
     const reason = 'cannot be read: a getter or a Proxy threw';
     throw new InvalidAggregateRefError(field, reason, { cause });
   }
-}
-
-function faultOf(text: unknown, limit: number): string | undefined {
-  if (typeof text !== 'string') return `is ${text === null ? 'null' : `of type ${typeof text}`}`;
-  if (text.trim() === '') return text === '' ? 'is empty' : 'is blank';
-  if (/\p{Cc}/u.test(text)) return 'contains a control character';
-  // A lone surrogate would reach the database as U+FFFD and make different ids equal.
-  if (/\p{Cs}/u.test(text)) return 'contains a lone surrogate';
-  const bytes = Buffer.byteLength(text);
-  return bytes > limit ? `is ${bytes} bytes long` : undefined;
 }

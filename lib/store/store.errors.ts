@@ -1,4 +1,5 @@
 import { EventStoreError } from '../event-store.error.ts';
+import { nameRule } from '../events/printable-name.ts';
 import type { AggregateRef } from './aggregate-ref.ts';
 import type { ExpectedVersion } from './expected-version.ts';
 
@@ -49,8 +50,7 @@ export class InvalidAggregateRefError extends EventStoreError {
     options?: ErrorOptions,
   ) {
     super(
-      `An aggregate's ${field} ${reason}. It must be well-formed text of 1 to ` +
-        `${field === 'id' ? 512 : 255} bytes without control characters.`,
+      `An aggregate's ${field} ${reason}. It must be ${nameRule(field === 'id' ? 512 : 255)}.`,
       options,
     );
   }

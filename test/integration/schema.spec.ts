@@ -7,7 +7,9 @@ import {
   eventStoreEntities,
   eventStoreMigrations,
 } from 'nest-event-store';
+import { faultOfName } from '../../lib/events/printable-name.ts';
 import { Migrator } from '../../lib/postgres/migrator.ts';
+import { unprintableName } from '../../lib/postgres/sql/printable-name.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { Counted, openStore, type TestStore } from '../support/store.ts';
 import { tally } from '../support/tally.ts';
@@ -141,6 +143,11 @@ describe('a raw row', () => {
     ['aggregates', { id: `chr(1)` }, 'aggregates_id_printable'],
     ['aggregates', { id: `chr(127)` }, 'aggregates_id_printable'],
     ['aggregates', { id: `chr(159)` }, 'aggregates_id_printable'],
+    ['aggregates', { id: `U&'a\\202Eb'` }, 'aggregates_id_printable'],
+    ['aggregates', { id: `U&'a\\2028b'` }, 'aggregates_id_printable'],
+    ['aggregates', { id: `U&'a\\+0E0041b'` }, 'aggregates_id_printable'],
+    ['aggregates', { id: `' a'` }, 'aggregates_id_printable'],
+    ['aggregates', { type: `U&'a\\3000'` }, 'aggregates_type_printable'],
     ['aggregates', { version: '9007199254740992' }, 'aggregates_version_range'],
     ['aggregates', { removed_version: '-1' }, 'aggregates_version_range'],
     ['aggregates', { removed_version: '4' }, 'aggregates_removed_version_range'],
@@ -165,6 +172,9 @@ describe('a raw row', () => {
     ['domain_events', { aggregate_key: '0' }, 'domain_events_aggregate_fkey'],
     ['domain_events', { type: `''` }, 'domain_events_type_length'],
     ['domain_events', { type: `repeat('t', 256)` }, 'domain_events_type_length'],
+    ['domain_events', { type: `E'a\\nb'` }, 'domain_events_type_printable'],
+    ['domain_events', { type: `E'\\x1b[2J'` }, 'domain_events_type_printable'],
+    ['domain_events', { type: `U&'a\\202Eb'` }, 'domain_events_type_printable'],
     ['domain_events', { revision: '0' }, 'domain_events_revision_range'],
     ['domain_events', { payload: `'[]'` }, 'domain_events_payload_object'],
     ['domain_events', { payload: `'null'` }, 'domain_events_payload_object'],
@@ -172,6 +182,32 @@ describe('a raw row', () => {
   ])('of %s with %j is refused by %s', async (table, columns, constraint) => {
     expect(await insert(table, columns)).toMatchObject({ driverError: { constraint } });
   });
+
+  it.each([
+    ['inside', 'a', 'b'],
+    ['between letters beyond ASCII', 'é', 'é'],
+    ['at the beginning', '', 'b'],
+    ['at the end', 'a', ''],
+  ])(
+    'is good for the same characters as in the code: %s',
+    async (_, before, after) => {
+      const rows = await dataSource.query<{ code: number }[]>(
+        `SELECT n AS code FROM generate_series(1, 918000) AS n
+      WHERE (n < 55296 OR n BETWEEN 57344 AND 131071 OR n > 917000)
+        AND $1 || chr(n) || $2 ~ ${unprintableName}`,
+        [before, after],
+      );
+      const refused: number[] = [];
+      for (let code = 1; code <= 918_000; code++) {
+        if (code >= 0xd800 && (code < 0xe000 || (code > 131_071 && code <= 917_000))) continue;
+        const name = before + String.fromCodePoint(code) + after;
+        if (faultOfName(name, 255) !== undefined) refused.push(code);
+      }
+      expect(rows.map((row) => row.code)).toEqual(refused);
+      expect(refused.length).toBeGreaterThan(100);
+    },
+    60_000,
+  );
 
   it.each<[Table, string]>([
     ['aggregates', 'key'],

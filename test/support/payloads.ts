@@ -68,6 +68,14 @@ export const anyName = fc.oneof(
     '\ufeff',
     '__proto__',
     'a\u0085b',
+    ' a',
+    'a\u3000',
+    'a\u202eb',
+    'a\u2028b',
+    'a\u200bb',
+    'a\u200db',
+    '👩‍👩‍👧',
+    'می‌خواهم',
     '\u007f',
     "'; --",
     '\\',
@@ -79,11 +87,15 @@ export const anyName = fc.oneof(
 );
 /** Says, from the rules alone, whether an aggregate may have this id, or a type of this name. */
 export const isStorableName = (name: string, maxBytes: number): boolean =>
-  name.trim() !== '' &&
+  name !== '' &&
+  name === name.trim() &&
   Buffer.byteLength(name) <= maxBytes &&
   isStorableText(name) &&
-  Array.from(name).every((character) => !isControl(character.codePointAt(0)!));
-const isControl = (code: number): boolean => code <= 0x1f || (code >= 0x7f && code <= 0x9f);
+  !/[\p{Cc}\p{Zl}\p{Zp}\u{e0000}-\u{e007f}]/u.test(name) &&
+  // Not the joiners, and not the Arabic and Egyptian signs that can be seen.
+  !/[\xad\u034f\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f]/u.test(name) &&
+  !/[\u3164\ufeff\uffa0\ufff9-\ufffb]/u.test(name) &&
+  !/(^|[\0-\x7f\u200c\u200d])[\u200c\u200d]|[\u200c\u200d]([\0-\x7f]|$)/u.test(name);
 
 /** Ids of events: UUIDs of any version in any case, and what is none. */
 export const anyEventId = fc.oneof(

@@ -1,8 +1,11 @@
+import { unprintableName } from './printable-name.ts';
+
 /** The tables of consumers: who they are, how far they have come, and what they have set aside. */
 export const createConsumers = (schema: string): string => `
 CREATE TABLE "${schema}".consumers (
   name text COLLATE "C" CONSTRAINT consumers_pkey PRIMARY KEY
-    CONSTRAINT consumers_name_length CHECK (octet_length(name) BETWEEN 1 AND 255),
+    CONSTRAINT consumers_name_length CHECK (octet_length(name) BETWEEN 1 AND 255)
+    CONSTRAINT consumers_name_printable CHECK (name !~ ${unprintableName}),
   kind text NOT NULL
     CONSTRAINT consumers_kind_known CHECK (kind IN ('projection', 'inline-projection', 'handler', 'saga')),
   -- How many it is to have: whoever was registered last says so.

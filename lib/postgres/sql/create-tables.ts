@@ -1,3 +1,5 @@
+import { unprintableName } from './printable-name.ts';
+
 /**
  * The two tables of the contract, and the sequence that orders the whole log.
  *
@@ -9,10 +11,10 @@ CREATE SCHEMA IF NOT EXISTS "${schema}";
 
 CREATE DOMAIN "${schema}".aggregate_type AS text COLLATE "C"
   CONSTRAINT aggregates_type_length CHECK (octet_length(VALUE) BETWEEN 1 AND 255)
-  CONSTRAINT aggregates_type_printable CHECK (VALUE !~ E'[\\\\x01-\\\\x1f\\\\x7f-\\\\x9f]');
+  CONSTRAINT aggregates_type_printable CHECK (VALUE !~ ${unprintableName});
 CREATE DOMAIN "${schema}".aggregate_id AS text COLLATE "C"
   CONSTRAINT aggregates_id_length CHECK (octet_length(VALUE) BETWEEN 1 AND 512)
-  CONSTRAINT aggregates_id_printable CHECK (VALUE !~ E'[\\\\x01-\\\\x1f\\\\x7f-\\\\x9f]');
+  CONSTRAINT aggregates_id_printable CHECK (VALUE !~ ${unprintableName});
 CREATE DOMAIN "${schema}".aggregate_version AS bigint
   CONSTRAINT aggregates_version_range CHECK (VALUE BETWEEN 0 AND 9007199254740991);
 
@@ -42,7 +44,8 @@ CREATE SEQUENCE "${schema}".positions AS bigint MINVALUE 1 MAXVALUE 900719925474
 CREATE DOMAIN "${schema}".event_version AS bigint
   CONSTRAINT domain_events_version_range CHECK (VALUE >= 1);
 CREATE DOMAIN "${schema}".event_type AS text COLLATE "C"
-  CONSTRAINT domain_events_type_length CHECK (octet_length(VALUE) BETWEEN 1 AND 255);
+  CONSTRAINT domain_events_type_length CHECK (octet_length(VALUE) BETWEEN 1 AND 255)
+  CONSTRAINT domain_events_type_printable CHECK (VALUE !~ ${unprintableName});
 CREATE DOMAIN "${schema}".event_revision AS integer
   CONSTRAINT domain_events_revision_range CHECK (VALUE >= 1);
 CREATE DOMAIN "${schema}".event_payload AS jsonb

@@ -12,6 +12,17 @@ const unusable: readonly (readonly [string, unknown])[] = [
   ['NUL', 'first\0'],
   ['DEL', '\u007f'],
   ['a lone surrogate', 'first\ud800'],
+  ['an escape sequence', '\u001b[2Jfirst'],
+  ['a change of direction', 'first\u202etsrif'],
+  ['a line separator', 'first\u2028second'],
+  ['a paragraph separator', 'first\u2029second'],
+  ['a zero width space', 'fir\u200bst'],
+  ['a joiner between letters of ASCII', 'fir\u200dst'],
+  ['a joiner at the end', 'ü\u200d'],
+  ['a byte order mark', '\ufefffirst'],
+  ['a tag', 'first\u{e0041}'],
+  ['a blank at the beginning', ' first'],
+  ['a blank at the end', 'first\u3000'],
   ['513 bytes', 'x'.repeat(513)],
   ['514 bytes of few characters', 'ü'.repeat(257)],
   ['a number', 5],
@@ -28,6 +39,9 @@ const usable: readonly string[] = [
   'constructor',
   '__proto__',
   '💶',
+  '👩🏽‍💻 🏳️‍🌈',
+  'می‌خواهم',
+  'two words',
 ];
 
 export function referenceContract(test: ContractTest): void {
@@ -75,7 +89,7 @@ export function referenceContract(test: ContractTest): void {
   }
 
   test('tells ids and types apart byte by byte', async ({ store }) => {
-    const ids = ['a', 'A', 'ä'.normalize('NFC'), 'ä'.normalize('NFD'), 'a ', ' a', 'aa'];
+    const ids = ['a', 'A', 'ä'.normalize('NFC'), 'ä'.normalize('NFD'), 'a b', 'a  b', 'aa'];
     const references = [
       ...ids.map((id) => ({ type: 'account', id })),
       ...ids.map((type) => ({ type, id: 'account' })),

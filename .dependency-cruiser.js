@@ -27,6 +27,7 @@ const layers = {
 };
 
 const baseError = '^lib/event-store[.]error[.]ts$';
+const escapedText = '^lib/events/printable-name[.]ts$';
 const wiringFiles = '^lib/event-store[.][^/]+[.]ts$';
 const entryPoints = '^lib/(index|testing/index)[.]ts$';
 const anyPackage = ['npm', 'npm-dev', 'npm-peer', 'npm-optional', 'npm-no-pkg', 'npm-unknown'];
@@ -63,9 +64,15 @@ export default {
   forbidden: [
     ...layerRules.filter(({ to }) => to.path === undefined || to.path.length > 0),
     {
-      name: 'the-base-error-imports-nothing',
+      name: 'the-base-error-imports-only-how-text-is-escaped',
       severity: 'error',
       from: { path: baseError },
+      to: { path: '.', pathNot: escapedText },
+    },
+    {
+      name: 'escaped-text-imports-nothing',
+      severity: 'error',
+      from: { path: escapedText },
       to: { path: '.' },
     },
     {

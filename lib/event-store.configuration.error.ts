@@ -1,4 +1,5 @@
 import { EventStoreError } from './event-store.error.ts';
+import { escapeUnprintable } from './events/printable-name.ts';
 
 /** The store cannot start as it is configured: every fault of this boot, each with its remedy. */
 export class EventStoreConfigurationError extends EventStoreError {
@@ -8,9 +9,7 @@ export class EventStoreConfigurationError extends EventStoreError {
     readonly storeName: string,
     readonly faults: readonly string[],
   ) {
-    super(
-      `The event store '${storeName}' cannot start:\n` +
-        faults.map((fault) => `- ${fault}`).join('\n'),
-    );
+    super(`The event store '${storeName}' cannot start:`);
+    this.message += faults.map((fault) => `\n- ${escapeUnprintable(fault)}`).join('');
   }
 }

@@ -1,3 +1,5 @@
+import { escapeUnprintable } from './events/printable-name.ts';
+
 /** What is known of a write that failed: nothing of it was stored, or nobody can tell. */
 export type FailureOutcome = 'not-applied' | 'unknown';
 
@@ -26,7 +28,8 @@ export abstract class EventStoreError extends Error {
   readonly outcome: FailureOutcome = 'not-applied';
 
   constructor(message: string, options?: ErrorOptions) {
-    super(message, options);
+    // Names and reasons in it may come from other hands, and must stay on one line of a log.
+    super(escapeUnprintable(message), options);
     this.name = new.target.name;
   }
 }

@@ -1,4 +1,6 @@
+import { inspect } from 'node:util';
 import { Logger } from '@nestjs/common';
+import { escapeUnprintable } from './events/printable-name.ts';
 import { errorOf } from './events/thrown-error.ts';
 
 type Level = 'log' | 'warn' | 'error';
@@ -9,7 +11,8 @@ const nestLogger = new Logger('EventStore');
  * Logs, and never throws: a logger may fail at an error whose reading fails, and then it gets text.
  * What is logged here must not end a consumer or fail an append.
  */
-function say(level: Level, ...parts: unknown[]): void {
+function say(level: Level, message: string, ...error: [error?: unknown]): void {
+  const parts = [escapeUnprintable(message), ...error.map(printable)];
   for (const asLogged of [parts, [parts.map((part) => textOf(part)).join(' ')]]) {
     try {
       nestLogger[level](...(asLogged as [unknown, ...unknown[]]));
@@ -17,6 +20,20 @@ function say(level: Level, ...parts: unknown[]): void {
     } catch {
       continue;
     }
+  }
+}
+
+/**
+ * Returns an error as it is, or its text with escapes if that would write anything but lines into the
+ * log: what a handler throws may quote whatever was sent to it.
+ */
+function printable(error: unknown): unknown {
+  try {
+    const text = inspect(error);
+    const escaped = text.split('\n').map(escapeUnprintable).join('\n');
+    return escaped === text ? error : escaped;
+  } catch {
+    return error;
   }
 }
 

@@ -1,9 +1,6 @@
-import { types } from 'node:util';
 import type { StandardSchemaV1 } from '@standard-schema/spec';
-import { EventSchemaError } from './events.errors.ts';
+import { EventSchemaError, type EventSchemaIssue } from './events.errors.ts';
 import { formatPath } from './payload-path.ts';
-
-type Result = StandardSchemaV1.Result<unknown>;
 
 /**
  * Checks a payload against a schema; returns a promise only if the schema answers with one.
@@ -15,12 +12,12 @@ export function checkSchema(
   eventType: string,
   payload: object,
 ): undefined | Promise<void> {
-  const answer = ask(schema, eventType, payload);
-  if (!types.isPromise(answer)) {
+  const { answer, pending } = ask(schema, eventType, payload);
+  if (pending === undefined) {
     outputOf(answer, eventType);
     return undefined;
   }
-  return answer.then(
+  return pending.then(
     (result) => void outputOf(result, eventType),
     (cause: unknown) => {
       throw new EventSchemaError(eventType, [], { cause });
@@ -39,36 +36,68 @@ export function readThroughSchema(
   eventType: string,
   payload: object,
 ): object {
-  const answer = ask(schema, eventType, payload);
-  if (types.isPromise(answer)) answer.catch(() => 'refused below, whatever comes of it');
-  const output = types.isPromise(answer) ? undefined : outputOf(answer, eventType);
+  const { answer, pending } = ask(schema, eventType, payload);
+  // Refused below, whatever it settles to.
+  pending?.catch(ignore);
+  const output = pending ? undefined : outputOf(answer, eventType);
   if (typeof output === 'object' && output !== null) return output;
   const cause = new TypeError("With dates: 'schema', a schema must put out an object, at once.");
   throw new EventSchemaError(eventType, [], { cause });
 }
 
-function ask(
-  schema: StandardSchemaV1,
-  eventType: string,
-  payload: object,
-): Result | Promise<Result> {
+/** What a schema answered: at once, or with a promise, of any library. */
+interface Asked {
+  readonly answer?: unknown;
+  readonly pending?: Promise<unknown>;
+}
+
+function ask(schema: StandardSchemaV1, eventType: string, payload: object): Asked {
   try {
-    return schema['~standard'].validate(payload);
+    const answer: unknown = schema['~standard'].validate(payload);
+    return isThenable(answer) ? { pending: Promise.resolve(answer) } : { answer };
   } catch (cause) {
     throw new EventSchemaError(eventType, [], { cause });
   }
 }
 
-function outputOf(result: Result, eventType: string): unknown {
-  if (result.issues === undefined) return result.value;
-  const issues = result.issues.map(({ path = [], message }) => ({
-    path: formatPath(path.map(stepOf)),
-    message,
-  }));
+/** Reads a schema's answer, which may be anything: a library's fault must not look like the store's. */
+function outputOf(answer: unknown, eventType: string): unknown {
+  let issues: readonly EventSchemaIssue[];
+  try {
+    const result = checkAnswer(answer);
+    if (result.issues === undefined) return result.value;
+    issues = Array.from(result.issues, issueOf);
+  } catch (cause) {
+    throw new EventSchemaError(eventType, [], { cause });
+  }
   throw new EventSchemaError(eventType, issues);
+}
+
+/** @throws TypeError if it is not a result of a Standard Schema. */
+function checkAnswer(answer: unknown): StandardSchemaV1.Result<unknown> {
+  const isObject = typeof answer === 'object' && answer !== null;
+  if (isObject && ('issues' in answer ? isList(answer.issues) : 'value' in answer)) {
+    return answer as StandardSchemaV1.Result<unknown>;
+  }
+  throw new TypeError(
+    'The schema answered with neither { value } nor { issues: […] }, as the Standard Schema has it.',
+  );
+}
+
+// A result with `value` may have `issues: undefined` beside it.
+const isList = (issues: unknown): boolean =>
+  issues === undefined || (Array.isArray(issues) && issues.length > 0);
+
+function issueOf({ path, message }: StandardSchemaV1.Issue): EventSchemaIssue {
+  return { path: formatPath(Array.from(path ?? [], stepOf)), message: String(message as unknown) };
 }
 
 function stepOf(segment: PropertyKey | StandardSchemaV1.PathSegment): string | number {
   const key = typeof segment === 'object' ? segment.key : segment;
   return typeof key === 'number' ? key : String(key);
 }
+
+const isThenable = (answer: unknown): answer is PromiseLike<unknown> =>
+  typeof (answer as PromiseLike<unknown> | null | undefined)?.then === 'function';
+
+const ignore = (): void => undefined;

@@ -10,10 +10,20 @@ export interface UpcastResult {
   readonly payload: object;
 }
 
+/** The most events that one stored event may be read as: a page of the log must stay a page. */
+const maxParts = 1_000;
+
+/** An event on its way, and the upcasters that led to it. */
+interface Step {
+  readonly event: UpcastEvent;
+  readonly passed: readonly Upcaster[];
+}
+
 /**
  * Applies upcasters to a stored event until none matches.
  *
- * @throws UpcastError if an upcaster fails or the revision of the class is not reached.
+ * @throws UpcastError if an upcaster fails, they make more than 1,000 events of one, or the revision of
+ * the class is not reached.
  * @throws UnknownEventTypeError if no class is registered for where it ends.
  */
 export function upcastToCurrent(
@@ -21,45 +31,53 @@ export function upcastToCurrent(
   context: UpcastContext,
   registry: EventRegistry,
 ): UpcastResult[] {
-  return upcastFurther(stored, context, registry, []);
+  const results: UpcastResult[] = [];
+  // The first one is done next, so that the results keep the order in which upcasters list events.
+  const steps: Step[] = [{ event: stored, passed: [] }];
+  for (let step = steps.pop(); step !== undefined; step = steps.pop()) {
+    const { event, passed } = step;
+    const upcaster = registry.upcasterFor(event.type, event.revision);
+    if (upcaster === undefined) {
+      results.push(current(event, context, registry));
+      continue;
+    }
+    if (passed.includes(upcaster)) {
+      const reason = 'its upcasters lead back to this revision; remove the circle';
+      throw upcastError(event, context, reason);
+    }
+    const events = apply(upcaster, event, context, maxParts - results.length - steps.length);
+    const nowPassed = [...passed, upcaster];
+    for (const next of events.toReversed()) steps.push({ event: next, passed: nowPassed });
+  }
+  return results;
 }
 
-function upcastFurther(
+function apply(
+  upcaster: Upcaster,
   event: UpcastEvent,
   context: UpcastContext,
-  registry: EventRegistry,
-  passed: readonly Upcaster[],
-): UpcastResult[] {
-  const upcaster = registry.upcasterFor(event.type, event.revision);
-  if (upcaster === undefined) return [current(event, context, registry)];
-  if (passed.includes(upcaster)) {
-    throw upcastError(
-      event,
-      context,
-      'its upcasters lead back to this revision; remove the circle',
-    );
-  }
-  return apply(upcaster, event, context).flatMap((next) =>
-    upcastFurther(next, context, registry, [...passed, upcaster]),
-  );
-}
-
-function apply(upcaster: Upcaster, event: UpcastEvent, context: UpcastContext): UpcastEvent[] {
-  let upcast: unknown;
+  room: number,
+): readonly UpcastEvent[] {
+  let reason =
+    'its upcaster must return a payload or a list of { type, revision, payload }, at once';
   try {
-    upcast = upcaster.upcast(event.payload, context);
+    const upcast: unknown = upcaster.upcast(event.payload, context);
+    if (isPayload(upcast)) {
+      return [{ type: event.type, revision: event.revision + 1, payload: upcast }];
+    }
+    // An upcaster that is an async function by mistake must not end the process when it rejects.
+    if (types.isPromise(upcast)) upcast.catch(ignore);
+    if (Array.isArray(upcast) && upcast.length > room) {
+      reason =
+        `its upcasters make more than ${maxParts} events of it; return fewer, or append new events ` +
+        'instead';
+    } else if (Array.isArray(upcast) && upcast.length > 0 && upcast.every(isUpcastEvent)) {
+      return upcast.map(({ type, revision, payload }) => ({ type, revision, payload }));
+    }
   } catch (cause) {
     throw upcastError(event, context, 'its upcaster threw; see the cause', { cause });
   }
-  if (Array.isArray(upcast) && upcast.length > 0 && upcast.every(isUpcastEvent)) return upcast;
-  if (isPayload(upcast)) {
-    return [{ type: event.type, revision: event.revision + 1, payload: upcast }];
-  }
-  throw upcastError(
-    event,
-    context,
-    'its upcaster must return a payload or a list of { type, revision, payload }, at once',
-  );
+  throw upcastError(event, context, reason);
 }
 
 function current(
@@ -101,6 +119,11 @@ function isUpcastEvent(value: unknown): value is UpcastEvent {
 
 function isPayload(value: unknown): value is UpcastPayload {
   return (
-    typeof value === 'object' && value !== null && !Array.isArray(value) && !types.isPromise(value)
+    typeof value === 'object' &&
+    value !== null &&
+    !Array.isArray(value) &&
+    typeof (value as { then?: unknown }).then !== 'function'
   );
 }
+
+const ignore = (): void => undefined;

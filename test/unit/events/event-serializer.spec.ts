@@ -76,6 +76,12 @@ const stored = (serialized: Pick<SerializedEvent, 'type' | 'payload'>) => ({
 const serialized = (events: object[], by = serializer): SerializedEvent[] =>
   by.serialize(events) as SerializedEvent[];
 
+/** A promise of another library, which has nothing but `then`. */
+const thenable = (then: {
+  value?: (done: (value: unknown) => void) => void;
+  get?: () => never;
+}): object => Object.defineProperty({}, 'then', then);
+
 describe('Serializing events', () => {
   it('gives every event an id of its own, or keeps the caller’s in lower case', () => {
     const [first, second, third] = serialized([
@@ -181,6 +187,70 @@ describe('Serializing events', () => {
       issues: [{ path: '$.sku', message: 'secret is not for sale' }],
     });
     expect(inspect(error) + JSON.stringify(error)).not.toContain('secret is');
+  });
+
+  it.each<[string, () => unknown]>([
+    ['null', () => null],
+    ['undefined', () => undefined],
+    ['true', () => true],
+    ['an empty object', () => ({})],
+    ['issues that are no list', () => ({ issues: null })],
+    ['an issue that is null', () => ({ issues: [null] })],
+    ['an issue whose path is no list', () => ({ issues: [{ message: 'secret', path: 5 }] })],
+    ['a path of null', () => ({ issues: [{ message: 'secret', path: [null] }] })],
+    [
+      'a getter that throws',
+      () => ({
+        get issues() {
+          throw new Error('secret');
+        },
+      }),
+    ],
+    ['a promise of null', async () => null],
+    ['a promise that is rejected', async () => Promise.reject(new Error('secret'))],
+    ['a promise of another library', () => thenable({ value: (done) => done(null) })],
+    [
+      'a promise that throws',
+      () =>
+        thenable({
+          get: () => {
+            throw new Error('secret');
+          },
+        }),
+    ],
+    [
+      'an exception',
+      () => {
+        throw new Error('secret');
+      },
+    ],
+  ])('refuses an event whose schema answers with %s', async (_, validate) => {
+    class Odd {}
+    const schema = { '~standard': { version: 1, vendor: 'odd', validate } } as never;
+    DomainEvent('odd', { schema, dates: 'schema' })(Odd);
+    const registry = new EventRegistry();
+    registry.register(Odd);
+    const odd = new EventSerializer(registry, new JsonCodec());
+    const error: unknown = await (async () => odd.serialize([new Odd()]))().catch(
+      (e: unknown) => e,
+    );
+    expect(error).toMatchObject({ code: 'EVENT_SCHEMA', eventType: 'odd' });
+    expect((error as Error).message).not.toMatch(/secret/);
+    const reading = () => odd.deserialize(stored({ type: 'odd', payload: '{}' }));
+    expect(reading).toThrow(expect.objectContaining({ code: 'UNDECODABLE_EVENT' }));
+  });
+
+  it('takes the answer of a schema with a promise of another library', async () => {
+    class Fine {}
+    const answer = thenable({ value: (done) => done({ value: {} }) });
+    const validate = () => answer;
+    DomainEvent('fine', { schema: { '~standard': { version: 1, vendor: '', validate } } as never })(
+      Fine,
+    );
+    const registry = new EventRegistry();
+    registry.register(Fine);
+    const fine = new EventSerializer(registry, new JsonCodec());
+    expect(await fine.serialize([new Fine()])).toHaveLength(1);
   });
 
   it('shows the schema what a reader would get', () => {

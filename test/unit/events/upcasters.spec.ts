@@ -123,6 +123,13 @@ describe('Reading an event of an old shape', () => {
     expect(causes).toEqual([id, id, id]);
   });
 
+  it('may make up to a thousand events of one', () => {
+    const printed = { type: 'offer.printed', revision: 1, payload: {} };
+    const split = upcaster('a', 1, () => Array.from({ length: 1_000 }, () => printed));
+    const records = read({ type: 'a' }, split);
+    expect(new Set(records.map((record) => record.id)).size).toBe(1_000);
+  });
+
   it('is not disturbed by an upcaster that returns a frozen constant', () => {
     const constant = Object.freeze({ amount: 1, sentAt: '2026-01-01T00:00:00Z' });
     const [first] = read(
@@ -167,6 +174,50 @@ describe('Reading an event of an old shape', () => {
       [
         upcaster('a', 1, (payload) => [{ type: 'b', revision: 1, payload }]),
         upcaster('b', 1, (payload) => [{ type: 'a', revision: 1, payload }]),
+      ],
+    ],
+    [
+      'an upcaster returns a million events',
+      /make more than 1000 events/,
+      { type: 'a' },
+      [
+        upcaster('a', 1, () =>
+          Array.from({ length: 1_000_000 }, () => ({ type: 'b', revision: 1, payload: {} })),
+        ),
+      ],
+    ],
+    [
+      'upcasters that follow each other double the events',
+      /make more than 1000 events/,
+      { type: 'a' },
+      Array.from({ length: 40 }, (__, at) => {
+        const next = { type: at === 39 ? 'offer.printed' : 'a', revision: at === 39 ? 1 : at + 2 };
+        return upcaster('a', at + 1, (payload) => [
+          { ...next, payload },
+          { ...next, payload },
+        ]);
+      }),
+    ],
+    [
+      'an upcaster is async, and rejects',
+      /at once/,
+      {},
+      [upcaster('offer.sent', 1, () => Promise.reject(new Error('secret')))],
+    ],
+    [
+      'an upcaster returns a list whose items throw',
+      /upcaster threw/,
+      {},
+      [
+        upcaster('offer.sent', 1, () => [
+          {
+            get type(): string {
+              throw new Error('secret');
+            },
+            revision: 2,
+            payload: {},
+          },
+        ]),
       ],
     ],
   ])('fails with type, revision and position if %s', (_, reason, row, upcasters) => {

@@ -2,7 +2,6 @@ import {
   BadRequestException,
   Inject,
   Injectable,
-  Logger,
   mixin,
   ServiceUnavailableException,
   type CallHandler,
@@ -12,6 +11,7 @@ import {
 } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { mergeMap, type Observable } from 'rxjs';
+import { warn } from './event-store.log.ts';
 import { preferredWaitSeconds } from './event-store.prefer-wait.ts';
 import { getConsumersToken } from './event-store.tokens.ts';
 import { trackAppends } from './store/appended-position.ts';
@@ -56,8 +56,6 @@ function readYourWrites(
 ): Type<NestInterceptor> {
   @Injectable()
   class ReadYourWritesInterceptor implements NestInterceptor {
-    readonly #logger = new Logger('EventStore');
-
     constructor(
       @Inject(getConsumersToken(storeName)) private readonly consumers: Consumers,
       private readonly adapterHost: HttpAdapterHost,
@@ -107,7 +105,7 @@ function readYourWrites(
         return true;
       } catch (error) {
         if (!(error instanceof WaitTimeoutError)) {
-          this.#logger.warn(`Waiting for consumers after a write failed. ${String(error)}`);
+          warn('Waiting for consumers after a write failed.', error);
         }
         return false;
       }

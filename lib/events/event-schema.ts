@@ -89,7 +89,8 @@ const isList = (issues: unknown): boolean =>
   issues === undefined || (Array.isArray(issues) && issues.length > 0);
 
 function issueOf({ path, message }: StandardSchemaV1.Issue): EventSchemaIssue {
-  return { path: formatPath(Array.from(path ?? [], stepOf)), message: String(message as unknown) };
+  const said: unknown = message;
+  return { path: formatPath(Array.from(path ?? [], stepOf)), message: String(said) };
 }
 
 function stepOf(segment: PropertyKey | StandardSchemaV1.PathSegment): string | number {

@@ -20,7 +20,10 @@ export function errorOf(thrown: unknown): Error {
 
 // What is read of an error when it is described, and when it is told apart from others.
 const readKeys = ['name', 'message', 'code', 'constraint', 'syscall', 'cause', 'toString'];
-const copiedKeys = ['name', 'message', 'code', 'constraint', 'syscall'];
+const copiedKeys = [
+  ...['name', 'message', 'code', 'constraint', 'syscall'],
+  ...['table', 'column', 'dataType'],
+];
 
 /** Whether every read gives the same text and runs no code of the error's own. */
 function isOrdinary(thrown: unknown): thrown is Error {

@@ -134,7 +134,8 @@ export class CallerTransactions {
     for (const [queryRunner, { lowestVersions, followers }] of this.#open) {
       if (queryRunner.isReleased) this.#settle(queryRunner, []);
       else if (records.some((record) => follows(record, lowestVersions))) {
-        followers.push(...records);
+        // Not spread: an append may have more events than a call may have arguments.
+        for (const record of records) followers.push(record);
         return;
       }
     }

@@ -1,6 +1,7 @@
 import type { SerializedEvent } from '../events/event-serializer.ts';
 import { errorOf } from '../events/thrown-error.ts';
 import { EventStoreError } from '../event-store.error.ts';
+import { messageWithoutValues } from '../events/message-without-values.ts';
 import type { AggregateRef } from '../store/aggregate-ref.ts';
 import {
   AccessDeniedError,
@@ -166,8 +167,8 @@ const isSqlState = (code = ''): code is string => /^(?=.*\d)[0-9A-Z]{5}$/.test(c
 
 /** What the database said, to stand inside a sentence. An AggregateError of Node says nothing. */
 function reasonOf(error: unknown): string {
-  const { message, code } = factsOf(error);
-  return message?.replace(/\.$/, '') || code || String(errorOf(error));
+  const facts = factsOf(error);
+  return messageWithoutValues(facts).replace(/\.$/, '') || facts.code || String(errorOf(error));
 }
 
 const nothingToName: AppendFacts = { aggregates: [], events: [] };

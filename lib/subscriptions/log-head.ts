@@ -100,7 +100,8 @@ export class LogHead {
     const page = await this.#store.fetch(after, { types: this.#storedTypes, limit: pageSize });
     // Somebody who reads for himself may have gone further meanwhile.
     if (this.#to !== after) return false;
-    this.#records.push(...page.records);
+    // Not spread: upcasting may make more records of a page than a call may have arguments.
+    for (const record of page.records) this.#records.push(record);
     this.#to = Math.max(after, page.position);
     this.#isComplete = page.records.length < pageSize;
     const surplus = this.#records.length - keptRecords;

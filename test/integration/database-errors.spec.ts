@@ -4,6 +4,8 @@ import { EventStoreError } from 'nest-event-store';
 import { DataSource } from 'typeorm';
 import type { EncodedPayload } from '../../lib/events/event-codec.ts';
 import { JsonCodec } from '../../lib/events/json.codec.ts';
+import { translateError } from '../../lib/postgres/postgres-errors.ts';
+import { describeError } from '../../lib/subscriptions/describe-error.ts';
 import { queryOnce } from '../../sample-app/database/query-once.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
@@ -302,3 +304,40 @@ it('A store that is closed waits for all that it has taken, one by one or togeth
 });
 
 const databaseName = (): string => new URL(database.url).pathname.slice(1);
+
+describe('What is stored of an error', () => {
+  beforeAll(async () => {
+    await admin.query(`
+      CREATE TABLE public.letters (
+        recipient text CONSTRAINT letters_recipient_unique UNIQUE,
+        pages integer NOT NULL CONSTRAINT letters_pages_positive CHECK (pages > 0)
+      );
+      INSERT INTO public.letters VALUES ('ada@secret.example', 1);
+    `);
+  });
+  afterAll(() => admin.query('DROP TABLE public.letters'));
+
+  it.each([
+    [`SELECT 'secret'::integer`, /invalid input syntax for type integer: "…"/],
+    [`SELECT 'sec"ret" "secret'::integer`, /invalid input syntax for type integer: "…"$/],
+    [`SELECT 'secret'::uuid`, /invalid input syntax for type uuid: "…"/],
+    [`SELECT '{"a": secret}'::jsonb`, /invalid input syntax for type json/],
+    [`SELECT 'secret'::timestamptz`, /invalid input syntax for type timestamp/],
+    [`SELECT '2026-13-45 secret'::date`, /"…"/],
+    [`SELECT '99999999999'::integer AS secret`, /value "…" is out of range for type integer/],
+    [`SELECT 1 +'secret"`, /unterminated quoted string at or near "…"/],
+    [
+      `INSERT INTO public.letters VALUES ('ada@secret.example', 1)`,
+      /duplicate key value violates unique constraint "letters_recipient_unique"/,
+    ],
+    [`INSERT INTO public.letters VALUES ('secret', 0)`, /"letters".*"letters_pages_positive"/],
+    [`INSERT INTO public.letters VALUES ('secret', NULL)`, /"pages" of relation "letters"/],
+    [`DO $$ BEGIN RAISE 'refused "secret"'; END $$`, /refused "…"/],
+    ['SELECT * FROM no_such_letters', /relation "no_such_letters" does not exist/],
+  ])('has no value that PostgreSQL quotes: %s', async (statement, stored) => {
+    const error: unknown = await admin.query(statement).catch((reason: unknown) => reason);
+    expect(describeError(error)).toMatch(stored);
+    expect(describeError(error)).not.toMatch(/secret|99999999999/);
+    expect(describeError(translateError(error))).not.toMatch(/secret|99999999999/);
+  });
+});

@@ -93,7 +93,9 @@ export const isStorableName = (name: string, maxBytes: number): boolean =>
   isStorableText(name) &&
   !/[\p{Cc}\p{Zl}\p{Zp}\u{e0000}-\u{e007f}]/u.test(name) &&
   // Not the joiners, and not the Arabic and Egyptian signs that can be seen.
-  !/[\xad\u034f\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f]/u.test(name) &&
+  !/[\u{34f}\xad\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f]/u.test(
+    name,
+  ) &&
   !/[\u3164\ufeff\uffa0\ufff9-\ufffb]/u.test(name) &&
   !/(^|[\0-\x7f\u200c\u200d])[\u200c\u200d]|[\u200c\u200d]([\0-\x7f]|$)/u.test(name);
 

@@ -96,6 +96,8 @@ export {
   AppendTooLargeError,
   CorruptAggregateError,
   DuplicateEventError,
+  type DuplicateFacts,
+  type DuplicateReason,
   InvalidAggregateRefError,
   NestedTransactionError,
   RemovalRefusedError,

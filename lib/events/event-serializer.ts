@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { reviveDates } from './date-paths.ts';
 import type { DomainEventDefinition } from './domain-event.ts';
 import type { CodecHints, EncodedPayload, EventCodec } from './event-codec.ts';
@@ -113,6 +114,22 @@ export class EventSerializer {
         Object.setPrototypeOf(record.event, result.definition.eventClass.prototype);
         return record;
       },
+    );
+  }
+
+  /**
+   * Tells whether a stored event and one that is appended under the same id are the same: of one type,
+   * and of equal content once decoded. A codec may encode it differently each time, and a codec's JSON
+   * copy may look the same for different values. Of another revision, the content is not compared.
+   */
+  isSame(stored: StoredEvent, event: SerializedEvent): boolean {
+    const definition = this.#registry.resolve(stored.type);
+    if (definition?.name !== event.type) return false;
+    if (stored.revision !== event.revision) return true;
+    const { payload: json, binary } = event;
+    return isDeepStrictEqual(
+      this.#decodePayload(stored, false),
+      this.#codec.decode({ json, binary }, this.#hintsOf(definition)),
     );
   }
 

@@ -9,6 +9,7 @@ import { AggregateHeld, HeldAppends } from './held-appends.ts';
 import {
   isConnectionLoss,
   isEverybodysTrouble,
+  isHeld,
   isLockTimeout,
   isOutcomeUnknown,
   translateError,
@@ -193,8 +194,9 @@ export class AppendQueue {
       if (isOutcomeUnknown(error)) for (const place of batch) place.resent = true;
       // Even if it was written, it can be sent again: the events' ids make that safe.
       if (isConnectionLoss(error) && !isSecondTry) return this.#send(batch, patience, true);
-      const isHeld = isLockTimeout(error);
-      const hopeless = isEverybodysTrouble(error) || (patience.wait && isHeld);
+      const mayWait = isHeld(error);
+      const hopeless =
+        isEverybodysTrouble(error) || (isLockTimeout(error) && (patience.wait || !mayWait));
       if (batch.length > 1 && !hopeless) {
         const middle = batch.length >> 1;
         await this.#send(batch.slice(0, middle), patience);
@@ -203,7 +205,7 @@ export class AppendQueue {
         return rest.length === 0 ? undefined : this.#send(rest, patience);
       }
       for (const place of batch) {
-        if (isHeld) this.#held.add(place, error);
+        if (mayWait) this.#held.add(place, error);
         else this.#fail(place, error);
       }
       return;

@@ -2,6 +2,7 @@ import type { EntityManager } from 'typeorm';
 import { rememberRecord, type EventRecord } from '../events/event-record.ts';
 import type { EventSerializer } from '../events/event-serializer.ts';
 import type { Append, AppendResult } from '../store/event-store.ts';
+import { checkContent, duplicateError } from '../store/event-places.ts';
 import {
   isUnfinished,
   prepareAppend,
@@ -9,11 +10,7 @@ import {
   type PreparedAppend,
 } from '../store/prepare-append.ts';
 import { DurabilityUncertainError } from '../store/database.errors.ts';
-import {
-  DuplicateEventError,
-  StoreClosedError,
-  WrongExpectedVersionError,
-} from '../store/store.errors.ts';
+import { StoreClosedError, WrongExpectedVersionError } from '../store/store.errors.ts';
 import type { AppendCall, AppendOutcome, CallOptions } from './append-call.ts';
 import type { Patience, Place } from './append-lines.ts';
 import type { AppendQueue } from './append-queue.ts';
@@ -24,7 +21,7 @@ import { InlineFailure, type InlineProjections, newRecords } from './inline-proj
 import {
   type AppendFacts,
   isConnectionLoss,
-  isLockTimeout,
+  isHeld,
   isOutcomeUnknown,
   isTransactionConflict,
   translateError,
@@ -178,7 +175,7 @@ export class Appender {
         return await this.#write(prepared, options, undefined, () => this.queue.isHolding(place));
       } catch (error) {
         // One that a projection has run into is an InlineFailure, and no reason to wait.
-        if (isLockTimeout(error)) throw new AggregateHeld({ cause: error });
+        if (isHeld(error)) throw new AggregateHeld({ cause: error });
         const cause = error instanceof InlineFailure ? error.cause : error;
         // A lost connection once more, as the ids make that safe; a deadlock until it is gone.
         const mayRetry = isConnectionLoss(cause) ? attempt === 1 : isTransactionConflict(cause);
@@ -202,7 +199,7 @@ export class Appender {
       const inside = { ...options, allOrNothing: true, manager: inner };
       const outcomes = await this.call.send(prepared, inside);
       if (outcomes.some(({ outcome }) => outcome === 'busy')) throw new AggregateHeld();
-      refuse(prepared, outcomes);
+      await this.#refuse(prepared, outcomes, inner);
       const written: AppendResult[] = [];
       for (const [index, outcome] of outcomes.entries()) {
         written.push(await this.#toResult(prepared[index]!, outcome, inner));
@@ -217,21 +214,10 @@ export class Appender {
     outcome: AppendOutcome,
     manager?: EntityManager,
   ): Promise<AppendResult> {
-    refuse([append], [outcome]);
+    if (outcome.outcome === 'duplicate') return this.#firstResult(append, outcome, manager);
+    if (outcome.outcome !== 'ok') await this.#refuse([append], [outcome], manager);
     const { version, positions } = outcome;
     const first = version - append.events.length + 1;
-    if (outcome.outcome === 'duplicate') {
-      const { events } = await this.reader.aggregate(
-        append.aggregate,
-        first - 1,
-        append.events.length,
-        'forward',
-        manager,
-      );
-      const records = events.flatMap((event) => this.serializer.deserialize(event));
-      return { version, position: events.at(-1)?.position ?? 0, records, duplicate: true };
-    }
-
     if (append.events.length === 0) {
       const { base } = await this.reader.aggregate(
         append.aggregate,
@@ -262,6 +248,48 @@ export class Appender {
     });
     return { version, position: positions.at(-1) ?? 0, records, duplicate: false };
   }
+
+  /** What an append answered that is repeated. Of removed events, there are no records. */
+  async #firstResult(
+    append: PreparedAppend,
+    { version, positions }: AppendOutcome,
+    manager?: EntityManager,
+  ): Promise<AppendResult> {
+    const { aggregate, events: given } = append;
+    const { events } = await this.reader.aggregate(
+      aggregate,
+      version - given.length,
+      given.length,
+      'forward',
+      manager,
+    );
+    checkContent(append, version, events, this.serializer);
+    const records = events
+      .filter((event) => event.version <= version)
+      .flatMap((event) => this.serializer.deserialize(event));
+    return { version, position: positions.at(-1) ?? 0, records, duplicate: true };
+  }
+
+  /** Throws what the caller should know if an append was not written, or not for certain. */
+  async #refuse(
+    appends: readonly PreparedAppend[],
+    outcomes: readonly AppendOutcome[],
+    manager?: EntityManager,
+  ): Promise<void> {
+    const uncertain = appends.filter((_, index) => outcomes[index]!.outcome === 'uncertain');
+    if (uncertain.length > 0) throw new DurabilityUncertainError(factsOf(uncertain).aggregates);
+    for (const [index, append] of appends.entries()) {
+      const { outcome, version } = outcomes[index]!;
+      if (outcome === 'wrong_version') {
+        const { aggregate, expectation } = append;
+        throw new WrongExpectedVersionError(aggregate, expectation.expected, version);
+      }
+      if (outcome === 'corrupt_duplicate') {
+        const ids = append.events.map(({ id }) => id);
+        throw duplicateError(append, await this.reader.places(ids, manager));
+      }
+    }
+  }
 }
 
 const factsOf = (prepared: readonly PreparedAppend[]): AppendFacts => ({
@@ -275,24 +303,6 @@ function toError(error: unknown, facts: AppendFacts): unknown {
   const { cause } = error;
   const isDatabases = isConnectionLoss(cause) || isTransactionConflict(cause);
   return isDatabases ? translateError(cause, facts) : cause;
-}
-
-/** Throws what the caller should know if an append was not written, or not for certain. */
-function refuse(appends: readonly PreparedAppend[], outcomes: readonly AppendOutcome[]): void {
-  const uncertain = appends.filter((_, index) => outcomes[index]!.outcome === 'uncertain');
-  if (uncertain.length > 0) throw new DurabilityUncertainError(factsOf(uncertain).aggregates);
-  for (const [index, { aggregate, expectation, events }] of appends.entries()) {
-    const { outcome, version } = outcomes[index]!;
-    if (outcome === 'wrong_version') {
-      throw new WrongExpectedVersionError(aggregate, expectation.expected, version);
-    }
-    if (outcome === 'corrupt_duplicate') {
-      throw new DuplicateEventError(
-        aggregate,
-        events.map((event) => event.id),
-      );
-    }
-  }
 }
 
 const ignore = (): void => undefined;

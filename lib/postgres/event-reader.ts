@@ -2,12 +2,14 @@ import type { EntityManager } from 'typeorm';
 import type { StoredEvent } from '../events/event-serializer.ts';
 import type { AggregateRef } from '../store/aggregate-ref.ts';
 import type { LogHorizon } from '../store/event-store.ts';
+import type { EventPlace } from '../store/event-places.ts';
 import type { ReadDirection } from '../store/read-options.ts';
 import type { StoredSnapshot } from '../store/revive-snapshot.ts';
 import { type Database, Statement } from './database.ts';
 import { timeOf } from './sql/microseconds.ts';
 import { readAggregate, readAggregateBackward, readHistory } from './sql/read-aggregate.ts';
 import { readHorizon } from './sql/read-horizon.ts';
+import { readPlaces } from './sql/read-places.ts';
 
 interface EventRow {
   position: number;
@@ -39,6 +41,15 @@ type HistoryRow = AggregateRow & {
   snapshot_state: string | null;
   snapshot_binary: Buffer | null;
 };
+
+interface PlaceRow {
+  event_id: string;
+  aggregate_type: string;
+  aggregate_id: string;
+  version: number;
+  position: number;
+  removed: boolean;
+}
 
 interface HorizonRow {
   last: number;
@@ -90,6 +101,7 @@ export class EventReader {
   readonly #aggregate: Record<ReadDirection, Statement>;
   readonly #history: Statement;
   readonly #horizon: Statement;
+  readonly #places: Statement;
 
   constructor(database: Database, schema: string) {
     this.#database = database;
@@ -100,6 +112,7 @@ export class EventReader {
     };
     this.#history = new Statement(readHistory(schema));
     this.#horizon = new Statement(readHorizon(schema));
+    this.#places = new Statement(readPlaces(schema));
   }
 
   async log(range: LogRange): Promise<StoredLogPage> {
@@ -133,6 +146,20 @@ export class EventReader {
             },
     );
     return { position: holders[0]?.position ?? lastPosition, lastPosition, holders };
+  }
+
+  /** Where the events of these ids are, or were before they were removed. */
+  async places(ids: readonly string[], manager?: EntityManager): Promise<EventPlace[]> {
+    const rows = await this.#database.query<PlaceRow>(this.#places, [ids], manager);
+    return rows.map(
+      ({ event_id: id, aggregate_type, aggregate_id, version, position, removed }) => ({
+        id,
+        aggregate: { type: aggregate_type, id: aggregate_id },
+        version,
+        position,
+        isRemoved: removed,
+      }),
+    );
   }
 
   async aggregate(

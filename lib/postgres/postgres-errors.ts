@@ -56,6 +56,8 @@ const translations: Readonly<Record<Trouble, Translation>> = {
     new DuplicateEventError(
       aggregate,
       events.map((event) => event.id),
+      // At the same moment: in the same aggregate, its lock would have kept them apart.
+      { reason: 'other-aggregate', eventCount: events.length },
       options,
     ),
   constraint: ({ sqlState, constraint, reason }, options) =>
@@ -88,6 +90,14 @@ export function isConnectionSpoilt(error: unknown): boolean {
 /** Tells whether running into this again is a matter of timing and not of the data. */
 export function isLockTimeout(error: unknown): boolean {
   return is(error, 'locked');
+}
+
+/**
+ * Tells whether a statement gave up on a lock that is worth another try. One that is named is an advisory
+ * lock of the store's own, which nothing of the store ever holds against an append.
+ */
+export function isHeld(error: unknown): boolean {
+  return isLockTimeout(error) && factsOf(error).constraint === undefined;
 }
 
 /** Tells whether two transactions stood in each other's way, so that one of them was rolled back. */

@@ -40,7 +40,10 @@ export interface AppendResult {
    * if the aggregate has none: what has come so far has seen the aggregate at this version.
    */
   readonly position: number;
-  /** The records, in order: with the instances that were appended, or, of a duplicate, as read. */
+  /**
+   * The records, in order: with the instances that were appended, or, of a duplicate, as read. Of a
+   * duplicate whose events have been removed, there are none.
+   */
   readonly records: readonly EventRecord[];
   /** True if the same events, by their ids, had been appended before and nothing was written now. */
   readonly duplicate: boolean;
@@ -141,17 +144,20 @@ export abstract class EventStore {
    *
    * An empty list checks the expectation, writes nothing, and returns the current version. Events
    * whose ids are stored already are not written again: where the same events, in the same order,
-   * stand in this aggregate one after another, where the expectation allows them to be, the first
-   * result comes back with `duplicate: true`. Metadata is not compared.
+   * follow one another in this aggregate, where the expectation allows them to be, the first result
+   * comes back with `duplicate: true`. Events are the same if their types are, and their content as the
+   * codec decodes it; metadata is not compared. Of events that were removed since then, no records
+   * come back.
    *
    * @throws WrongExpectedVersionError if the aggregate is at another version; nothing is written.
-   * @throws DuplicateEventError if an event's id is stored already in any other way, or comes twice.
+   * @throws DuplicateEventError if an event's id is used already in any other way, or comes twice; it
+   * says what is different, and up to which version the same events are stored.
    * @throws InvalidAggregateRefError if the aggregate's type or id cannot be stored exactly.
    * @throws AppendTooLargeError if there are more than `maxAppendEvents` events.
    * @throws TypeError if `expectedVersion` is neither one of the words nor a whole number from 0 up, or
    * if there is an option of another name.
    * @throws InvalidEventError if an event cannot be stored exactly; it names the path inside it.
-   * @throws StoreOverloadedError if too many appends are waiting; nothing is written.
+   * @throws StoreOverloadedError if too many appends, or bytes, are waiting; nothing is written.
    */
   abstract append(
     aggregate: AggregateRef,
@@ -163,8 +169,9 @@ export abstract class EventStore {
    * Appends to several aggregates, each with its own expectation: all of it commits, or nothing.
    *
    * The appends are applied in the order of the list, and each aggregate may come more than once.
-   * The results stand in the same order. An event's id may come only once in the whole list. Throws
-   * what `append` throws, for the first append that cannot be taken.
+   * The results are in the same order. An event's id may come only once in the whole list, and
+   * `maxAppendEvents` bounds the events of the whole list. Throws what `append` throws, for the first
+   * append that cannot be taken.
    */
   abstract appendAll(
     appends: readonly Append[],

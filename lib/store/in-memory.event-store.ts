@@ -12,6 +12,7 @@ import type { AggregateRef } from './aggregate-ref.ts';
 import { checkAggregateRef } from './check-aggregate-ref.ts';
 import { AppendListeners } from './append-listeners.ts';
 import { checkNoGap } from './check-no-gap.ts';
+import { checkContent } from './event-places.ts';
 import {
   EventStore,
   type AggregateHistory,
@@ -160,10 +161,13 @@ export class InMemoryEventStore extends EventStore {
     await former;
     const prepared = await call.appends;
     const placements = this.#log.write(prepared, this.#clock());
-    const results = placements.map(({ version, stored, duplicate }, index) => ({
+    for (const [index, { version, stored, duplicate }] of placements.entries()) {
+      if (duplicate) checkContent(prepared[index]!, version, stored, this.#serializer);
+    }
+    const results = placements.map(({ version, position, stored, duplicate }, index) => ({
       version,
-      position:
-        stored.at(-1)?.position ?? this.#log.positionAt(prepared[index]!.aggregate, version),
+      // Of an empty append, that of the aggregate's last event.
+      position: position || this.#log.positionAt(prepared[index]!.aggregate, version),
       records: duplicate
         ? this.#revive(stored)
         : stored.map((event, place) => writtenRecord(event, prepared[index]!, place)),

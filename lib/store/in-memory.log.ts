@@ -1,14 +1,15 @@
-import { isDeepStrictEqual } from 'node:util';
 import type { SerializedEvent, StoredEvent } from '../events/event-serializer.ts';
 import type { AggregateRef } from './aggregate-ref.ts';
+import { duplicateError, type EventPlace, isRepetition } from './event-places.ts';
 import type { PreparedAppend } from './prepare-append.ts';
 import { checkDirection, type ReadDirection } from './read-options.ts';
 import type { StoredSnapshot } from './revive-snapshot.ts';
-import { DuplicateEventError, WrongExpectedVersionError } from './store.errors.ts';
+import { WrongExpectedVersionError } from './store.errors.ts';
 
-/** Where an append stands in the log; `stored` is empty for an empty append. */
+/** What an append has come to; `stored` is empty for an empty append, or if its events were removed. */
 export interface Placement {
   readonly version: number;
+  readonly position: number;
   readonly stored: readonly StoredEvent[];
   readonly duplicate: boolean;
 }
@@ -25,7 +26,8 @@ interface AggregateRow {
 export class InMemoryLog {
   events: StoredEvent[] = [];
   readonly #aggregates = new Map<string, AggregateRow>();
-  readonly #eventsById = new Map<string, StoredEvent>();
+  /** Where every event is, or was before it was removed. */
+  readonly #places = new Map<string, EventPlace>();
   #drawnPosition = 0;
 
   aggregate(ref: AggregateRef): AggregateRow {
@@ -56,7 +58,7 @@ export class InMemoryLog {
       const placements = appends.map((append) => this.#place(append, recordedAt));
       const repeated = placements.findIndex(({ duplicate }) => duplicate);
       if (repeated >= 0 && this.events.length > length) {
-        throw this.#duplicateError(appends[repeated]!);
+        throw duplicateError(appends[repeated]!, this.#placesOf(appends[repeated]!));
       }
       return placements;
     } catch (error) {
@@ -64,7 +66,7 @@ export class InMemoryLog {
         const row = this.aggregate(event.aggregate);
         row.events.pop();
         row.version -= 1;
-        this.#eventsById.delete(event.id);
+        this.#places.delete(event.id);
       }
       throw error;
     }
@@ -75,17 +77,21 @@ export class InMemoryLog {
     const row = this.aggregate(ref);
     const removed = new Set(row.events);
     this.events = this.events.filter((event) => !removed.has(event));
-    for (const event of removed) this.#eventsById.delete(event.id);
+    for (const { id } of removed) {
+      this.#places.set(id, { ...this.#places.get(id)!, isRemoved: true });
+    }
     Object.assign(row, { removedVersion: row.version, events: [], snapshot: null });
     return removed.size;
   }
 
   #place(append: PreparedAppend, recordedAt: Date): Placement {
     const row = this.aggregate(append.aggregate);
-    if (append.events.some(({ id }) => this.#eventsById.has(id))) {
-      const stored = this.#repeated(append, row);
-      if (stored === undefined) throw this.#duplicateError(append);
-      return { version: stored.at(-1)!.version, stored, duplicate: true };
+    const places = this.#placesOf(append);
+    if (places.length > 0) {
+      if (!isRepetition(append, places)) throw duplicateError(append, places);
+      const { version, position } = places.at(-1)!;
+      const stored = row.events.filter((event) => places.some(({ id }) => id === event.id));
+      return { version, position, stored, duplicate: true };
     }
     if (!append.expectation.accepts(row.version)) {
       const { expected } = append.expectation;
@@ -94,22 +100,12 @@ export class InMemoryLog {
     const stored = append.events.map((event) =>
       this.#add(append.aggregate, row, event, recordedAt),
     );
-    return { version: row.version, stored, duplicate: false };
+    const position = stored.at(-1)?.position ?? 0;
+    return { version: row.version, position, stored, duplicate: false };
   }
 
-  /** Finds the events of an append that is made again, where its expectation once let them in. */
-  #repeated({ events, expectation }: PreparedAppend, row: AggregateRow): StoredEvent[] | undefined {
-    const start = row.events.findIndex(({ id }) => id === events[0]?.id);
-    const stored = row.events.slice(start, start + events.length);
-    const first = stored[0];
-    if (start < 0 || first === undefined || stored.length !== events.length) return undefined;
-    const same = stored.every((event, index) => isSameEvent(event, events[index]));
-    return same && expectation.accepts(first.version - 1) ? stored : undefined;
-  }
-
-  #duplicateError({ aggregate, events }: PreparedAppend): DuplicateEventError {
-    const ids = events.map(({ id }) => id).filter((id) => this.#eventsById.has(id));
-    return new DuplicateEventError(aggregate, ids);
+  #placesOf({ events }: PreparedAppend): EventPlace[] {
+    return events.flatMap(({ id }) => this.#places.get(id) ?? []);
   }
 
   #add(
@@ -133,18 +129,10 @@ export class InMemoryLog {
     };
     this.events.push(stored);
     row.events.push(stored);
-    this.#eventsById.set(id, stored);
+    const { position, version } = stored;
+    this.#places.set(id, { id, aggregate: stored.aggregate, version, position, isRemoved: false });
     return stored;
   }
-}
-
-function isSameEvent(stored: StoredEvent, event: SerializedEvent | undefined): boolean {
-  return (
-    stored.id === event?.id &&
-    stored.type === event.type &&
-    // Key order is no difference, as it is none in jsonb.
-    isDeepStrictEqual(JSON.parse(stored.payload), JSON.parse(event.payload))
-  );
 }
 
 /** One page of events in ascending order: after a place or, backward, before it. */

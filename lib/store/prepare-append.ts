@@ -84,7 +84,8 @@ function prepare(
   });
   const refuse = (error: unknown): never => {
     if (!(error instanceof RepeatedEventIdError)) throw error;
-    throw new DuplicateEventError(aggregate, [error.eventId], { cause: error });
+    const facts = { reason: 'repeated-id', eventCount: events.length } as const;
+    throw new DuplicateEventError(aggregate, [error.eventId], facts, { cause: error });
   };
   try {
     const serialized = serializer.serialize(events, metadata);

@@ -21,24 +21,103 @@ export class WrongExpectedVersionError extends EventStoreError {
   }
 }
 
-/** An event's id stands in the log already, and not as a repetition of this very append. */
+/**
+ * Why an append is refused that has the id of an event which is stored already:
+ *
+ * - `partly-stored`: its first events are stored already, at versions `storedFrom` to `storedTo`, and the
+ *   others are new. So it is when a list that has grown is appended again, or one that was cut otherwise.
+ * - `other-content`: an event of the same id is of another type or has other content.
+ * - `other-version`: all its events are stored, at a place that `expectedVersion` does not allow.
+ * - `other-order`: its events are stored in another order, or with others in between or before them.
+ * - `other-aggregate`: an event is stored in another aggregate, `storedIn`.
+ * - `beside-new-appends`: it is a repetition, and other appends of the same `appendAll` are not.
+ * - `repeated-id`: two events of the call have the same id.
+ */
+export type DuplicateReason =
+  | 'partly-stored'
+  | 'other-content'
+  | 'other-version'
+  | 'other-order'
+  | 'other-aggregate'
+  | 'beside-new-appends'
+  | 'repeated-id';
+
+export interface DuplicateFacts {
+  readonly reason: DuplicateReason;
+  /** How many events the append has. */
+  readonly eventCount: number;
+  /** The aggregate in which the events are stored; undefined if it is not known. */
+  readonly storedIn?: AggregateRef | undefined;
+  /** How many of the append's first events are stored in its aggregate, one after another. */
+  readonly storedCount?: number;
+  /** The version of the first of them. */
+  readonly storedFrom?: number | undefined;
+  /** The version of the last of them. */
+  readonly storedTo?: number | undefined;
+  /** Whether they have been removed since then. */
+  readonly isRemoved?: boolean;
+}
+
+/** An event's id is used already, and not by this very append. Nothing was written. */
 export class DuplicateEventError extends EventStoreError {
   readonly code = 'DUPLICATE_EVENT';
+  readonly reason: DuplicateReason;
+  readonly eventCount: number;
+  readonly storedIn: AggregateRef | undefined;
+  readonly storedCount: number;
+  readonly storedFrom: number | undefined;
+  readonly storedTo: number | undefined;
+  readonly isRemoved: boolean;
 
+  /** @param eventIds the ids that are used already. */
   constructor(
     readonly aggregate: AggregateRef,
     readonly eventIds: readonly string[],
+    facts: DuplicateFacts,
     options?: ErrorOptions,
   ) {
+    const ids = `${eventIds.slice(0, 5).join(', ')}${eventIds.length > 5 ? ', …' : ''}`;
     super(
-      `An event of the append to ${name(aggregate)} is stored already, at another place, with ` +
-        `other content, or without the rest of the append; nothing was written. Event ids: ` +
-        `${eventIds.slice(0, 5).join(', ')}${eventIds.length > 5 ? ', …' : ''}. ` +
-        'Use a new id for every new event, and repeat an append only as a whole.',
+      `The append to ${name(aggregate)} is refused, nothing was written: ` +
+        `${duplicateSentences[facts.reason](facts)} Event ids: ${ids}.`,
       options,
     );
+    this.reason = facts.reason;
+    this.eventCount = facts.eventCount;
+    this.storedIn = facts.storedIn;
+    this.storedCount = facts.storedCount ?? 0;
+    this.storedFrom = facts.storedFrom;
+    this.storedTo = facts.storedTo;
+    this.isRemoved = facts.isRemoved ?? false;
   }
 }
+
+const storedAt = ({ storedFrom, storedTo, isRemoved }: DuplicateFacts): string =>
+  (storedFrom === storedTo
+    ? `at version ${storedTo}`
+    : `at versions ${storedFrom} to ${storedTo}`) + (isRemoved ? ', and removed since then' : '');
+
+const duplicateSentences: Readonly<Record<DuplicateReason, (facts: DuplicateFacts) => string>> = {
+  'partly-stored': (facts) =>
+    `the first ${facts.storedCount} of its ${facts.eventCount} events were stored before, ` +
+    `${storedAt(facts)}. Append only the events after them.`,
+  'other-content': (facts) =>
+    `events of these ids were stored before, ${storedAt(facts)}, with another type or other content. ` +
+    'Use a new id for every new event.',
+  'other-version': (facts) =>
+    `its events were stored before, ${storedAt(facts)}, where its expectedVersion does not allow them. ` +
+    'Repeat an append with the expectation of the first time.',
+  'other-order': ({ isRemoved }) =>
+    `some of its events were stored before${isRemoved ? ' and removed since then' : ''}, in another ` +
+    'order or with other events before or between them. Repeat an append only as a whole.',
+  'other-aggregate': ({ storedIn }) =>
+    `an event of it was stored before in ${storedIn ? name(storedIn) : 'another aggregate'}. ` +
+    'Use a new id for every new event.',
+  'beside-new-appends': (facts) =>
+    `its events were stored before, ${storedAt(facts)}, without the other appends of the call. ` +
+    'Repeat a call of appendAll only as a whole.',
+  'repeated-id': () => 'two events of the call have the same id. Use a new id for every new event.',
+};
 
 /** The aggregate's id or type is not one that can be stored exactly. */
 export class InvalidAggregateRefError extends EventStoreError {

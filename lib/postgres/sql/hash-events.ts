@@ -30,22 +30,28 @@ BEGIN
 END
 $function$;
 
--- The hashes of removed events, without which the anchors signed over them could not be checked.
+-- What is kept of removed events: their ids, so that a late repetition is not appended as new, and their
+-- hashes, without which the anchors signed over them could not be checked.
 CREATE TABLE "${schema}".removed_hashes (
   position bigint CONSTRAINT removed_hashes_pkey PRIMARY KEY,
+  event_id uuid NOT NULL,
   aggregate_key bigint NOT NULL,
   version bigint NOT NULL,
   hash bytea
 );
+CREATE INDEX removed_hashes_event_id ON "${schema}".removed_hashes (event_id);
 
 CREATE FUNCTION "${schema}".keep_removed_hash() RETURNS trigger
 LANGUAGE plpgsql
 ${pinSearchPath}
 AS $function$
 BEGIN
-  INSERT INTO "${schema}".removed_hashes (position, aggregate_key, version, hash)
-  VALUES (OLD.position, OLD.aggregate_key, OLD.version, OLD.hash);
+  INSERT INTO "${schema}".removed_hashes (position, event_id, aggregate_key, version, hash)
+  VALUES (OLD.position, OLD.event_id, OLD.aggregate_key, OLD.version, OLD.hash);
   RETURN NULL;
 END
 $function$;
+
+CREATE TRIGGER domain_events_removed_hash AFTER DELETE ON "${schema}".domain_events
+  FOR EACH ROW EXECUTE FUNCTION "${schema}".keep_removed_hash();
 `;

@@ -128,6 +128,76 @@ export function duplicateContract(test: ContractTest): void {
     await assertDuplicate(store, () => store.append(account, [withdrawn]), [id]);
   });
 
+  test('says how many of the first events of a list that has grown are stored, and where', async ({
+    store,
+  }) => {
+    const account = newAccount();
+    await store.append(account, deposits(3));
+    const events = [1, 2, 3, 4, 5, 6].map((amount) => deposit(amount));
+    await store.append(account, events.slice(0, 4));
+
+    await assertNothingWritten(store, async () => {
+      const error = await rejection(store.append(account, events), DuplicateEventError);
+      const { reason, eventCount, storedCount, storedFrom, storedTo, storedIn } = error;
+      assert.deepEqual(
+        { reason, eventCount, storedCount, storedFrom, storedTo, storedIn },
+        {
+          reason: 'partly-stored',
+          eventCount: 6,
+          storedCount: 4,
+          storedFrom: 4,
+          storedTo: 7,
+          storedIn: account,
+        },
+      );
+      assert.match(error.message, /first 4 of its 6 events .* versions 4 to 7/);
+      assert.deepEqual(
+        error.eventIds.toSorted(),
+        events
+          .slice(0, 4)
+          .map(({ id }) => id!)
+          .toSorted(),
+      );
+    });
+    // Cut otherwise, but whole: a repetition.
+    assert.equal((await store.append(account, events.slice(1, 3))).duplicate, true);
+    const rest = await store.append(account, events.slice(4), { expectedVersion: 7 });
+    assert.equal(rest.version, 9);
+  });
+
+  test('says what else is wrong with an append whose ids are stored', async ({ store }) => {
+    const [account, other] = [newAccount(), newAccount()];
+    const [first, second, third] = [deposit(1), deposit(2), deposit(3)];
+    await store.append(account, [first, second, third]);
+    const reasonOf = async (append: Promise<unknown>) =>
+      (await rejection(append, DuplicateEventError)).reason;
+
+    const changed = new EventData(new MoneyDeposited(9), { id: second.id! });
+    const twice = [{ aggregate: account, events: [third] }];
+    assert.deepEqual(
+      [
+        await reasonOf(store.append(other, [deposit(9), first])),
+        await reasonOf(store.append(account, [second, first])),
+        await reasonOf(store.append(account, [deposit(9), first])),
+        await reasonOf(store.append(account, [second], { expectedVersion: 2 })),
+        await reasonOf(store.append(account, [first, changed])),
+        await reasonOf(store.appendAll([...twice, { aggregate: other, events: deposits(1) }])),
+        await reasonOf(store.append(account, [first, first])),
+      ],
+      [
+        'other-aggregate',
+        'other-order',
+        'other-order',
+        'other-version',
+        'other-content',
+        'beside-new-appends',
+        'repeated-id',
+      ],
+    );
+    const error = await rejection(store.append(other, [first]), DuplicateEventError);
+    assert.deepEqual(error.storedIn, account);
+  });
+
   test('refuses an id that comes twice in one append', async ({ store }) => {
     const id = randomUUID();
     const events = [deposit(5, id), deposit(5, id)];

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
-import { RemovalRefusedError } from '../../store/store.errors.ts';
+import { randomUUID } from 'node:crypto';
+import { EventData } from '../../events/event-data.ts';
+import { DuplicateEventError, RemovalRefusedError } from '../../store/store.errors.ts';
 import { assertNothingWritten, rejection } from './assertions.ts';
 import { deposits, newAccount } from './contract-events.ts';
 import type { ContractTest } from './contract-test.ts';
@@ -43,6 +45,33 @@ export function removalContract(test: ContractTest): void {
       const later = await store.append(account, deposits(1), { expectedVersion: 3 });
       assert.equal(later.version, 4);
       assert.ok(later.position > removed.position);
+    },
+    allowRemoval,
+  );
+
+  test(
+    'does not take removed events again when their append is repeated late',
+    async ({ store }) => {
+      const account = newAccount();
+      await store.append(account, deposits(1));
+      const events = deposits(3).map((event) => new EventData(event, { id: randomUUID() }));
+      const { version, position } = await store.append(account, events);
+      await store.removeEvents(account);
+      await store.append(account, deposits(1));
+
+      await assertNothingWritten(store, async () => {
+        const repeated = await store.append(account, events);
+        assert.deepEqual(repeated, { version, position, records: [], duplicate: true });
+        const more = store.append(account, [...events, ...deposits(1)]);
+        const { reason, storedTo, isRemoved } = await rejection(more, DuplicateEventError);
+        assert.deepEqual(
+          { reason, storedTo, isRemoved },
+          { reason: 'partly-stored', storedTo: 4, isRemoved: true },
+        );
+        const elsewhere = store.append(newAccount(), events);
+        assert.equal((await rejection(elsewhere, DuplicateEventError)).isRemoved, true);
+      });
+      assert.equal(await store.currentVersion(account), 5);
     },
     allowRemoval,
   );

@@ -1,0 +1,105 @@
+import type { EventSerializer, StoredEvent } from '../events/event-serializer.ts';
+import type { AggregateRef } from './aggregate-ref.ts';
+import type { PreparedAppend } from './prepare-append.ts';
+import { DuplicateEventError } from './store.errors.ts';
+
+/** Where an event is in its aggregate, or where it was before it was removed. */
+export interface EventPlace {
+  readonly id: string;
+  readonly aggregate: AggregateRef;
+  readonly version: number;
+  readonly position: number;
+  readonly isRemoved: boolean;
+}
+
+/**
+ * Tells whether the events of an append are at the place where the same append has once put them.
+ *
+ * They are if all of them are in the aggregate, one after another, where its expectation let them in.
+ */
+export function isRepetition(append: PreparedAppend, places: readonly EventPlace[]): boolean {
+  const { count, from } = firstOnes(append, places);
+  return count === append.events.length && append.expectation.accepts(from - 1);
+}
+
+/** Says why an append is no repetition though some of its events are stored already. */
+export function duplicateError(
+  append: PreparedAppend,
+  places: readonly EventPlace[],
+): DuplicateEventError {
+  const { aggregate, events, expectation } = append;
+  const ids = new Set(events.map(({ id }) => id));
+  const stored = places.filter(({ id }) => ids.has(id));
+  const elsewhere = stored.find((place) => !isSame(place.aggregate, aggregate));
+  const { count, from } = firstOnes(append, stored);
+  const isWhole = count === events.length;
+  return new DuplicateEventError(
+    aggregate,
+    stored.map(({ id }) => id),
+    {
+      reason: elsewhere
+        ? 'other-aggregate'
+        : isWhole
+          ? expectation.accepts(from - 1)
+            ? 'beside-new-appends'
+            : 'other-version'
+          : count > 0 && count === stored.length
+            ? 'partly-stored'
+            : 'other-order',
+      eventCount: events.length,
+      storedIn: elsewhere?.aggregate ?? aggregate,
+      storedCount: count,
+      storedFrom: count > 0 ? from : undefined,
+      storedTo: count > 0 ? from + count - 1 : undefined,
+      isRemoved: stored.some((place) => place.isRemoved),
+    },
+  );
+}
+
+/**
+ * Compares an append with the events that are stored under its ids, of which it is a repetition.
+ *
+ * @throws DuplicateEventError if they hold something else.
+ */
+export function checkContent(
+  { aggregate, events }: PreparedAppend,
+  lastVersion: number,
+  stored: readonly StoredEvent[],
+  serializer: EventSerializer,
+): void {
+  const storedFrom = lastVersion - events.length + 1;
+  const byVersion = new Map(stored.map((event) => [event.version, event]));
+  const other = events.filter((event, index) => {
+    const same = byVersion.get(storedFrom + index);
+    // One that was removed since then cannot be compared.
+    return same !== undefined && !serializer.isSame(same, event);
+  });
+  if (other.length === 0) return;
+  const ids = other.map(({ id }) => id);
+  throw new DuplicateEventError(aggregate, ids, {
+    reason: 'other-content',
+    eventCount: events.length,
+    storedIn: aggregate,
+    storedCount: events.length,
+    storedFrom,
+    storedTo: lastVersion,
+  });
+}
+
+/** How many of the append's first events are in its aggregate one after another, and from where on. */
+function firstOnes(
+  { aggregate, events }: PreparedAppend,
+  places: readonly EventPlace[],
+): { readonly count: number; readonly from: number } {
+  const byId = new Map(places.map((place) => [place.id, place]));
+  const from = byId.get(events[0]?.id ?? '')?.version ?? 0;
+  let count = 0;
+  for (const { id } of events) {
+    const place = byId.get(id);
+    if (!place || place.version !== from + count || !isSame(place.aggregate, aggregate)) break;
+    count++;
+  }
+  return { count, from };
+}
+
+const isSame = (a: AggregateRef, b: AggregateRef): boolean => a.type === b.type && a.id === b.id;

@@ -1,12 +1,13 @@
 import { createServer, type AddressInfo } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { DataSource, type QueryRunner } from 'typeorm';
+import { DataSource } from 'typeorm';
 import type { AggregateRef } from 'nest-event-store';
 import { consumer, startConsumers } from '../support/consumers.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
 import { Counted, openStore, type TestStore } from '../support/store.ts';
 import { startProxy } from '../support/tcp-proxy.ts';
+import { giveUpSoon } from '../support/unruly-guest.ts';
 
 let database: TestDatabase;
 let observerSource: DataSource;
@@ -24,14 +25,6 @@ afterAll(() => database.drop());
 
 const newCounter = (): AggregateRef => ({ type: 'counter', id: `c-${(ids += 1)}` });
 const counted = (...by: number[]): Counted[] => by.map((each) => new Counted(each));
-
-/** Lets the driver give up statements on this connection, and on no other, after a moment. */
-async function giveUpSoon(queryRunner: QueryRunner): Promise<void> {
-  const client = (await queryRunner.connect()) as {
-    readonly connectionParameters: { query_timeout: number };
-  };
-  client.connectionParameters.query_timeout = 200;
-}
 
 /** What an application leaves on the only connection of its pool. */
 const leftBehind: Readonly<Record<string, (dataSource: DataSource) => Promise<void>>> = {

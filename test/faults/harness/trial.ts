@@ -30,6 +30,8 @@ export interface TrialOptions {
   readonly pauseMs?: number;
   /** Whether the applications run projections and handlers too. @default false */
   readonly consumers?: boolean;
+  /** Whether other code of the applications misuses their connections. @default false */
+  readonly hasGuests?: boolean;
   /** Whether the applications come to the server by way of a proxy. @default false */
   readonly proxied?: boolean;
   readonly server?: OwnServerOptions;
@@ -185,6 +187,7 @@ export class Trial {
       writers: this.options.writers ?? 5,
       readers: [{ name: reader, after: pages.at(-1)?.position ?? 0 }],
       pauseMs: this.options.pauseMs ?? 10,
+      hasGuest: this.options.hasGuests ?? false,
     });
   }
 

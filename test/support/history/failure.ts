@@ -20,7 +20,11 @@ export function describeFailure(
   const { code, actualVersion } = error as { code?: string; actualVersion?: number };
   const isOurs = error instanceof EventStoreError;
   const isTyped = isOurs || where === 'transaction';
-  const isRefused = error === rolledBack || (isOurs && error.outcome === 'not-applied');
+  const isRefused =
+    error === rolledBack ||
+    // The constraint that a commit was made to violate.
+    code === '23503' ||
+    (isOurs && error.outcome === 'not-applied');
   return {
     outcome: isRefused ? 'refused' : 'unknown',
     error: {

@@ -6,6 +6,7 @@ import type { Append, AppendResult, EventStore } from '../../../lib/store/event-
 import type { ExpectedVersion } from '../../../lib/store/expected-version.ts';
 import { Deposited, Withdrawn } from '../ledger/ledger.events.ts';
 import { type Random, random } from '../random.ts';
+import { type Misdeeds, UnrulyGuest } from '../unruly-guest.ts';
 import { describeFailure, rolledBack } from './failure.ts';
 import type { IntendedAppend } from './history.ts';
 import { type Journal, now } from './journal.ts';
@@ -19,6 +20,8 @@ export interface WorkloadOptions {
   readonly readers: readonly { readonly name: string; readonly after: number }[];
   /** The longest pause of a writer. */
   readonly pauseMs: number;
+  /** Whether other code of the application leaves connections behind in every bad state. */
+  readonly hasGuest?: boolean;
 }
 
 interface Movements extends Append {
@@ -35,6 +38,7 @@ export class Workload {
   readonly #store: EventStore;
   readonly #dataSource: DataSource;
   readonly #journal: Journal;
+  readonly #guest: UnrulyGuest;
   #isRunning = false;
   #running: Promise<void>[] = [];
   /** By writer, when the last call began that was acknowledged. */
@@ -44,6 +48,12 @@ export class Workload {
     this.#store = store;
     this.#dataSource = dataSource;
     this.#journal = journal;
+    this.#guest = new UnrulyGuest(dataSource);
+  }
+
+  /** What other code of the application has done to its connections. */
+  get misdeeds(): Misdeeds {
+    return this.#guest.misdeeds;
   }
 
   /** When the last acknowledged call began of the writer who has waited longest for one. */
@@ -51,8 +61,9 @@ export class Workload {
     return Math.min(...this.#acknowledged.values());
   }
 
-  start({ seed, name, writers, readers, pauseMs }: WorkloadOptions): void {
+  start({ seed, name, writers, readers, pauseMs, hasGuest }: WorkloadOptions): void {
     this.#isRunning = true;
+    if (hasGuest) this.#guest.start(random(seed - 1_000));
     this.#running = [
       ...Array.from({ length: writers }, (_, n) =>
         this.#write(`${name}-${n}`, random(seed + n), pauseMs),
@@ -64,6 +75,7 @@ export class Workload {
   /** Ends when all calls have ended, and readers have come to the end of the log. */
   async stop(): Promise<void> {
     this.#isRunning = false;
+    await this.#guest.stop();
     await Promise.all(this.#running);
     this.#journal.close();
   }
@@ -78,16 +90,24 @@ export class Workload {
       this.#store.append(aggregate, events, { expectedVersion, ...(manager && { manager }) });
     const plainly = (one: Movements) =>
       this.#untilKnown(by, choices, [one], async () => [await append(one)]);
-    const inTransaction = (fails: boolean) => {
+    const inTransaction = (
+      ending: 'commits' | 'rolls back' | 'fails at its commit' | 'has a failing sibling',
+      run: { transaction: RunTransaction } = this.#dataSource,
+    ) => {
       const several = [any(), any()];
       const send = () =>
-        this.#dataSource.transaction(async (manager) => {
+        run.transaction(async (manager) => {
+          if (ending === 'has a failing sibling') {
+            const calls = several.map((each) => append(each, manager));
+            return Promise.all([...calls, Promise.reject(rolledBack)]);
+          }
           const results: AppendResult[] = [];
           for (const each of several) {
             results.push(await append(each, manager));
             await delay(choices.integer(0, 15));
           }
-          if (fails) throw rolledBack;
+          if (ending === 'rolls back') throw rolledBack;
+          if (ending === 'fails at its commit') await manager.query(failsAtCommit);
           return results;
         });
       return this.#untilKnown(by, choices, several, send, 'transaction');
@@ -113,8 +133,11 @@ export class Workload {
         });
         return this.#untilKnown(by, choices, several, () => this.#store.appendAll(appends));
       },
-      transaction: () => inTransaction(false),
-      rolledBack: () => inTransaction(true),
+      transaction: () => inTransaction('commits'),
+      repeated: () => inTransaction('commits', this.#store),
+      rolledBack: () => inTransaction('rolls back'),
+      failingAtCommit: () => inTransaction('fails at its commit'),
+      sibling: () => inTransaction('has a failing sibling'),
     };
     const weighted = [...Object.keys(kinds), 'plain', 'own', 'own', 'burst'];
     while (this.#isRunning) {
@@ -187,6 +210,11 @@ export class Workload {
     }
   }
 }
+
+type RunTransaction = <T>(work: (manager: EntityManager) => Promise<T>) => Promise<T>;
+
+/** A deferred constraint, which is looked at by the COMMIT. */
+const failsAtCommit = `INSERT INTO ledger.orphans VALUES ('nobody')`;
 
 const nameOf = ({ type, id }: Append['aggregate']): string => `${type}/${id}`;
 

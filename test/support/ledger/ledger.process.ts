@@ -16,6 +16,7 @@ import { Consumers } from '../../../lib/subscriptions/consumers.ts';
 import { Journal } from '../history/journal.ts';
 import { Workload, type WorkloadOptions } from '../history/workload.ts';
 import { offer, startValue } from '../process-calls.ts';
+import type { Misdeeds } from '../unruly-guest.ts';
 import { Gates } from './gates.ts';
 import { ledgerProviders, type LedgerConsumersOptions, Outside } from './ledger.consumers.ts';
 import { Deposited, Withdrawn } from './ledger.events.ts';
@@ -125,6 +126,7 @@ const functions = {
 
   startWorkload: (options: WorkloadOptions): void => workload!.start(options),
   stopWorkload: (): Promise<void> => workload!.stop(),
+  misdeeds: (): Misdeeds => workload!.misdeeds,
   lastAcknowledged: (): number => workload!.lastAcknowledged,
   /** Connections of the pool that somebody has and has not given back. */
   busyConnections(): number {

@@ -25,6 +25,10 @@ CREATE TABLE ledger.tallies (
   amount integer NOT NULL,
   PRIMARY KEY (consumer, generation, aggregate)
 );
+CREATE TABLE ledger.parents (name text PRIMARY KEY);
+CREATE TABLE ledger.orphans (
+  parent text REFERENCES ledger.parents (name) DEFERRABLE INITIALLY DEFERRED
+);
 CREATE TABLE ledger.generations (
   n bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   consumer text NOT NULL,

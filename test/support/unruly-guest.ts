@@ -11,7 +11,7 @@ export type Misdeeds = Record<keyof typeof misdeeds, number>;
  */
 export class UnrulyGuest {
   readonly #dataSource: DataSource;
-  readonly misdeeds: Misdeeds = { timedOut: 0, forgotten: 0, failed: 0, running: 0 };
+  readonly misdeeds: Misdeeds = { timedOut: 0, forgotten: 0, failed: 0, running: 0, rolledBack: 0 };
   #isRunning = false;
   #running: Promise<void> = Promise.resolve();
 
@@ -19,7 +19,7 @@ export class UnrulyGuest {
     this.#dataSource = dataSource;
   }
 
-  start(choices: Random, pauseMs = 40): void {
+  start(choices: Random, pauseMs = 10): void {
     this.#isRunning = true;
     this.#running = this.#run(choices, pauseMs);
   }
@@ -33,9 +33,9 @@ export class UnrulyGuest {
     while (this.#isRunning) {
       const kind = choices.pick(Object.keys(misdeeds) as (keyof Misdeeds)[]);
       const queryRunner = this.#dataSource.createQueryRunner();
+      this.misdeeds[kind] += 1;
       try {
         await misdeeds[kind](queryRunner);
-        this.misdeeds[kind] += 1;
       } catch {
         // Its connection was closed, or is one that it has left behind itself.
       } finally {
@@ -59,6 +59,10 @@ const misdeeds = {
   async failed(queryRunner: QueryRunner): Promise<void> {
     await queryRunner.query('BEGIN');
     await queryRunner.query('SELECT 1 / 0');
+  },
+  /** Whatever others have begun on the connection that it is given. */
+  async rolledBack(queryRunner: QueryRunner): Promise<void> {
+    await queryRunner.query('ROLLBACK');
   },
   async running(queryRunner: QueryRunner): Promise<void> {
     await queryRunner.connect();

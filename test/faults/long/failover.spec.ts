@@ -18,7 +18,7 @@ describe('applications under load whose primary dies, and whose synchronous stan
   });
 
   it('lose nothing that was acknowledged, although the standby had heard nothing for a while', async () => {
-    trial = await Trial.start({ seed: seed(), proxied: true });
+    trial = await Trial.start({ seed: seed(), proxied: true, hasGuests: true });
     replication = await startProxy(trial.server.url);
     const standby = await startStandby(trial.server, replication.url, { durable: true });
     // Not before: commits would wait for a standby that is not there yet.

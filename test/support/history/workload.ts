@@ -98,7 +98,12 @@ export class Workload {
       const send = () =>
         run.transaction(async (manager) => {
           if (ending === 'has a failing sibling') {
-            const calls = several.map((each) => append(each, manager));
+            const calls = several.map(async (each) => {
+              // Before the transaction ends, while it does, or after that.
+              for (let turns = choices.integer(0, 15); turns > 0; turns--) await Promise.resolve();
+              return append(each, manager);
+            });
+            void Promise.allSettled(calls);
             return Promise.all([...calls, Promise.reject(rolledBack)]);
           }
           const results: AppendResult[] = [];

@@ -3,6 +3,7 @@ import type { DataSource, EntityManager } from 'typeorm';
 import type { AggregateRef } from '../../../lib/store/aggregate-ref.ts';
 import type { EventStore } from '../../../lib/store/event-store.ts';
 import { type Random, random } from '../random.ts';
+import { UnrulyGuest } from '../unruly-guest.ts';
 import { Deposited, type Movement, Withdrawn } from './ledger.events.ts';
 
 const aggregates: readonly AggregateRef[] = Array.from({ length: 24 }, (_, n) => ({
@@ -17,6 +18,7 @@ export class LedgerWriters {
   readonly #store: EventStore;
   readonly #dataSource: DataSource;
   readonly #pauseMs: number;
+  readonly #guest: UnrulyGuest;
   #writing = false;
   #writers: Promise<void>[] = [];
   #acknowledged = 0;
@@ -25,16 +27,19 @@ export class LedgerWriters {
     this.#store = store;
     this.#dataSource = dataSource;
     this.#pauseMs = pauseMs;
+    this.#guest = new UnrulyGuest(dataSource);
   }
 
   start(seed: number, count: number): void {
     this.#writing = true;
+    this.#guest.start(random(seed - 1), 200);
     this.#writers = Array.from({ length: count }, (_, n) => this.#write(random(seed + n)));
   }
 
   /** Ends when all calls have ended; returns how many were acknowledged so far. */
   async stop(): Promise<number> {
     this.#writing = false;
+    await this.#guest.stop();
     await Promise.all(this.#writers);
     return this.#acknowledged;
   }
@@ -79,6 +84,26 @@ export class LedgerWriters {
           await pause();
           throw rollback;
         }),
+      failingAtCommit: () =>
+        this.#dataSource.transaction(async (manager) => {
+          await append(manager);
+          await manager.query(`INSERT INTO ledger.orphans VALUES ('nobody')`);
+        }),
+      sibling: () =>
+        this.#dataSource.transaction((manager) => {
+          const calls = [append(manager), pause().then(() => append(manager))];
+          void Promise.allSettled(calls);
+          return Promise.all([...calls, Promise.reject(rollback)]);
+        }),
+      repeated: () =>
+        this.#store.transaction(
+          async (manager) => {
+            await append(manager);
+            await pause();
+            await append(manager);
+          },
+          { isolationLevel: choices.pick(['READ COMMITTED', 'REPEATABLE READ', 'SERIALIZABLE']) },
+        ),
       savepoint: () =>
         this.#dataSource.transaction(async (manager) => {
           await manager
@@ -105,6 +130,8 @@ const movement = (amount: number): Movement =>
 const expected = new Set([
   ...['TRANSACTION_CONFLICT', 'CONNECTION_LOST', 'AGGREGATE_LOCKED'],
   ...['57P01', '57P03', '25P03', 'ECONNREFUSED', 'ECONNRESET'],
+  // Of a commit that was made to fail, and of connections that other code has left behind.
+  ...['23503', '25P02', '25001', 'STATEMENT_FAILED', 'TRANSACTION_OVER', 'TRANSACTION_REQUIRED'],
 ]);
 
 function isExpected(error: unknown): boolean {
@@ -112,6 +139,8 @@ function isExpected(error: unknown): boolean {
   const { code, message } = error as { code?: string; message: string };
   return (
     expected.has(code ?? '') ||
-    /Connection terminated|not queryable|connection error|already released/i.test(message)
+    /Connection terminated|Query read timeout|not queryable|connection error|already released/i.test(
+      message,
+    )
   );
 }

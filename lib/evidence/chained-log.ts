@@ -32,6 +32,15 @@ export interface ChainedSnapshot {
   readonly expectedHash: Buffer;
 }
 
+/** An object of the schema that is not what this release makes. */
+export interface Alteration {
+  /** What it is, and its name. */
+  readonly object: string;
+  readonly detail: string;
+  /** Whether its rows cannot be read as those of the release. */
+  readonly isUnreadable: boolean;
+}
+
 /** An aggregate that has no event for its last versions. */
 export interface LostEnd {
   readonly aggregate: AggregateRef;
@@ -48,6 +57,8 @@ export interface ChainedLogReading {
   readonly horizon: number;
   /** The last position drawn, whether or not its event can be read yet. */
   readonly lastPosition: number;
+  /** What of the schema was altered, found before anything of it is read. */
+  readonly alterations: readonly Alteration[];
   /** In the order of positions, those removed among them; page by page. */
   events(after: number, upTo: number): AsyncIterable<ChainedEvent>;
   snapshots(): AsyncIterable<ChainedSnapshot>;

@@ -1,11 +1,11 @@
 import type { AggregateRef } from '../store/aggregate-ref.ts';
 
 /**
- * What is wrong with a place of the log: an event is not what was stored, one is missing, one was not
- * stored by the store, a snapshot is not what was stored, or the log or the file is not what an anchor was
- * signed over.
+ * What is wrong: an event is not what was stored, one is missing, one was not stored by the store, a
+ * snapshot is not what was stored, the log or the file is not what an anchor was signed over, or a function,
+ * trigger or table is not what this release makes.
  */
-export type LogFault = 'changed' | 'missing' | 'forged' | 'snapshot' | 'anchor';
+export type LogFault = 'changed' | 'missing' | 'forged' | 'snapshot' | 'anchor' | 'altered';
 
 /** One thing that is wrong with the log. */
 export interface LogFinding {
@@ -18,6 +18,8 @@ export interface LogFinding {
   readonly aggregate?: AggregateRef;
   /** The version concerned; the first one of several that are missing. */
   readonly version?: number;
+  /** Of an altered object of the schema: what it is, and its name. */
+  readonly object?: string;
   readonly detail: string;
   /** The hash or digest that is stored, in hexadecimal digits. */
   readonly stored?: string;

@@ -1,6 +1,8 @@
+import type { QueryResultRow } from 'pg';
 import type { DataSource, EntityManager } from 'typeorm';
 import { eventHash, snapshotHash } from '../evidence/chain-hash.ts';
 import {
+  type Alteration,
   ChainedLog,
   type ChainedEvent,
   type ChainedLogReading,
@@ -13,6 +15,8 @@ import { Database, Statement } from './database.ts';
 import { EventReader } from './event-reader.ts';
 import { chainStart } from './hash-chain.ts';
 import { translateError } from './postgres-errors.ts';
+import { alterationsOf, type SchemaFact } from './released-schema.ts';
+import { describeSchema } from './sql/describe-schema.ts';
 import {
   lockAnchors,
   readChainedLog,
@@ -104,12 +108,14 @@ export class PostgresChainedLog extends ChainedLog {
     if (start === undefined) throw new HashChainOffError(this.#schema);
     const [server] = (await manager.query(readIsStandby)) as [{ standby: boolean }];
     if (server.standby) throw new ReadOnlyDatabaseError(standbyReason, {});
+    const alterations = await this.#alterations(manager);
     const { position, lastPosition } = await this.#reader.horizon(manager);
     return {
       start,
       horizon: position,
       lastPosition,
       events: (after, upTo) => this.#events(manager, after, upTo),
+      alterations,
       snapshots: () => this.#allSnapshots(manager),
       lostEnds: (limit) => this.#ends(manager, limit),
     };
@@ -139,6 +145,15 @@ export class PostgresChainedLog extends ChainedLog {
     }
   }
 
+  async #alterations(manager: EntityManager): Promise<Alteration[]> {
+    const facts = await this.#database.query<SchemaFact & QueryResultRow>(
+      describedSchema,
+      [this.#schema],
+      manager,
+    );
+    return alterationsOf(this.#schema, facts);
+  }
+
   async #ends(manager: EntityManager, limit: number): Promise<LostEnd[]> {
     const rows = await this.#database.query<{
       type: string;
@@ -153,6 +168,8 @@ export class PostgresChainedLog extends ChainedLog {
     }));
   }
 }
+
+const describedSchema = new Statement(describeSchema);
 
 const toChainedEvent = (row: ChainedRow): ChainedEvent => ({
   position: row.position,

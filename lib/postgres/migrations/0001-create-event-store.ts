@@ -1,15 +1,7 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
-import { appendEvent } from '../sql/append-event.ts';
-import { appendEvents } from '../sql/append-events.ts';
-import { createTables } from '../sql/create-tables.ts';
-import { hashEvents } from '../sql/hash-events.ts';
-import { protectEvents } from '../sql/protect-events.ts';
-import { readLog } from '../sql/read-log.ts';
-import { removeEvents } from '../sql/remove-events.ts';
-import { schemaVersion } from '../sql/schema-version.ts';
-import { revokeOwnersRights } from '../sql/with-owners-rights.ts';
 import { installedVersion } from './installed-version.ts';
 import { runPinned } from './run-pinned.ts';
+import { migrationStatements } from './statements.ts';
 
 /** The first schema: aggregates, domain events, and the functions that write and read them. */
 export abstract class CreateEventStore implements MigrationInterface {
@@ -22,12 +14,11 @@ export abstract class CreateEventStore implements MigrationInterface {
 
   async up(queryRunner: QueryRunner): Promise<void> {
     if ((await installedVersion(queryRunner, this.schema)) >= 1) return;
-    const written = [createTables, protectEvents, appendEvents, appendEvent, removeEvents];
-    const all = [...written, readLog, hashEvents, revokeOwnersRights];
-    await runPinned(queryRunner, [
-      ...all.map((statements) => statements(this.schema)),
-      schemaVersion(this.schema, 1),
-    ]);
+    const statements = migrationStatements[0]!;
+    await runPinned(
+      queryRunner,
+      statements.map((each) => each(this.schema)),
+    );
   }
 
   /** Drops the schema, but never one with an event in it. */

@@ -1,12 +1,8 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
-import { changePartitions } from '../sql/change-partitions.ts';
-import { createConsumers } from '../sql/create-consumers.ts';
-import { forgetConsumer } from '../sql/forget-consumer.ts';
-import { holdCheckpoints } from '../sql/hold-checkpoints.ts';
-import { registerConsumer } from '../sql/register-consumer.ts';
 import { schemaVersion } from '../sql/schema-version.ts';
 import { installedVersion } from './installed-version.ts';
 import { runPinned } from './run-pinned.ts';
+import { migrationStatements } from './statements.ts';
 
 /** Consumers: their checkpoints with leases, what they have parked, and the processes that run them. */
 export abstract class CreateConsumers implements MigrationInterface {
@@ -19,12 +15,11 @@ export abstract class CreateConsumers implements MigrationInterface {
 
   async up(queryRunner: QueryRunner): Promise<void> {
     if ((await installedVersion(queryRunner, this.schema)) >= 2) return;
-    const functions = [registerConsumer, changePartitions, holdCheckpoints, forgetConsumer];
-    const all = [createConsumers, ...functions];
-    await runPinned(queryRunner, [
-      ...all.map((statements) => statements(this.schema)),
-      schemaVersion(this.schema, 2),
-    ]);
+    const statements = migrationStatements[1]!;
+    await runPinned(
+      queryRunner,
+      statements.map((each) => each(this.schema)),
+    );
   }
 
   /** Drops the tables, but never with a checkpoint in them: a projection would count all again. */

@@ -1,6 +1,5 @@
 import { cutLeases } from './leases.ts';
 import { withOwnersRights } from './with-owners-rights.ts';
-import { pinSearchPath } from './search-path.ts';
 
 /**
  * Removes a consumer with its checkpoints and what it has parked, which is kept as skipped. Returns the
@@ -12,7 +11,6 @@ import { pinSearchPath } from './search-path.ts';
 export const forgetConsumer = (schema: string): string => `
 CREATE FUNCTION "${schema}".forget_consumer(p_consumer text, p_reason text, p_by text) RETURNS text
 LANGUAGE plpgsql
-${pinSearchPath}
 ${withOwnersRights}
 AS $function$
 DECLARE

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { EventStoreError } from '../event-store.error.ts';
 import type { EventRecord } from './event-record.ts';
+import { errorOf } from './thrown-error.ts';
 
 const cap = (text: string): string => (text.length > 80 ? `${text.slice(0, 80)}…` : text);
 const subject = (eventType: string | undefined, path = '$'): string => {
@@ -190,8 +191,8 @@ export class UndecodableEventError extends EventStoreError {
     options: ErrorOptions,
   ) {
     // Only our own messages are free of payloads: JSON.parse, for one, quotes what it refuses.
-    const reason =
-      options.cause instanceof EventStoreError ? options.cause.message : 'See the cause.';
+    const cause = errorOf(options.cause);
+    const reason = cause instanceof EventStoreError ? cause.message : 'See the cause.';
     super(
       `The event at position ${position}, of type ${cap(type)}, cannot be decoded. ${reason}`,
       options,

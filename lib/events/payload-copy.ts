@@ -2,6 +2,7 @@ import { types } from 'node:util';
 import type { DateTree } from './date-paths.ts';
 import { EventTooLargeError, InvalidEventError } from './events.errors.ts';
 import { PayloadPlace } from './payload-place.ts';
+import { errorOf } from './thrown-error.ts';
 
 /** How a payload is copied and what is refused. */
 export interface CopyRules {
@@ -50,9 +51,10 @@ class PayloadCopier {
     try {
       const copy = this.#copy(payload, this.#rules.dates, true);
       return isPlainObject(copy) ? copy : this.#place.refuse('must be an object with members');
-    } catch (error) {
+    } catch (thrown) {
+      const error = errorOf(thrown);
       if (error instanceof InvalidEventError || error instanceof EventTooLargeError) throw error;
-      return this.#place.refuse('cannot be read: a getter, a toJSON or a Proxy threw', error);
+      return this.#place.refuse('cannot be read: a getter, a toJSON or a Proxy threw', thrown);
     }
   }
 

@@ -1,5 +1,6 @@
 import type { EntityManager } from 'typeorm';
 import type { EventRecord } from '../events/event-record.ts';
+import { errorOf } from '../events/thrown-error.ts';
 import type { AppendResult } from '../store/event-store.ts';
 import type { PreparedAppend } from '../store/prepare-append.ts';
 import type { Consumer } from '../subscriptions/consumer.ts';
@@ -116,8 +117,12 @@ export class InlineProjections {
 
 /** What a projection threw, told apart from what went wrong with the append itself. */
 export class InlineFailure extends Error {
-  constructor(override readonly cause: unknown) {
+  /** Safe to read: the append that fails with it must not fail to fail, or it would never settle. */
+  override readonly cause: Error;
+
+  constructor(thrown: unknown) {
     super('An inline projection failed.');
+    this.cause = errorOf(thrown);
   }
 }
 

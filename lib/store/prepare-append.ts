@@ -1,5 +1,6 @@
 import type { EntityManager } from 'typeorm';
 import { RepeatedEventIdError } from '../events/events.errors.ts';
+import { errorOf } from '../events/thrown-error.ts';
 import { EventData } from '../events/event-data.ts';
 import type { EventSerializer, SerializedEvent } from '../events/event-serializer.ts';
 import { KnownOptions } from '../events/known-options.ts';
@@ -82,8 +83,9 @@ function prepare(
     events: serialized,
     hasCallerIds: events.some((event) => event instanceof EventData && event.id !== undefined),
   });
-  const refuse = (error: unknown): never => {
-    if (!(error instanceof RepeatedEventIdError)) throw error;
+  const refuse = (thrown: unknown): never => {
+    const error = errorOf(thrown);
+    if (!(error instanceof RepeatedEventIdError)) throw thrown;
     const facts = { reason: 'repeated-id', eventCount: events.length } as const;
     throw new DuplicateEventError(aggregate, [error.eventId], facts, { cause: error });
   };

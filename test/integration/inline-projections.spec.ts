@@ -150,6 +150,31 @@ describe('an inline projection', () => {
     expect(await storedNumbers()).toEqual([1, 2, 3]);
   });
 
+  it('refuses an append also by throwing what cannot be read, and holds up no other', async () => {
+    const { proxy: unreadable, revoke } = Proxy.revocable(new Error('secret'), {});
+    revoke();
+    const picky = consumer(
+      'picky',
+      async ([record]) => {
+        if ((record!.event as Counted).by === 13) throw unreadable;
+      },
+      { kind: 'inline-projection' },
+    );
+    store.applyInline([picky]);
+    const started = await startConsumers(dataSource, store, [picky]);
+    processes.push(started);
+    await started.host.inlineInUse(['picky']);
+    const refused = store.append(counter('a'), [new Counted(13)]);
+    await expect(refused).rejects.toThrow('a value that cannot be read');
+    await dataSource.transaction(async (manager) => {
+      const inner = store.append(counter('a'), [new Counted(13)], { manager });
+      await expect(inner).rejects.toThrow('a value that cannot be read');
+      await store.append(counter('a'), [new Counted(1)], { manager });
+    });
+    await store.append(counter('a'), [new Counted(2)]);
+    expect(await storedNumbers()).toEqual([1, 2]);
+  });
+
   it('is applied again when the connection was lost in the middle', async () => {
     await start();
     killed = false;

@@ -296,6 +296,17 @@ const rows: Row[] = [
     ...both(refused('$.a.b.c', /threw/, boom)),
   },
   {
+    what: 'a getter that throws what cannot be read',
+    payload: () => ({
+      get a() {
+        const { proxy, revoke } = Proxy.revocable(new Error(), {});
+        revoke();
+        throw proxy;
+      },
+    }),
+    ...both(refused('$.a', /threw/)),
+  },
+  {
     what: 'a throwing toJSON',
     payload: () => ({ a: [throwing('toJSON')] }),
     ...both(refused('$.a[0]', /threw/, boom)),

@@ -293,16 +293,20 @@ describe('Reading events back', () => {
   });
 
   it('does not repeat the words of a foreign codec, which may quote the payload', () => {
-    const codec: EventCodec = {
-      encode: () => ({ json: '{}', binary: null }),
-      decode: () => {
-        throw new Error('secret');
-      },
-    };
-    const reading = (): unknown =>
-      serializerWith(codec).deserialize(stored({ type: 'noted', payload: '{}' }));
-    expect(reading).toThrow(/position 17, of type noted, cannot be decoded\. See the cause/);
-    expect(reading).not.toThrow(/secret/);
+    const { proxy: unreadable, revoke } = Proxy.revocable(new Error('secret'), {});
+    revoke();
+    for (const thrown of [new Error('secret'), 'secret', unreadable]) {
+      const codec: EventCodec = {
+        encode: () => ({ json: '{}', binary: null }),
+        decode: () => {
+          throw thrown;
+        },
+      };
+      const reading = (): unknown =>
+        serializerWith(codec).deserialize(stored({ type: 'noted', payload: '{}' }));
+      expect(reading).toThrow(/position 17, of type noted, cannot be decoded\. See the cause/);
+      expect(reading).not.toThrow(/secret/);
+    }
   });
 
   it.each([new JsonCodec(), new BinaryCodec()])(

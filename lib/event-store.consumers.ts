@@ -71,9 +71,17 @@ export class ApplicationConsumers implements ConsumersHere {
     return [...faults, ...this.#unknownNames()];
   }
 
-  /** Returns a fault for every consumer that has come to the application since `explore`. */
+  /** Returns a fault for every consumer that has come since `explore` and should run here. */
   lateFaults(): readonly string[] {
-    return this.explorer.lateFaults();
+    return this.explorer
+      .late()
+      .filter(({ name, isInline: inline }) => inline || this.#isWanted(name))
+      .map(
+        ({ name, className }) =>
+          `The consumer '${name}' on ${className} came with a module that was loaded when the ` +
+          "application had started, and does not run. Import that module in your application's " +
+          'module instead of loading it lazily.',
+      );
   }
 
   async start(): Promise<void> {
@@ -101,11 +109,12 @@ export class ApplicationConsumers implements ConsumersHere {
   /** Whether this application runs the consumer, as far as no other one does. */
   runs(name: string): boolean {
     const consumer = this.#consumers.get(name);
+    return consumer !== undefined && (isInline(consumer) || this.#isWanted(name));
+  }
+
+  #isWanted(name: string): boolean {
     const { autoStart } = this.options;
-    if (!consumer) return false;
-    return (
-      isInline(consumer) || (Array.isArray(autoStart) ? autoStart.includes(name) : !!autoStart)
-    );
+    return typeof autoStart === 'boolean' ? autoStart : autoStart.includes(name);
   }
 
   #unknownNames(): string[] {

@@ -27,6 +27,13 @@ export interface ExploredConsumers {
   readonly faults: string[];
 }
 
+/** A consumer that came to the application when it had started. */
+export interface LateConsumer {
+  readonly name: string;
+  readonly className: string;
+  readonly isInline: boolean;
+}
+
 /**
  * Finds the projections and durable handlers of one store among the application's providers.
  *
@@ -65,19 +72,18 @@ export class ConsumerExplorer {
     return { consumers: named.map(({ consumer }) => consumer), faults };
   }
 
-  /** Returns a fault for every consumer on a class that was not there to be explored. */
-  lateFaults(): string[] {
+  /** Returns the consumers on classes that were not there to be explored. */
+  late(): LateConsumer[] {
     const late = [...this.#providersByClass().keys()].filter((each) => !this.#explored.has(each));
     return late.flatMap((each) => {
       const projection = projectionOf(each);
       return [...(projection ? [projection] : []), ...durablesOf(each)]
         .filter(({ options }) => this.#concerns(options))
-        .map(
-          ({ name }) =>
-            `The consumer '${name}' on ${each.name} came with a module that was loaded when the ` +
-            "application had started, and does not run. Import that module in your application's " +
-            'module instead of loading it lazily.',
-        );
+        .map(({ name }) => ({
+          name,
+          className: each.name,
+          isInline: projection?.options.mode === 'inline',
+        }));
     });
   }
 

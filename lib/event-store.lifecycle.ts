@@ -7,7 +7,7 @@ import type {
   OnModuleInit,
 } from '@nestjs/common';
 import { LazyModuleLoader, type ModuleRef } from '@nestjs/core';
-import { CommandBus, EventBus } from '@nestjs/cqrs';
+import { CommandBus, CqrsModule, EventBus } from '@nestjs/cqrs';
 import type { EventBusBridge, EventBusMode } from './event-bus/event-bus-bridge.ts';
 import { warnOfUnstoredEvents } from './event-bus/unstored-events.ts';
 import { whenBound } from './event-bus/when-bound.ts';
@@ -35,6 +35,7 @@ export class EventStoreLifecycle
     OnApplicationShutdown
 {
   #isEnding = false;
+  #bootstrap: (() => void) | undefined;
 
   constructor(
     private readonly options: LifecycleOptions,
@@ -50,8 +51,7 @@ export class EventStoreLifecycle
   async onModuleInit(): Promise<void> {
     // The application's own bus: a second CqrsModule would have one without any handlers.
     const bus = this.#find(EventBus);
-    const commandBus = this.#find(CommandBus);
-    const hasHandlers = commandBus ? whenBound(commandBus) : Promise.resolve();
+    const hasHandlers = this.#handlersBound();
     // Before the buses of @nestjs/cqrs look for handlers, which they do at bootstrap: durable ones are
     // not theirs.
     const faults = [...this.consumers.explore(hasHandlers), ...this.knownFaults()];
@@ -70,6 +70,7 @@ export class EventStoreLifecycle
 
   /** By now all modules are initialized, so handlers find what they need. */
   async onApplicationBootstrap(): Promise<void> {
+    this.#bootstrap?.();
     if (this.#isEnding) return;
     this.#refuse(this.consumers.lateFaults());
     await this.consumers.start();
@@ -89,6 +90,13 @@ export class EventStoreLifecycle
   async onApplicationShutdown(): Promise<void> {
     await this.bridge.stop();
     await this.booted.close();
+  }
+
+  /** An application that has made its buses without `CqrsModule` binds their handlers before bootstrap. */
+  #handlersBound(): Promise<void> {
+    const commandBus = this.#find(CommandBus);
+    if (commandBus && this.#find(CqrsModule)) return whenBound(commandBus);
+    return new Promise((resolve) => (this.#bootstrap = resolve));
   }
 
   /**

@@ -7,12 +7,15 @@ import {
   type Provider,
   type Type,
 } from '@nestjs/common';
-import { LazyModuleLoader } from '@nestjs/core';
+import { DiscoveryModule, DiscoveryService, LazyModuleLoader } from '@nestjs/core';
 import {
+  CommandBus,
   CommandHandler,
   CqrsModule,
+  EventBus,
   EventsHandler,
   Saga,
+  UnhandledExceptionBus,
   type ICommandHandler,
   type IEventHandler,
 } from '@nestjs/cqrs';
@@ -149,6 +152,36 @@ describe('What modules append while the application starts', () => {
     },
   );
 
+  it('reaches handlers that the application binds to a bus of its own making', async () => {
+    @Module({})
+    class BusModule implements OnModuleInit {
+      constructor(
+        readonly bus: EventBus,
+        readonly discovery: DiscoveryService,
+      ) {}
+
+      onModuleInit(): void {
+        const handlers = this.discovery.getProviders().filter(({ name }) => name === Listener.name);
+        this.bus.register(handlers as Parameters<EventBus['register']>[0]);
+      }
+    }
+    const application = await startBare({
+      imports: [
+        SeedsModule,
+        EventStoreTestingModule.forRoot(),
+        EventStoreModule.forFeature({ events: [OrderPlaced] }),
+        {
+          module: BusModule,
+          imports: [DiscoveryModule],
+          providers: [EventBus, CommandBus, UnhandledExceptionBus],
+        },
+      ],
+      providers: [Listener],
+    });
+    applications.push(application);
+    expect(application.get(Listener).items).toEqual(['in a module']);
+  });
+
   it('reaches the bus of a store in memory as well', async () => {
     const application = await startBare({
       imports: [
@@ -251,6 +284,12 @@ describe('A module that is loaded lazily', () => {
     await expect(loading).rejects.toMatchObject({
       faults: [expect.stringContaining("'order.placed'")],
     });
+  });
+
+  it('is welcome where its consumers would not run anyway, by autoStart', async () => {
+    const options = { schema: newSchema(), autoStart: ['letters'] };
+    const application = await start([], [Letters], options);
+    await application.get(LazyModuleLoader).load(() => LazyModule);
   });
 
   it('is welcome if it brings none, or those that run already', async () => {

@@ -295,7 +295,7 @@ describe('Reading events back', () => {
   it('does not repeat the words of a foreign codec, which may quote the payload', () => {
     const { proxy: unreadable, revoke } = Proxy.revocable(new Error('secret'), {});
     revoke();
-    for (const thrown of [new Error('secret'), 'secret', unreadable]) {
+    for (const thrown of [new Error('secret'), unreadable]) {
       const codec: EventCodec = {
         encode: () => ({ json: '{}', binary: null }),
         decode: () => {

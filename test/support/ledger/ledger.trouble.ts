@@ -9,7 +9,15 @@ const rebuildable = ['balances', 'turnover', 'journal', 'totals', 'letters', 're
 /** What befell the processes, to see that a round was not a quiet one. */
 export type Troubles = Readonly<Record<Trouble, number>>;
 type Trouble =
-  'killed' | 'frozen' | 'ended' | 'takenAway' | 'cut' | 'paused' | 'rebuilt' | 'cancelled';
+  | 'killed'
+  | 'frozen'
+  | 'ended'
+  | 'takenAway'
+  | 'clockMoved'
+  | 'cut'
+  | 'paused'
+  | 'rebuilt'
+  | 'cancelled';
 
 /** Where a process runs, and after it another one. */
 interface Place {
@@ -27,6 +35,7 @@ export class LedgerTrouble {
     frozen: 0,
     ended: 0,
     takenAway: 0,
+    clockMoved: 0,
     cut: 0,
     paused: 0,
     rebuilt: 0,
@@ -121,6 +130,7 @@ export class LedgerTrouble {
       rebuilt: () => control.call.rebuild(choices.pick(rebuildable)),
       cancelled: () => control.call.cancelRebuild(choices.pick(rebuildable)),
       takenAway: () => this.#takeLeasesAway(),
+      clockMoved: () => this.#moveClock(choices.pick([-1, 1]) * choices.integer(0, 600_000)),
       cut: () => this.#cutConnections(choices),
       paused: async () => {
         const consumer = choices.pick(rebuildable);
@@ -149,6 +159,15 @@ export class LedgerTrouble {
       `UPDATE event_store.checkpoints AS k SET owner = 'nobody', fence = fence + 1
        FROM event_store.consumers AS c
        WHERE c.name = k.consumer AND k.owner IS NOT NULL AND k.status <> 'stopped'`,
+    );
+  }
+
+  /** What the database sees when its clock is set forward or back: leases end before or after their time. */
+  #moveClock(byMs: number): Promise<unknown> {
+    return this.#dataSource.query(
+      `UPDATE event_store.consumer_processes
+       SET lease_expires_at = lease_expires_at + $1 * interval '1 ms'`,
+      [byMs],
     );
   }
 

@@ -1,0 +1,56 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { DataSource } from 'typeorm';
+import { postgresConsumers } from '../../lib/postgres/postgres.consumers.ts';
+import { ConsumerStateError } from '../../lib/subscriptions/subscriptions.errors.ts';
+import { consumer } from '../support/consumers.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { random, seed } from '../support/random.ts';
+import { openStore } from '../support/store.ts';
+
+describe('a consumer that is forgotten while a process starts to run it', () => {
+  let database: TestDatabase;
+  let dataSource: DataSource;
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    dataSource = await database.dataSource();
+  });
+  afterAll(() => database.drop());
+
+  it('is there in the end, as the old one or as a new one', async () => {
+    const { schema } = await openStore(dataSource);
+    const { registry, checkpoints, signals } = postgresConsumers(dataSource, {
+      schema,
+      preparedStatements: true,
+      listen: false,
+    });
+    const choices = random(seed());
+    const both = ['a', 'b'].map((name) => consumer(name, async () => undefined));
+    const outcomes = { refused: 0, forgotten: 0 };
+    for (let round = 0; round < 150; round += 1) {
+      await registry.register(both);
+      const owner = `process-${round}`;
+      const forget = async (): Promise<void> => {
+        await delay(choices.integer(0, 3));
+        await registry.forget('b', {}).then(
+          () => (outcomes.forgotten += 1),
+          (error: unknown) => {
+            expect(error).toBeInstanceOf(ConsumerStateError);
+            outcomes.refused += 1;
+          },
+        );
+      };
+      const register = async (): Promise<void> => {
+        await delay(choices.integer(0, 3));
+        await registry.register(both, { owner, leaseMs: 60_000 });
+      };
+      await Promise.all([forget(), register()]);
+      expect([...(await registry.reached(['a', 'b'])).keys()].toSorted()).toEqual(['a', 'b']);
+      await checkpoints.release(owner);
+    }
+    expect(outcomes.forgotten).toBeGreaterThan(0);
+    expect(outcomes.refused).toBeGreaterThan(0);
+    await signals.stop();
+  }, 60_000);
+});

@@ -11,6 +11,7 @@ import { poolFaults } from './postgres/pool.faults.ts';
 import { PostgresChainedLog } from './postgres/postgres.chained-log.ts';
 import { postgresConsumers } from './postgres/postgres.consumers.ts';
 import { PostgresEventStore } from './postgres/postgres.event-store.ts';
+import { checkSequences, checkServer, type ServerCheck } from './postgres/server-check.ts';
 import { checkSessions, type SessionCheck } from './postgres/session-check.ts';
 
 /** The store in PostgreSQL, on the application's data source of that name. */
@@ -50,14 +51,49 @@ async function checkDatabase(options: ResolvedOptions, source: DataSource): Prom
     return { faults: [fault] };
   }
   const database = new Database(source, options);
+  const server = await serverOf(options, database);
   const sessions = await sessionsOf(options, database);
-  const faults = [...poolFaults(database, options.lockTimeoutMs), sessions?.fault ?? []].flat();
+  const faults = [
+    ...poolFaults(database, options.lockTimeoutMs),
+    ...(server?.faults ?? []),
+    ...(sessions?.fault ? [sessions.fault] : []),
+  ];
   // What cannot start must not migrate what others work with.
   if (faults.length > 0) return { faults };
   const migrator = new Migrator(source, options.schema, options);
-  if (options.migrations === 'run') await migrator.run();
-  const fault = options.migrations === 'off' ? undefined : await migrator.check();
-  return { faults: fault === undefined ? [] : [fault], areSessionsShared: !!sessions?.areShared };
+  return {
+    faults: await schemaFaults(options, migrator, database),
+    areSessionsShared: !!sessions?.areShared,
+  };
+}
+
+/** Migrates, if that is wanted; what is wrong after that keeps the store from starting. */
+async function schemaFaults(
+  { migrations, schema }: ResolvedOptions,
+  migrator: Migrator,
+  database: Database,
+): Promise<readonly string[]> {
+  if (migrations === 'run') for (const repaired of await migrator.run()) warn(repaired);
+  const fault = migrations === 'off' ? undefined : await migrator.check();
+  if (fault !== undefined) return [fault];
+  const sequences = await migrator.checkSequences();
+  if (sequences.length > 0 || migrations === 'off') return sequences;
+  return checkSequences(database, schema);
+}
+
+/** Says what the server makes different; one that cannot be asked now is no reason not to start. */
+async function serverOf(
+  { schema }: ResolvedOptions,
+  database: Database,
+): Promise<ServerCheck | undefined> {
+  try {
+    const server = await checkServer(database, schema);
+    if (server.notice) logger.warn(server.notice);
+    return server;
+  } catch (error) {
+    warn('The settings of the database could not be read.', error);
+    return undefined;
+  }
 }
 
 /** Says what a pooler makes different; one that cannot be asked now is no reason not to start. */

@@ -55,6 +55,7 @@ import { InlineProjections } from './inline-projections.ts';
 import { translated, translateReadError } from './postgres-errors.ts';
 import { repeatedTransaction } from './repeated-transaction.ts';
 import { SnapshotTable } from './snapshot-table.ts';
+import { durableCommit } from './sql/durable-commit.ts';
 
 export interface PostgresEventStoreOptions {
   readonly schema: string;
@@ -80,6 +81,7 @@ export class PostgresEventStore extends EventStore {
   readonly #reader: EventReader;
   readonly #snapshots: SnapshotTable;
   readonly #remove: Statement;
+  readonly #removeDurably: Statement;
   readonly #listeners: AppendListeners;
   readonly #callerTransactions: CallerTransactions;
   readonly #appender: Appender;
@@ -103,7 +105,9 @@ export class PostgresEventStore extends EventStore {
     this.#database = new Database(dataSource, options);
     this.#reader = new EventReader(this.#database, schema);
     this.#snapshots = new SnapshotTable(this.#database, schema);
-    this.#remove = new Statement(`SELECT "${schema}".remove_events($1, $2) AS removed`);
+    const remove = `SELECT "${schema}".remove_events($1, $2) AS removed`;
+    this.#remove = new Statement(remove);
+    this.#removeDurably = new Statement(`${remove} FROM ${durableCommit}`);
     this.#callerTransactions = new CallerTransactions(
       this.#database,
       schema,
@@ -280,11 +284,12 @@ export class PostgresEventStore extends EventStore {
   override async removeEvents(ref: AggregateRef): Promise<number> {
     const aggregate = checkAggregateRef(ref);
     if (!this.#options.allowRemoval) throw new RemovalRefusedError(aggregate);
+    const manager = this.transactionOf();
     const { value: rows, isReplicated } = await translated(
       this.#database.commit<{ removed: number }>(
-        this.#remove,
+        manager ? this.#remove : this.#removeDurably,
         [aggregate.type, aggregate.id],
-        this.transactionOf(),
+        manager,
       ),
     );
     if (!isReplicated) throw new DurabilityUncertainError([aggregate]);

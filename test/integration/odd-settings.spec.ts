@@ -79,7 +79,10 @@ describe('PostgresEventStore with a hash chain, where every setting of the datab
     owner: () => owner,
     check: async () => {
       const verifier = new EventLogVerifier(new PostgresChainedLog(application, schema));
-      expect(await verifier.verify()).toMatchObject({ findings: [], unhashed: 0 });
+      const { findings, unhashed } = await verifier.verify();
+      // The contract spoils snapshots on purpose.
+      expect(findings.filter(({ fault }) => fault !== 'snapshot')).toEqual([]);
+      expect(unhashed).toBe(0);
     },
   });
 

@@ -1,5 +1,5 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
-import { installedVersion } from './installed-version.ts';
+import { dropLeftover, installedVersion } from './installed-version.ts';
 import { runPinned } from './run-pinned.ts';
 import { migrationStatements } from './statements.ts';
 
@@ -14,6 +14,7 @@ export abstract class CreateEventStore implements MigrationInterface {
 
   async up(queryRunner: QueryRunner): Promise<void> {
     if ((await installedVersion(queryRunner, this.schema)) >= 1) return;
+    await dropLeftover(queryRunner, this.schema);
     const statements = migrationStatements[0]!;
     await runPinned(
       queryRunner,

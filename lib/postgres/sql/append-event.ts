@@ -1,3 +1,4 @@
+import { commitDurably } from './durable-commit.ts';
 import { microseconds } from './microseconds.ts';
 import { plannedOnce } from './planned-once.ts';
 import { registerInFlight } from './register-in-flight.ts';
@@ -72,6 +73,7 @@ BEGIN
   END IF;
 
   -- 2. Register as in flight, and write the event.
+  ${commitDurably('p_lock_timeout_ms IS NOT NULL')}
   ${registerInFlight(schema)}
   INSERT INTO "${schema}".domain_events AS e (
     position, event_id, aggregate_key, version, type, revision, payload, binary_payload, metadata,

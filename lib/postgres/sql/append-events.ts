@@ -1,3 +1,4 @@
+import { commitDurably } from './durable-commit.ts';
 import { microseconds } from './microseconds.ts';
 import { plannedOnce } from './planned-once.ts';
 import { registerInFlight } from './register-in-flight.ts';
@@ -142,6 +143,8 @@ BEGIN
     v_lock_timeout := current_setting('lock_timeout');
     v_setting := set_config('lock_timeout', p_lock_timeout_ms::text, true);
   END IF;
+  -- A repetition acknowledges what another transaction has committed, perhaps not to the disk yet.
+  ${commitDurably('p_lock_timeout_ms IS NOT NULL')}
 
   -- 1. Hold every aggregate. Its row lock serialises the appends of one aggregate, so versions have
   -- no gap, and an expectation, once checked, stays true until the commit. Rows are locked, and then

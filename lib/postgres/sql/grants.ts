@@ -47,9 +47,9 @@ export const grantReading = (schema: string, role: string): string => `
 GRANT USAGE ON SCHEMA "${schema}" TO "${role}";
 GRANT SELECT ON
   "${schema}".aggregates, "${schema}".domain_events, "${schema}".removed_hashes,
-  "${schema}".positions, "${schema}".consumers, "${schema}".checkpoints,
-  "${schema}".parked_events, "${schema}".read_model_tables, "${schema}".skipped_events,
-  "${schema}".consumer_processes
+  "${schema}".positions, "${schema}".aggregates_key_seq, "${schema}".consumers,
+  "${schema}".checkpoints, "${schema}".parked_events, "${schema}".read_model_tables,
+  "${schema}".skipped_events, "${schema}".consumer_processes
 TO "${role}";
 GRANT EXECUTE ON FUNCTION "${schema}".schema_version, "${schema}".read_log TO "${role}";
 `;

@@ -1,0 +1,123 @@
+import { type Database, Statement } from './database.ts';
+import { drawTwice, mayDraw, readServer } from './sql/read-server.ts';
+import { pinTransaction } from './sql/search-path.ts';
+import { factsOf, troubleOf } from './trouble.ts';
+
+/** What is found out about a server before anything is written to it. */
+export interface ServerCheck {
+  /** What the store cannot work with, each with its remedy. */
+  readonly faults: readonly string[];
+  /** What works, and means less than it would elsewhere. */
+  readonly notice?: string;
+}
+
+interface ServerRow {
+  version: string;
+  server_encoding: string | null;
+  client_encoding: string | null;
+  replication_role: string | null;
+  synchronous_commit: string | null;
+  read_only: boolean | null;
+  may_append: boolean;
+  sees_locks: boolean;
+}
+
+/** Tells whether the store can keep its promises on this server, with the settings of this session. */
+export async function checkServer(database: Database, schema: string): Promise<ServerCheck> {
+  let server: ServerRow;
+  try {
+    server = await ask<ServerRow>(database, readServer(schema), schema);
+  } catch (error) {
+    // One of PostgreSQL's own functions or views is not there.
+    if (troubleOf(error) === 'schema')
+      return { faults: [`${notPostgres(schema)} It says: ${factsOf(error).message}`] };
+    throw error;
+  }
+  const { synchronous_commit: commit } = server;
+  return {
+    faults: serverFaults(schema, server),
+    ...(commit === 'off' && {
+      notice:
+        'synchronous_commit is off for the sessions of the application. The store sets it for its own ' +
+        'appends; a transaction of your own that appends is acknowledged before it is on the disk, ' +
+        'unless you set it there.',
+    }),
+  };
+}
+
+function serverFaults(schema: string, server: ServerRow): string[] {
+  const faults: string[] = [];
+  const { server_encoding, client_encoding, replication_role } = server;
+  if (!server.sees_locks) {
+    faults.push(
+      `${notPostgres(schema)} An advisory lock that was taken does not show in pg_locks, so readers ` +
+        `would skip events. It says it is: ${server.version}.`,
+    );
+  }
+  if (server_encoding !== 'UTF8') {
+    faults.push(
+      `The database has the encoding ${server_encoding}, in which not every event can be stored ` +
+        '(server_encoding). Create one with ENCODING UTF8, and move what you have there.',
+    );
+  }
+  if (client_encoding !== 'UTF8') {
+    faults.push(
+      `The sessions have the encoding ${client_encoding} (client_encoding), and the driver sends and ` +
+        "reads UTF8. Remove the setting from the data source's options, the role and the database.",
+    );
+  }
+  if (server.may_append && server.read_only) {
+    faults.push(
+      'default_transaction_read_only is on, so nothing can be appended. Switch it off for the role and ' +
+        'the database, or connect to the primary.',
+    );
+  }
+  if (server.may_append && replication_role === 'replica') {
+    faults.push(
+      'session_replication_role is replica: the triggers that protect and hash events would not run. ' +
+        'Reset it for the role and the database.',
+    );
+  }
+  return faults;
+}
+
+interface DrawnRow {
+  first: number;
+  second: number;
+  last: number;
+}
+
+/** Tells why the server's sequences cannot order a log; nothing if they can, or the role may not find out. */
+export async function checkSequences(
+  database: Database,
+  schema: string,
+): Promise<readonly string[]> {
+  if (!(await ask<{ may_draw: boolean }>(database, mayDraw(schema))).may_draw) return [];
+  let drawn: DrawnRow | undefined;
+  // Others may draw between the two and the look: rarely, and not every time.
+  for (let attempt = 0; attempt < 20; attempt++) {
+    drawn = await ask<DrawnRow | undefined>(database, drawTwice(schema));
+    if (!drawn || (drawn.second > drawn.first && drawn.last === drawn.second)) return [];
+  }
+  const { first, second, last } = drawn!;
+  return [
+    `${notPostgres(schema)} After ${first} and ${second} were drawn, a sequence says that ${last} was ` +
+      'the last: numbers are handed out in blocks, so readers would skip events.',
+  ];
+}
+
+/** Returns the one row of a statement, with names looked up in PostgreSQL's own schema alone. */
+function ask<Row extends object | undefined>(
+  database: Database,
+  sql: string,
+  ...values: readonly string[]
+): Promise<Row> {
+  return database.transaction(async (manager) => {
+    await database.query(new Statement(pinTransaction, { prepared: false }), [], manager);
+    const rows = await database.query(new Statement(sql, { prepared: false }), values, manager);
+    return rows[0] as Row;
+  });
+}
+
+const notPostgres = (schema: string): string =>
+  `The server of the event store "${schema}" does not work like PostgreSQL. Use a PostgreSQL server.`;

@@ -1,0 +1,53 @@
+const last = (schema: string, sequence: string): string =>
+  `(SELECT CASE WHEN s.is_called THEN s.last_value ELSE 0 END FROM "${schema}".${sequence} AS s)`;
+
+/** How the sequence of positions is defined, as CREATE and ALTER SEQUENCE take it. */
+export const positionsDefinition =
+  'INCREMENT BY 1 MINVALUE 1 MAXVALUE 9007199254740991 CACHE 1 NO CYCLE';
+
+/**
+ * The store's sequences: the last number that each has drawn, the greatest number in use, and how that of
+ * positions is defined.
+ *
+ * A position is in use where an event stands, has stood, or a consumer has come: one that is drawn behind
+ * it is never seen. Read before the sequences, so that nothing drawn meanwhile looks greater.
+ */
+export const readSequences = (schema: string): string => `
+WITH used AS MATERIALIZED (
+  SELECT
+    greatest(
+      (SELECT max(e.position) FROM "${schema}".domain_events AS e),
+      (SELECT max(r.position) FROM "${schema}".removed_hashes AS r),
+      (SELECT max(k.position) FROM "${schema}".checkpoints AS k),
+      0
+    ) AS position,
+    (SELECT coalesce(max(g.key), 0) FROM "${schema}".aggregates AS g) AS key
+)
+SELECT
+  u.position AS greatest_position, u.key AS greatest_key, l.last_position, l.last_key,
+  q.seqincrement AS increment, q.seqcache AS cache, q.seqmax AS max, q.seqmin AS min, q.seqcycle AS cycles
+FROM used AS u
+CROSS JOIN LATERAL (
+  SELECT ${last(schema, 'positions')} AS last_position, ${last(schema, 'aggregates_key_seq')} AS last_key
+  WHERE u.position >= 0
+) AS l
+JOIN pg_sequence AS q ON q.seqrelid = '"${schema}".positions'::regclass`;
+
+/**
+ * Waits for the appends that are open, and keeps others from drawing a number until the transaction ends:
+ * each locks rows of aggregates before it draws.
+ */
+export const lockAppends = (schema: string): string =>
+  `LOCK TABLE "${schema}".aggregates IN EXCLUSIVE MODE`;
+
+/** Defines the sequence of positions as it has to be; connections forget what they have drawn ahead. */
+export const redefinePositions = (schema: string): string =>
+  `ALTER SEQUENCE "${schema}".positions ${positionsDefinition}`;
+
+/** Brings both sequences to the last number that they must not draw again: $1 position, $2 key. */
+export const raiseSequences = (schema: string): string => `
+SELECT
+  (SELECT setval('"${schema}".positions', greatest(s.last_value, $1::bigint, 1), $1::bigint > 0 OR s.is_called)
+    FROM "${schema}".positions AS s),
+  (SELECT setval('"${schema}".aggregates_key_seq', greatest(s.last_value, $2::bigint, 1), $2::bigint > 0 OR s.is_called)
+    FROM "${schema}".aggregates_key_seq AS s)`;

@@ -54,6 +54,7 @@ export function eventStoreGrants(given: EventStoreGrantsOptions): string {
   return [
     // A dump that is restored without rights has given them to everybody.
     revokeOwnersRights(schema),
+    `REVOKE ALL ON FUNCTION "${schema}".forget_consumer FROM PUBLIC;\n`,
     ...roles.flatMap((role) => [refuseOwner(schema, role), revokeRights(schema, role)]),
     ...roles.map((role) => grantReading(schema, role)),
     grantWriting(schema, application),

@@ -303,6 +303,55 @@ describe('append_events called by hand, as the application', () => {
   });
 });
 
+describe('append_event called by hand, as the application', () => {
+  it('refuses crafted arguments, or appends as the library could', async () => {
+    const refusals = new Set<string>();
+    let written = 0;
+    let last = '';
+    for (let round = 0; round < 200; round++) {
+      const values: Item[] = [
+        ...['counter', choices.pick(['c-0', 'c-1', `c-new-${round}`]), choices.pick([-1, -2, 0])],
+        ...[
+          randomUUID(),
+          'counter.counted',
+          1,
+          '{"by": 1}',
+          null,
+          '{}',
+          choices.pick([null, 1_000]),
+        ],
+      ];
+      const others: Item[][] = [
+        ...[
+          ['', null],
+          ['', null],
+          [2, -3, null, 1_000, '9223372036854775807'],
+          [last || null, null],
+        ],
+        ...[['', null], [0, -1, null], ['[]', '1', null, '{'], [null], ['[]', null], [0, -1]],
+      ];
+      for (let n = choices.integer(0, 2); n > 0; n--) {
+        const place = choices.integer(0, values.length - 1);
+        values[place] = choices.pick(others[place]!);
+      }
+      last = String(values[3] ?? last);
+      try {
+        const [row] = await application.query(
+          `SELECT ${schema}.append_event($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) AS written`,
+          values,
+        );
+        if (row.written) written += 1;
+      } catch (error) {
+        refusals.add((error as { code: string }).code);
+      }
+    }
+    const known = ['22023', '23502', '23505', '23514', '22P02'];
+    expect([...refusals].filter((code) => !known.includes(code))).toEqual([]);
+    expect(written).toBeGreaterThan(5);
+    await expectSoundLog();
+  }, 120_000);
+});
+
 describe('a planned version that is not true', () => {
   it.each([1, 2, 1_000])('(%i) changes nothing', async (planned) => {
     const id = `c-planned-${planned}`;

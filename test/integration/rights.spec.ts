@@ -97,6 +97,17 @@ describe('the application', () => {
     expect(await refusal(store.removeEvents(kept))).toBeInstanceOf(AccessDeniedError);
   });
 
+  it('alone may call the functions that have the rights of the owner', async () => {
+    const all = `SELECT oid::regprocedure::text AS name, proacl::text AS rights FROM pg_proc
+      WHERE pronamespace = '${schema}'::regnamespace AND prosecdef`;
+    const before: { name: string; rights: string }[] = await owner.query(all);
+    expect(before.length).toBeGreaterThan(2);
+    for (const { name } of before) await owner.query(`GRANT EXECUTE ON FUNCTION ${name} TO PUBLIC`);
+    await owner.query(grants());
+    const after: typeof before = await owner.query(all);
+    for (const { rights } of after) expect(rights).not.toMatch(/[{,]=/);
+  });
+
   it('lends the rights of the owner to no function of its own', async () => {
     await queryOnce(
       roles.database.url,

@@ -5,6 +5,7 @@ import type { ResolvedOptions } from './event-store.options.ts';
 import type { PostgresConsumers } from './postgres/postgres.consumers.ts';
 import type { EventStore } from './store/event-store.ts';
 import { FirstAppended } from './store/first-appended.ts';
+import type { LogReader } from './store/log-reader.ts';
 import type { Consumer } from './subscriptions/consumer.ts';
 import { ConsumerHost } from './subscriptions/consumer-host.ts';
 import type { ConsumersHere } from './subscriptions/consumers.ts';
@@ -12,7 +13,7 @@ import type { RunnerLog } from './subscriptions/runner-log.ts';
 
 /** A store as it was made at boot. */
 export interface BootedStore {
-  readonly store: EventStore;
+  readonly store: EventStore & LogReader;
   /** What projections and durable handlers run on; left out where they cannot run. */
   readonly consumers?: PostgresConsumers & {
     applyInline(projections: readonly Consumer[]): void;

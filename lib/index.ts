@@ -100,6 +100,7 @@ export {
   type DuplicateReason,
   InvalidAggregateRefError,
   NestedTransactionError,
+  LogDivergedError,
   RemovalRefusedError,
   SnapshotAheadError,
   StoreClosedError,

@@ -2,6 +2,8 @@ import type { EventBus } from '@nestjs/cqrs';
 import type { EventRecord } from '../events/event-record.ts';
 import type { EventStore } from '../store/event-store.ts';
 import { FirstAppended } from '../store/first-appended.ts';
+import { type LogPlace, startOfLog } from '../store/log-place.ts';
+import type { LogReader } from '../store/log-reader.ts';
 import { LogTail } from '../store/log-tail.ts';
 import type { RunnerLog } from '../subscriptions/runner-log.ts';
 import { AppendPublisher } from './append-publisher.ts';
@@ -38,7 +40,7 @@ export class EventBusBridge {
   #isStopped = false;
 
   constructor(
-    private readonly store: EventStore,
+    private readonly store: EventStore & LogReader,
     private readonly options: EventBusBridgeOptions,
     private readonly log: RunnerLog,
   ) {
@@ -52,7 +54,7 @@ export class EventBusBridge {
     if (this.options.eventBus === 'off') return;
     reactToStoredEvents(bus);
     const publisher = new AppendPublisher(bus, this.log);
-    const now = this.options.eventBus === 'all' ? await this.store.currentPosition() : 0;
+    const now = this.options.eventBus === 'all' ? await this.store.endOfLog() : startOfLog;
     void hasHandlers.then(() => this.#open(publisher, now));
   }
 
@@ -63,11 +65,13 @@ export class EventBusBridge {
     await this.#tail?.stop();
   }
 
-  #open(publisher: AppendPublisher, now: number): void {
+  #open(publisher: AppendPublisher, now: LogPlace): void {
     if (this.#isStopped) return;
     this.#publisher = publisher;
     publisher.publish(this.#waiting.splice(0));
-    if (this.#firstAppended) this.#follow(Math.min(now, this.#firstAppended.end() ?? now));
+    if (!this.#firstAppended) return;
+    const first = this.#firstAppended.end() ?? Infinity;
+    this.#follow(first < now.position ? { position: first, mark: null } : now);
   }
 
   #take(records: readonly EventRecord[]): void {
@@ -75,7 +79,7 @@ export class EventBusBridge {
     else this.#waiting.push(...records);
   }
 
-  #follow(position: number): void {
+  #follow(place: LogPlace): void {
     const { pollIntervalMs: intervalMs, readableTypes: types } = this.options;
     this.#tail = new LogTail(
       this.store,
@@ -86,8 +90,14 @@ export class EventBusBridge {
           this.log.error('An event cannot be read and does not reach the EventBus.', error),
         onError: (error) =>
           this.log.error('The log could not be read for the EventBus; trying again.', error),
+        onDiverged: (error, position) =>
+          this.log.warn(
+            `The log no longer holds the event at position ${error.position}, which was published: ` +
+              'the database was restored or has lost events. The EventBus continues after position ' +
+              `${position}, up to which the log is the same.`,
+          ),
       },
     );
-    this.#tail.start(position);
+    this.#tail.start(place);
   }
 }

@@ -219,13 +219,7 @@ export class Appender {
     const { version, positions } = outcome;
     const first = version - append.events.length + 1;
     if (append.events.length === 0) {
-      const { base } = await this.reader.aggregate(
-        append.aggregate,
-        version,
-        0,
-        'forward',
-        manager,
-      );
+      const { base } = await this.reader.aggregate(append.aggregate, version, 0, manager);
       return { version, position: base?.position ?? 0, records: [], duplicate: false };
     }
 
@@ -260,7 +254,6 @@ export class Appender {
       aggregate,
       version - given.length,
       given.length,
-      'forward',
       manager,
     );
     checkContent(append, version, events, this.serializer);

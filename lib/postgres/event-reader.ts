@@ -1,13 +1,18 @@
 import type { EntityManager } from 'typeorm';
 import type { StoredEvent } from '../events/event-serializer.ts';
 import type { AggregateRef } from '../store/aggregate-ref.ts';
+import { type LogMark, markOf } from '../store/log-place.ts';
+import { LogDivergedError } from '../store/store.errors.ts';
 import type { LogHorizon } from '../store/event-store.ts';
 import type { EventPlace } from '../store/event-places.ts';
 import type { ReadDirection } from '../store/read-options.ts';
 import type { StoredSnapshot } from '../store/revive-snapshot.ts';
 import { type Database, Statement } from './database.ts';
+import { isTimeLimit } from './postgres-errors.ts';
 import { timeOf } from './sql/microseconds.ts';
-import { readAggregate, readAggregateBackward, readHistory } from './sql/read-aggregate.ts';
+import { readAggregate, readHistory } from './sql/read-aggregate.ts';
+import { pageOfAggregate } from './sql/read-aggregate-page.ts';
+import { holdsMark } from './sql/log-mark.ts';
 import { readHorizon } from './sql/read-horizon.ts';
 import { readPlaces } from './sql/read-places.ts';
 
@@ -25,13 +30,18 @@ interface EventRow {
 
 /** A row of a left join: it has an event, or says only where the aggregate or the log stands. */
 type Nullable<Row> = { [Column in keyof Row]: Row[Column] | null };
-type LogRow = { head: number } & Nullable<
-  EventRow & { aggregate_type: string; aggregate_id: string }
->;
+type LogRow = Nullable<EventRow & { aggregate_type: string; aggregate_id: string }>;
+/** The last row of a page; its event is the last one up to where the page ends. */
+type LogPageRow = LogRow & {
+  head: number;
+  reached: number;
+  at_end: boolean;
+  diverged: boolean;
+};
 type AggregateRow = {
   current_version: number;
   removed_version: number;
-  /** Not of a read backward. */
+  /** Not of a page. */
   base_id?: string | null;
   base_position?: number | null;
 } & Nullable<EventRow>;
@@ -65,6 +75,12 @@ interface HorizonRow {
 export interface StoredLogPage {
   /** The last position that can be read now. */
   readonly head: number;
+  /** Where the next page begins. */
+  readonly reached: number;
+  /** Nothing more was there when it was read. */
+  readonly atEnd: boolean;
+  /** The last event of the log up to `reached`; not of a page that was read backward. */
+  readonly mark: LogMark | null;
   readonly events: readonly StoredEvent[];
 }
 
@@ -85,47 +101,114 @@ export interface StoredHistory extends StoredAggregate {
   readonly snapshot: StoredSnapshot | null;
 }
 
-export interface LogRange {
+export interface AggregateRange {
   readonly after: number;
   readonly limit: number;
-  readonly types?: readonly string[] | undefined;
-  readonly aggregateTypes?: readonly string[] | undefined;
   readonly direction: ReadDirection;
   readonly manager?: EntityManager | undefined;
 }
+
+export interface LogRange extends AggregateRange {
+  /** An event that the log has to hold for the page to continue it. */
+  readonly mark?: LogMark | null | undefined;
+  readonly types?: readonly string[] | undefined;
+  readonly aggregateTypes?: readonly string[] | undefined;
+}
+
+/** After so many positions a filtered page ends, whatever it has found. */
+const scannedPositions = 10_000;
+/** And any page after so many bytes of payloads and metadata. */
+export const pageBytes = 4 * 1_048_576;
+/** One event at a time. */
+const leastEffort = 1 / 16_384;
 
 /** Reads stored events: the whole log up to its horizon, or one aggregate; one statement each. */
 export class EventReader {
   readonly #database: Database;
   readonly #log: Statement;
-  readonly #aggregate: Record<ReadDirection, Statement>;
+  readonly #holds: Statement;
+  readonly #aggregate: Statement;
+  readonly #aggregatePage: Statement;
   readonly #history: Statement;
   readonly #horizon: Statement;
   readonly #places: Statement;
+  /** Which part of a whole page is read at once: less while a time limit cancels those. */
+  #effort = 1;
 
   constructor(database: Database, schema: string) {
     this.#database = database;
-    this.#log = new Statement(`SELECT * FROM "${schema}".read_log($1, $2, $3, $4, $5)`);
-    this.#aggregate = {
-      forward: new Statement(readAggregate(schema)),
-      backward: new Statement(readAggregateBackward(schema)),
-    };
+    const parameters = Array.from({ length: 12 }, (_, index) => `$${index + 1}`);
+    this.#log = new Statement(`SELECT * FROM "${schema}".read_log(${parameters.join(', ')})`);
+    this.#holds = new Statement(holdsMark(schema));
+    this.#aggregate = new Statement(readAggregate(schema));
+    this.#aggregatePage = new Statement(pageOfAggregate(schema));
     this.#history = new Statement(readHistory(schema));
     this.#horizon = new Statement(readHorizon(schema));
     this.#places = new Statement(readPlaces(schema));
   }
 
+  /**
+   * Reads one page of the log. One that a time limit of the database has cancelled is read again in
+   * smaller pieces, unless that is impossible in the caller's transaction, which is aborted then.
+   *
+   * @throws LogDivergedError if the log no longer holds the event of `mark`.
+   */
   async log(range: LogRange): Promise<StoredLogPage> {
-    const { after, limit, types, aggregateTypes, direction, manager } = range;
+    for (;;) {
+      const effort = this.#effort;
+      try {
+        const page = await this.#readLog(range, effort);
+        if (this.#effort === effort && effort < 1) {
+          this.#effort = Math.min(1, effort * 1.25);
+        }
+        return page;
+      } catch (error) {
+        if (range.manager || !isTimeLimit(error) || effort <= leastEffort) throw error;
+        this.#effort = Math.max(leastEffort, effort / 4);
+      }
+    }
+  }
+
+  async #readLog(range: LogRange, effort: number): Promise<StoredLogPage> {
+    const { after, limit, types, aggregateTypes, direction, manager, mark } = range;
     const rows = await this.#database.read<LogRow>(
       this.#log,
-      [after, limit, types, aggregateTypes, direction === 'backward'],
+      [
+        after,
+        Math.ceil(limit * effort),
+        types,
+        aggregateTypes,
+        direction === 'backward',
+        Math.ceil(scannedPositions * effort),
+        Math.ceil(pageBytes * effort),
+        mark?.position,
+        mark?.id,
+        mark?.aggregate.type,
+        mark?.aggregate.id,
+        mark?.version,
+      ],
       manager,
     );
-    const events = rows
-      .filter(isEvent)
-      .map((row) => toStoredEvent(row, { type: row.aggregate_type!, id: row.aggregate_id! }));
-    return { head: rows[0]!.head, events };
+    const page = rows.pop() as LogPageRow;
+    const events = rows as (LogRow & EventRow)[];
+    if (page.diverged) throw new LogDivergedError(mark!.position);
+    return {
+      head: page.head,
+      reached: page.reached,
+      atEnd: page.at_end,
+      mark:
+        page.event_id !== null && isEvent(page)
+          ? markOf({ ...page, id: page.event_id, aggregate: aggregateOf(page) })
+          : null,
+      events: events.map((row) => toStoredEvent(row, aggregateOf(row))),
+    };
+  }
+
+  /** Tells whether the log still holds an event, or held it until it was removed. */
+  async holds({ position, id, aggregate, version }: LogMark): Promise<boolean> {
+    const values = [position, id, aggregate.type, aggregate.id, version];
+    const rows = await this.#database.read<{ holds: boolean }>(this.#holds, values);
+    return rows[0]!.holds;
   }
 
   /** How far the log can be read now, and the appends in flight that bound it. */
@@ -162,18 +245,32 @@ export class EventReader {
     );
   }
 
+  /** Events of an aggregate after a version, up to a number of them, whatever they take. */
   async aggregate(
     aggregate: AggregateRef,
     after: number,
     limit: number,
-    direction: ReadDirection,
     manager?: EntityManager,
   ): Promise<StoredAggregate> {
     const values = [aggregate.type, aggregate.id, after, limit];
-    const statement = this.#aggregate[direction];
     return toAggregate(
       aggregate,
-      await this.#database.read<AggregateRow>(statement, values, manager),
+      await this.#database.read<AggregateRow>(this.#aggregate, values, manager),
+    );
+  }
+
+  /** Events of an aggregate after a version or before it, up to a number of them and of bytes. */
+  async aggregatePage(
+    aggregate: AggregateRef,
+    { after, limit, direction, manager }: AggregateRange,
+  ): Promise<StoredAggregate> {
+    const values = [
+      ...[aggregate.type, aggregate.id, after, limit, pageBytes],
+      direction === 'backward',
+    ];
+    return toAggregate(
+      aggregate,
+      await this.#database.read<AggregateRow>(this.#aggregatePage, values, manager),
     );
   }
 
@@ -207,6 +304,11 @@ function toAggregate(aggregate: AggregateRef, rows: readonly AggregateRow[]): St
     events: rows.filter(isEvent).map((row) => toStoredEvent(row, aggregate)),
   };
 }
+
+const aggregateOf = (row: LogRow): AggregateRef => ({
+  type: row.aggregate_type!,
+  id: row.aggregate_id!,
+});
 
 function isEvent<Row extends Nullable<EventRow>>(row: Row): row is Row & EventRow {
   return row.position !== null;

@@ -124,6 +124,11 @@ export function isEverybodysTrouble(error: unknown): boolean {
   );
 }
 
+/** Tells whether the database gave something up because it took too long, so less may succeed. */
+export function isTimeLimit(error: unknown): boolean {
+  return is(error, 'cancelled', 'ended');
+}
+
 /** Tells whether the same may succeed later, by the error that it would be translated to. */
 export function isTransient(error: unknown): boolean {
   return translate(error, nothingToName).retryable;

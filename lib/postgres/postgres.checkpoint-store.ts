@@ -13,7 +13,7 @@ import {
 import type { Consumer } from '../subscriptions/consumer.ts';
 import { describeError } from '../subscriptions/describe-error.ts';
 import type { Mark } from '../subscriptions/marks.ts';
-import { LeaseLostError } from '../subscriptions/subscriptions.errors.ts';
+import { HistoryDivergedError, LeaseLostError } from '../subscriptions/subscriptions.errors.ts';
 import type { ControlConnection } from './control-connection.ts';
 import { type Database, Statement } from './database.ts';
 import { Generations } from './generations.ts';
@@ -212,7 +212,7 @@ export class PostgresCheckpointStore extends CheckpointStore {
   }
 
   isInterruption(error: unknown): boolean {
-    if (error instanceof LeaseLostError) return true;
+    if (error instanceof LeaseLostError || error instanceof HistoryDivergedError) return true;
     // The store's own errors keep the driver's as their cause.
     return isTransient(error instanceof EventStoreError ? (error.cause ?? error) : error);
   }
@@ -240,12 +240,20 @@ export class PostgresCheckpointStore extends CheckpointStore {
   async #write(
     statement: Statement,
     held: HeldCheckpoint,
-    { position, status, eventsPerSecond }: Progress,
+    { position, mark, status, eventsPerSecond }: Progress,
     manager?: EntityManager,
   ): Promise<void> {
-    const values = [...holder(held), position, status, eventsPerSecond, held.position];
-    const rows = await this.#database.query(statement, values, manager);
-    if (rows.length === 0) throw new LeaseLostError(held.consumer, held.partition);
+    const values = [
+      ...[...holder(held), position, status, eventsPerSecond, held.position],
+      ...[mark?.position, mark?.id, mark?.aggregate.type, mark?.aggregate.id, mark?.version],
+    ];
+    const [saved] = await this.#database.query<{ holds: boolean; held: boolean }>(
+      statement,
+      values,
+      manager,
+    );
+    if (!saved?.holds) throw new HistoryDivergedError(held.consumer, mark?.position ?? position);
+    if (!saved.held) throw new LeaseLostError(held.consumer, held.partition);
   }
 }
 

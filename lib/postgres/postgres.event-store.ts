@@ -37,6 +37,8 @@ import {
 } from '../store/read-options.ts';
 import { rememberReplay, Replay } from '../store/replay.ts';
 import { reviveSnapshot, type StoredSnapshot } from '../store/revive-snapshot.ts';
+import type { LogPlace } from '../store/log-place.ts';
+import type { LogReader, LogReadOptions, LogStep } from '../store/log-reader.ts';
 import { DurabilityUncertainError } from '../store/database.errors.ts';
 import {
   NestedTransactionError,
@@ -44,13 +46,22 @@ import {
   SnapshotAheadError,
 } from '../store/store.errors.ts';
 import { checkTransactionOptions, type TransactionOptions } from '../store/transaction-options.ts';
+import { noteUnreadable } from '../store/unreadable-event.ts';
 import type { Consumer } from '../subscriptions/consumer.ts';
 import { AppendCall } from './append-call.ts';
 import { AppendQueue } from './append-queue.ts';
 import { Appender } from './appender.ts';
 import { CallerTransactions } from './caller-transactions.ts';
 import { Database, Statement } from './database.ts';
-import { EventReader, type StoredAggregate, type StoredHistory } from './event-reader.ts';
+import {
+  type AggregateRange,
+  EventReader,
+  type LogRange,
+  pageBytes,
+  type StoredAggregate,
+  type StoredHistory,
+  type StoredLogPage,
+} from './event-reader.ts';
 import { InlineProjections } from './inline-projections.ts';
 import { translated, translateReadError } from './postgres-errors.ts';
 import { repeatedTransaction } from './repeated-transaction.ts';
@@ -73,7 +84,7 @@ export interface PostgresEventStoreOptions {
 const maxInteger = 2 ** 31 - 1;
 
 /** The event store in PostgreSQL: it appends through one function of its schema, and reads by statement. */
-export class PostgresEventStore extends EventStore {
+export class PostgresEventStore extends EventStore implements LogReader {
   readonly #registry: EventRegistry;
   readonly #serializer: EventSerializer;
   readonly #options: PostgresEventStoreOptions;
@@ -156,47 +167,89 @@ export class PostgresEventStore extends EventStore {
   }
 
   override async fetch(after = 0, options: ReadOptions = {}): Promise<LogPage> {
-    const { position, events } = await this.#readLog(after, logReadOptions.take(options));
-    return { position, records: this.#revive(events) };
+    const range = this.#rangeOf(after, options);
+    const isForward = range.direction === 'forward';
+    let page = await reading(this.#reader.log(range));
+    const events = [...page.events];
+    let bytes = bytesOf(events);
+    // One step passes over a bounded number of events, wanted or not: what the filter lets through may
+    // come much later.
+    while (!page.atEnd && events.length < range.limit && bytes < pageBytes) {
+      const limit = range.limit - events.length;
+      page = await reading(this.#reader.log({ ...range, after: page.reached, limit }));
+      events.push(...page.events);
+      bytes += bytesOf(page.events);
+    }
+    const last = events.at(-1)?.position ?? page.head;
+    return { position: isForward ? page.reached : last, records: this.#revive(events) };
   }
 
   /** The next page is read while one is decoded and worked on. */
-  override async *stream(after = 0, given: ReadOptions = {}): AsyncGenerator<EventRecord> {
-    const options = logReadOptions.take(given);
-    const limit = checkLimit(options.limit);
+  override async *stream(after = 0, options: ReadOptions = {}): AsyncGenerator<EventRecord> {
+    const range = this.#rangeOf(after, options);
     // Not in a transaction, which the work may use.
-    const readsAhead = this.transactionOf(options.manager) === undefined;
-    let page = await this.#readLog(after, options);
-    while (page.events.length >= limit) {
-      const ahead = readsAhead ? this.#readLog(page.position, options) : undefined;
-      // Whoever stops early does not want to know.
+    const readsAhead = range.manager === undefined;
+    const next = ({ reached, mark }: StoredLogPage): Promise<StoredLogPage> =>
+      reading(this.#reader.log({ ...range, after: reached, mark }));
+    let page = await reading(this.#reader.log(range));
+    while (!page.atEnd) {
+      const ahead = readsAhead ? next(page) : undefined;
+      // A caller that stops early is not interested.
       ahead?.catch(ignore);
-      // Lets the request leave: whoever takes records one after the other gives nothing else a turn.
+      // Lets the request leave: a caller that takes one record after the other gives nothing else a turn.
       if (ahead) await setImmediate();
       for (const record of this.#revive(page.events)) yield record;
-      page = await (ahead ?? this.#readLog(page.position, options));
+      page = await (ahead ?? next(page));
     }
     for (const record of this.#revive(page.events)) yield record;
   }
 
-  async #readLog(after: number, options: ReadOptions): Promise<StoredPage> {
-    checkPlace('after', after);
-    const limit = checkLimit(options.limit);
-    const direction = checkDirection(options.direction);
-    const { types } = options;
-    const aggregateTypes = checkAggregateTypes(options.aggregateTypes);
-    const { head, events } = await reading(
+  async readOn(
+    after: LogPlace,
+    { limit, types, aggregateTypes }: LogReadOptions,
+  ): Promise<LogStep> {
+    const { position, mark } = after;
+    const page = await reading(
       this.#reader.log({
-        after,
+        after: position,
+        mark,
         limit,
-        direction,
-        types: types && this.#registry.storedNames(types),
+        types,
         aggregateTypes,
-        manager: this.transactionOf(options.manager),
+        direction: 'forward',
       }),
     );
-    const isLast = direction === 'forward' && events.length < limit;
-    return { position: isLast ? head : (events.at(-1)?.position ?? head), events };
+    return {
+      position: page.reached,
+      mark: page.mark,
+      atEnd: page.atEnd,
+      bytes: bytesOf(page.events),
+      records: this.#revive(page.events),
+    };
+  }
+
+  async endOfLog(): Promise<LogPlace> {
+    const { head, mark } = await reading(
+      this.#reader.log({ after: 0, limit: 0, direction: 'forward' }),
+    );
+    return { position: head, mark };
+  }
+
+  async holds({ mark }: LogPlace): Promise<boolean> {
+    return mark === null || reading(this.#reader.holds(mark));
+  }
+
+  #rangeOf(after: number, given: ReadOptions): LogRange {
+    const options = logReadOptions.take(given);
+    const { types } = options;
+    return {
+      after: checkPlace('after', after),
+      limit: checkLimit(options.limit),
+      direction: checkDirection(options.direction),
+      types: types && this.#registry.storedNames(types),
+      aggregateTypes: checkAggregateTypes(options.aggregateTypes),
+      manager: this.transactionOf(options.manager),
+    };
   }
 
   override async fetchByAggregate(
@@ -204,16 +257,38 @@ export class PostgresEventStore extends EventStore {
     after = 0,
     given: AggregateReadOptions = {},
   ): Promise<AggregatePage> {
-    const aggregate = checkAggregateRef(ref);
-    const options = aggregateReadOptions.take(given);
-    checkPlace('after', after);
-    const limit = checkLimit(options.limit);
-    const direction = checkDirection(options.direction);
-    const manager = this.transactionOf(options.manager);
+    const range = this.#aggregateRangeOf(after, given);
     const { version, events } = await reading(
-      this.#reader.aggregate(aggregate, after, limit, direction, manager),
+      this.#reader.aggregatePage(checkAggregateRef(ref), range),
     );
     return { version: events.at(-1)?.version ?? version, records: this.#revive(events) };
+  }
+
+  override async *streamByAggregate(
+    ref: AggregateRef,
+    after = 0,
+    given: AggregateReadOptions = {},
+  ): AsyncGenerator<EventRecord> {
+    const aggregate = checkAggregateRef(ref);
+    let range = this.#aggregateRangeOf(after, given);
+    for (;;) {
+      const page = await reading(this.#reader.aggregatePage(aggregate, range));
+      for (const record of this.#revive(page.events)) yield record;
+      const last = page.events.at(-1)?.version;
+      const end = range.direction === 'forward' ? page.version : page.removedVersion + 1;
+      if (last === undefined || last === end) return;
+      range = { ...range, after: last };
+    }
+  }
+
+  #aggregateRangeOf(after: number, given: AggregateReadOptions): AggregateRange {
+    const options = aggregateReadOptions.take(given);
+    return {
+      after: checkPlace('after', after),
+      limit: checkLimit(options.limit),
+      direction: checkDirection(options.direction),
+      manager: this.transactionOf(options.manager),
+    };
   }
 
   override async fetchHistory(
@@ -278,7 +353,7 @@ export class PostgresEventStore extends EventStore {
   override async currentVersion(ref: AggregateRef): Promise<number> {
     const aggregate = checkAggregateRef(ref);
     const manager = this.transactionOf();
-    return (await reading(this.#reader.aggregate(aggregate, 0, 0, 'forward', manager))).version;
+    return (await reading(this.#reader.aggregate(aggregate, 0, 0, manager))).version;
   }
 
   override async removeEvents(ref: AggregateRef): Promise<number> {
@@ -342,9 +417,7 @@ export class PostgresEventStore extends EventStore {
     options: HistoryOptions,
   ): Promise<AggregateHistory> {
     const manager = this.transactionOf(options.manager);
-    const stored = await reading(
-      this.#reader.aggregate(aggregate, after, maxInteger, 'forward', manager),
-    );
+    const stored = await reading(this.#reader.aggregate(aggregate, after, maxInteger, manager));
     return this.#toHistory(aggregate, stored, Math.max(after, stored.removedVersion), null);
   }
 
@@ -372,8 +445,17 @@ export class PostgresEventStore extends EventStore {
   #revive(events: readonly StoredEvent[]): EventRecord[] {
     // Not flatMap, which takes a tenth of the time of reading.
     const records: EventRecord[] = [];
-    for (const event of events) records.push(...this.#serializer.deserialize(event));
+    for (const event of events) records.push(...this.#reviveOne(event));
     return records;
+  }
+
+  #reviveOne(event: StoredEvent): EventRecord[] {
+    try {
+      return this.#serializer.deserialize(event);
+    } catch (error) {
+      noteUnreadable(error, event);
+      throw error;
+    }
   }
 
   #reviveSnapshot(
@@ -385,10 +467,13 @@ export class PostgresEventStore extends EventStore {
   }
 }
 
-/** A page of the log before it is decoded, and where the next one begins. */
-interface StoredPage {
-  readonly position: number;
-  readonly events: readonly StoredEvent[];
+/** How much was read, by which pages are bounded; characters will do. */
+function bytesOf(events: readonly StoredEvent[]): number {
+  let bytes = 0;
+  for (const { payload, metadata, binary } of events) {
+    bytes += payload.length + metadata.length + (binary?.length ?? 0);
+  }
+  return bytes;
 }
 
 const reading = <T>(work: Promise<T>): Promise<T> => translated(work, translateReadError);

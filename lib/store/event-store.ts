@@ -8,7 +8,6 @@ import type { ExpectedVersion } from './expected-version.ts';
 import type { TransactionOptions } from './transaction-options.ts';
 import {
   aggregateReadOptions,
-  checkLimit,
   logReadOptions,
   type AggregateReadOptions,
   type ReadOptions,
@@ -51,15 +50,20 @@ export interface AppendResult {
 
 export interface LogPage {
   /**
-   * Where to go on: the position of the last event read. An empty page has the current position,
-   * and so has a forward page that found fewer than `limit`, so that a filtered reader advances.
+   * Where the next page begins: at the position of the last event read. A forward page that reached the
+   * end of the log has the current position, so that a filtered reader advances, and so has an empty one.
+   *
+   * Only an empty page is certain to be the last one: a page ends early after large events.
    */
   readonly position: number;
   readonly records: readonly EventRecord[];
 }
 
 export interface AggregatePage {
-  /** Where to go on: the version of the last event read. An empty page has the current version. */
+  /**
+   * Where the next page begins: at the version of the last event read. An empty page has the current
+   * version, and only an empty page is certain to be the last one: a page ends early after large events.
+   */
   readonly version: number;
   readonly records: readonly EventRecord[];
 }
@@ -297,17 +301,20 @@ export abstract class EventStore {
     return manager;
   }
 
-  /** Reads the log page by page, so that memory does not grow with it; ends at its current end. */
+  /**
+   * Reads the log page by page, so that memory does not grow with it; ends at its current end.
+   *
+   * @throws LogDivergedError if the log was exchanged for another one in between, as by a failover.
+   */
   async *stream(after = 0, given: ReadOptions = {}): AsyncGenerator<EventRecord> {
     const options = logReadOptions.take(given);
-    const limit = checkLimit(options.limit);
     let page: LogPage = { position: after, records: [] };
     do {
       page = await this.fetch(page.position, options);
       // Not yield*, which takes twice as long.
       for (const record of page.records) yield record;
-      // Upcasting makes records more, never fewer: a short page was the last one.
-    } while (page.records.length >= limit);
+      // A page of large events is short, and not the last one.
+    } while (page.records.length > 0);
   }
 
   /** Reads one aggregate page by page; ends at its current end. */
@@ -317,12 +324,11 @@ export abstract class EventStore {
     given: AggregateReadOptions = {},
   ): AsyncGenerator<EventRecord> {
     const options = aggregateReadOptions.take(given);
-    const limit = checkLimit(options.limit);
     let page: AggregatePage = { version: after, records: [] };
     do {
       page = await this.fetchByAggregate(aggregate, page.version, options);
       for (const record of page.records) yield record;
-    } while (page.records.length >= limit);
+    } while (page.records.length > 0);
   }
 
   /** @see compareVersion */

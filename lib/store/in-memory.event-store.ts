@@ -29,6 +29,8 @@ import {
 } from './event-store.ts';
 import { InMemoryLog, pageOf } from './in-memory.log.ts';
 import { historyOptions, snapshotOptions } from './history-options.ts';
+import { type LogPlace, markOf } from './log-place.ts';
+import type { LogReader, LogReadOptions, LogStep } from './log-reader.ts';
 import {
   appendAllOptions,
   appendOptions,
@@ -52,6 +54,7 @@ import {
   SnapshotAheadError,
   TransactionsUnsupportedError,
 } from './store.errors.ts';
+import { noteUnreadable } from './unreadable-event.ts';
 
 export interface InMemoryEventStoreOptions {
   /** Event classes to register. @default [] */
@@ -98,7 +101,7 @@ const storeOptions = new KnownOptions<InMemoryEventStoreOptions>('InMemoryEventS
  * @example
  * const store = new InMemoryEventStore({ events: [AccountOpened] });
  */
-export class InMemoryEventStore extends EventStore {
+export class InMemoryEventStore extends EventStore implements LogReader {
   readonly #registry: EventRegistry;
   readonly #serializer: EventSerializer;
   readonly #log = new InMemoryLog();
@@ -197,6 +200,28 @@ export class InMemoryEventStore extends EventStore {
     };
   }
 
+  /** Nobody exchanges a log in memory: the mark of a place need not be looked for. */
+  async readOn(after: LogPlace, options: LogReadOptions): Promise<LogStep> {
+    const { position, records } = await this.fetch(after.position, options);
+    const read = this.#log.events.filter(
+      (event) => event.position > after.position && event.position <= position,
+    );
+    return {
+      ...this.#placeUpTo(position),
+      records,
+      atEnd: position >= this.#log.lastPosition,
+      bytes: read.reduce((sum, { payload, metadata }) => sum + payload.length + metadata.length, 0),
+    };
+  }
+
+  async endOfLog(): Promise<LogPlace> {
+    return this.#placeUpTo(this.#log.lastPosition);
+  }
+
+  async holds(): Promise<boolean> {
+    return true;
+  }
+
   async fetchByAggregate(
     aggregate: AggregateRef,
     after = 0,
@@ -291,6 +316,11 @@ export class InMemoryEventStore extends EventStore {
     return this.#listeners.add(listener);
   }
 
+  #placeUpTo(position: number): LogPlace {
+    const last = this.#log.events.findLast((event) => event.position <= position);
+    return { position, mark: last ? markOf(last) : null };
+  }
+
   #rowOf(aggregate: AggregateRef) {
     return this.#log.aggregate(checkAggregateRef(aggregate));
   }
@@ -302,7 +332,14 @@ export class InMemoryEventStore extends EventStore {
   }
 
   #revive(stored: readonly StoredEvent[]): EventRecord[] {
-    return stored.flatMap((event) => this.#serializer.deserialize(event));
+    return stored.flatMap((event) => {
+      try {
+        return this.#serializer.deserialize(event);
+      } catch (error) {
+        noteUnreadable(error, event);
+        throw error;
+      }
+    });
   }
 }
 

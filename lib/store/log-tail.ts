@@ -1,11 +1,10 @@
 import { AsyncResource } from 'node:async_hooks';
-import {
-  UndecodableEventError,
-  UnknownEventTypeError,
-  UpcastError,
-} from '../events/events.errors.ts';
 import type { EventRecord } from '../events/event-record.ts';
 import type { EventStore } from './event-store.ts';
+import { type LogMark, type LogPlace, markOf, placeOf, startOfLog } from './log-place.ts';
+import type { LogReader, LogStep } from './log-reader.ts';
+import { LogDivergedError } from './store.errors.ts';
+import { isUnreadable, placeAfter, type UnreadableEventError } from './unreadable-event.ts';
 
 export interface LogTailOptions {
   /** How long until appends of other processes are noticed. */
@@ -14,42 +13,45 @@ export interface LogTailOptions {
   readonly types: () => readonly string[];
 }
 
-/** Who is told what comes of following the log. */
+/** What is called with whatever following the log brings. */
 export interface LogTailHandlers {
   readonly onRecords: (records: readonly EventRecord[]) => void;
   /** An event cannot be read; it is left out. */
   readonly onUnreadable: (error: UnreadableEventError) => void;
-  /** The log cannot be read now; the read is tried again. */
+  /** The log cannot be read now; the read is tried again. Called once per outage. */
   readonly onError: (error: unknown) => void;
+  /** The log is another one than before; the tail continues after `position`, up to which it is the same. */
+  readonly onDiverged: (error: LogDivergedError, position: number) => void;
 }
 
-/** An error about one stored event, which names its position. */
-export type UnreadableEventError = UnknownEventTypeError | UpcastError | UndecodableEventError;
-
 /**
- * Follows the log from a position on: every event once, in order, whichever process appended it.
+ * Follows the log from a place on: every event once, in order, whichever process appended it.
  *
- * Reads when this process has appended, and else at every interval. What cannot be read is told and
- * left out, so that it does not hold up what stands behind it.
+ * Reads when this process has appended, and otherwise at every interval. What cannot be read is reported
+ * and left out, so that it does not hold up what comes after it. When the log was exchanged for one that
+ * has lost events, it continues after the last event that both have, as far as it remembers those.
  */
 export class LogTail {
-  #position = 0;
+  #at = startOfLog;
+  /** The last events that it has passed, oldest first. */
+  readonly #passed: LogMark[] = [];
   #stopped = false;
   #reading: Promise<void> | undefined;
   #isStale = false;
+  #isFailing = false;
   #timer: NodeJS.Timeout | undefined;
   #unsubscribe: (() => void) | undefined;
 
   constructor(
-    private readonly store: EventStore,
+    private readonly store: EventStore & LogReader,
     private readonly options: LogTailOptions,
     private readonly handlers: LogTailHandlers,
   ) {}
 
-  /** Starts strictly after `position`. */
-  start(position: number): void {
-    this.#position = position;
-    // Whoever happens to append has a context of its own: a transaction, metadata. None of it may
+  /** Starts strictly after `place`. */
+  start(place: LogPlace): void {
+    this.#moveTo(place);
+    // A caller that happens to append has a context of its own: a transaction, metadata. None of it may
     // reach the events of others.
     const wake = AsyncResource.bind(() => this.#wake());
     this.#unsubscribe = this.store.onAppended(wake);
@@ -73,44 +75,75 @@ export class LogTail {
     try {
       while (this.#isStale && !this.#stopped) {
         this.#isStale = false;
-        const records = await this.#nextRecords();
-        if (records.length > 0) {
-          this.#isStale = true;
-          this.handlers.onRecords(records);
-        }
+        const { records, atEnd } = await this.#nextStep();
+        this.#isFailing = false;
+        if (!atEnd) this.#isStale = true;
+        if (records.length > 0) this.handlers.onRecords(records);
       }
     } catch (error) {
-      this.handlers.onError(error);
+      if (!this.#isFailing) this.handlers.onError(error);
+      this.#isFailing = true;
     }
   }
 
   /** The next page; a shorter one, if need be, to end before an event that cannot be read. */
-  async #nextRecords(): Promise<readonly EventRecord[]> {
+  async #nextStep(): Promise<LogStep> {
     let limit = pageSize;
     for (;;) {
       try {
-        const types = this.options.types();
-        const page = await this.store.fetch(this.#position, { types, limit });
-        this.#position = Math.max(this.#position, page.position);
-        return page.records;
+        const step = await this.store.readOn(this.#at, { types: this.options.types(), limit });
+        for (const record of step.records) this.#remember(markOf(record));
+        if (step.position > this.#at.position) this.#moveTo(step);
+        return step;
       } catch (error) {
-        if (!isUnreadable(error)) throw error;
-        if (limit === 1) {
+        if (error instanceof LogDivergedError) {
+          await this.#returnToCommonPart(error);
+        } else if (!isUnreadable(error)) {
+          throw error;
+        } else if (limit === 1) {
           this.handlers.onUnreadable(error);
-          this.#position = error.position;
+          this.#moveTo(placeAfter(error));
         }
         limit = Math.max(1, limit >> 1);
       }
     }
   }
+
+  #moveTo({ position, mark }: LogPlace): void {
+    this.#at = { position, mark };
+    if (mark) this.#remember(mark);
+  }
+
+  #remember(mark: LogMark): void {
+    if (mark.position <= (this.#passed.at(-1)?.position ?? 0)) return;
+    this.#passed.push(mark);
+    if (this.#passed.length >= 2 * rememberedEvents) this.#passed.splice(0, rememberedEvents);
+  }
+
+  /** Two logs are the same up to some event and have none in common after it, so bisection finds it. */
+  async #returnToCommonPart(error: LogDivergedError): Promise<void> {
+    const passed = this.#passed;
+    let [held, lost] = [0, passed.length];
+    while (held < lost) {
+      const middle = (held + lost) >> 1;
+      const mark = passed[middle]!;
+      if (await this.store.holds({ position: mark.position, mark })) held = middle + 1;
+      else lost = middle;
+    }
+    const oldest = passed[0];
+    passed.splice(held);
+    const last = passed.at(-1);
+    if (last) {
+      this.#at = placeOf(last);
+    } else {
+      // Further back than it remembers. What it has published before may not be published again.
+      const end = await this.store.endOfLog();
+      const isBehind = oldest !== undefined && oldest.position < end.position;
+      this.#at = isBehind ? { position: oldest.position, mark: null } : end;
+    }
+    this.handlers.onDiverged(error, this.#at.position);
+  }
 }
 
 const pageSize = 1_000;
-
-function isUnreadable(error: unknown): error is UnreadableEventError {
-  return (
-    error instanceof UnknownEventTypeError ||
-    error instanceof UpcastError ||
-    error instanceof UndecodableEventError
-  );
-}
+const rememberedEvents = 1_000;

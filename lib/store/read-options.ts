@@ -7,7 +7,10 @@ import { isStorableText } from '../events/unstorable-text.ts';
 export type ReadDirection = 'forward' | 'backward';
 
 export interface AggregateReadOptions {
-  /** At most so many stored events, 1 to 10,000. @default 1000 */
+  /**
+   * At most this many stored events, 1 to 10,000. A page ends earlier once its events take 4 MiB, so that
+   * memory does not depend on their size. @default 1000
+   */
   readonly limit?: number;
   /**
    * With `'backward'` the place given is where reading stopped last: what stands before it comes

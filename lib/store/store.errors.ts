@@ -304,3 +304,19 @@ export class TransactionsUnsupportedError extends EventStoreError {
     );
   }
 }
+
+/** The log is not the one that was read before: an event that was read is no longer in it. */
+export class LogDivergedError extends EventStoreError {
+  readonly code = 'LOG_DIVERGED';
+
+  constructor(
+    /** The position of the last event that was read. */
+    readonly position: number,
+  ) {
+    super(
+      `The log no longer holds the event that was read at position ${position}: the database was ` +
+        'restored to an earlier time, or lost its last events in a failover. Nothing was skipped. ' +
+        'Read the log again from a position that you have checked.',
+    );
+  }
+}

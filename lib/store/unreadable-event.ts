@@ -3,9 +3,23 @@ import {
   UnknownEventTypeError,
   UpcastError,
 } from '../events/events.errors.ts';
+import { type LogMark, type LogPlace, markOf } from './log-place.ts';
 
 /** An error about one stored event, which names its position and its aggregate. */
 export type UnreadableEventError = UnknownEventTypeError | UpcastError | UndecodableEventError;
+
+const marks = new WeakMap<UnreadableEventError, LogMark>();
+
+/** Notes which event a read has failed because of, so that a reader can leave it behind. */
+export function noteUnreadable(error: unknown, event: LogMark): void {
+  if (isUnreadable(error)) marks.set(error, markOf(event));
+}
+
+/** The place of a reader that leaves an event behind that cannot be read. */
+export const placeAfter = (error: UnreadableEventError): LogPlace => ({
+  position: error.position,
+  mark: marks.get(error) ?? null,
+});
 
 /** Tells whether a read failed because of one stored event that it came upon. */
 export function isUnreadable(error: unknown): error is UnreadableEventError {

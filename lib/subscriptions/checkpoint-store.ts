@@ -1,5 +1,6 @@
 import type { EntityManager } from 'typeorm';
 import type { AggregateRef } from '../store/aggregate-ref.ts';
+import type { LogPlace } from '../store/log-place.ts';
 import type { Consumer } from './consumer.ts';
 import type { ConsumerStatus } from './consumer-status.ts';
 import type { Mark } from './marks.ts';
@@ -43,9 +44,11 @@ export interface HeldCheckpoint extends CheckpointKey {
   readonly rebuild: { readonly eventsPerSecond: number | null } | null;
 }
 
-/** How far a holder has come. */
-export interface Progress {
-  readonly position: number;
+/**
+ * How far a holder has come, marked with the last event that it was handed or has passed. Without a mark,
+ * the position is that of the checkpoint.
+ */
+export interface Progress extends LogPlace {
   readonly eventsPerSecond: number;
   readonly status: ConsumerStatus;
 }
@@ -92,9 +95,11 @@ export abstract class CheckpointStore {
   abstract release(owner: string, keys?: readonly CheckpointKey[]): Promise<void>;
 
   /**
-   * Saves progress outside of any transaction, if the checkpoint still stands at `held.position`.
+   * Saves progress outside of any transaction, if the checkpoint is still at `held.position` and the log
+   * still holds the event that the progress is marked with.
    *
-   * @throws LeaseLostError if it does not, or is no longer held.
+   * @throws LeaseLostError if the checkpoint is not, or is no longer held.
+   * @throws HistoryDivergedError if the log is another one.
    */
   abstract save(held: HeldCheckpoint, progress: Progress): Promise<void>;
 
@@ -104,6 +109,8 @@ export abstract class CheckpointStore {
    * The database ends what takes longer than `timeoutMs`, also if this process is frozen meanwhile.
    *
    * @throws LeaseLostError if it is no longer held, or not at `held.position`; nothing is committed.
+   * @throws HistoryDivergedError if the log no longer holds the event that the progress is marked with;
+   * nothing is committed.
    */
   abstract transaction(
     held: HeldCheckpoint,
@@ -155,8 +162,8 @@ export abstract class CheckpointStore {
   ): Promise<boolean>;
 
   /**
-   * Tells whether the database or the lease is to blame for an error, and not an event: then all comes
-   * again until it goes well, and no attempt is counted.
+   * Tells whether the database, the lease or another log is to blame for an error, and not an event:
+   * then no attempt is counted.
    */
   abstract isInterruption(error: unknown): boolean;
 }

@@ -4,6 +4,8 @@ import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { EventClass } from '../events/domain-event.decorator.ts';
 import type { EventStore } from '../store/event-store.ts';
+import type { LogMark } from '../store/log-place.ts';
+import type { LogReader } from '../store/log-reader.ts';
 import type { CheckpointKey, CheckpointStore, HeldCheckpoint } from './checkpoint-store.ts';
 import type { Consumer } from './consumer.ts';
 import type { ConsumerRegistry } from './consumer-registry.ts';
@@ -26,7 +28,7 @@ export interface ConsumerHostOptions {
 
 /** What the consumers of a process are run with. */
 export interface ConsumerHostParts {
-  readonly store: EventStore;
+  readonly store: EventStore & LogReader;
   readonly checkpoints: CheckpointStore;
   readonly registry: ConsumerRegistry;
   readonly signals: Signals;
@@ -58,6 +60,8 @@ export class ConsumerHost {
   /** Until when a checkpoint is left alone after its runner has failed, and how often that was. */
   readonly #resting = new Map<string, { until: number; failures: number }>();
   readonly #endedAt = new Map<string, number>();
+  /** The last event that each runner which has ended had read: a lost one is noticed by the next. */
+  readonly #lastMarks = new Map<string, LogMark>();
   readonly #timers: NodeJS.Timeout[] = [];
   readonly #horizonWatch: HorizonWatch;
   #consumers: ReadonlyMap<string, Consumer> = new Map();
@@ -228,7 +232,14 @@ export class ConsumerHost {
     const key = keyOf(held);
     const consumer = this.#consumers.get(held.consumer)!;
     if ((this.#resting.get(key)?.until ?? 0) > performance.now()) return;
-    const runner = new Runner(consumer, this.#filterOf(consumer), held, heldUntil, this.#context!);
+    const runner = new Runner(
+      consumer,
+      this.#filterOf(consumer),
+      held,
+      heldUntil,
+      this.#context!,
+      this.#lastMarks.get(key) ?? null,
+    );
     const ended = runner.run().then(
       () => this.#hasEnded(key),
       (error: unknown) => this.#hasFailed(key, held, error),
@@ -238,7 +249,7 @@ export class ConsumerHost {
 
   /** Stopped, unwanted or replaced: the database knows what is next. */
   #hasEnded(key: string): void {
-    this.#running.delete(key);
+    this.#forget(key);
     this.#resting.delete(key);
     this.#endedAt.set(key, performance.now());
     if (!this.#stopped) this.#beatSoon();
@@ -246,7 +257,7 @@ export class ConsumerHost {
 
   #hasFailed(key: string, held: HeldCheckpoint, error: unknown): void {
     const ranMs = performance.now() - (this.#running.get(key)?.since ?? 0);
-    this.#running.delete(key);
+    this.#forget(key);
     this.#endedAt.set(key, performance.now());
     if (this.#stopped) return;
     const failures = ranMs > patienceMs ? 1 : (this.#resting.get(key)?.failures ?? 0) + 1;
@@ -254,6 +265,18 @@ export class ConsumerHost {
     this.#resting.set(key, { until: performance.now() + restMs, failures });
     if (!(error instanceof LeaseLostError)) this.#tell(held, error, failures);
     setTimeout(this.#beatSoon, restMs + 1).unref();
+  }
+
+  /**
+   * Drops a runner that has ended, and the pages that were read for all. Whatever ended it, a failover
+   * say, may have exchanged the log: then they hold events that are lost.
+   */
+  #forget(key: string): void {
+    const mark = this.#running.get(key)?.runner.lastMark;
+    if (mark) this.#lastMarks.set(key, mark);
+    else this.#lastMarks.delete(key);
+    this.#running.delete(key);
+    this.#context?.head.forget();
   }
 
   /** Tells the log, more and more seldom, and, if it can be reached, the database. */

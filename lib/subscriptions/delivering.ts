@@ -1,5 +1,6 @@
 import type { EntityManager } from 'typeorm';
 import type { EventRecord } from '../events/event-record.ts';
+import { type LogPlace, markOf } from '../store/log-place.ts';
 import { type Consumer, isTransactional } from './consumer.ts';
 import { runInDelivery } from './delivery.ts';
 import type { CheckpointStore } from './checkpoint-store.ts';
@@ -22,6 +23,7 @@ export async function callConsumer(
   const { name, settings } = consumer;
   const { position } = records[0]!;
   const { generation } = place.held;
+  if (!isTransactional(consumer)) place.called = markOf(records[0]!);
   const replayed = isReplayed(records[0]!, place.held);
   const delivery = { consumer: name, generation, replayed, attempt };
   try {
@@ -46,7 +48,7 @@ export async function callConsumer(
 export async function deliver(
   { consumer, place, parked, checkpoints }: Deliverer,
   records: readonly EventRecord[],
-  end: number,
+  end: LogPlace,
   attempt: number,
 ): Promise<void> {
   const due = records.filter(({ aggregate }) => !parked.has(aggregate));

@@ -1,3 +1,4 @@
+import type { LogPlace } from '../store/log-place.ts';
 import type { CheckpointStore, CheckpointTransaction, Failure } from './checkpoint-store.ts';
 import type { Consumer } from './consumer.ts';
 import type { ParkedAggregates } from './parked-aggregates.ts';
@@ -28,8 +29,9 @@ export class FailureHandling {
   }
 
   /** Waits for the next attempt, or gives the event up. */
-  async settle(position: number, error: unknown, stopping: AbortSignal): Promise<Settlement> {
+  async settle(at: LogPlace, error: unknown, stopping: AbortSignal): Promise<Settlement> {
     const { settings, name } = this.consumer;
+    const { position } = at;
     this.#failures = this.attemptAt(position);
     this.#position = position;
     const failure: Failure = { error, position, failures: this.#failures };
@@ -50,11 +52,11 @@ export class FailureHandling {
         return 'stopped';
       case 'skip':
         this.log.error(`The consumer '${name}' skips the event at position ${position}.`, error);
-        await this.#finish(position, (transaction) => transaction.skip(position, failure));
+        await this.#finish(at, (transaction) => transaction.skip(position, failure));
         return 'done';
       case 'park':
         this.log.error(`The consumer '${name}' parks the event at position ${position}.`, error);
-        await this.#finish(position, (transaction) => transaction.park([position], failure));
+        await this.#finish(at, (transaction) => transaction.park([position], failure));
         await this.parked.refresh(this.place.held);
         return 'done';
     }
@@ -74,11 +76,11 @@ export class FailureHandling {
 
   /** Commits what becomes of an event together with the checkpoint that leaves it behind. */
   async #finish(
-    position: number,
+    at: LogPlace,
     work: (transaction: CheckpointTransaction) => Promise<void>,
   ): Promise<void> {
     const { place, checkpoints, consumer } = this;
-    const progress = place.progress(position, 0);
+    const progress = place.progress(at, 0);
     await checkpoints.transaction(place.held, consumer.settings.timeoutMs, async (transaction) => {
       await work(transaction);
       return progress;

@@ -1,46 +1,81 @@
 import type { EventRecord } from '../events/event-record.ts';
-import type { EventStore, LogPage } from '../store/event-store.ts';
+import { type LogPlace, markOf, startOfLog } from '../store/log-place.ts';
+import type { LogReader } from '../store/log-reader.ts';
+import { LogDivergedError } from '../store/store.errors.ts';
 import { isUnreadable } from '../store/unreadable-event.ts';
 import { type LogFilter, passes } from './selection.ts';
 import type { WakeUp } from './wake-up.ts';
 
-export interface HeadPage extends LogPage {
+/** What comes next for one consumer, and the place that it reaches with it. */
+export interface HeadPage extends LogPlace {
+  readonly records: readonly EventRecord[];
   /** Nothing more was there when it was read. */
   readonly atEnd: boolean;
+}
+
+/** What one read has added to the kept records. */
+interface KeptPage {
+  readonly end: number;
+  readonly records: number;
+  readonly bytes: number;
 }
 
 /**
  * Reads the log for all consumers of a process: those at its end share one read of what is new.
  *
- * It keeps the last records that it has read at the end, whatever consumer they are for. A consumer
- * that stands further back reads for itself, with its filter in SQL.
+ * It keeps the last records that it has read at the end, whatever consumer they are for, up to a number
+ * of records and of bytes. A consumer that is further back reads for itself, with its filter in SQL.
  */
 export class LogHead {
-  readonly #store: EventStore;
+  readonly #log: LogReader;
   readonly #wakeUp: WakeUp;
   readonly #storedTypes: readonly string[];
-  /** All records of the stored types with positions from above `#from` up to `#to`. */
+  /** All records of the stored types with positions from above `#from` up to `#end`. */
   #records: EventRecord[] = [];
+  #pages: KeptPage[] = [];
   #from = 0;
-  #to = 0;
+  #end = startOfLog;
   /** Nothing more was there when the last of them were read. */
   #isComplete = false;
   #reading: { readonly tick: number; readonly done: Promise<boolean> } | undefined;
 
-  constructor(store: EventStore, wakeUp: WakeUp, storedTypes: readonly string[]) {
-    this.#store = store;
+  constructor(log: LogReader, wakeUp: WakeUp, storedTypes: readonly string[]) {
+    this.#log = log;
     this.#wakeUp = wakeUp;
     this.#storedTypes = storedTypes;
   }
 
-  /** Returns the next page for a consumer that has finished everything up to `after`. */
-  async read(after: number, filter: LogFilter, limit: number): Promise<HeadPage> {
-    if (after === this.#to) {
-      const atEnd = await this.#readOn().catch(leaveToOwnReads);
-      if (atEnd && after === this.#to) return { position: after, records: [], atEnd };
+  /**
+   * Returns the next page for a consumer that has finished everything up to `after`.
+   *
+   * @throws LogDivergedError if the log no longer holds the event that `after` is marked with.
+   */
+  async read(after: LogPlace, filter: LogFilter, limit: number): Promise<HeadPage> {
+    const { position } = after;
+    if (position === this.#end.position) {
+      if (isOtherLog(after, this.#end)) this.forget();
+      const atEnd = await this.#readOnce().catch(leaveToOwnReads);
+      if (atEnd && position === this.#end.position) return { ...this.#end, records: [], atEnd };
     }
-    if (after >= this.#from && after < this.#to) return this.#shared(after, filter, limit);
+    if (position >= this.#from && position < this.#end.position) {
+      return this.#shared(position, filter, limit);
+    }
     return this.#own(after, filter, limit);
+  }
+
+  /**
+   * Drops what it has read, so that every consumer reads the log itself again.
+   *
+   * Needed whenever the log may have been exchanged for another one, as in a failover: the records that
+   * are kept are found by position, and may be events that are lost by now.
+   */
+  forget(): void {
+    this.#records = [];
+    this.#pages = [];
+    this.#from = 0;
+    this.#end = { ...startOfLog };
+    this.#isComplete = false;
+    this.#reading = undefined;
   }
 
   #shared(after: number, filter: LogFilter, limit: number): HeadPage {
@@ -48,81 +83,110 @@ export class LogHead {
     for (let index = firstAfter(this.#records, after); index < this.#records.length; index++) {
       const record = this.#records[index]!;
       if (!passes(record, filter)) continue;
+      const last = records.at(-1);
       // Parts of one stored event have one position and are never torn apart.
-      if (records.length >= limit && records.at(-1)!.position !== record.position) {
-        return { position: records.at(-1)!.position, records, atEnd: false };
+      if (last && records.length >= limit && last.position !== record.position) {
+        return { position: last.position, mark: markOf(last), records, atEnd: false };
       }
       records.push(record);
     }
-    return { position: this.#to, records, atEnd: this.#isComplete };
+    return { ...this.#end, records, atEnd: this.#isComplete };
   }
 
-  async #own(after: number, filter: LogFilter, limit: number): Promise<HeadPage> {
+  async #own(after: LogPlace, filter: LogFilter, limit: number): Promise<HeadPage> {
     const { storedTypes, aggregateTypes } = filter;
-    const page = await this.#store.fetch(after, {
+    const { position, mark, atEnd, records } = await this.#log.readOn(after, {
       types: storedTypes,
       limit,
       ...(aggregateTypes && { aggregateTypes: [...aggregateTypes] }),
     });
-    const atEnd = page.records.length < limit;
-    if (atEnd && page.position > this.#to) {
-      this.#from = page.position;
-      this.#to = page.position;
+    if (atEnd && position > this.#end.position) {
       this.#records = [];
+      this.#pages = [];
+      this.#from = position;
+      this.#end = { position, mark };
       this.#isComplete = true;
     }
     return {
-      position: Math.max(after, page.position),
-      records: page.records.filter((record) => passes(record, filter)),
+      ...(position < after.position ? after : { position, mark }),
+      records: records.filter((record) => passes(record, filter)),
       atEnd,
     };
   }
 
-  /** Reads what stands behind the last record, once for all who ask at the same tick. */
-  #readOn(): Promise<boolean> {
+  /** Reads what comes after the last record, once for all that ask at the same tick. */
+  #readOnce(): Promise<boolean> {
     const { tick } = this.#wakeUp;
     if (this.#reading?.tick === tick) return this.#reading.done;
     // A read that began before the last wake-up may have missed what it was about.
     const former = this.#reading?.done.catch(() => false) ?? Promise.resolve(false);
     const reading = { tick, done: former.then(() => this.#fetchNext()) };
     this.#reading = reading;
-    // One that failed, or may have left something, is no answer for those who ask later.
-    const forget = (): void => {
+    // One that failed, or may have left something, is no answer to those who ask later.
+    const drop = (): void => {
       if (this.#reading === reading) this.#reading = undefined;
     };
-    reading.done.then((atEnd) => atEnd || forget(), forget);
+    reading.done.then((atEnd) => atEnd || drop(), drop);
     return reading.done;
   }
 
   /** Returns whether that was all there is. */
   async #fetchNext(): Promise<boolean> {
-    const after = this.#to;
-    const page = await this.#store.fetch(after, { types: this.#storedTypes, limit: pageSize });
-    // Somebody who reads for himself may have gone further meanwhile.
-    if (this.#to !== after) return false;
-    // Not spread: upcasting may make more records of a page than a call may have arguments.
-    for (const record of page.records) this.#records.push(record);
-    this.#to = Math.max(after, page.position);
-    this.#isComplete = page.records.length < pageSize;
-    const surplus = this.#records.length - keptRecords;
-    if (surplus > 0) {
-      this.#from = this.#records[surplus - 1]!.position;
-      this.#records = this.#records.slice(firstAfter(this.#records, this.#from));
+    const after = this.#end;
+    const step = await this.#log
+      .readOn(after, { types: this.#storedTypes, limit: pageSize })
+      .catch((error: unknown) => {
+        if (error instanceof LogDivergedError && this.#end === after) this.forget();
+        throw error;
+      });
+    // A consumer that reads for itself may have gone further meanwhile, or all was forgotten.
+    if (this.#end !== after) return false;
+    const { position, mark, bytes, atEnd, records } = step;
+    if (position > after.position) {
+      // Not spread: upcasting may make more records of a page than a call may have arguments.
+      for (const record of records) this.#records.push(record);
+      this.#pages.push({ end: position, records: records.length, bytes });
+      this.#end = { position, mark };
+      this.#dropSurplus();
     }
-    return this.#isComplete;
+    this.#isComplete = atEnd;
+    return atEnd;
+  }
+
+  /** Keeps the last pages, as many as fit, so that memory does not depend on the size of events. */
+  #dropSurplus(): void {
+    let records = 0;
+    let bytes = 0;
+    const surplus = this.#pages.findLastIndex((page) => {
+      records += page.records;
+      bytes += page.bytes;
+      return records > keptRecords || bytes > keptBytes;
+    });
+    const dropped = this.#pages.splice(0, surplus + 1);
+    if (dropped.length === 0) return;
+    this.#from = dropped.at(-1)!.end;
+    this.#records = this.#records.slice(firstAfter(this.#records, this.#from));
   }
 }
 
-/** What one consumer cannot read must not keep the others from reading. */
+/**
+ * What one consumer cannot read must not keep the others from reading. Where the shared records belong
+ * to another log, the consumer may not: it finds out by its own mark.
+ */
 function leaveToOwnReads(error: unknown): false {
-  if (isUnreadable(error)) return false;
+  if (isUnreadable(error) || error instanceof LogDivergedError) return false;
   throw error;
 }
 
+/** Told by two readers that are at the same position. */
+const isOtherLog = (one: LogPlace, other: LogPlace): boolean =>
+  one.mark !== null && other.mark !== null && one.mark.id !== other.mark.id;
+
 const pageSize = 1_000;
 const keptRecords = 4_000;
+const keptBytes = 8 * 1_048_576;
 
-/** The index of the first record behind a position, by bisection. */
+/** The index of the first record after a position, by bisection. */
 function firstAfter(records: readonly EventRecord[], position: number): number {
   let low = 0;
   let high = records.length;

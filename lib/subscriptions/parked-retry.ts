@@ -46,7 +46,7 @@ async function handOver(retry: ParkedRetry, event: ParkedEvent): Promise<boolean
       if (due.length > 0) await callConsumer(consumer, place, due, manager, failures + 1);
     };
     if (!isTransactional(consumer)) await call();
-    const progress = place.progress(place.position, due.length);
+    const progress = place.progress(place.at, due.length);
     const { timeoutMs } = consumer.settings;
     await checkpoints.transaction(place.held, timeoutMs, async (transaction) => {
       if (isTransactional(consumer)) await call(transaction.manager);

@@ -1,3 +1,4 @@
+import type { LogMark, LogPlace } from '../store/log-place.ts';
 import type { CheckpointStore, HeldCheckpoint, Progress } from './checkpoint-store.ts';
 import type { ConsumerStatus } from './consumer-status.ts';
 import { RateMeter } from './rate-meter.ts';
@@ -16,7 +17,9 @@ export class Place {
   #saved: { readonly status: ConsumerStatus; readonly at: number };
 
   /** Everything up to here is finished. */
-  position: number;
+  at: LogPlace;
+  /** The last event that a handler was called with, whose effects nobody can roll back. */
+  called: LogMark | undefined;
   /** Nothing more was there at the last read. */
   atEnd = false;
 
@@ -25,7 +28,8 @@ export class Place {
     this.#checkpoints = checkpoints;
     this.#held = held;
     this.#heldUntil = heldUntil;
-    this.position = held.position;
+    // Without a mark, which the lease has compared with the log.
+    this.at = { position: held.position, mark: null };
     this.#start = held.position;
     this.#saved = { status: 'waiting', at: 0 };
   }
@@ -33,6 +37,16 @@ export class Place {
   /** As it was taken or renewed last, with the position that was saved last. */
   get held(): HeldCheckpoint {
     return this.#held;
+  }
+
+  get position(): number {
+    return this.at.position;
+  }
+
+  /** The last event that this process has read or handled for the consumer, if it has come to any. */
+  get lastMark(): LogMark | null {
+    const { called, at } = this;
+    return called && called.position > at.position ? called : at.mark;
   }
 
   /** Whether anything was finished since the checkpoint was taken. */
@@ -60,10 +74,10 @@ export class Place {
     throw new LeaseLostError(this.#held.consumer, this.#held.partition);
   }
 
-  /** What to save with the transaction that has finished everything up to `position`. */
-  progress(position: number, handled: number): Progress {
+  /** What to save with the transaction that has finished everything up to `at`. */
+  progress(at: LogPlace, handled: number): Progress {
     const eventsPerSecond = this.#rate.count(handled);
-    return { position, status: this.#status, eventsPerSecond };
+    return { ...at, status: this.#status, eventsPerSecond };
   }
 
   /** The transaction has committed. */
@@ -73,8 +87,8 @@ export class Place {
   }
 
   /** @throws LeaseLostError */
-  async save(position: number, handled: number): Promise<void> {
-    const progress = this.progress(position, handled);
+  async save(at: LogPlace, handled: number): Promise<void> {
+    const progress = this.progress(at, handled);
     await this.#checkpoints.save(this.#held, progress);
     this.hasSaved(progress);
   }
@@ -83,7 +97,7 @@ export class Place {
   async saveIdle(isUrgent = false): Promise<void> {
     if (this.isSaved && this.#status === this.#saved.status) return;
     if (!isUrgent && performance.now() - this.#saved.at < settleMs) return;
-    await this.save(this.position, 0);
+    await this.save(this.at, 0);
   }
 
   get #status(): ConsumerStatus {

@@ -1,7 +1,10 @@
 import type { EntityManager } from 'typeorm';
 import type { EventRecord } from '../events/event-record.ts';
 import type { EventStore } from '../store/event-store.ts';
-import { isUnreadable, type UnreadableEventError } from '../store/unreadable-event.ts';
+import { type LogMark, type LogPlace, markOf, placeOf } from '../store/log-place.ts';
+import type { LogReader } from '../store/log-reader.ts';
+import { LogDivergedError } from '../store/store.errors.ts';
+import { isUnreadable, placeAfter, type UnreadableEventError } from '../store/unreadable-event.ts';
 import type { CheckpointStore, HeldCheckpoint } from './checkpoint-store.ts';
 import { type Consumer, isTransactional } from './consumer.ts';
 import { callConsumer, deliver, type Deliverer } from './delivering.ts';
@@ -24,7 +27,7 @@ import type { WakeUp } from './wake-up.ts';
 
 /** What every runner of a process shares. */
 export interface RunnerContext {
-  readonly store: EventStore;
+  readonly store: EventStore & LogReader;
   readonly checkpoints: CheckpointStore;
   readonly head: LogHead;
   readonly wakeUp: WakeUp;
@@ -63,6 +66,9 @@ export class Runner {
   #retryParked: boolean;
   /** A page that is being read while the one before it is handed over. */
   #ahead: { readonly after: number; readonly page: Promise<HeadPage> } | undefined;
+  /** What this process has read or handled before it took the checkpoint up again. */
+  readonly #readBefore: LogMark | null;
+  #hasDiverged = false;
 
   /** @param heldUntil by `performance.now()`: until then nobody else can have taken the lease. */
   constructor(
@@ -71,6 +77,7 @@ export class Runner {
     held: HeldCheckpoint,
     heldUntil: number,
     context: RunnerContext,
+    readBefore: LogMark | null,
   ) {
     const { checkpoints, log } = context;
     const place = new Place(checkpoints, held, heldUntil);
@@ -78,6 +85,7 @@ export class Runner {
     this.#consumer = consumer;
     this.#filter = filter;
     this.#context = context;
+    this.#readBefore = readBefore;
     this.#place = place;
     this.#parked = parked;
     this.#failures = new FailureHandling(consumer, place, parked, checkpoints, log);
@@ -90,9 +98,21 @@ export class Runner {
     return this.#place.held;
   }
 
+  /**
+   * The last event that this process has read or handled, if it was not lost: what the next runner of
+   * the checkpoint has to find in the log.
+   */
+  get lastMark(): LogMark | null {
+    return this.#hasDiverged ? null : (this.#place.lastMark ?? this.#readBefore);
+  }
+
   /** Takes over what a renewal of the lease has brought. */
   renew(held: HeldCheckpoint, heldUntil: number): void {
     this.#place.renew(held, heldUntil);
+    if (held.diverged) {
+      this.#hasDiverged = true;
+      this.stop();
+    }
     if (!held.retryParked || this.#retryParked) return;
     this.#retryParked = true;
     this.#context.wakeUp.wake();
@@ -110,30 +130,53 @@ export class Runner {
    * @throws whatever the database fails with; what was not committed comes again.
    */
   async run(): Promise<void> {
-    const { diverged, lostTable, position, consumer, generation } = this.held;
-    if (diverged) {
-      const error = new HistoryDivergedError(consumer, position);
-      return this.#failures.stop({ error, position: null, failures: 1 });
+    try {
+      await this.#run();
+    } catch (error) {
+      if (!(error instanceof HistoryDivergedError || error instanceof LogDivergedError))
+        throw error;
+      await this.#stopAsDiverged(error.position);
     }
-    if (lostTable !== null) {
+  }
+
+  async #run(): Promise<void> {
+    const { checkpoints, store } = this.#context;
+    this.#hasDiverged = this.held.diverged;
+    // The checkpoint is kept beside the log and goes back together with it. What this process has done
+    // beyond it does not, nor do the effects of handlers.
+    const mark = this.#readBefore;
+    if (mark && !(await store.holds({ position: mark.position, mark }))) {
+      throw new LogDivergedError(mark.position);
+    }
+    const { lostTable, position, consumer, generation } = this.held;
+    if (lostTable !== null && !this.#hasDiverged) {
       const error = new ReadModelLostError(consumer, generation, lostTable, position);
       return this.#failures.stop({ error, position: null, failures: 1 });
     }
     try {
-      if (!this.held.isPrepared) {
-        await this.#context.checkpoints.prepareGeneration(this.#consumer, this.held.generation);
+      if (!this.#hasDiverged && !this.held.isPrepared) {
+        await checkpoints.prepareGeneration(this.#consumer, this.held.generation);
       }
       await this.#parked.refresh(this.held);
-      while (!this.#stopping.signal.aborted) {
+      while (!this.#stopping.signal.aborted && !this.#hasDiverged) {
         if (await this.#step()) return;
       }
+      if (this.#hasDiverged) throw new LogDivergedError(this.held.position);
       await this.#place.saveIdle(true);
     } catch (error) {
       if (!(error instanceof HandlerFailure)) throw error;
       // No event, but a hook of the projection; or what the database did to it.
-      if (this.#context.checkpoints.isInterruption(error.cause)) throw error.cause;
+      if (checkpoints.isInterruption(error.cause)) throw error.cause;
       await this.#failures.stop({ error: error.cause, position: null, failures: 1 });
     }
+  }
+
+  async #stopAsDiverged(position: number): Promise<void> {
+    this.#context.head.forget();
+    const error = new HistoryDivergedError(this.held.consumer, position);
+    await this.#failures.stop({ error, position: null, failures: 1 });
+    // Only now: if the checkpoint is held with another fence, the next runner has to find out as well.
+    this.#hasDiverged = true;
   }
 
   /** Handles the next page, or waits for one; returns whether there is nothing more to do for it. */
@@ -172,40 +215,52 @@ export class Runner {
       if (!isUnreadable(error)) throw error;
       return this.#leaveUnreadable(error);
     }
-    const through = Math.min(page.position, bound);
+    const through = this.#throughOf(page, bound);
     place.atEnd = page.atEnd && page.position <= bound;
     const records = page.records.filter(
-      (record) => record.position <= through && isDue(record, this.#filter, this.held),
+      (record) => record.position <= through.position && isDue(record, this.#filter, this.held),
     );
     if (records.length === 0) {
       // A page that others have read may be older than the last wake-up: then look again from its end.
-      const isAtEnd = page.atEnd && place.position === through;
-      place.position = through;
-      return isAtEnd ? 'idle' : 'busy';
+      const isAtEnd = page.atEnd && place.position === through.position;
+      place.at = through;
+      if (isAtEnd) return 'idle';
+      // What was passed over need not be passed over again after an interruption.
+      await place.saveIdle();
+      return 'busy';
     }
     return (await this.#handle(records, through)) ? 'busy' : 'stopped';
   }
 
-  /** The next page. The one behind it is read meanwhile, as long as there is one. */
+  /** The end of a page, or the bound if that comes first, with the last event that is known up to it. */
+  #throughOf(page: HeadPage, bound: number): LogPlace {
+    const { position, mark } = page;
+    if (position <= bound) return { position, mark };
+    const last = page.records.findLast((record) => record.position <= bound);
+    return { position: bound, mark: last ? markOf(last) : this.#place.at.mark };
+  }
+
+  /** The next page. The one after it is read meanwhile, as long as there is one. */
   async #nextPage(): Promise<HeadPage> {
-    const { position } = this.#place;
+    const { at } = this.#place;
     const { batchSize } = this.#consumer.settings;
     const ahead = this.#ahead;
     this.#ahead = undefined;
-    const wasReadAhead = ahead?.after === position;
-    const page = await (wasReadAhead ? ahead.page : this.#read(position, batchSize));
+    const wasReadAhead = ahead?.after === at.position;
+    const page = await (wasReadAhead ? ahead.page : this.#read(at, batchSize));
     // One that was read some time ago cannot tell whether it still is the last one.
     if (page.atEnd) return { ...page, atEnd: !wasReadAhead };
     if (!this.#stopping.signal.aborted) {
-      const next = this.#read(page.position, batchSize);
-      next.catch(() => 'thrown where it is awaited');
+      const next = this.#read(page, batchSize);
+      // It is thrown where it is awaited.
+      next.catch(ignore);
       this.#ahead = { after: page.position, page: next };
     }
     return page;
   }
 
   /** A page; a shorter one, if need be, to end before an event that cannot be read. */
-  async #read(after: number, limit: number): Promise<HeadPage> {
+  async #read(after: LogPlace, limit: number): Promise<HeadPage> {
     try {
       return await this.#context.head.read(after, this.#filter, limit);
     } catch (error) {
@@ -215,22 +270,22 @@ export class Runner {
   }
 
   async #leaveUnreadable(error: UnreadableEventError): Promise<'busy' | 'stopped'> {
-    const { position } = error;
+    const at = placeAfter(error);
     const settlement = isLeftFor(error, this.held)
-      ? await this.#failures.settle(position, error, this.#stopping.signal)
+      ? await this.#failures.settle(at, error, this.#stopping.signal)
       : 'done';
-    if (settlement === 'done') this.#place.position = position;
+    if (settlement === 'done') this.#place.at = at;
     return settlement === 'stopped' ? 'stopped' : 'busy';
   }
 
   /** Hands over the records of a page, slice by slice; returns whether the consumer goes on. */
-  async #handle(records: readonly EventRecord[], through: number): Promise<boolean> {
+  async #handle(records: readonly EventRecord[], through: LogPlace): Promise<boolean> {
     let rest = records;
     while (rest.length > 0 && !this.#stopping.signal.aborted) {
       const slice = this.#sliceOf(rest);
       const remaining = rest.slice(slice.length);
       const { position } = slice[0]!;
-      const end = remaining.length === 0 ? through : slice.at(-1)!.position;
+      const end = remaining.length === 0 ? through : placeOf(slice.at(-1)!);
       try {
         this.#refuseAfterCrashes(position);
         await deliver(this.#deliverer, slice, end, this.#failures.attemptAt(position));
@@ -242,11 +297,15 @@ export class Runner {
           continue;
         }
         const cause = error instanceof HandlerFailure ? error.cause : error;
-        const settlement = await this.#failures.settle(position, cause, this.#stopping.signal);
+        const settlement = await this.#failures.settle(
+          placeOf(slice[0]!),
+          cause,
+          this.#stopping.signal,
+        );
         if (settlement === 'stopped') return false;
         if (settlement === 'again') continue;
       }
-      this.#place.position = end;
+      this.#place.at = end;
       rest = remaining;
       await this.#throttle(slice.length);
     }
@@ -326,3 +385,5 @@ export class Runner {
     if (most) await pause((events / most) * 1_000, this.#stopping.signal);
   }
 }
+
+const ignore = (): void => undefined;

@@ -48,7 +48,11 @@ export class HandlerCrashedError extends EventStoreError {
   }
 }
 
-/** The log is not the one that the consumer has read: an event that it finished is not there. */
+/**
+ * The log is not the one that the consumer has read: an event that was read is not in it.
+ *
+ * Found by the checkpoint, and by what a running process remembers beyond it.
+ */
 export class HistoryDivergedError extends EventStoreError {
   readonly code = 'HISTORY_DIVERGED';
 
@@ -59,8 +63,10 @@ export class HistoryDivergedError extends EventStoreError {
     super(
       `The log no longer holds what the consumer '${consumer}' read up to position ${position}: ` +
         'the database was restored to an earlier time, or lost its last events in a failover. ' +
-        `The consumer has stopped, and nothing was skipped. Call rebuild('${consumer}') to build it ` +
-        `anew from this log, or reset('${consumer}', position) to go on from a place you have checked.`,
+        'The consumer has stopped, and nothing was skipped. If its checkpoint and all that it has written ' +
+        `were restored together with the log, call start('${consumer}'). Otherwise, rebuild('${consumer}') ` +
+        `builds it again from this log, and reset('${consumer}', position) lets it continue from a ` +
+        'position that you have checked.',
     );
   }
 }

@@ -704,15 +704,18 @@ describe('a rebuild', () => {
 describe('a log that is not the one a consumer has read', () => {
   afterEach(() => tally('F18', { acknowledged }));
 
+  /** As after a restore of the events to an earlier time: the event at a position is another one now. */
+  const exchangeLast = (position: number) =>
+    superuser.query(`SET session_replication_role = replica;
+      UPDATE "${store.schema}".domain_events SET event_id = gen_random_uuid() WHERE position = ${position};
+      SET session_replication_role = DEFAULT`);
+
   it('stops it instead of letting it go on', async () => {
     const all = [consumer('all', recordInto(store.schema))];
     const first = await start(dataSource, store, all);
     await first.control.waitFor('all', (await append('a', 1, 2, 3)).position);
     await first.stop();
-    // As after a restore of the events to an earlier time: the last one is another one now.
-    await superuser.query(`SET session_replication_role = replica;
-      UPDATE "${store.schema}".domain_events SET event_id = gen_random_uuid() WHERE position = 3;
-      SET session_replication_role = DEFAULT`);
+    await exchangeLast(3);
     await append('a', 4);
     const { control } = await start(dataSource, store, all);
     await eventually(async () => (await control.list()).consumers[0]!.status === 'stopped');
@@ -722,6 +725,50 @@ describe('a log that is not the one a consumer has read', () => {
     await control.reset('all', 3);
     await control.waitFor('all', 4);
     expect(await seenPositions('all')).toEqual([1, 2, 3, 4]);
+  });
+
+  it('stops one that only renews its lease', async () => {
+    const { control } = await start(
+      dataSource,
+      store,
+      [consumer('all', recordInto(store.schema))],
+      // Nothing is read meanwhile.
+      { leaseMs: 600, pollIntervalMs: 60_000, listen: false },
+    );
+    await control.waitFor('all', (await append('a', 1, 2, 3)).position);
+    await exchangeLast(3);
+    await eventually(async () => (await control.list()).consumers[0]!.status === 'stopped');
+    await append('a', 4);
+    expect((await control.list()).consumers[0]!.partitions[0]!.error!.message).toMatch(
+      /^HistoryDivergedError: .* up to position 3/,
+    );
+    expect(await seenPositions('all')).toEqual([1, 2, 3]);
+  });
+
+  it('commits nothing of a page that was read before', async () => {
+    let reached = (): void => undefined;
+    const begun = new Promise<void>((resolve) => (reached = resolve));
+    let exchanged = (): void => undefined;
+    const end = new Promise<void>((resolve) => (exchanged = resolve));
+    const { schema } = store;
+    await append('a', 1, 2, 3);
+    const { control } = await start(dataSource, store, [
+      consumer(
+        'all',
+        async (records, delivery, manager) => {
+          await recordInto(schema)(records, delivery, manager);
+          reached();
+          await end;
+        },
+        { batchSize: 2 },
+      ),
+    ]);
+    await begun;
+    await exchangeLast(2);
+    exchanged();
+    await eventually(async () => (await control.list()).consumers[0]!.status === 'stopped');
+    expect(await seenPositions('all')).toEqual([]);
+    expect((await control.list()).consumers[0]!.position).toBe(0);
   });
 
   it('is followed anew by a rebuild, also if it is shorter than before', async () => {

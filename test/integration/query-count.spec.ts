@@ -5,11 +5,7 @@ import pg from 'pg';
 import type { DataSource } from 'typeorm';
 import { Aggregate, EventData, everyNEvents, type AggregateRepository } from 'nest-event-store';
 import { AggregateRepositories } from '../../lib/aggregates/aggregate-repositories.ts';
-import {
-  readAggregate,
-  readAggregateBackward,
-  readHistory,
-} from '../../lib/postgres/sql/read-aggregate.ts';
+import { readAggregate, readHistory } from '../../lib/postgres/sql/read-aggregate.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { Counted, openStore, type TestStore } from '../support/store.ts';
 
@@ -209,7 +205,6 @@ describe.each([
 
   it.each([
     ['readAggregate', readAggregate(schema), `'counter', 'bulk-7', 3, 1000`],
-    ['readAggregateBackward', readAggregateBackward(schema), `'counter', 'bulk-7', 0, 1000`],
     ['readHistory', readHistory(schema), `'counter', 'bulk-7', 1`],
   ])('%s scans no table, planned for its values or for any', async (name, sql, values) => {
     await dataSource.transaction(async (manager) => {

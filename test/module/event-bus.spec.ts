@@ -28,6 +28,7 @@ import {
   type EventRecord,
   type EventStoreOptions,
 } from 'nest-event-store';
+import type { LogReader } from '../../lib/store/log-reader.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
 import { startApplication } from './start-application.ts';
@@ -478,7 +479,7 @@ describe("eventBus: 'all'", () => {
     await dataSource.transaction(async (manager) => {
       await store.append(order('slow'), [new OrderPlaced('slow')], { manager });
       await store.append(order('fast'), [new OrderPlaced('fast')]);
-      const reads = jest.spyOn(store, 'fetch');
+      const reads = jest.spyOn(store as unknown as LogReader, 'readOn');
       await eventually(() => reads.mock.calls.length > 2);
       expect(heard.items).toEqual([]);
     });

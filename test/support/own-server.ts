@@ -26,6 +26,10 @@ export interface OwnServer {
   /** Takes the processor away from all of its processes, until `thaw`; connections stay open. */
   freeze(): void;
   thaw(): void;
+  /** Keeps a copy of its data, for which it goes down for a moment. */
+  keepCopy(): Promise<void>;
+  /** Puts the copy back, as a failover does that loses what was written last. */
+  goBack(): Promise<void>;
   /** Stops it for good and removes its data. */
   stop(): Promise<void>;
 }
@@ -109,6 +113,15 @@ async function startOn(
     }
   };
 
+  const comeBack = async (): Promise<void> => {
+    server = await cluster.start({ port: Number(new URL(url).port), settings });
+  };
+  const whileStopped = async (work: () => Promise<void>): Promise<void> => {
+    await cluster.stop();
+    await work();
+    await comeBack();
+  };
+
   return {
     url,
     dataDir: place.dataDir,
@@ -117,9 +130,9 @@ async function startOn(
       signalAll(how === 'killed' ? [server.pid] : processesOf(server.pid), 'SIGKILL');
       await eventually(() => !isAlive());
     },
-    async comeBack() {
-      server = await cluster.start({ port: Number(new URL(url).port), settings });
-    },
+    comeBack,
+    keepCopy: () => whileStopped(() => replaceDirectory(copyOf(place.dataDir), place.dataDir)),
+    goBack: () => whileStopped(() => replaceDirectory(place.dataDir, copyOf(place.dataDir))),
     freeze: () => signalAll(processesOf(server.pid), 'SIGSTOP'),
     thaw: () => signalAll(processesOf(server.pid), 'SIGCONT'),
     async stop() {
@@ -127,6 +140,13 @@ async function startOn(
       await place.remove();
     },
   };
+}
+
+const copyOf = (directory: string): string => `${directory}.copy`;
+
+async function replaceDirectory(directory: string, by: string): Promise<void> {
+  await promisify(execFile)('rm', ['-rf', directory]);
+  await promisify(execFile)('cp', ['-a', by, directory]);
 }
 
 /** A server's first process and those that it has started. */

@@ -37,14 +37,19 @@ export async function killAll(): Promise<void> {
   await Promise.all([...running].map((child) => end(child, 'SIGKILL')));
 }
 
-/** Starts a file with a value for its `startValue()`, and resolves when it offers its functions. */
+/**
+ * Starts a file with a value for its `startValue()`, and resolves when it offers its functions.
+ *
+ * @param options for Node.js, such as a limit of its heap.
+ */
 export async function startProcess<Functions extends Offered>(
   file: URL,
   value: unknown,
+  options: readonly string[] = [],
 ): Promise<TestProcess<Functions>> {
   const loader = new URL('./typescript.js', import.meta.url);
   const child = fork(fileURLToPath(file), [JSON.stringify(value)], {
-    execArgv: ['--import', loader.href],
+    execArgv: ['--import', loader.href, ...options],
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });
   running.add(child);

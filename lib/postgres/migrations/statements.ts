@@ -7,6 +7,7 @@ import { forgetConsumer } from '../sql/forget-consumer.ts';
 import { hashEvents } from '../sql/hash-events.ts';
 import { holdCheckpoints } from '../sql/hold-checkpoints.ts';
 import { protectEvents } from '../sql/protect-events.ts';
+import { readAggregatePage } from '../sql/read-aggregate-page.ts';
 import { readLog } from '../sql/read-log.ts';
 import { registerConsumer } from '../sql/register-consumer.ts';
 import { removeEvents } from '../sql/remove-events.ts';
@@ -22,6 +23,7 @@ const createEventStore: Statements = [
   appendEvent,
   removeEvents,
   readLog,
+  readAggregatePage,
   hashEvents,
   revokeOwnersRights,
   (schema) => schemaVersion(schema, 1),

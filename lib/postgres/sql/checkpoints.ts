@@ -1,22 +1,45 @@
+import { isMarkThere } from './log-mark.ts';
+
 const key = 'k.consumer = $1 AND k.generation = $2 AND k.partition = $3';
 /** Only the present holder may write: the fence grows with every change of hands. */
 const holder = `${key} AND k.fence = $4 AND k.owner = $5`;
 
-/** From the position that the holder knows as saved: progress counts from there, or not at all. */
-const save = (schema: string, from: string): string => `
-UPDATE "${schema}".checkpoints AS k
-SET position = $6, events_per_second = $8,
-  status = CASE k.status WHEN 'replaced' THEN k.status ELSE $7 END, takeovers = 0,
-  failures = 0, error = NULL, error_position = NULL, failed_at = NULL,
-  (event_position, event_id, event_aggregate_key, event_version) = (
-    SELECT e.position, e.event_id, e.aggregate_key, e.version
-    FROM "${schema}".domain_events AS e
-    WHERE e.position <= $6
-    ORDER BY e.position DESC
-    LIMIT 1
-  )${from}
-WHERE ${holder} AND k.position = $9
-RETURNING true AS held`;
+/**
+ * From the position that the holder knows as saved: progress counts from there, or not at all. And only
+ * if the log is the one that the holder has read: it still has the event ($10 to $14) that was the last
+ * one up to the new position. What is there now is never taken for what was read.
+ */
+const save = (schema: string, settings: string): string => `
+WITH log AS MATERIALIZED (
+  SELECT
+    $6 <= (SELECT CASE WHEN s.is_called THEN s.last_value ELSE 0 END FROM "${schema}".positions AS s)
+    AND ($10::bigint IS NULL OR ${isMarkThere(schema, {
+      position: '$10',
+      id: '$11::uuid',
+      aggregateType: '$12::text',
+      aggregateId: '$13::text',
+      version: '$14::bigint',
+    })}) AS holds${settings}
+), saved AS (
+  UPDATE "${schema}".checkpoints AS k
+  SET position = $6, events_per_second = $8,
+    status = CASE k.status WHEN 'replaced' THEN k.status ELSE $7 END, takeovers = 0,
+    failures = 0, error = NULL, error_position = NULL, failed_at = NULL,
+    (event_position, event_id, event_aggregate_key, event_version) = (
+      SELECT k.event_position, k.event_id, k.event_aggregate_key, k.event_version
+      WHERE $6 = $9
+      UNION ALL
+      SELECT $10, $11, g.key, $14
+      FROM (SELECT) AS mark
+      LEFT JOIN "${schema}".aggregates AS g ON g.id = $13 AND g.type = $12
+      WHERE $6 <> $9
+    )
+  FROM log AS l
+  WHERE l.holds AND ${holder} AND k.position = $9
+  RETURNING k.position
+)
+SELECT l.holds, s.position IS NOT NULL AS held
+FROM log AS l LEFT JOIN saved AS s ON true`;
 
 /** Saves progress as the last statement of the transaction that made it. */
 export const saveCheckpoint = (schema: string): string => save(schema, '');
@@ -26,7 +49,7 @@ export const saveCheckpoint = (schema: string): string => save(schema, '');
  * crash of the server the last events come again, as they may.
  */
 export const saveCheckpointSoon = (schema: string): string =>
-  save(schema, `\nFROM (SELECT set_config('synchronous_commit', 'off', true)) AS s (soon)`);
+  save(schema, `, set_config('synchronous_commit', 'off', true)`);
 
 /** Stores what went wrong. One that stops is let go, and so is the generation that it was to replace. */
 export const failCheckpoint = (schema: string): string => `

@@ -35,6 +35,7 @@ REVOKE ALL ON
 FROM "${role}";
 REVOKE ALL ON FUNCTION
   "${schema}".append_event, "${schema}".append_events, "${schema}".read_log,
+  "${schema}".read_aggregate_page,
   "${schema}".remove_events, "${schema}".refuse_change, "${schema}".hash_event,
   "${schema}".keep_removed_hash, "${schema}".schema_version,
   "${schema}".register_consumer, "${schema}".change_partitions, "${schema}".hold_checkpoints,
@@ -51,7 +52,7 @@ GRANT SELECT ON
   "${schema}".checkpoints, "${schema}".parked_events, "${schema}".read_model_tables,
   "${schema}".skipped_events, "${schema}".consumer_processes
 TO "${role}";
-GRANT EXECUTE ON FUNCTION "${schema}".schema_version, "${schema}".read_log TO "${role}";
+GRANT EXECUTE ON FUNCTION "${schema}".schema_version, "${schema}".read_log, "${schema}".read_aggregate_page TO "${role}";
 `;
 
 /**

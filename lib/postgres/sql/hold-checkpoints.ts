@@ -33,7 +33,6 @@ ${pinSearchPath}
 AS $function$
 #variable_conflict use_column
 DECLARE
-  v_last bigint;
   v_share record;
 BEGIN
   INSERT INTO "${schema}".consumer_processes AS p (
@@ -100,8 +99,6 @@ ${cutLeases(schema)};
     );
   END LOOP;
 
-  v_last := (SELECT CASE WHEN s.is_called THEN s.last_value ELSE 0 END FROM "${schema}".positions AS s);
-
   RETURN QUERY
   WITH alive AS MATERIALIZED (
     SELECT p.owner, p.consumers FROM "${schema}".consumer_processes AS p
@@ -144,7 +141,10 @@ ${cutLeases(schema)};
       m.held > ceil(l.partitions / l.processes)
       OR m.held > div(l.partitions, l.processes) AND l.least < div(l.partitions, l.processes)
     ),
-    m.position > v_last OR m.event_id IS NOT NULL
+    -- Read here, where it is not older than the checkpoints: a holder may commit progress meanwhile.
+    m.position > (
+      SELECT CASE WHEN s.is_called THEN s.last_value ELSE 0 END FROM "${schema}".positions AS s
+    ) OR m.event_id IS NOT NULL
       AND NOT EXISTS (
         SELECT FROM "${schema}".domain_events AS e
         WHERE e.position = m.event_position AND e.event_id = m.event_id

@@ -35,21 +35,6 @@ LEFT JOIN LATERAL (
 WHERE g.type = $1 AND g.id = $2
 ORDER BY p.version`;
 
-/** The same backward: events before $3, or up to the end if that is 0, newest first. */
-export const readAggregateBackward = (schema: string): string => `
-SELECT g.version AS current_version, g.removed_version, p.*
-FROM "${schema}".aggregates AS g
-LEFT JOIN LATERAL (
-  SELECT ${eventColumns}
-  FROM "${schema}".domain_events AS e
-  WHERE e.aggregate_key = g.key AND ($3 = 0 OR e.version < (SELECT $3::bigint))
-    AND e.version <= g.version
-  ORDER BY e.version DESC
-  LIMIT $4
-) AS p ON true
-WHERE g.type = $1 AND g.id = $2
-ORDER BY p.version DESC`;
-
 /**
  * The last snapshot and all events after it, in one statement and so at one moment: $1 type, $2 id,
  * $3 revision. A snapshot of another revision is named without its state, and all events are read.

@@ -1,28 +1,52 @@
 import { appendsInFlight } from './appends-in-flight.ts';
 import { microseconds } from './microseconds.ts';
 import { pinSearchPath } from './search-path.ts';
+import { isMarkThere } from './log-mark.ts';
+import { storedBytes } from './stored-bytes.ts';
 
 /**
  * One page of the log strictly after a position, up to the horizon: no event that can be read here
  * will ever be followed by a lower one.
  *
- * Every row repeats the head, the last position that can be read now; a page without events is one
- * row with the head alone. Backward, a page ends before p_after, or at the head if that is 0.
+ * Every row is an event but the last one, which describes the page. The page ends after p_limit
+ * events, after p_bytes, or, if it is filtered, after p_scan positions: what one call costs depends
+ * neither on the size of an event nor on how rare its type is. `reached` is where the next page begins,
+ * `at_end` whether there was more, and `head` the last position that can be read now. Backward, a page
+ * ends before p_after, or at the head if that is 0. A limit of 0 describes the end of the log.
+ *
+ * The columns of the event in the last row are those of the last one up to `reached`. Given back with
+ * p_after, it proves that the next page continues the same log; if it is not there, `diverged` is true.
  */
 export const readLog = (schema: string): string => {
-  const page = (range: string, order: string): string => `
-    RETURN QUERY
-    SELECT
-      v_head, e.position, e.event_id, g.type::text, g.id::text, e.version::bigint, e.type::text,
-      e.revision::integer, e.payload::jsonb, e.binary_payload, e.metadata::jsonb,
-      ${microseconds('e.recorded_at')}
-    FROM "${schema}".domain_events AS e
-    JOIN "${schema}".aggregates AS g ON g.key = e.aggregate_key
-    WHERE ${range} AND e.position <= v_horizon
-      AND (p_types IS NULL OR e.type = ANY (p_types))
-      AND (p_aggregate_types IS NULL OR g.type = ANY (p_aggregate_types))
-    ORDER BY e.position ${order}
-    LIMIT p_limit;`;
+  const lastUpTo = (position: string): string => `(
+      SELECT e.position FROM "${schema}".domain_events AS e
+      WHERE e.position <= ${position}
+      ORDER BY e.position DESC LIMIT 1
+    )`;
+  const events = (order: string, bound: string): string => `
+    FOR
+      "position", event_id, aggregate_type, aggregate_id, version, type, revision, payload,
+      binary_payload, metadata, recorded_at, v_size
+    IN
+      SELECT
+        e.position, e.event_id, g.type, g.id, e.version, e.type, e.revision, e.payload,
+        e.binary_payload, e.metadata, ${microseconds('e.recorded_at')}, ${storedBytes('e')}
+      FROM "${schema}".domain_events AS e
+      JOIN "${schema}".aggregates AS g ON g.key = e.aggregate_key
+      WHERE e.position BETWEEN v_from AND v_to
+        AND (p_types IS NULL OR e.type = ANY (p_types))
+        AND (p_aggregate_types IS NULL OR g.type = ANY (p_aggregate_types))
+      ORDER BY e.position ${order}
+      LIMIT p_limit
+    LOOP
+      RETURN NEXT;
+      v_found := v_found + 1;
+      v_bytes := v_bytes + v_size;
+      IF v_found = p_limit OR v_bytes >= p_bytes THEN
+        ${bound} := "position";
+        EXIT;
+      END IF;
+    END LOOP;`;
 
   return `
 CREATE FUNCTION "${schema}".read_log(
@@ -30,9 +54,17 @@ CREATE FUNCTION "${schema}".read_log(
   p_limit integer,
   p_types text[],
   p_aggregate_types text[],
-  p_backward boolean
+  p_backward boolean,
+  p_scan integer DEFAULT 10000,
+  p_bytes integer DEFAULT 4194304,
+  p_mark_position bigint DEFAULT NULL,
+  p_mark_id uuid DEFAULT NULL,
+  p_mark_aggregate_type text DEFAULT NULL,
+  p_mark_aggregate_id text DEFAULT NULL,
+  p_mark_version bigint DEFAULT NULL
 ) RETURNS TABLE (
-  head bigint, "position" bigint, event_id uuid, aggregate_type text, aggregate_id text,
+  head bigint, reached bigint, at_end boolean, diverged boolean,
+  "position" bigint, event_id uuid, aggregate_type text, aggregate_id text,
   version bigint, type text, revision integer, payload jsonb, binary_payload bytea, metadata jsonb,
   recorded_at bigint
 )
@@ -40,7 +72,7 @@ LANGUAGE plpgsql
 ${pinSearchPath}
 -- Planned for every page, as one plan for any limit and filter would be a bad one for most. A page is
 -- always best read along the index of positions, up to its limit; without statistics of the table the
--- planner would rather sort everything behind the position.
+-- planner would rather sort everything after the position.
 SET plan_cache_mode = force_custom_plan
 SET enable_seqscan = off
 -- Up to PostgreSQL 17, what forbids one plan makes the others look dear enough to be compiled first.
@@ -54,6 +86,13 @@ DECLARE
   v_last bigint;
   v_horizon bigint;
   v_head bigint;
+  -- The positions that the page covers.
+  v_from bigint;
+  v_to bigint;
+  v_size integer;
+  v_found integer := 0;
+  v_bytes bigint := 0;
+  v_is_filtered boolean := p_types IS NOT NULL OR p_aggregate_types IS NOT NULL;
 BEGIN
   IF pg_is_in_recovery() THEN
     RAISE EXCEPTION 'The log of "${schema}" cannot be read on a standby: only the primary knows its horizon.'
@@ -78,20 +117,54 @@ BEGIN
   FROM (${appendsInFlight(schema, 'v_last')}
   ) AS f;
 
-  v_head := coalesce(
-    (SELECT max(e.position) FROM "${schema}".domain_events AS e WHERE e.position <= v_horizon), 0
-  );
-  IF p_backward THEN${page('(p_after = 0 OR e.position < p_after)', 'DESC')}
+  IF p_mark_id IS NOT NULL AND NOT (${isMarkThere(schema, {
+    position: 'p_mark_position',
+    id: 'p_mark_id',
+    aggregateType: 'p_mark_aggregate_type',
+    aggregateId: 'p_mark_aggregate_id',
+    version: 'p_mark_version',
+  })}) THEN
+    diverged := true;
+    RETURN NEXT;
+    RETURN;
+  END IF;
+
+  IF p_backward THEN
+    v_head := coalesce(${lastUpTo('v_horizon')}, 0);
+    v_to := ${lastUpTo('least(v_horizon, CASE p_after WHEN 0 THEN v_horizon ELSE p_after - 1 END)')};
+    v_from := CASE WHEN v_is_filtered THEN v_to - p_scan + 1 ELSE 1 END;${events('DESC', 'v_from')}
+    reached := v_from;
+    at_end := v_to IS NULL OR ${lastUpTo('v_from - 1')} IS NULL;
+    event_id := NULL;
   ELSE
     -- A writer that was held up between reading the sequence and taking its lock may bring the horizon
     -- back behind what readers have passed. Its positions are greater all the same: nobody goes back.
-    v_head := greatest(v_head, least(p_after, v_last));
-    ${page('e.position > p_after', 'ASC').trimStart()}
+    v_head := greatest(coalesce(${lastUpTo('v_horizon')}, 0), least(p_after, v_last));
+    v_from := (
+      SELECT e.position FROM "${schema}".domain_events AS e
+      WHERE e.position > p_after AND e.position <= v_horizon AND p_limit > 0
+      ORDER BY e.position LIMIT 1
+    );
+    -- From the first event on, so that a gap of any width is passed at once.
+    v_to := least(v_horizon, CASE WHEN v_is_filtered THEN v_from + p_scan - 1 END);${events('ASC', 'v_to')}
+    at_end := v_from IS NULL OR v_to >= v_head;
+    reached := CASE WHEN at_end THEN v_head ELSE v_to END;
+    IF v_found = 0 OR "position" <> reached THEN
+      SELECT e.position, e.event_id, g.type, g.id, e.version
+      INTO "position", event_id, aggregate_type, aggregate_id, version
+      FROM "${schema}".domain_events AS e
+      JOIN "${schema}".aggregates AS g ON g.key = e.aggregate_key
+      WHERE e.position <= reached
+      ORDER BY e.position DESC
+      LIMIT 1;
+    END IF;
   END IF;
-  IF NOT FOUND THEN
-    head := v_head;
-    RETURN NEXT;
-  END IF;
+  payload := NULL;
+  binary_payload := NULL;
+  metadata := NULL;
+  head := v_head;
+  diverged := false;
+  RETURN NEXT;
 END
 $function$;
 `;

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { InMemoryEventStore } from '../../../lib/store/in-memory.event-store.ts';
+import type { LogPlace } from '../../../lib/store/log-place.ts';
 import { LogHead } from '../../../lib/subscriptions/log-head.ts';
 import type { LogFilter } from '../../../lib/subscriptions/selection.ts';
 import { WakeUp } from '../../../lib/subscriptions/wake-up.ts';
@@ -34,9 +35,11 @@ beforeEach(() => {
   store.onAppended(() => wakeUp.wake());
 });
 
+/** A place of which no event is known. */
+const at = (position: number): LogPlace => ({ position, mark: null });
 const append = (...events: object[]) => store.append({ type: 'head', id: 'h' }, events);
 const positions = async (after: number, filter: LogFilter, limit = 100): Promise<number[]> =>
-  (await head.read(after, filter, limit)).records.map(({ position }) => position);
+  (await head.read(at(after), filter, limit)).records.map(({ position }) => position);
 
 describe('the head of the log', () => {
   it('is read once for all who stand at it', async () => {
@@ -49,23 +52,23 @@ describe('the head of the log', () => {
     expect(pages).toEqual([[1, 3], [2], [1, 2, 3]]);
     expect(fetches).toHaveBeenCalledTimes(1);
     wakeUp.wake();
-    await Promise.all([head.read(3, only(Sent), 10), head.read(3, only(Received), 10)]);
+    await Promise.all([head.read(at(3), only(Sent), 10), head.read(at(3), only(Received), 10)]);
     expect(fetches).toHaveBeenCalledTimes(2);
   });
 
   it('is read again after a wake-up, also while it is being read', async () => {
-    const early = head.read(0, only(Sent), 10);
+    const early = head.read(at(0), only(Sent), 10);
     await append(new Sent(1));
-    const late = head.read(0, only(Sent), 10);
+    const late = head.read(at(0), only(Sent), 10);
     expect((await early).position + (await late).records.length).toBeGreaterThan(0);
     expect(await positions(0, only(Sent))).toEqual([1]);
   });
 
   it('tells whether something may have been left behind the page', async () => {
     await append(...Array.from({ length: 5 }, (_, n) => new Sent(n)));
-    expect(await head.read(0, only(Sent), 2)).toMatchObject({ position: 2, atEnd: false });
-    expect(await head.read(4, only(Sent), 2)).toMatchObject({ position: 5, atEnd: true });
-    expect(await head.read(5, only(Sent), 2)).toMatchObject({ position: 5, atEnd: true });
+    expect(await head.read(at(0), only(Sent), 2)).toMatchObject({ position: 2, atEnd: false });
+    expect(await head.read(at(4), only(Sent), 2)).toMatchObject({ position: 5, atEnd: true });
+    expect(await head.read(at(5), only(Sent), 2)).toMatchObject({ position: 5, atEnd: true });
   });
 
   it('hands everything once and in order to readers of any pace', async () => {
@@ -82,18 +85,50 @@ describe('the head of the log', () => {
       }
       for (const [index, reader] of readers.entries()) {
         if (round % (index * 7 + 1) !== 0) continue;
-        const page = await head.read(reader.position, reader.filter, 50 + 40 * index);
+        const page = await head.read(at(reader.position), reader.filter, 50 + 40 * index);
         reader.seen.push(...page.records.map(({ position }) => position));
         reader.position = page.position;
       }
     }
     for (const reader of readers) {
       for (let page; !page?.atEnd; reader.position = page.position) {
-        page = await head.read(reader.position, reader.filter, 1_000);
+        page = await head.read(at(reader.position), reader.filter, 1_000);
         reader.seen.push(...page.records.map(({ position }) => position));
       }
       const { records } = await store.fetch(0, { limit: 10_000, types: reader.filter.storedTypes });
       expect(reader.seen).toEqual(records.map(({ position }) => position));
     }
+  });
+
+  it('keeps records up to a number of bytes, whatever their size', async () => {
+    const large = new Sent(1);
+    const megabyte = 1_048_576;
+    const readOn = jest.spyOn(store, 'readOn');
+    const original = readOn.getMockImplementation() ?? InMemoryEventStore.prototype.readOn;
+    readOn.mockImplementation(async (...call) => ({
+      ...(await original.apply(store, call)),
+      bytes: 3 * megabyte,
+    }));
+    for (let n = 0; n < 5; n++) {
+      await append(large);
+      await positions(n, only(Sent));
+    }
+    const reads = readOn.mock.calls.length;
+    // The last two of three megabytes each are kept; what came before them is read again.
+    expect(await positions(3, only(Sent))).toEqual([4, 5]);
+    expect(readOn.mock.calls.length).toBe(reads);
+    expect(await positions(2, only(Sent))).toEqual([3, 4, 5]);
+    expect(readOn.mock.calls.length).toBe(reads + 1);
+  });
+
+  it('forgets what it has read of a log that was exchanged', async () => {
+    await append(new Sent(1), new Sent(2));
+    await positions(0, only(Sent));
+    head.forget();
+    jest.spyOn(store, 'readOn').mockResolvedValue({
+      ...{ position: 2, mark: null, atEnd: true, bytes: 0 },
+      records: [],
+    });
+    expect(await positions(1, only(Sent))).toEqual([]);
   });
 });

@@ -1,0 +1,13 @@
+/**
+ * How many bytes an event takes once it is read, in terms of a row of the log.
+ *
+ * Values that are stored as they are tell their size without being read. One that is compressed has to
+ * be unpacked: a megabyte of text may take a few kilobytes on the disk.
+ */
+export const storedBytes = (event: string): string => {
+  const bytesOf = (column: string): string => `
+      CASE WHEN pg_column_compression(${event}.${column}) IS NULL
+        THEN pg_column_size(${event}.${column}) ELSE octet_length(${event}.${column}::text) END`;
+  return `${bytesOf('payload')} +${bytesOf('metadata')}
+      + coalesce(octet_length(${event}.binary_payload), 0)`;
+};

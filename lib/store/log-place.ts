@@ -1,0 +1,36 @@
+import type { AggregateRef } from './aggregate-ref.ts';
+
+/**
+ * An event by which a reader recognises the log that it has read.
+ *
+ * After a restore, or a failover that lost the last events, the same positions belong to other events:
+ * a position alone does not tell one log from another.
+ */
+export interface LogMark {
+  readonly position: number;
+  readonly id: string;
+  readonly aggregate: AggregateRef;
+  readonly version: number;
+}
+
+/** How far a reader has come: a position, and the last event up to it, `null` if there was none. */
+export interface LogPlace {
+  readonly position: number;
+  readonly mark: LogMark | null;
+}
+
+/** The mark of an event, without the payload that its record would keep in memory. */
+export const markOf = ({ position, id, aggregate, version }: LogMark): LogMark => ({
+  position,
+  id,
+  aggregate,
+  version,
+});
+
+/** The place of a reader that has come to an event. */
+export const placeOf = (event: LogMark): LogPlace => ({
+  position: event.position,
+  mark: markOf(event),
+});
+
+export const startOfLog: LogPlace = { position: 0, mark: null };

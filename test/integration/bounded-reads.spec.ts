@@ -1,0 +1,208 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { DataSource } from 'typeorm';
+import { DomainEvent, type EventRecord } from 'nest-event-store';
+import { startOfLog } from '../../lib/store/log-place.ts';
+import { consumer, startConsumers } from '../support/consumers.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { eventually } from '../support/eventually.ts';
+import { Counted, openStore, type TestStore } from '../support/store.ts';
+
+@DomainEvent('file.uploaded')
+class Uploaded {
+  constructor(readonly content: string) {}
+}
+
+@DomainEvent('file.rare')
+class Rare {
+  constructor(readonly n: number) {}
+}
+
+const kilobyte = 1_024;
+const events = [Counted, Uploaded, Rare];
+
+let database: TestDatabase;
+let dataSource: DataSource;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  dataSource = await database.dataSource();
+});
+afterAll(() => database.drop());
+
+const collect = async (records: AsyncIterable<EventRecord>): Promise<EventRecord[]> => {
+  const all: EventRecord[] = [];
+  for await (const record of records) all.push(record);
+  return all;
+};
+const versionsOf = (records: readonly EventRecord[]) => records.map(({ version }) => version);
+
+describe('a page of large events', () => {
+  const file = { type: 'file', id: 'f' };
+  const count = 30;
+  const versions = Array.from({ length: count }, (_, n) => n + 1);
+  let store: TestStore;
+
+  // Text that compresses well: on the disk all of it takes a few kilobytes.
+  beforeAll(async () => {
+    store = await openStore(dataSource, { schema: 'large', events });
+    for (let n = 0; n < count; n++) {
+      await store.append(file, [
+        new Uploaded(
+          String(n)
+            .repeat(512 * kilobyte)
+            .slice(0, 512 * kilobyte),
+        ),
+      ]);
+    }
+  }, 20_000);
+
+  it('ends by its bytes, and the next one continues after it', async () => {
+    const pages: number[] = [];
+    for (let step = await store.readOn(startOfLog, { limit: 1_000 }); ;) {
+      expect(step.bytes).toBeLessThan(4.6 * kilobyte ** 2);
+      pages.push(step.records.length);
+      if (step.atEnd) break;
+      step = await store.readOn(step, { limit: 1_000 });
+    }
+    expect(pages).toEqual([8, 8, 8, 6]);
+  });
+
+  it('is not the last one that fetch answers, unless it is empty', async () => {
+    const seen: EventRecord[] = [];
+    for (let page = await store.fetch(); page.records.length > 0;) {
+      expect(page.records.length).toBeLessThanOrEqual(8);
+      seen.push(...page.records);
+      page = await store.fetch(page.position);
+    }
+    expect(versionsOf(seen)).toEqual(versions);
+    const { position } = seen.at(-1)!;
+    expect(await store.fetch(position)).toEqual({ position, records: [] });
+  });
+
+  it('is short backward and of one aggregate, too', async () => {
+    const backward = { direction: 'backward' } as const;
+    expect(versionsOf((await store.fetch(0, backward)).records)).toEqual(
+      versions.toReversed().slice(0, 8),
+    );
+    expect(versionsOf((await store.fetchByAggregate(file)).records)).toEqual(versions.slice(0, 8));
+    expect(versionsOf((await store.fetchByAggregate(file, 0, backward)).records)).toEqual(
+      versions.toReversed().slice(0, 8),
+    );
+  });
+
+  it('is only a page to stream', async () => {
+    const backward = { direction: 'backward' } as const;
+    expect(versionsOf(await collect(store.stream()))).toEqual(versions);
+    expect(versionsOf(await collect(store.stream(0, backward)))).toEqual(versions.toReversed());
+    expect(versionsOf(await collect(store.streamByAggregate(file)))).toEqual(versions);
+    expect(versionsOf(await collect(store.streamByAggregate(file, 0, backward)))).toEqual(
+      versions.toReversed(),
+    );
+  });
+
+  it('bounds the batch of a projection', async () => {
+    const batches: number[] = [];
+    const { control, stop } = await startConsumers(dataSource, store, [
+      consumer('files', async (records) => void batches.push(records.length), {
+        events: [Uploaded],
+      }),
+    ]);
+    await control.waitFor('files', await store.currentPosition());
+    await stop();
+    expect(batches.reduce((sum, each) => sum + each)).toBe(count);
+    expect(Math.max(...batches)).toBeLessThanOrEqual(8);
+  });
+});
+
+describe('a rare type in a long log', () => {
+  const others = 25_000;
+  let store: TestStore;
+
+  beforeAll(async () => {
+    store = await openStore(dataSource, { schema: 'rare', events });
+    const aggregate = { type: 'counter', id: 'c' };
+    for (let n = 0; n < others; n += 5_000) {
+      await store.append(
+        aggregate,
+        Array.from({ length: 5_000 }, () => new Counted(1)),
+      );
+    }
+    await store.append({ type: 'file', id: 'r' }, [new Rare(1)]);
+    await store.append(aggregate, [new Counted(1)]);
+  }, 20_000);
+
+  it('is read in steps that end by what they pass over', async () => {
+    const positions: number[] = [];
+    const found: EventRecord[] = [];
+    for (let step = await store.readOn(startOfLog, { types: ['file.rare'], limit: 10 }); ;) {
+      positions.push(step.position);
+      found.push(...step.records);
+      if (step.atEnd) break;
+      step = await store.readOn(step, { types: ['file.rare'], limit: 10 });
+    }
+    expect(positions).toEqual([10_000, 20_000, others + 2]);
+    expect(found.map(({ position }) => position)).toEqual([others + 1]);
+  });
+
+  it('is found by fetch and stream, whatever comes before or after it', async () => {
+    const types = [Rare];
+    const page = await store.fetch(0, { types });
+    expect(page).toMatchObject({ position: others + 2, records: [{ position: others + 1 }] });
+    expect(await store.fetch(0, { types: ['file.never'] })).toEqual({
+      position: others + 2,
+      records: [],
+    });
+    const last = await store.fetch(0, { types, limit: 1, direction: 'backward' });
+    expect(last.records).toMatchObject([{ position: others + 1 }]);
+    expect(await store.fetch(others, { types, direction: 'backward' })).toEqual({
+      position: others + 2,
+      records: [],
+    });
+    expect(await collect(store.stream(0, { types, limit: 1 }))).toHaveLength(1);
+    expect(await collect(store.stream(0, { aggregateTypes: ['file'] }))).toHaveLength(1);
+  });
+
+  it('advances a consumer, whose progress is saved on the way', async () => {
+    const limited = await database.dataSource({ extra: { statement_timeout: 1_000 } });
+    // As on a server where a whole page takes longer than the time limit allows.
+    await dataSource.query(`ALTER FUNCTION "rare".read_log RENAME TO unhurried`);
+    await dataSource.query(`
+      CREATE FUNCTION "rare".read_log(
+        p_after bigint, p_limit integer, p_types text[], p_aggregate_types text[], p_backward boolean,
+        p_scan integer DEFAULT 10000, p_bytes integer DEFAULT 4194304, p6 bigint DEFAULT NULL,
+        p7 uuid DEFAULT NULL, p8 text DEFAULT NULL, p9 text DEFAULT NULL, p10 bigint DEFAULT NULL
+      ) RETURNS TABLE (
+        head bigint, reached bigint, at_end boolean, diverged boolean, "position" bigint, event_id uuid,
+        aggregate_type text, aggregate_id text, version bigint, type text, revision integer,
+        payload jsonb, binary_payload bytea, metadata jsonb, recorded_at bigint
+      ) LANGUAGE plpgsql AS $function$
+      BEGIN
+        PERFORM pg_sleep(p_scan * 0.0002);
+        RETURN QUERY SELECT * FROM "rare".unhurried(
+          p_after, p_limit, p_types, p_aggregate_types, p_backward, p_scan, p_bytes, p6, p7, p8, p9, p10);
+      END $function$`);
+    const slow = await openStore(limited, { schema: 'rare', events });
+    const seen: number[] = [];
+    const { control, stop } = await startConsumers(limited, slow, [
+      consumer(
+        'rare',
+        async (records) => void seen.push(...records.map(({ position }) => position)),
+        {
+          events: [Rare],
+        },
+      ),
+    ]);
+    const reached = new Set<number>();
+    await eventually(
+      async () => {
+        const { position } = (await control.list()).consumers[0]!;
+        reached.add(position);
+        return position === others + 2;
+      },
+      { timeoutMs: 30_000 },
+    );
+    await stop();
+    expect(seen).toEqual([others + 1]);
+    expect(reached.size).toBeGreaterThan(2);
+  }, 40_000);
+});

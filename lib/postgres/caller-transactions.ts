@@ -98,6 +98,8 @@ export class CallerTransactions {
   /** Keeps the records of an append until the transaction has ended. */
   remember({ manager, scope }: JoinedTransaction, records: readonly EventRecord[]): void {
     if (records.length === 0) return;
+    // Rolled back while the answer was on its way, which nobody has waited for.
+    if (!scope.isOpen) return records.forEach(({ event }) => forgetRecord(event));
     // TypeORM reports the end of the query runner itself, not of one that stands in for it.
     const original = originalOf(manager.queryRunner!);
     const open = this.#open.get(original) ?? {

@@ -241,6 +241,25 @@ describe('an aggregate saved in a transaction that is rolled back', () => {
     expect(accounts.versionOf(account)).toBe(4);
   });
 
+  it('is as before also if nobody has awaited its save', async () => {
+    const choices = random(seed());
+    for (let round = 0; round < 30; round++) {
+      const account = new Account(newRef().id).deposit(1);
+      let saving: Promise<unknown> | undefined;
+      const failing = dataSource.transaction(async (manager) => {
+        saving = accounts.save(account, { manager });
+        saving.catch(() => 'refused');
+        for (let turns = choices.integer(0, 60); turns > 0; turns--) await Promise.resolve();
+        if (choices.next() < 0.5) await manager.query('SELECT 1');
+        throw rollback;
+      });
+      await expect(failing).rejects.toBe(rollback);
+      await Promise.allSettled([saving]);
+      expect(account.getUncommittedEvents()).toEqual(counted(1));
+      expect(await accounts.save(account)).toMatchObject({ version: 1, duplicate: false });
+    }
+  });
+
   it('is as before also when the server answers the COMMIT with a rollback', async () => {
     const account = new Account(newRef().id).deposit(1);
     await dataSource.transaction(async (manager) => {

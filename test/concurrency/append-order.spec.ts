@@ -112,7 +112,7 @@ describe('appends that are called without waiting for those before', () => {
       const stored = records.map(({ event }) => (event as Counted).by);
       expect([aggregate.id, stored]).toEqual([aggregate.id, called.get(aggregate.id)]);
     }
-  }, 120_000);
+  });
 
   it('are stored in call order while another transaction is creating their aggregate', async () => {
     const { integer } = random(testSeed);
@@ -136,5 +136,5 @@ describe('appends that are called without waiting for those before', () => {
         expect(records.map(({ event }) => (event as Counted).by)).toEqual([1, 2, 3, 4]);
       }
     }
-  }, 60_000);
+  });
 });

@@ -26,7 +26,7 @@ describe('a consumer that another process takes over', () => {
     await dataSource.query(createLedgerTables);
     const options = { url: database.url, leaseMs, pollIntervalMs: 100, timeoutMs: 300 };
     processes = await Promise.all([startLedger(options), startLedger(options)]);
-  }, 20_000);
+  });
   afterAll(async () => {
     await killAll();
     await database.drop();
@@ -89,7 +89,7 @@ describe('a consumer that another process takes over', () => {
     holder.thaw();
     await goOn(holder, 'journal');
     expectNothingWrong(await readHistory(dataSource));
-  }, 15_000);
+  });
 
   it('counts each event once with two live owners, although the lease comes back', async () => {
     const { holder, other, position } = await inTheMiddleOfABatch('journal');
@@ -99,7 +99,7 @@ describe('a consumer that another process takes over', () => {
     await giveLease('journal', holder);
     await goOn(holder, 'journal');
     expectNothingWrong(await readHistory(dataSource));
-  }, 15_000);
+  });
 
   it('goes on, although the former owner is frozen with rows that it has locked', async () => {
     const { holder, other, position } = await inTheMiddleOfABatch('balances');
@@ -108,7 +108,7 @@ describe('a consumer that another process takes over', () => {
     holder.thaw();
     await goOn(holder, 'balances');
     expectNothingWrong(await readHistory(dataSource));
-  }, 20_000);
+  });
 
   it('repeats no more than the one effect that a frozen handler had in hand', async () => {
     const { holder, other, position } = await inTheMiddleOfABatch('letters');
@@ -120,7 +120,7 @@ describe('a consumer that another process takes over', () => {
     const history = await readHistory(dataSource);
     expectNothingWrong(history);
     expect(repetitions(history, 'letters')).toBe(before + 1);
-  }, 15_000);
+  });
 
   it('is handed over at once by a process that ends in good order', async () => {
     const [leaving, staying] = processes as [LedgerProcess, LedgerProcess];
@@ -133,7 +133,7 @@ describe('a consumer that another process takes over', () => {
     });
     await staying.stop();
     for (const { owner } of (await readOwners(dataSource)).values()) expect(owner).toBeNull();
-  }, 15_000);
+  });
 });
 
 async function readOwners(dataSource: DataSource) {

@@ -151,7 +151,7 @@ describe('executes at the same moment', () => {
       }),
     );
     for (const id of all) expect([id, await totalOf(id)]).toEqual([id, expected.get(id)]);
-  }, 120_000);
+  });
 
   it('from inside the work of another aggregate go ahead of those that wait for their turn', async () => {
     const [left, right] = await Promise.all([newCounter(), newCounter()]);

@@ -46,7 +46,7 @@ describe('reading the whole log while it is written', () => {
     const { acknowledged, written } = findings;
     expect(findings).toEqual({ ...clean, acknowledged, written });
     expect(written).toBeGreaterThan(500);
-  }, 30_000);
+  });
 
   it('skips events once the horizon is taken out', async () => {
     const store = await openStore(dataSource, { schema: 'unguarded' });
@@ -57,7 +57,7 @@ describe('reading the whole log while it is written', () => {
     const { written, skipped } = await writeAndRead(store, dataSource, testSeed);
     console.info(`Without the horizon ${skipped} of ${written} events were skipped.`);
     expect(skipped).toBeGreaterThan(0);
-  }, 30_000);
+  });
 });
 
 const clean: Findings = {

@@ -41,7 +41,7 @@ beforeAll(async () => {
   for (const [index, { title }] of readme.blocks.entries()) {
     runs.set(title, await run(files[index]!));
   }
-}, 120_000);
+});
 
 afterAll(async () => {
   const directory = dirname(files[0]!);

@@ -24,7 +24,7 @@ beforeAll(async () => {
   await server.comeBack();
   dataSource = await connect();
   store = await openStore(dataSource, { allowRemoval: true });
-}, 20_000);
+});
 afterAll(async () => {
   await dataSource.destroy();
   await server.stop();

@@ -23,7 +23,7 @@ describe('an application whose database goes down and comes back', () => {
     await client.query(createLedgerTables);
     await client.end();
     application = await startLedger({ url: server.url, leaseMs: 1_000, pollIntervalMs: 200 });
-  }, 20_000);
+  });
   afterAll(async () => {
     await killAll();
     await server.stop();
@@ -34,7 +34,7 @@ describe('an application whose database goes down and comes back', () => {
     async (how) => {
       await application.call.startWriting(1, 4);
       const before = await application.call.append({ type: 'account', id: '1' }, [1]);
-      await application.call.waitFor('balances', before, 5_000);
+      await application.call.waitFor('balances', before);
       await server.goDown(how);
       await expect(application.call.append({ type: 'account', id: '1' }, [1])).rejects.toThrow(
         'ConnectionLostError',
@@ -49,7 +49,7 @@ describe('an application whose database goes down and comes back', () => {
       const recoveryMs = performance.now() - backAt;
       const acknowledged = await application.call.stopWriting();
       for (const name of ['balances', 'turnover', 'journal', 'letters', 'receipts']) {
-        await application.call.waitFor(name, after, 10_000);
+        await application.call.waitFor(name, after);
       }
       const dataSource = new DataSource({
         type: 'postgres',
@@ -66,7 +66,6 @@ describe('an application whose database goes down and comes back', () => {
         new Set([application.pid]),
       );
     },
-    30_000,
   );
 
   it('leaves nothing open when it ends', () => application.stop(), 20_000);

@@ -44,5 +44,5 @@ describe('two transactions of callers that append to two aggregates in opposite 
     expect(await store.currentVersion(right)).toBe(2);
     expect(await transaction(left, right)).toMatchObject({ version: 3 });
     tally('F10', { acknowledged: outcomes.length - refusals.length + 1 });
-  }, 15_000);
+  });
 });

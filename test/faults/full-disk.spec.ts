@@ -63,7 +63,7 @@ inSmallDatabase('When the disk of the server is full', () => {
     await setUp.destroy();
     dataSource = await connect(server.url.replace(/\/postgres$/, '/small'));
     store = await openStore(dataSource, { events: [DocumentWritten] });
-  }, 20_000);
+  });
   afterAll(async () => {
     await dataSource.destroy();
     await server.stop();
@@ -103,7 +103,7 @@ inSmallDatabase('When the disk of the server is full', () => {
       ...countCopies(acknowledged.flatMap(idsOf), idsOf({ records })),
       recoveryMs,
     });
-  }, 20_000);
+  });
 });
 
 const idsOf = ({ records }: Pick<AppendResult, 'records'>): string[] => records.map(({ id }) => id);

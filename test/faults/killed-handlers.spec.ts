@@ -46,7 +46,7 @@ describe('a durable handler of @nestjs/cqrs', () => {
     await killed.kill();
 
     const restarted = await start();
-    await restarted.call.waitFor('letters', position, 10_000);
+    await restarted.call.waitFor('letters', position);
     const history = await readHistory(dataSource);
     expect(history.log).toHaveLength(100);
     expect(history.effects).toHaveLength(101);
@@ -58,10 +58,10 @@ describe('a durable handler of @nestjs/cqrs', () => {
     acknowledged += 1;
     await restarted.kill();
     const last = await start();
-    await last.call.waitFor('letters', position, 10_000);
+    await last.call.waitFor('letters', position);
     const faults = faultsOf(await readHistory(dataSource));
     tally('F1', { runs: 2, acknowledged, ...countFaults(faults) });
     expect(faults).toEqual([]);
     await last.stop();
-  }, 30_000);
+  });
 });

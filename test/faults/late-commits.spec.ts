@@ -102,47 +102,43 @@ describe('a reader of the log beside two transactions in every order', () => {
       .map((kind) => [level, kind] as const),
   );
 
-  it.each(cases)(
-    'sees at %s (%s) what is settled at once, and never less',
-    async (level, kind) => {
-      const runners = [dataSource.createQueryRunner(), dataSource.createQueryRunner()] as const;
-      const steps = [kinds[kind], kinds.commit] as const;
-      const orders = interleavings(steps[0].length, steps[1].length);
-      const committedInAll: number[] = [];
-      const seenInAll: number[] = [];
-      try {
-        for (const turns of orders) {
-          const both = runners.map((runner) => new SteppedTransaction(runner, level));
-          const left = steps.map((each): Step[] => [...each]);
-          const start = await store.currentPosition();
-          let after = start;
-          const seen: number[] = [];
-          const done: string[] = [];
-          for (const turn of turns) {
-            const step = left[turn]!.shift()!;
-            done.push(`${turn} ${step}`);
-            await both[turn]!.take(step);
-            const page = await store.fetch(after);
-            after = page.position;
-            seen.push(...page.records.map(({ position }) => position));
+  it.each(cases)('sees at %s (%s) what is settled at once, and never less', async (level, kind) => {
+    const runners = [dataSource.createQueryRunner(), dataSource.createQueryRunner()] as const;
+    const steps = [kinds[kind], kinds.commit] as const;
+    const orders = interleavings(steps[0].length, steps[1].length);
+    const committedInAll: number[] = [];
+    const seenInAll: number[] = [];
+    try {
+      for (const turns of orders) {
+        const both = runners.map((runner) => new SteppedTransaction(runner, level));
+        const left = steps.map((each): Step[] => [...each]);
+        const start = await store.currentPosition();
+        let after = start;
+        const seen: number[] = [];
+        const done: string[] = [];
+        for (const turn of turns) {
+          const step = left[turn]!.shift()!;
+          done.push(`${turn} ${step}`);
+          await both[turn]!.take(step);
+          const page = await store.fetch(after);
+          after = page.position;
+          seen.push(...page.records.map(({ position }) => position));
 
-            const committed = both.flatMap((each) => each.committed).toSorted((a, b) => a - b);
-            const wall = Math.min(...both.flatMap((each) => each.open));
-            const settled = committed.filter((position) => position < wall);
-            expect({ done, seen }).toEqual({ done, seen: settled });
-          }
-          committedInAll.push(...both.flatMap((each) => each.committed));
-          seenInAll.push(...seen);
+          const committed = both.flatMap((each) => each.committed).toSorted((a, b) => a - b);
+          const wall = Math.min(...both.flatMap((each) => each.open));
+          const settled = committed.filter((position) => position < wall);
+          expect({ done, seen }).toEqual({ done, seen: settled });
         }
-        const { lost: skipped, doubled } = countCopies(committedInAll, seenInAll);
-        const acknowledged = committedInAll.length;
-        tally('F7', { runs: orders.length, acknowledged, doubled, skipped });
-      } finally {
-        for (const runner of runners) await runner.release();
+        committedInAll.push(...both.flatMap((each) => each.committed));
+        seenInAll.push(...seen);
       }
-    },
-    30_000,
-  );
+      const { lost: skipped, doubled } = countCopies(committedInAll, seenInAll);
+      const acknowledged = committedInAll.length;
+      tally('F7', { runs: orders.length, acknowledged, doubled, skipped });
+    } finally {
+      for (const runner of runners) await runner.release();
+    }
+  });
 });
 
 describe('a reader of the log', () => {

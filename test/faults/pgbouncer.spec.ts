@@ -28,7 +28,7 @@ import { Migrator } from '../../lib/postgres/migrator.ts';
 import { findSessions } from '../../lib/postgres/sessions.ts';
 import { startApplication } from '../module/start-application.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { eventually } from '../support/eventually.ts';
+import { eventually, patiently } from '../support/eventually.ts';
 import { faultsOfHistory } from '../support/history/history.faults.ts';
 import { readJournal } from '../support/history/journal.ts';
 import { faultsOf } from '../support/ledger/ledger.faults.ts';
@@ -154,7 +154,7 @@ describeBehindPgBouncer('a store behind PgBouncer', () => {
           journal: join(directory, name),
         });
       [one, two] = await Promise.all([start('one'), start('two')]);
-    }, 20_000);
+    });
     afterEach(async () => {
       await killAll();
       await closeAll();
@@ -164,7 +164,7 @@ describeBehindPgBouncer('a store behind PgBouncer', () => {
     it('count each event once, although the owner of a lease was frozen past its end', async () => {
       const account = { type: 'account', id: 'frozen' };
       const first = await one.call.append(account, [1, 2, 3]);
-      await one.call.waitFor('balances', first, 5_000);
+      await one.call.waitFor('balances', first);
       const [{ owner }] = await direct.query(
         `SELECT owner FROM ${schema}.checkpoints WHERE consumer = 'balances'`,
       );
@@ -173,13 +173,13 @@ describeBehindPgBouncer('a store behind PgBouncer', () => {
       const position = await other.call.append(account, [4, 5, 6]);
       await holder.call.arrivedAtGate('balances');
       holder.freeze();
-      await other.call.waitFor('balances', position, 10_000);
+      await other.call.waitFor('balances', position);
       holder.thaw();
       await holder.call.openGate('balances');
       const last = await holder.call.append(account, [7]);
-      await holder.call.waitFor('balances', last, 5_000);
+      await holder.call.waitFor('balances', last);
       expect(faultsOf(await readHistory(direct))).toEqual([]);
-    }, 25_000);
+    });
 
     it('lose, double and skip nothing under load, although one is killed', async () => {
       const from = seed();
@@ -194,7 +194,7 @@ describeBehindPgBouncer('a store behind PgBouncer', () => {
         });
       await Promise.all([load(one, 'one', 'first'), load(two, 'two', 'second')]);
       const hasEvents = async (count: number) =>
-        eventually(async () => (await readLog(direct)).length > count, { timeoutMs: 45_000 });
+        eventually(async () => (await readLog(direct)).length > count);
       await hasEvents(200);
       await one.kill();
       const three = await start('three');
@@ -205,7 +205,7 @@ describeBehindPgBouncer('a store behind PgBouncer', () => {
 
       const log = await readLog(direct);
       for (const name of ['balances', 'turnover', 'journal', 'letters', 'receipts']) {
-        await three.call.waitFor(name, log.at(-1)!.position, 20_000);
+        await three.call.waitFor(name, log.at(-1)!.position);
       }
       const told = journals.map(readJournal);
       const history = {
@@ -221,7 +221,7 @@ describeBehindPgBouncer('a store behind PgBouncer', () => {
       expect(faults).toEqual([]);
       await Promise.all([two.stop(), three.stop()]);
       expect(await leftInSessions(pooler, 12)).toEqual([]);
-    }, 120_000);
+    });
   });
 
   describe('an application that starts', () => {
@@ -264,7 +264,7 @@ describeBehindPgBouncer('a store behind PgBouncer', () => {
       const { position } = await writer
         .get(EventStore)
         .append({ type: 'bell', id: '1' }, [new BellRung(1)]);
-      await reader.get(Consumers).waitFor('bells', position, { timeoutMs: 5_000 });
+      await reader.get(Consumers).waitFor('bells', position, patiently);
     }
 
     it('with prepared statements is refused, before it has migrated anything', async () => {
@@ -308,7 +308,7 @@ describeBehindPgBouncer('a store behind PgBouncer', () => {
       const reader = await startAt(database.url, { pollIntervalMs: 60_000 });
       const teller = await startAt(pooler.url, { preparedStatements: false, autoStart: false });
       await ring(teller, reader);
-    }, 20_000);
+    });
 
     it('without either says how appends of others are found', async () => {
       const pooler = await openPooler(database.url);
@@ -361,7 +361,6 @@ describeBehindPgBouncer('a store behind PgBouncer', () => {
         for (let n = 0; n < 20; n++) quiet.push((await findSessions(sessions)).areShared);
         expect([...busy, ...quiet]).toEqual(Array(40).fill(areShared));
       },
-      20_000,
     );
   });
 });

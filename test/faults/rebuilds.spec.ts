@@ -25,8 +25,8 @@ describe('a rebuild', () => {
     await dataSource.query(createLedgerTables);
     one = await start();
     for (let n = 0; n < 20; n++) await append(one);
-    await one.call.waitFor('journal', acknowledged * amounts.length, 10_000);
-  }, 30_000);
+    await one.call.waitFor('journal', acknowledged * amounts.length);
+  });
   afterEach(async () => {
     await killAll();
     await database.drop();
@@ -51,7 +51,7 @@ describe('a rebuild', () => {
   }
 
   const isReplaced = (asked: LedgerProcess): Promise<boolean> =>
-    eventually(async () => (await stateOfJournal(asked)).generation === 2, { timeoutMs: 10_000 });
+    eventually(async () => (await stateOfJournal(asked)).generation === 2);
 
   async function expectNothingWrong(): Promise<void> {
     const faults = faultsOf(await readHistory(dataSource));
@@ -68,7 +68,7 @@ describe('a rebuild', () => {
     await one.kill();
     const other = await start();
     const position = await append(other);
-    await other.call.waitFor('journal', position, 10_000);
+    await other.call.waitFor('journal', position);
     await isReplaced(other);
 
     const { log, effects } = await readHistory(dataSource);
@@ -76,7 +76,7 @@ describe('a rebuild', () => {
     expect(rebuilt.filter(({ process }) => process === one.pid)).toHaveLength(40);
     expect(rebuilt).toHaveLength(log.length);
     await expectNothingWrong();
-  }, 40_000);
+  });
 
   it('that two processes ask for at one moment is begun once', async () => {
     const other = await start();
@@ -100,5 +100,5 @@ describe('a rebuild', () => {
     });
     await isReplaced(other);
     await expectNothingWrong();
-  }, 40_000);
+  });
 });

@@ -128,7 +128,6 @@ describe('an application that is told to end', () => {
       await expectConsumersAtRest();
       expect(application.output).toBe('');
     },
-    60_000,
   );
 
   it.each([
@@ -145,7 +144,6 @@ describe('an application that is told to end', () => {
       await expectConsumersAtRest();
       expect(application.output).toBe('');
     },
-    60_000,
   );
 });
 

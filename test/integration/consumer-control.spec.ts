@@ -120,11 +120,11 @@ describe('a handler with parked events', () => {
     expect((await state(letters)).generation).toBe(1);
     broken = false;
     await control.retryParked('letters');
-    await eventually(async () => (await state(letters)).generation === 2, { timeoutMs: 15_000 });
+    await eventually(async () => (await state(letters)).generation === 2);
     await control.waitFor('letters', (await append('b', 3)).position);
     expect(effects).toEqual([1, 2, 13, 3]);
     expect(position).toBe(2);
-  }, 20_000);
+  });
 });
 
 describe('a projection with parked events', () => {

@@ -229,7 +229,7 @@ describe('append_events called by hand, as the application', () => {
     expect((await lastKey()) - firstKey).toBeLessThanOrEqual(2 * aggregates);
     await expectSoundLog();
     for await (const record of store.stream()) expect(record.event).toBeInstanceOf(Counted);
-  }, 120_000);
+  });
 
   const arrays = (changes: Partial<Record<(typeof arrayNames)[number], string>>) => ({
     types: '{counter}',

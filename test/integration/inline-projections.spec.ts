@@ -309,5 +309,5 @@ describe('an inline projection', () => {
     expect((await numbers()).toSorted((a, b) => a - b)).toEqual(
       (await storedNumbers()).toSorted((a, b) => a - b),
     );
-  }, 30_000);
+  });
 });

@@ -201,7 +201,7 @@ describe.each([
 ])('among 50,000 events %s', (_, preparation) => {
   beforeAll(async () => {
     await dataSource.query(preparation);
-  }, 20_000);
+  });
 
   it.each([
     ['readAggregate', readAggregate(schema), `'counter', 'bulk-7', 3, 1000`],

@@ -94,7 +94,6 @@ describe('a transaction of the store', () => {
       expect((await accounts.load(to.id)).total).toBe(100);
       expect(await invoicesOf(from.id)).toBe(10);
     },
-    60_000,
   );
 
   it('that met another version is run again from its beginning', async () => {

@@ -188,26 +188,22 @@ describe('a raw row', () => {
     ['between letters beyond ASCII', 'é', 'é'],
     ['at the beginning', '', 'b'],
     ['at the end', 'a', ''],
-  ])(
-    'is good for the same characters as in the code: %s',
-    async (_, before, after) => {
-      const rows = await dataSource.query<{ code: number }[]>(
-        `SELECT n AS code FROM generate_series(1, 918000) AS n
+  ])('is good for the same characters as in the code: %s', async (_, before, after) => {
+    const rows = await dataSource.query<{ code: number }[]>(
+      `SELECT n AS code FROM generate_series(1, 918000) AS n
       WHERE (n < 55296 OR n BETWEEN 57344 AND 131071 OR n > 917000)
         AND $1 || chr(n) || $2 ~ ${unprintableName}`,
-        [before, after],
-      );
-      const refused: number[] = [];
-      for (let code = 1; code <= 918_000; code++) {
-        if (code >= 0xd800 && (code < 0xe000 || (code > 131_071 && code <= 917_000))) continue;
-        const name = before + String.fromCodePoint(code) + after;
-        if (faultOfName(name, 255) !== undefined) refused.push(code);
-      }
-      expect(rows.map((row) => row.code)).toEqual(refused);
-      expect(refused.length).toBeGreaterThan(100);
-    },
-    60_000,
-  );
+      [before, after],
+    );
+    const refused: number[] = [];
+    for (let code = 1; code <= 918_000; code++) {
+      if (code >= 0xd800 && (code < 0xe000 || (code > 131_071 && code <= 917_000))) continue;
+      const name = before + String.fromCodePoint(code) + after;
+      if (faultOfName(name, 255) !== undefined) refused.push(code);
+    }
+    expect(rows.map((row) => row.code)).toEqual(refused);
+    expect(refused.length).toBeGreaterThan(100);
+  });
 
   it.each<[Table, string]>([
     ['aggregates', 'key'],

@@ -117,7 +117,7 @@ beforeAll(async () => {
   [{ planted }] = await superuser.query(
     `SELECT count(*)::integer AS planted FROM pg_proc WHERE pronamespace = 'planted'::regnamespace`,
   );
-}, 120_000);
+});
 afterAll(async () => {
   await roles.drop();
   await rm(directory, { recursive: true });
@@ -158,7 +158,6 @@ describe('planted functions', () => {
         ...{ events: 2, snapshots: 1, anchors: 1, findings: [] },
       });
     },
-    120_000,
   );
 
   it('are not called by migrations with and without a transaction, which leave the search_path as it was', async () => {
@@ -179,7 +178,7 @@ describe('planted functions', () => {
       expect(await store.append({ type: 'counter', id: 'c-1' }, [new Counted(1)])).toBeDefined();
     }
     await runner.release();
-  }, 120_000);
+  });
 
   it('in public are not called by a store and its consumers', async () => {
     const application = await roles.dataSource('application');

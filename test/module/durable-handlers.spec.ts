@@ -51,7 +51,7 @@ import {
   type EventStoreOptions,
 } from 'nest-event-store';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { eventually } from '../support/eventually.ts';
+import { eventually, patiently } from '../support/eventually.ts';
 import { startApplication, startBare, typeOrm } from './start-application.ts';
 
 @DomainEvent('order.placed')
@@ -142,7 +142,7 @@ async function start(
     notes: application.get(Notes),
     async place(consumer, ...items) {
       for (const item of items) await store.append(order(item), [new OrderPlaced(item)]);
-      await consumers.waitFor(consumer, await store.currentPosition());
+      await consumers.waitFor(consumer, await store.currentPosition(), patiently);
     },
   };
 }
@@ -171,7 +171,7 @@ describe('A durable handler', () => {
       { aggregate: order('1'), events: [new OrderPlaced('a'), new OrderShipped('a')] },
       { aggregate: order('2'), events: [new OrderPlaced('b')] },
     ]);
-    await consumers.waitFor('letters', 3);
+    await consumers.waitFor('letters', 3, patiently);
     expect(notes.lines).toEqual([
       'begin 1',
       'end OrderPlaced',
@@ -200,7 +200,7 @@ describe('A durable handler', () => {
     const { records } = await store.append(order('1'), [new OrderPlaced('lamp')], {
       metadata: { correlationId: 'request-1', actor: 'ada' },
     });
-    await consumers.waitFor('letters', 1);
+    await consumers.waitFor('letters', 1, patiently);
     const [cause] = records;
     const reaction = { correlationId: 'request-1', causationId: cause!.id };
     expect(seen).toEqual([
@@ -276,7 +276,7 @@ describe('A durable handler', () => {
     const { position } = await application
       .get(EventStore)
       .append(order('1'), [new OrderPlaced('lamp')]);
-    await application.get(Consumers).waitFor('letters', position);
+    await application.get(Consumers).waitFor('letters', position, patiently);
     expect(notes.lines).toEqual(['lamp']);
   });
 
@@ -321,7 +321,9 @@ describe('A durable handler', () => {
     await application.get(EventStore).append(order('1'), [new OrderPlaced('lamp')]);
     const audited = application.get<EventStore>(getEventStoreToken('audit'));
     const { position } = await audited.append(order('1'), [new OrderPlaced('desk')]);
-    await application.get<Consumers>(getConsumersToken('audit')).waitFor('audit', position);
+    await application
+      .get<Consumers>(getConsumersToken('audit'))
+      .waitFor('audit', position, patiently);
     expect(heard).toEqual(['desk']);
     expect((await application.get(Consumers).list()).consumers).toEqual([]);
   });
@@ -507,7 +509,7 @@ describe('Around a durable handler', () => {
     const { store, consumers } = await start(handlers);
     const { position } = await store.append(order('1'), [new OrderPlaced('lamp')]);
     for (const [index, [settles, answer]] of answers.entries()) {
-      await consumers.waitFor(`letters-${index}`, position);
+      await consumers.waitFor(`letters-${index}`, position, patiently);
       const parked = await consumers.parked(`letters-${index}`);
       expect([String(answer), parked.length]).toEqual([String(answer), settles ? 0 : 1]);
     }
@@ -571,7 +573,7 @@ describe('What a durable handler or a saga throws', () => {
     const infos: unknown[] = [];
     application.get(UnhandledExceptionBus).subscribe((info) => infos.push(info));
     await place('letters', 'lamp', 'desk', 'chair');
-    await consumers.waitFor('shipping', await store.currentPosition());
+    await consumers.waitFor('shipping', await store.currentPosition(), patiently);
     const failed = (cause: object, exception: Error) => ({ cause, exception });
     expect(infos).toHaveLength(5);
     expect(infos).toEqual(
@@ -664,7 +666,7 @@ describe('What a durable handler or a saga throws', () => {
     }
     const { place, consumers, store } = await start([Letters, ReadModel]);
     await place('letters', ...Object.keys(thrown));
-    await consumers.waitFor('read-model', await store.currentPosition());
+    await consumers.waitFor('read-model', await store.currentPosition(), patiently);
     for (const name of ['letters', 'read-model']) {
       const parked = await consumers.parked(name);
       expect(parked.map(({ failure }) => failure.message)).toEqual(
@@ -715,7 +717,7 @@ describe('A durable saga', () => {
     }
     const { store, consumers, notes } = await start([Orders]);
     await store.append(order('1'), [new OrderPlaced('lamp'), new OrderShipped('lamp')]);
-    await consumers.waitFor('watch', 2);
+    await consumers.waitFor('watch', 2, patiently);
     expect(notes.lines).toEqual(['OrderPlaced', 'OrderShipped']);
   });
 
@@ -846,13 +848,13 @@ describe('A durable saga', () => {
       providers: [Notes, ShipHandler, Orders, RunnerProbe],
     });
     await eventually(async () => {
-      await before.consumers.waitFor('runner', 1);
+      await before.consumers.waitFor('runner', 1, patiently);
       return true;
     });
     warmUp();
     const application = await starting;
     applications.push(application);
-    await application.get(Consumers).waitFor('shipping', 1);
+    await application.get(Consumers).waitFor('shipping', 1, patiently);
     expect(application.get(Notes).lines).toEqual(['ship lamp', 'shipped lamp']);
   });
 });

@@ -16,7 +16,7 @@ import {
   type ProjectionContext,
 } from 'nest-event-store';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { eventually } from '../support/eventually.ts';
+import { eventually, patiently } from '../support/eventually.ts';
 import { startApplication } from './start-application.ts';
 
 @DomainEvent('account.opened')
@@ -125,7 +125,7 @@ describe('A projection', () => {
     const { store, consumers } = await start(Spelling, Owners);
     await store.append(account('1'), [new AccountOpened('ada'), new AccountCredited(5)]);
     const last = await store.append(account('2'), [new AccountOpenedJointly('grace', 'alan')]);
-    await consumers.waitFor('owners', last.position);
+    await consumers.waitFor('owners', last.position, patiently);
     expect(await owners()).toEqual([
       { id: '1', owner: 'ADA' },
       { id: '2', owner: 'grace and alan' },
@@ -166,7 +166,7 @@ describe('A projection', () => {
         { aggregate: account('2'), events: credits },
       ])
       .then((results) => results.at(-1)!);
-    await consumers.waitFor('balances', position);
+    await consumers.waitFor('balances', position, patiently);
     expect(await dataSource.query('SELECT id, amount FROM balance ORDER BY id')).toEqual([
       { id: '1', amount: 200 },
       { id: '2', amount: 200 },
@@ -203,7 +203,7 @@ describe('A projection', () => {
 
     isMended = true;
     await consumers.start('owners');
-    await consumers.waitFor('owners', 3);
+    await consumers.waitFor('owners', 3, patiently);
     expect(await owners()).toHaveLength(3);
   });
 
@@ -269,7 +269,7 @@ describe('A projection', () => {
     }
     const { store, consumers } = await start(Owners);
     const { position } = await store.append(account('1'), [new AccountOpened('ada')]);
-    await consumers.waitFor('owners', position);
+    await consumers.waitFor('owners', position, patiently);
     const view = () => dataSource.query('SELECT owner FROM owner_view');
     expect(await view()).toEqual([{ owner: 'ada' }]);
 

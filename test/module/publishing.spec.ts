@@ -26,7 +26,7 @@ import {
   type AggregateRepository,
 } from 'nest-event-store';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { eventually } from '../support/eventually.ts';
+import { eventually, patiently } from '../support/eventually.ts';
 import { startApplication } from './start-application.ts';
 
 @DomainEvent('order.placed')
@@ -355,7 +355,7 @@ describe('An event that is published but not stored', () => {
         ),
         expect.stringMatching(/^OrderPacked was published .* without being stored.*: watch\./),
       ]);
-      await application.get(Consumers).waitFor('letters', await store.currentPosition());
+      await application.get(Consumers).waitFor('letters', await store.currentPosition(), patiently);
       expect(application.get(Letters).items).toEqual(['lamp']);
     },
   );

@@ -23,7 +23,7 @@ import {
   ReadYourWritesIn,
 } from 'nest-event-store';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { eventually } from '../support/eventually.ts';
+import { eventually, patiently } from '../support/eventually.ts';
 import { typeOrm } from './start-application.ts';
 
 @DomainEvent('note.taken')
@@ -156,7 +156,7 @@ beforeAll(async () => {
 });
 afterEach(async () => {
   for (const open of opened.splice(0)) open();
-  await application.get(Consumers).waitFor('notes', await currentPosition());
+  await application.get(Consumers).waitFor('notes', await currentPosition(), patiently);
   errors = [];
 });
 afterAll(async () => {
@@ -241,7 +241,7 @@ describe('A write', () => {
     const byHand = await take('/notes/by-hand', 'h').set('Prefer', 'wait');
     expect(byHand.body).toEqual({ taken: 1 });
     expect(byHand.headers['event-position']).toBeUndefined();
-    await application.get(Consumers).waitFor('notes', await currentPosition());
+    await application.get(Consumers).waitFor('notes', await currentPosition(), patiently);
     await http.get('/notes');
     expect(errors).toEqual([]);
   });

@@ -34,7 +34,7 @@ import {
 } from 'nest-event-store';
 import { EventStoreTestingModule } from 'nest-event-store/testing';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { eventually } from '../support/eventually.ts';
+import { eventually, patiently } from '../support/eventually.ts';
 import { startBare, typeOrm } from './start-application.ts';
 
 @DomainEvent('order.placed')
@@ -207,7 +207,7 @@ describe('What modules append while the application starts', () => {
   }
   const itemsOf = async (application: TestingModule): Promise<readonly string[]> => {
     const position = await application.get(EventStore).currentPosition();
-    await application.get(Consumers).waitFor('letters', position);
+    await application.get(Consumers).waitFor('letters', position, patiently);
     return application.get(Letters).items;
   };
 

@@ -8,7 +8,7 @@ import {
   type ConsumerOptions,
   resolveConsumerOptions,
 } from '../../lib/subscriptions/consumer-options.ts';
-import { Consumers } from '../../lib/subscriptions/consumers.ts';
+import { Consumers, type WaitOptions } from '../../lib/subscriptions/consumers.ts';
 import { Counted, type TestStore } from './store.ts';
 
 /** A consumer without a class: of `Counted`, eventual, from the start of the log. */
@@ -25,6 +25,13 @@ export function consumer(
   const { settings, faults } = resolveConsumerOptions(name, options, 'start');
   if (faults.length > 0) throw new Error(faults.join('\n'));
   return { name, kind, events, settings, hooks, deliver };
+}
+
+/** Waits until something comes, however slow the machine is, unless it is asked for a limit. */
+class PatientConsumers extends Consumers {
+  override waitFor(name: string, position: number, options: WaitOptions = {}): Promise<void> {
+    return super.waitFor(name, position, { timeoutMs: 120_000, ...options });
+  }
 }
 
 /** One process's worth of consumers. */
@@ -63,7 +70,7 @@ export async function startConsumers(
     },
     { leaseMs, pollIntervalMs },
   );
-  const control = new Consumers(store, parts.registry, {
+  const control = new PatientConsumers(store, parts.registry, {
     consumers: new Map(consumers.map((each) => [each.name, each])),
     announce: () => host.announce(),
   });

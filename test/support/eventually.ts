@@ -1,5 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
+/** For waits of the library: what comes, comes in time, however slow the machine is. */
+export const patiently = { timeoutMs: 120_000 };
+
 /**
  * Calls `condition` until it returns something truthy, and returns that.
  *
@@ -9,7 +12,10 @@ import { setTimeout as delay } from 'node:timers/promises';
  */
 export async function eventually<T>(
   condition: () => T | Promise<T>,
-  { timeoutMs = 5_000, intervalMs = 10 }: { timeoutMs?: number; intervalMs?: number } = {},
+  {
+    timeoutMs = patiently.timeoutMs,
+    intervalMs = 10,
+  }: { timeoutMs?: number; intervalMs?: number } = {},
 ): Promise<T> {
   const deadline = performance.now() + timeoutMs;
   for (;;) {

@@ -57,10 +57,10 @@ describe('a projection that ends its process at one event', () => {
     await killAll();
     const mended = await start();
     await mended.call.start('journal');
-    await mended.call.waitFor('journal', first, 10_000);
+    await mended.call.waitFor('journal', first);
     const faults = faultsOf(await readHistory(dataSource));
     tally('F16', { runs: ends.length, acknowledged: 1, ...countFaults(faults) });
     expect(faults).toEqual([]);
     await mended.stop();
-  }, 180_000);
+  });
 });

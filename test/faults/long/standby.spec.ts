@@ -26,7 +26,7 @@ describe('a store on a standby', () => {
     await primarySource.destroy();
     dataSource = await new DataSource({ ...options, url: standby.url, poolSize: 1 }).initialize();
     await eventually(async () => (store = await openStore(dataSource)));
-  }, 30_000);
+  });
   afterAll(async () => {
     await dataSource.destroy();
     await standby.stop();

@@ -146,8 +146,8 @@ const functions = {
   rebuild: (consumer: string, options?: RebuildOptions): Promise<number> =>
     consumers.rebuild(consumer, options),
   cancelRebuild: (consumer: string): Promise<void> => consumers.cancelRebuild(consumer),
-  waitFor: (consumer: string, position: number, timeoutMs: number): Promise<void> =>
-    consumers.waitFor(consumer, position, { timeoutMs }),
+  waitFor: (consumer: string, position: number): Promise<void> =>
+    consumers.waitFor(consumer, position, { timeoutMs: 120_000 }),
   states: async () => (await consumers.list()).consumers,
 
   closeGate: (consumer: string, passing = 0): void => gates.close(consumer, passing),

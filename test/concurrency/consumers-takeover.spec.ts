@@ -41,7 +41,7 @@ describe('a consumer that another process takes over', () => {
   /** The process that holds a consumer, in the middle of a batch that it cannot finish yet. */
   async function inTheMiddleOfABatch(consumer: string) {
     const position = await append(processes[0]!);
-    await processes[0]!.call.waitFor(consumer, position, 5_000);
+    await processes[0]!.call.waitFor(consumer, position);
     const { owner } = (await readOwners(dataSource)).get(consumer)!;
     const isOwner = ({ pid }: LedgerProcess) => owner.includes(`/${pid}/`);
     const [holder, other] = [processes.find(isOwner)!, processes.find((each) => !isOwner(each))!];
@@ -72,7 +72,7 @@ describe('a consumer that another process takes over', () => {
       return open === 0;
     });
     const position = await append(holder);
-    await holder.call.waitFor(consumer, position, 5_000);
+    await holder.call.waitFor(consumer, position);
   }
 
   function expectNothingWrong(history: LedgerHistory): void {
@@ -85,7 +85,7 @@ describe('a consumer that another process takes over', () => {
   it('counts each event once, although the former owner wakes up and goes on', async () => {
     const { holder, other, position } = await inTheMiddleOfABatch('journal');
     holder.freeze();
-    await other.call.waitFor('journal', position, 5_000);
+    await other.call.waitFor('journal', position);
     holder.thaw();
     await goOn(holder, 'journal');
     expectNothingWrong(await readHistory(dataSource));
@@ -95,7 +95,7 @@ describe('a consumer that another process takes over', () => {
     const { holder, other, position } = await inTheMiddleOfABatch('journal');
     // Stands for leases that run out while their owners are busy.
     await giveLease('journal', other);
-    await other.call.waitFor('journal', position, 5_000);
+    await other.call.waitFor('journal', position);
     await giveLease('journal', holder);
     await goOn(holder, 'journal');
     expectNothingWrong(await readHistory(dataSource));
@@ -104,7 +104,7 @@ describe('a consumer that another process takes over', () => {
   it('goes on, although the former owner is frozen with rows that it has locked', async () => {
     const { holder, other, position } = await inTheMiddleOfABatch('balances');
     holder.freeze();
-    await other.call.waitFor('balances', position, 10_000);
+    await other.call.waitFor('balances', position);
     holder.thaw();
     await goOn(holder, 'balances');
     expectNothingWrong(await readHistory(dataSource));
@@ -114,7 +114,7 @@ describe('a consumer that another process takes over', () => {
     const { holder, other, position } = await inTheMiddleOfABatch('letters');
     const before = repetitions(await readHistory(dataSource), 'letters');
     holder.freeze();
-    await other.call.waitFor('letters', position, 5_000);
+    await other.call.waitFor('letters', position);
     holder.thaw();
     await goOn(holder, 'letters');
     const history = await readHistory(dataSource);

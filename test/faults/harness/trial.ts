@@ -191,7 +191,7 @@ export class Trial {
     });
   }
 
-  async #answered(since: number, timeoutMs = 20_000): Promise<void> {
+  async #answered(since: number, timeoutMs = 120_000): Promise<void> {
     await Promise.all(
       this.places.map(({ process }) =>
         eventually(async () => (await process.call.lastAcknowledged()) > since, { timeoutMs }),
@@ -216,8 +216,8 @@ export class Trial {
     for (const name of consumerNames) {
       if (name === 'totals') continue;
       // Asked over a connection that is half-open still, it fails, and is asked again.
-      const hasReached = () => process.call.waitFor(name, end, 10_000).then(() => true);
-      await eventually(hasReached, { timeoutMs: 60_000 });
+      const hasReached = () => process.call.waitFor(name, end).then(() => true);
+      await eventually(hasReached);
     }
   }
 

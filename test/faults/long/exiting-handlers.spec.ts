@@ -43,9 +43,7 @@ describe('a projection that ends its process at one event', () => {
     const ends: string[] = [];
     for (let starts = 0; starts < 40 && !ends.at(-1)?.includes('has stopped'); starts++) {
       // It may end before it has started.
-      const ending = start({ exitsAt: 13 }).then(({ call }) =>
-        call.waitFor('journal', first, 10_000),
-      );
+      const ending = start({ exitsAt: 13 }).then(({ call }) => call.waitFor('journal', first));
       ends.push(await ending.then(String, (error: Error) => error.message));
     }
     const stopped = ends.pop();

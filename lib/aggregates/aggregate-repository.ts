@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import { EventData } from '../events/event-data.ts';
 import { newEventId } from '../events/event-id.ts';
 import { KnownOptions } from '../events/known-options.ts';
@@ -275,13 +275,17 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
     if (this.#store.transactionOf(manager)) return this.load(id, manager && { manager });
     const cached = this.#cache.get(id);
     if (cached) {
-      const history = await this.#store.fetchHistory(this.#ref(id), { after: cached.version });
+      const reading = this.#store.fetchHistory(this.#ref(id), { after: cached.version });
+      reading.catch(ignore);
+      // Decoded while the database answers, once the request has left.
+      await setImmediate();
+      const { state, events } = cached.decode();
+      const history = await reading;
       const later = replayOf(history);
       const replay = later && cached.followedBy(later);
       if (replay) {
         this.#cache.put(id, replay);
-        const { state, events } = replay.decode();
-        return this.#restore(id, state, events, history);
+        return this.#restore(id, state, [...events, ...eventsOf(history)], history);
       }
     }
     const folded = await this.#fold(id, undefined);
@@ -299,9 +303,8 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
     const fetchHistory = (after?: number): Promise<AggregateHistory> =>
       this.#store.fetchHistory(this.#ref(id), { ...options, ...(after === 0 && { after }) });
     const foldRecords = (history: AggregateHistory) => {
-      const events = history.records.map((record) => record.event);
       const state = history.snapshot?.state ?? null;
-      return { aggregate: this.#restore(id, state, events, history), history };
+      return { aggregate: this.#restore(id, state, eventsOf(history), history), history };
     };
 
     const history = await fetchHistory();
@@ -384,3 +387,8 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
 
 /** A random part of a time that doubles, so that processes in conflict do not meet again. */
 const retryDelayMs = (attempt: number): number => Math.random() * Math.min(20 * 2 ** attempt, 640);
+
+const eventsOf = (history: AggregateHistory): object[] =>
+  history.records.map((record) => record.event);
+
+const ignore = (): void => undefined;

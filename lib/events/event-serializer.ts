@@ -4,7 +4,7 @@ import type { DomainEventDefinition } from './domain-event.ts';
 import type { CodecHints, EncodedPayload, EventCodec } from './event-codec.ts';
 import { EventData } from './event-data.ts';
 import { currentMetadata, type EventMetadata } from './event-metadata.ts';
-import { rememberRecord, type EventRecord } from './event-record.ts';
+import { recordOf, rememberRecord, type EventRecord } from './event-record.ts';
 import { EventIds } from './event-id.ts';
 import type { EventRegistry } from './event-registry.ts';
 import { checkSchema, readThroughSchema } from './event-schema.ts';
@@ -24,6 +24,9 @@ export interface EventLimits {
   /** How deep payloads, metadata and states may nest. @default 200 */
   readonly maxDepth?: number;
 }
+
+/** Where an event was written, and when. */
+export type WrittenPlace = Pick<StoredEvent, 'position' | 'aggregate' | 'version' | 'recordedAt'>;
 
 /** Turns events into what is stored, and what is stored into records. */
 export class EventSerializer {
@@ -131,6 +134,24 @@ export class EventSerializer {
       this.#decodePayload(stored, false),
       this.#codec.decode({ json, binary }, this.#hintsOf(definition)),
     );
+  }
+
+  /**
+   * Returns the record of an event that has just been written, with the very instance that was appended.
+   *
+   * If that one belongs to a record already, because it was appended before, the record gets an instance of
+   * its own, as if it were read: `recordOf` knows one record for each.
+   */
+  recordWritten(serialized: SerializedEvent, place: WrittenPlace): EventRecord {
+    const { id, type, revision, payload, binary, metadata, event, metadataObject } = serialized;
+    const { position, aggregate, version, recordedAt } = place;
+    const at = { id, position, aggregate, version };
+    if (recordOf(event) !== undefined) {
+      return this.deserialize({ ...at, type, revision, payload, binary, metadata, recordedAt })[0]!;
+    }
+    const record = { ...at, part: 0, type, revision, event, metadata: metadataObject, recordedAt };
+    rememberRecord(record);
+    return record;
   }
 
   /** Encodes the state of a snapshot. @throws InvalidEventError if it cannot be stored exactly. */

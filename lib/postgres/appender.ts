@@ -1,5 +1,4 @@
 import type { EntityManager } from 'typeorm';
-import { rememberRecord, type EventRecord } from '../events/event-record.ts';
 import type { EventSerializer } from '../events/event-serializer.ts';
 import type { Append, AppendResult } from '../store/event-store.ts';
 import { checkContent, duplicateError } from '../store/event-places.ts';
@@ -224,22 +223,15 @@ export class Appender {
     }
 
     const recordedAt = timeOf(outcome.recorded_at);
-    const records = append.events.map((event, index): EventRecord => {
-      const record = {
-        id: event.id,
+    const { aggregate } = append;
+    const records = append.events.map((event, index) =>
+      this.serializer.recordWritten(event, {
         position: positions[index]!,
-        aggregate: append.aggregate,
+        aggregate,
         version: first + index,
-        part: 0,
-        type: event.type,
-        revision: event.revision,
-        event: event.event,
-        metadata: event.metadataObject,
         recordedAt,
-      };
-      rememberRecord(record);
-      return record;
-    });
+      }),
+    );
     return { version, position: positions.at(-1) ?? 0, records, duplicate: false };
   }
 

@@ -40,7 +40,8 @@ export interface AppendResult {
    */
   readonly position: number;
   /**
-   * The records, in order: with the instances that were appended, or, of a duplicate, as read. Of a
+   * The records, in order: with the instances that were appended, or, of a duplicate, as read. An instance
+   * that belongs to an earlier record is read again, so that `recordOf` tells one record for each. Of a
    * duplicate whose events have been removed, there are none.
    */
   readonly records: readonly EventRecord[];

@@ -2,7 +2,7 @@ import type { EntityManager } from 'typeorm';
 import type { EventClass } from '../events/domain-event.decorator.ts';
 import type { EventCodec } from '../events/event-codec.ts';
 import type { EventData } from '../events/event-data.ts';
-import { rememberRecord, type EventRecord } from '../events/event-record.ts';
+import type { EventRecord } from '../events/event-record.ts';
 import { EventRegistry } from '../events/event-registry.ts';
 import { EventSerializer, type StoredEvent } from '../events/event-serializer.ts';
 import { JsonCodec } from '../events/json.codec.ts';
@@ -31,13 +31,7 @@ import { InMemoryLog, pageOf } from './in-memory.log.ts';
 import { historyOptions, snapshotOptions } from './history-options.ts';
 import { type LogPlace, markOf } from './log-place.ts';
 import type { LogReader, LogReadOptions, LogStep } from './log-reader.ts';
-import {
-  appendAllOptions,
-  appendOptions,
-  checkAppends,
-  prepareAppends,
-  type PreparedAppend,
-} from './prepare-append.ts';
+import { appendAllOptions, appendOptions, checkAppends, prepareAppends } from './prepare-append.ts';
 import {
   aggregateReadOptions,
   checkAggregateTypes,
@@ -173,7 +167,10 @@ export class InMemoryEventStore extends EventStore implements LogReader {
       position: position || this.#log.positionAt(prepared[index]!.aggregate, version),
       records: duplicate
         ? this.#revive(stored)
-        : stored.map((event, place) => writtenRecord(event, prepared[index]!, place)),
+        : stored.map((event, place) => {
+            const { aggregate, events } = prepared[index]!;
+            return this.#serializer.recordWritten(events[place]!, { ...event, aggregate });
+          }),
       duplicate,
     }));
     this.#listeners.notify(results.flatMap(({ records, duplicate }) => (duplicate ? [] : records)));
@@ -345,18 +342,4 @@ export class InMemoryEventStore extends EventStore implements LogReader {
 
 function refuseManager(manager: EntityManager | undefined): void {
   if (manager !== undefined) throw new TransactionsUnsupportedError();
-}
-
-/** The record of an event written just now: it keeps the very instance that was appended. */
-function writtenRecord(
-  stored: StoredEvent,
-  { aggregate, events }: PreparedAppend,
-  index: number,
-): EventRecord {
-  const { id, position, version, type, revision, recordedAt } = stored;
-  const { event, metadataObject } = events[index]!;
-  const place = { id, position, aggregate, version, part: 0 };
-  const record = { ...place, type, revision, event, metadata: metadataObject, recordedAt };
-  rememberRecord(record);
-  return record;
 }

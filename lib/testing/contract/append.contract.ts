@@ -38,6 +38,23 @@ export function appendContract(test: ContractTest): void {
     assert.deepEqual(page, { version: 3, records: result.records });
   });
 
+  test('gives every record an event of its own, also if one object is appended again', async ({
+    store,
+  }) => {
+    const [account, other] = [newAccount(), newAccount()];
+    const constant = Object.freeze(new MoneyDeposited(5));
+    const { records } = await store.append(account, [constant, constant]);
+    const later = await store.append(other, [constant]);
+    const all = [...records, ...later.records];
+    assert.equal(records[0]?.event, constant);
+    assert.deepEqual(
+      all.map(({ event }) => recordOf(event)),
+      all,
+    );
+    assert.deepEqual(eventsOf(all), [constant, constant, constant]);
+    assert.deepEqual((await store.fetchByAggregate(other)).records, later.records);
+  });
+
   test('goes on counting where the aggregate stands', async ({ store }) => {
     const account = newAccount();
     const first = await store.append(account, deposits(2));

@@ -478,7 +478,7 @@ describe('an object of the schema', () => {
   });
 
   it.each<[string, string, string, string, string]>([
-    ['read_log', 'e.payload::jsonb', `'{"by": 0}'::jsonb`, 'body', 'a forged payload'],
+    ['read_log', '\nBEGIN\n', '\nBEGIN\n  RETURN;\n', 'body', 'an empty page'],
     ['read_log', 'enable_seqscan TO', 'enable_nestloop TO', 'settings', 'another setting'],
     ['append_event', ' SECURITY DEFINER', '', 'rights', 'the rights of the caller'],
     [

@@ -6,11 +6,7 @@
  */
 export function preferredWaitSeconds(header: string | undefined): number | null | undefined {
   if (header === undefined) return undefined;
-  // A quoted number is a number; any other quoted text could hold a comma.
-  const unquoted = header.replaceAll(/"((?:[^"\\]|\\.)*)"/g, (_, text: string) =>
-    /^\d+$/.test(text) ? text : '?',
-  );
-  for (const preference of unquoted.split(',')) {
+  for (const preference of withoutQuotes(header).split(',')) {
     const [name, value] = preference
       .split(';', 1)[0]!
       .split('=', 2)
@@ -20,4 +16,23 @@ export function preferredWaitSeconds(header: string | undefined): number | null 
     return /^\d+$/.test(value) ? Number(value) : undefined;
   }
   return undefined;
+}
+
+/**
+ * Returns the header with each quoted number as a number, and any other quoted text, which could hold a
+ * comma, as a question mark. Looks at each character once: the header is whatever a client sends.
+ */
+function withoutQuotes(header: string): string {
+  let unquoted = '';
+  for (let at = 0; at < header.length; at++) {
+    if (header[at] !== '"') {
+      unquoted += header[at];
+      continue;
+    }
+    const from = at + 1;
+    for (at = from; at < header.length && header[at] !== '"'; at++) if (header[at] === '\\') at++;
+    const text = header.slice(from, at);
+    unquoted += /^\d+$/.test(text) ? text : '?';
+  }
+  return unquoted;
 }

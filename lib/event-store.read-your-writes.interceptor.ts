@@ -1,9 +1,9 @@
 import {
   BadRequestException,
+  HttpException,
   Inject,
   Injectable,
   mixin,
-  ServiceUnavailableException,
   type CallHandler,
   type ExecutionContext,
   type NestInterceptor,
@@ -11,10 +11,12 @@ import {
 } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { mergeMap, type Observable } from 'rxjs';
+import { HeldRequests } from './event-store.held-requests.ts';
 import { warn } from './event-store.log.ts';
 import { preferredWaitSeconds } from './event-store.prefer-wait.ts';
-import { getConsumersToken } from './event-store.tokens.ts';
+import { getConsumersToken, getEventStoreToken } from './event-store.tokens.ts';
 import { trackAppends } from './store/appended-position.ts';
+import { EventStore } from './store/event-store.ts';
 import { Consumers } from './subscriptions/consumers.ts';
 import { WaitTimeoutError } from './subscriptions/subscriptions.errors.ts';
 
@@ -27,7 +29,8 @@ const maxWaitSeconds = 30;
  *
  * A response to a request that appended events has the header `Event-Position`. A request with that
  * header is not handled before the consumers have come so far: 503 if that takes longer than the
- * seconds of `Prefer: wait=10` (5 by default, 30 at most), 400 if the header is no position.
+ * seconds of `Prefer: wait=10` (5 by default, 30 at most) or 1,000 requests wait already, 400 if the
+ * header is no position, or one that the log has never given out.
  *
  * A request that says `Prefer: wait` or `Prefer: wait=10` and appends is not answered before the
  * consumers have come as far, and the answer says `Preference-Applied: wait=10`. It is answered without
@@ -56,17 +59,23 @@ function readYourWrites(
 ): Type<NestInterceptor> {
   @Injectable()
   class ReadYourWritesInterceptor implements NestInterceptor {
+    readonly #requests: HeldRequests;
+
     constructor(
-      @Inject(getConsumersToken(storeName)) private readonly consumers: Consumers,
+      @Inject(getEventStoreToken(storeName)) store: EventStore,
+      @Inject(getConsumersToken(storeName)) consumers: Consumers,
       private readonly adapterHost: HttpAdapterHost,
-    ) {}
+    ) {
+      this.#requests = HeldRequests.of(store, consumers);
+    }
 
     async intercept(context: ExecutionContext, next: CallHandler): Promise<Observable<unknown>> {
       if (context.getType() !== 'http') return next.handle();
       const request = context.switchToHttp().getRequest<RequestLike>();
       const wait = preferredWaitSeconds(request.headers['prefer']);
       const seconds = Math.min(wait ?? defaultWaitSeconds, maxWaitSeconds);
-      await this.#waitBefore(positionIn(request.headers['event-position']), seconds);
+      const sent = positionIn(request.headers['event-position']);
+      if (sent > 0) await this.#requests.waitBefore(names, sent, seconds);
       return trackAppends((lastAppended) =>
         next.handle().pipe(
           mergeMap(async (answer: unknown) => {
@@ -83,37 +92,16 @@ function readYourWrites(
       );
     }
 
-    async #waitBefore(position: number, seconds: number): Promise<void> {
-      if (position === 0) return;
-      try {
-        await this.#waitFor(position, seconds);
-      } catch (error) {
-        if (!(error instanceof WaitTimeoutError)) throw error;
-        // Not the error's own message: it may tell why the consumer is down, which is not for clients.
-        throw new ServiceUnavailableException(
-          `The consumer '${error.consumer}' did not reach position ${position} within ${seconds} s. ` +
-            'Try again later.',
-          { cause: error },
-        );
-      }
-    }
-
     /** Never throws: the write has succeeded, whatever becomes of the wait. */
     async #hasReached(position: number, seconds: number): Promise<boolean> {
       try {
-        await this.#waitFor(position, seconds);
+        await this.#requests.wait(names, position, seconds * 1_000);
         return true;
       } catch (error) {
-        if (!(error instanceof WaitTimeoutError)) {
-          warn('Waiting for consumers after a write failed.', error);
-        }
+        const isLate = error instanceof WaitTimeoutError || error instanceof HttpException;
+        if (!isLate) warn('Waiting for consumers after a write failed.', error);
         return false;
       }
-    }
-
-    async #waitFor(position: number, seconds: number): Promise<void> {
-      const timeoutMs = seconds * 1_000;
-      await Promise.all(names.map((name) => this.consumers.waitFor(name, position, { timeoutMs })));
     }
 
     #headerSetter(response: unknown): (name: string, value: string) => void {

@@ -64,7 +64,8 @@ export class BinaryCodec implements EventCodec {
     if (encoded.binary === null) return this.#json.decode(encoded, hints);
     let payload: unknown;
     try {
-      payload = this.#packr.unpack(unframe(encoded.binary));
+      const maxPackedBytes = packedBytesPerCharacter * encoded.json.length + packedBytesAtLeast;
+      payload = this.#packr.unpack(unframe(encoded.binary, maxPackedBytes));
     } catch (cause) {
       throw unlikeStored('cannot be unpacked', encoded.binary, 'binary_payload', { cause });
     }
@@ -85,13 +86,21 @@ export class BinaryCodec implements EventCodec {
   }
 }
 
-function unframe(binary: Buffer): Buffer {
+/**
+ * What a payload takes packed, at most, for each character of its JSON copy, and beside it: what is not
+ * ASCII takes 3 bytes, and `0.5,` in a list takes 9. The copy was bounded by `maxEventBytes`, so that a
+ * few bytes of a row that another hand has written cannot become a gigabyte.
+ */
+const packedBytesPerCharacter = 4;
+const packedBytesAtLeast = 1_024;
+
+function unframe(binary: Buffer, maxPackedBytes: number): Buffer {
   const content = binary.subarray(1);
   switch (binary[0]) {
     case format.packed:
       return content;
     case format.deflated:
-      return inflateSync(content);
+      return inflateSync(content, { maxOutputLength: maxPackedBytes });
     default:
       throw new RangeError(`A payload of format ${binary[0]} is not one of this version.`);
   }

@@ -1,5 +1,6 @@
 import type { Client } from 'pg';
 import { Signals, type Signal } from '../subscriptions/signals.ts';
+import { atMostEvery, type Paced } from './at-most-every.ts';
 import type { ControlConnection } from './control-connection.ts';
 import { type Database, Statement } from './database.ts';
 import { lockNamespace } from './sql/schema-name.ts';
@@ -28,9 +29,13 @@ export class PostgresSignals extends Signals {
   readonly #notify = new Statement('SELECT pg_notify($1, $2)');
   readonly #tells: boolean;
   readonly #hears: boolean;
+  readonly #sendAppend = atMostEvery(appendIntervalMs, () => this.#send('append'));
+  // Every role that may connect can notify, as often as it likes.
+  readonly #hear: Readonly<Record<Signal, Paced>> = {
+    append: atMostEvery(appendIntervalMs, () => this.#onSignal?.('append')),
+    control: atMostEvery(controlIntervalMs, () => this.#onSignal?.('control')),
+  };
   #onSignal: ((signal: Signal) => void) | undefined;
-  #pending: NodeJS.Timeout | undefined;
-  #again = false;
   #stopped = false;
 
   constructor(
@@ -54,33 +59,24 @@ export class PostgresSignals extends Signals {
   /** Listens on a connection that was just made; whatever was said meanwhile is made up for. */
   async subscribe(client: Client): Promise<void> {
     if (this.#hears) {
-      client.on('notification', ({ payload }) => this.#onSignal?.(payload as Signal));
+      client.on('notification', ({ payload }) => {
+        if (payload === 'append' || payload === 'control') this.#hear[payload]();
+      });
       await client.query(`LISTEN "${this.#channel}"`);
     }
-    this.#onSignal?.('append');
-    this.#onSignal?.('control');
+    this.#hear.append();
+    this.#hear.control();
   }
 
   announce(signal: Signal): void {
     if (!this.#tells || this.#stopped) return;
     if (signal === 'control') this.#send(signal);
-    else if (this.#pending) this.#again = true;
-    else {
-      this.#send(signal);
-      this.#pending = setTimeout(() => {
-        this.#pending = undefined;
-        if (this.#again) {
-          this.#again = false;
-          this.announce('append');
-        }
-      }, quietMs);
-      this.#pending.unref();
-    }
+    else this.#sendAppend();
   }
 
   async stop(): Promise<void> {
     this.#stopped = true;
-    clearTimeout(this.#pending);
+    for (const paced of [this.#sendAppend, this.#hear.append, this.#hear.control]) paced.cancel();
     await this.#connection.close();
   }
 
@@ -91,4 +87,8 @@ export class PostgresSignals extends Signals {
   }
 }
 
-const quietMs = 20;
+/** One signal for all appends of a few milliseconds. */
+const appendIntervalMs = 20;
+
+/** Each makes every process look at its leases. */
+const controlIntervalMs = 50;

@@ -1,30 +1,22 @@
 import type { ConsumerRegistry, Reached } from './consumer-registry.ts';
+import { SharedQuestion } from './shared-question.ts';
 
 /** Asks how far consumers have come: one question at a time, for everybody who wants to know by then. */
 export class ReachedPoll {
-  readonly #registry: ConsumerRegistry;
+  readonly #question: SharedQuestion<ReadonlyMap<string, Reached>>;
   #names = new Set<string>();
-  #next: Promise<ReadonlyMap<string, Reached>> | undefined;
-  #current: Promise<unknown> = Promise.resolve();
 
   constructor(registry: ConsumerRegistry) {
-    this.#registry = registry;
+    this.#question = new SharedQuestion(() => {
+      const names = [...this.#names];
+      this.#names = new Set();
+      return registry.reached(names);
+    });
   }
 
   /** Returns what the database says from now on; `undefined` if it does not know the consumer. */
   async ask(name: string): Promise<Reached | undefined> {
     this.#names.add(name);
-    this.#next ??= this.#askNext();
-    return (await this.#next).get(name);
-  }
-
-  async #askNext(): Promise<ReadonlyMap<string, Reached>> {
-    await this.#current.catch(() => 'told to those who asked');
-    const names = [...this.#names];
-    this.#names = new Set();
-    this.#next = undefined;
-    const answer = this.#registry.reached(names);
-    this.#current = answer;
-    return answer;
+    return (await this.#question.ask()).get(name);
   }
 }

@@ -1,3 +1,5 @@
+import { get, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import {
   Body,
@@ -12,6 +14,7 @@ import {
 import { CqrsModule } from '@nestjs/cqrs';
 import { Test } from '@nestjs/testing';
 import request from 'supertest';
+import { DataSource } from 'typeorm';
 import {
   Consumers,
   DomainEvent,
@@ -171,6 +174,23 @@ function shut(): () => void {
   return open;
 }
 
+/** The server on a port of its own for many requests: supertest makes one for each. */
+async function listening(): Promise<Server> {
+  const server = application.getHttpServer() as Server;
+  if (!server.listening) await application.listen(0, '127.0.0.1');
+  return server;
+}
+
+function statusOf(server: Server, headers: Record<string, string>): Promise<number> {
+  const { port } = server.address() as AddressInfo;
+  return new Promise((resolve, reject) => {
+    get({ port, host: '127.0.0.1', path: '/notes', headers }, (response) => {
+      response.resume();
+      resolve(response.statusCode!);
+    }).on('error', reject);
+  });
+}
+
 const take = (path = '/notes', ...texts: string[]) => http.post(path).send({ texts });
 
 /** Sends a request whose answer is expected to wait. */
@@ -297,6 +317,54 @@ describe('A read', () => {
       expect(body.message).toContain('Event-Position');
     },
   );
+
+  it('refuses at once, however many ask, a position that the log has never given out', async () => {
+    const server = await listening();
+    const next = (await currentPosition()) + 1;
+    const asked = performance.now();
+    const statuses = await Promise.all(
+      Array.from({ length: 2_000 }, (_, at) =>
+        statusOf(server, { 'event-position': String(next + at), prefer: 'wait=30' }),
+      ),
+    );
+    expect(new Set(statuses)).toEqual(new Set([400]));
+    // Held, they would take 30 s.
+    expect(performance.now() - asked).toBeLessThan(25_000);
+    const { body } = await read('9007199254740991');
+    expect(body.message).toContain('Event-Position is ahead of the log');
+  }, 60_000);
+
+  it('waits for a position that a transaction has drawn and not committed yet', async () => {
+    const open = shut();
+    const { position, answer } = await application.get(DataSource).transaction(async (manager) => {
+      const drawn = await application
+        .get(EventStore)
+        .append({ type: 'note', id: 'drawn' }, [new NoteTaken('drawn')], { manager });
+      const due = unanswered(read(String(drawn.position)).set('Prefer', 'wait=30'));
+      await due.isStillDue();
+      return { position: drawn.position, answer: due };
+    });
+    open();
+    const { status, body } = await answer.response;
+    expect([status, body.texts.at(-1), position]).toEqual([200, 'drawn', await currentPosition()]);
+  });
+
+  it('is refused at once while a thousand others wait', async () => {
+    const open = shut();
+    const { headers } = await take('/notes', 'wanted by many');
+    const server = await listening();
+    const wanted = { 'event-position': headers['event-position']!, prefer: 'wait=30' };
+    const statuses: number[] = [];
+    const all = Array.from({ length: 1_100 }, async () =>
+      statuses.push(await statusOf(server, wanted)),
+    );
+    await eventually(() => statuses.length === 100, { timeoutMs: 30_000 });
+    expect(new Set(statuses)).toEqual(new Set([503]));
+    open();
+    await Promise.all(all);
+    expect(statuses.filter((status) => status === 200)).toHaveLength(1_000);
+    await read(headers['event-position']!).expect(200);
+  }, 60_000);
 
   it('may name a consumer of another store, and one that is unknown is an error', async () => {
     await http.get('/other').expect(200);

@@ -1,3 +1,4 @@
+import { deflateSync } from 'node:zlib';
 import { describe, expect, it } from '@jest/globals';
 import { BinaryCodec } from '../../../lib/events/binary.codec.ts';
 import type { CodecHints, EventCodec } from '../../../lib/events/event-codec.ts';
@@ -445,6 +446,47 @@ describe('A store that changes its codec', () => {
     expect(small.binary!.length).toBeLessThan(plain.binary!.length / 10);
     expect(new BinaryCodec().decode(small)).toStrictEqual(payload);
     expect(new BinaryCodec({ compressAboveBytes: 1000 }).decode(plain)).toStrictEqual(payload);
+  });
+
+  it('inflates a row no further than its JSON copy can account for', () => {
+    const packed = deflateSync(Buffer.alloc(2 ** 26));
+    for (const json of ['{}', JSON.stringify({ text: 'a'.repeat(2 ** 20) })]) {
+      const binary = Buffer.concat([Buffer.of(2), packed]);
+      const before = process.memoryUsage().arrayBuffers;
+      const error = thrownBy(() => new BinaryCodec().decode({ json, binary }));
+      expect(error).toMatchObject({
+        code: 'UNDECODABLE_PAYLOAD',
+        cause: { code: 'ERR_BUFFER_TOO_LARGE' },
+      });
+      expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(2 ** 23);
+    }
+  });
+
+  it.each<[string, unknown]>([
+    ['fractions', Array(10_000).fill(0.5)],
+    ['integers', Array(10_000).fill(65_536)],
+    ['large integers', Array(10_000).fill(-(2 ** 33))],
+    ['infinities', Array(10_000).fill(Infinity)],
+    ['text beyond ASCII', '€'.repeat(10_000)],
+    ['emoji', '💶'.repeat(10_000)],
+    ['empty texts', Array(10_000).fill('')],
+    ['empty lists', Array.from({ length: 10_000 }, () => [])],
+    ['empty objects', Array.from({ length: 10_000 }, () => ({}))],
+    ['empty Maps', Array.from({ length: 10_000 }, () => new Map())],
+    ['empty Sets', Array.from({ length: 10_000 }, () => new Set())],
+    ['empty bytes', Array.from({ length: 10_000 }, () => Buffer.alloc(0))],
+    ['typed arrays', Array.from({ length: 10_000 }, () => Float64Array.of())],
+    ['bytes', Buffer.alloc(10_000)],
+    ['BigInts', Array(10_000).fill(1n)],
+    ['large BigInts', Array(10_000).fill(2n ** 90n)],
+    ['Dates', Array.from({ length: 10_000 }, () => new Date(1))],
+    ['nothing', Array(10_000).fill(undefined)],
+    ['objects of many shapes', Array.from({ length: 10_000 }, (_, at) => ({ [`k${at}`]: 1 }))],
+    ['nothing at all', {}],
+  ])('inflates every row that it has written itself: %s', (_, content) => {
+    const codec = new BinaryCodec({ compressAboveBytes: 0 });
+    const encoded = codec.encode({ content });
+    expect(codec.decode(encoded)).toStrictEqual({ content });
   });
 
   it('shares no memory with the row it was read from', () => {

@@ -32,7 +32,8 @@ describe('ConsumerHost', () => {
     connected();
     await Promise.all([starting, stopping]);
     expect(calls).toEqual(['register', 'prepare', 'connect', 'unsubscribe', 'release', 'close']);
-    expect(activeTimers()).toBe(timers);
+    // Those of earlier specs in this process may have ended meanwhile.
+    expect(activeTimers()).toBeLessThanOrEqual(timers);
     tally('F2');
   });
 });

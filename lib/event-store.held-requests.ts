@@ -1,0 +1,102 @@
+import { BadRequestException, ServiceUnavailableException } from '@nestjs/common';
+import type { EventStore } from './store/event-store.ts';
+import type { Consumers } from './subscriptions/consumers.ts';
+import { SharedQuestion } from './subscriptions/shared-question.ts';
+import { WaitTimeoutError } from './subscriptions/subscriptions.errors.ts';
+import { within } from './subscriptions/within.ts';
+
+/** Every held request keeps its connection to the client, and whatever the server keeps for it. */
+const maxHeld = 1_000;
+
+// Holds no application state: as long as there is a store, how many requests wait for it.
+const ofStore = new WeakMap<EventStore, HeldRequests>();
+
+/** The requests that wait for consumers of one store, over all its routes. */
+export class HeldRequests {
+  readonly #consumers: Consumers;
+  /** The last position that any transaction has drawn. */
+  readonly #lastPosition: SharedQuestion<number>;
+  #held = 0;
+
+  static of(store: EventStore, consumers: Consumers): HeldRequests {
+    const known = ofStore.get(store) ?? new HeldRequests(store, consumers);
+    ofStore.set(store, known);
+    return known;
+  }
+
+  private constructor(store: EventStore, consumers: Consumers) {
+    this.#consumers = consumers;
+    this.#lastPosition = new SharedQuestion(async () => (await store.horizon()).lastPosition);
+  }
+
+  /**
+   * Resolves once these consumers have come to a position that a client has sent.
+   *
+   * A request is held only for a position that the log has given out, in a transaction that may still
+   * be open: nobody else can know one.
+   *
+   * @throws BadRequestException if the log has never given out the position.
+   * @throws ServiceUnavailableException if the consumers do not come so far in time, or if too many
+   * requests are held already.
+   */
+  async waitBefore(names: readonly string[], position: number, seconds: number): Promise<void> {
+    const deadline = performance.now() + seconds * 1_000;
+    try {
+      if (await this.#hasReached(names, position)) return;
+      const timeoutError = (): Error => new WaitTimeoutError(names[0]!, position, undefined, 0, '');
+      const patienceMs = Math.max(deadline - performance.now(), leastPatienceMs);
+      if (position > (await within(patienceMs, this.#lastPosition.ask(), timeoutError))) {
+        throw new BadRequestException(
+          `The header Event-Position is ahead of the log: no response has given out ${position}. ` +
+            'Leave the header out, or use the position of the last response.',
+        );
+      }
+      await this.wait(names, position, Math.max(0, deadline - performance.now()));
+    } catch (error) {
+      if (!(error instanceof WaitTimeoutError)) throw error;
+      // Not the error's own message: it may tell why the consumer is down, which is not for clients.
+      throw new ServiceUnavailableException(
+        `The consumer '${error.consumer}' did not reach position ${position} within ${seconds} s. ` +
+          'Try again later.',
+        { cause: error },
+      );
+    }
+  }
+
+  /**
+   * Resolves once these consumers have come to a position.
+   *
+   * @throws WaitTimeoutError if they do not in time.
+   * @throws ServiceUnavailableException if too many requests are held already.
+   */
+  async wait(names: readonly string[], position: number, timeoutMs: number): Promise<void> {
+    if (this.#held >= maxHeld) {
+      throw new ServiceUnavailableException(
+        `${maxHeld} requests wait already for what was written. Try again later.`,
+      );
+    }
+    this.#held += 1;
+    try {
+      await this.#waitFor(names, position, Math.ceil(timeoutMs));
+    } finally {
+      this.#held -= 1;
+    }
+  }
+
+  async #hasReached(names: readonly string[], position: number): Promise<boolean> {
+    try {
+      await this.#waitFor(names, position, 0);
+      return true;
+    } catch (error) {
+      if (error instanceof WaitTimeoutError) return false;
+      throw error;
+    }
+  }
+
+  async #waitFor(names: readonly string[], position: number, timeoutMs: number): Promise<void> {
+    await Promise.all(names.map((name) => this.#consumers.waitFor(name, position, { timeoutMs })));
+  }
+}
+
+/** How long the database may take to say where the log ends. */
+const leastPatienceMs = 100;

@@ -10,7 +10,10 @@ import {
 } from '@jest/globals';
 import pg from 'pg';
 import type { DataSource } from 'typeorm';
+import { postgresConsumers } from '../../lib/postgres/postgres.consumers.ts';
+import type { HeldCheckpoint } from '../../lib/subscriptions/checkpoint-store.ts';
 import type { Consumer } from '../../lib/subscriptions/consumer.ts';
+import { LeaseLostError } from '../../lib/subscriptions/subscriptions.errors.ts';
 import { consumer, startConsumers, type TestProcess } from '../support/consumers.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
@@ -241,6 +244,45 @@ describe('a lease that ends early, as the clock of the database was set forward'
     await other.control.waitFor('counter', (await append(3)).position);
     expect(await counted()).toEqual([{ position: 1 }, { position: 2 }, { position: 3 }]);
     expect((await other.control.list()).consumers[0]!.partitions[0]!.owner).toBe(owner);
+  });
+});
+
+describe('a checkpoint', () => {
+  it('is saved by its present holder alone', async () => {
+    const counter = consumer('counter', async () => undefined);
+    const { checkpoints, registry } = postgresConsumers(dataSource, {
+      schema: store.schema,
+      preparedStatements: true,
+      listen: false,
+    });
+    await registry.register([counter]);
+    const hold = async (): Promise<HeldCheckpoint> =>
+      (await checkpoints.hold('one', ['counter'], 60_000)).at(-1)!;
+    const save = (held: HeldCheckpoint): Promise<void> =>
+      checkpoints.save(held, { position: 0, mark: null, status: 'live', eventsPerSecond: 0 });
+
+    const first = await hold();
+    await save(first);
+    await checkpoints.release('one', [first]);
+    await expect(save(first)).rejects.toThrow(LeaseLostError);
+    const second = await hold();
+    await expect(save(first)).rejects.toThrow(LeaseLostError);
+    await save(second);
+    await registry.reset('counter', 0);
+    await expect(save(second)).rejects.toThrow(LeaseLostError);
+    const third = await hold();
+    await expect(save(second)).rejects.toThrow(LeaseLostError);
+
+    await registry.rebuild(counter, {});
+    const next = await hold();
+    expect(next.generation).toBe(2);
+    const replace = () => checkpoints.replace(next, counter, async () => true);
+    expect(await replace()).toBe(false);
+    await checkpoints.release('one', [third]);
+    expect(await replace()).toBe(true);
+    await expect(save(next)).rejects.toThrow(LeaseLostError);
+    await save(await hold());
+    await checkpoints.release('one');
   });
 });
 

@@ -1,7 +1,11 @@
 import { isMarkThere } from './log-mark.ts';
 
 const key = 'k.consumer = $1 AND k.generation = $2 AND k.partition = $3';
-/** Only the present holder may write: the fence grows with every change of hands. */
+/**
+ * Only the present holder may write. Whatever takes a checkpoint away from its owner clears the owner,
+ * and taking it raises the fence: so one that was taken away and taken again, by the same process too, is
+ * not held any more by what had it before.
+ */
 const holder = `${key} AND k.fence = $4 AND k.owner = $5`;
 
 /**

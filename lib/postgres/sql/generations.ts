@@ -70,7 +70,7 @@ WITH consumer AS (
   LIMIT 1
 )
 UPDATE "${schema}".checkpoints AS k
-SET owner = NULL, fence = k.fence + 1, status = $3,
+SET owner = NULL, status = $3,
   replayed = coalesce(
     (
       SELECT pg_catalog.jsonb_agg(m.mark)
@@ -120,7 +120,7 @@ WHERE k.consumer = $1 AND k.status = 'replaced'`;
 /** Puts all partitions of the generation in use to one position; $3 is how far they had come. */
 export const resetCheckpoints = (schema: string): string => `
 UPDATE "${schema}".checkpoints AS k
-SET position = $2, status = 'waiting', owner = NULL, fence = k.fence + 1,
+SET position = $2, status = 'waiting', owner = NULL,
   takeovers = 0, failures = 0, error = NULL, error_position = NULL, failed_at = NULL,
   finished = '[]', replayed = k.replayed || k.finished || $3::jsonb,
   (event_position, event_id, event_aggregate_key, event_version) = (

@@ -40,7 +40,7 @@ RETURNING position`;
  */
 export const passStopped = (schema: string): string => `
 UPDATE "${schema}".checkpoints AS k
-SET position = k.error_position, status = 'waiting', fence = k.fence + 1, takeovers = 0, failures = 0,
+SET position = k.error_position, status = 'waiting', takeovers = 0, failures = 0,
   error = NULL, error_position = NULL, failed_at = NULL,
   (event_position, event_id, event_aggregate_key, event_version) = (
     SELECT e.position, e.event_id, e.aggregate_key, e.version

@@ -129,6 +129,11 @@ export function isTimeLimit(error: unknown): boolean {
   return is(error, 'cancelled', 'ended');
 }
 
+/** Tells whether the database ended a transaction, and its connection, because it took too long. */
+export function isTransactionTimeout(error: unknown): boolean {
+  return is(error, 'ended');
+}
+
 /** Tells whether the same may succeed later, by the error that it would be translated to. */
 export function isTransient(error: unknown): boolean {
   return translate(error, nothingToName).retryable;

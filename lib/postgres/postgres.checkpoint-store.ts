@@ -1,3 +1,4 @@
+import type { PoolClient } from 'pg';
 import type { EntityManager } from 'typeorm';
 import { EventStoreError } from '../event-store.error.ts';
 import type { AggregateRef } from '../store/aggregate-ref.ts';
@@ -12,12 +13,18 @@ import {
 } from '../subscriptions/checkpoint-store.ts';
 import type { Consumer } from '../subscriptions/consumer.ts';
 import { describeError } from '../subscriptions/describe-error.ts';
+import { HandlerFailure } from '../subscriptions/handler-failure.ts';
 import type { Mark } from '../subscriptions/marks.ts';
 import { HistoryDivergedError, LeaseLostError } from '../subscriptions/subscriptions.errors.ts';
 import type { ControlConnection } from './control-connection.ts';
 import { type Database, Statement } from './database.ts';
 import { Generations } from './generations.ts';
-import { isTransient } from './postgres-errors.ts';
+import {
+  isTimeLimit,
+  isTransactionTimeout,
+  isTransient,
+  translateError,
+} from './postgres-errors.ts';
 import { channelOf } from './postgres.signals.ts';
 import {
   boundTransaction,
@@ -30,6 +37,7 @@ import {
 import {
   keepParked,
   parkEvents,
+  readIsToRetry,
   readParkedAggregates,
   readParkedToRetry,
   unparkEvent,
@@ -82,6 +90,7 @@ export class PostgresCheckpointStore extends CheckpointStore {
       unpark: new Statement(unparkEvent(schema)),
       parkedAggregates: new Statement(readParkedAggregates(schema)),
       parkedToRetry: new Statement(readParkedToRetry(schema)),
+      isToRetry: new Statement(readIsToRetry(schema)),
       keepParked: new Statement(keepParked(schema)),
     };
   }
@@ -135,7 +144,7 @@ export class PostgresCheckpointStore extends CheckpointStore {
     timeoutMs: number,
     work: (transaction: CheckpointTransaction) => Promise<Progress>,
   ): Promise<void> {
-    await this.#database.transaction(async (manager) => {
+    await this.#namingTimeouts(async (manager) => {
       await this.#database.query(this.#statements.bound, [String(timeoutMs)], manager);
       const progress = await work(this.#transaction(held, manager));
       // The last statement: it fails if the handlers have left the transaction aborted, so that a
@@ -143,6 +152,31 @@ export class PostgresCheckpointStore extends CheckpointStore {
       // short a time as can be, so that a frozen owner holds up nobody who wants to take over.
       await this.#write(this.#statements.save, held, progress, manager);
     });
+  }
+
+  /**
+   * Runs work in a transaction, and fails with what the server said if it ended that.
+   *
+   * Where a handler is between two statements, the server says so by an event of the connection, and the
+   * next statement only finds that there is no connection any more.
+   */
+  async #namingTimeouts(work: (manager: EntityManager) => Promise<void>): Promise<void> {
+    let timeout: Error | undefined;
+    const note = (error: Error): void => {
+      if (isTransactionTimeout(error)) timeout ??= error;
+    };
+    let client: PoolClient | undefined;
+    try {
+      await this.#database.transaction(async (manager) => {
+        client = (await manager.queryRunner!.connect()) as PoolClient;
+        client.on('error', note);
+        await work(manager);
+      });
+    } catch (error) {
+      throw timeout ? translateError(timeout) : error;
+    } finally {
+      client?.off('error', note);
+    }
   }
 
   async fail(
@@ -176,6 +210,11 @@ export class PostgresCheckpointStore extends CheckpointStore {
       aggregate: { type, id },
       failures,
     }));
+  }
+
+  async isToRetry({ consumer, generation }: CheckpointKey, position: number): Promise<boolean> {
+    const values = [consumer, generation, position];
+    return (await this.#database.query(this.#statements.isToRetry, values)).length > 0;
   }
 
   async keepParked(key: CheckpointKey, event: ParkedEvent, failure: Failure): Promise<void> {
@@ -213,8 +252,13 @@ export class PostgresCheckpointStore extends CheckpointStore {
 
   isInterruption(error: unknown): boolean {
     if (error instanceof LeaseLostError || error instanceof HistoryDivergedError) return true;
-    // The store's own errors keep the driver's as their cause.
-    return isTransient(error instanceof EventStoreError ? (error.cause ?? error) : error);
+    return isTransient(saidByDriver(error));
+  }
+
+  isTimeLimit(error: unknown): boolean {
+    return error instanceof HandlerFailure
+      ? isTimeLimit(saidByDriver(error.cause))
+      : isTransactionTimeout(saidByDriver(error));
   }
 
   #transaction(held: HeldCheckpoint, manager: EntityManager): CheckpointTransaction {
@@ -232,7 +276,12 @@ export class PostgresCheckpointStore extends CheckpointStore {
       },
       unpark: async (position) => {
         const values = [consumer, generation, position];
-        await this.#database.query(this.#statements.unpark, values, manager);
+        const rows = await this.#database.query<{ is_last: boolean }>(
+          this.#statements.unpark,
+          values,
+          manager,
+        );
+        return rows[0]?.is_last ?? false;
       },
     };
   }
@@ -256,6 +305,10 @@ export class PostgresCheckpointStore extends CheckpointStore {
     if (!saved.held) throw new LeaseLostError(held.consumer, held.partition);
   }
 }
+
+/** The store's own errors keep the driver's as their cause. */
+const saidByDriver = (error: unknown): unknown =>
+  error instanceof EventStoreError ? (error.cause ?? error) : error;
 
 const holder = ({ consumer, generation, partition, fence, owner }: HeldCheckpoint): unknown[] => [
   consumer,

@@ -74,8 +74,8 @@ export interface CheckpointTransaction {
   park(positions: readonly number[], failure: Failure | null): Promise<void>;
   /** Keeps the event at a position as one that the policy of its consumer leaves out. */
   skip(position: number, failure: Failure): Promise<void>;
-  /** Takes an event back in. */
-  unpark(position: number): Promise<void>;
+  /** Takes an event back in; returns whether it was the last one of its aggregate. */
+  unpark(position: number): Promise<boolean>;
 }
 
 /** Keeps the checkpoints of consumers, each held by at most one process that can still commit. */
@@ -131,6 +131,9 @@ export abstract class CheckpointStore {
   /** Returns the first event of each aggregate whose next attempt was asked for. */
   abstract parkedToRetry(key: CheckpointKey): Promise<readonly ParkedEvent[]>;
 
+  /** Tells whether the next attempt at a parked event is still asked for. */
+  abstract isToRetry(key: CheckpointKey, position: number): Promise<boolean>;
+
   /** Stores that the next attempt of parked events has failed; they wait to be asked for again. */
   abstract keepParked(key: CheckpointKey, event: ParkedEvent, failure: Failure): Promise<void>;
 
@@ -166,4 +169,10 @@ export abstract class CheckpointStore {
    * then no attempt is counted.
    */
   abstract isInterruption(error: unknown): boolean;
+
+  /**
+   * Tells whether the database gave something up because it took longer than a time limit allows: then
+   * less may succeed, and the same again would not.
+   */
+  abstract isTimeLimit(error: unknown): boolean;
 }

@@ -57,9 +57,26 @@ export class FailureHandling {
       case 'park':
         this.log.error(`The consumer '${name}' parks the event at position ${position}.`, error);
         await this.#finish(at, (transaction) => transaction.park([position], failure));
-        await this.parked.refresh(this.place.held);
+        // Reading all of them again would make a thousand that park a million reads.
+        if (at.mark) this.parked.add(at.mark.aggregate);
+        else await this.parked.refresh(this.place.held);
         return 'done';
     }
+  }
+
+  /** Says that several events took longer than the database allows, and come again in smaller batches. */
+  async noteTimeLimit(at: LogPlace, error: unknown): Promise<void> {
+    const { position } = at;
+    this.#failures = this.attemptAt(position);
+    this.#position = position;
+    await this.checkpoints.fail(this.place.held, 'retrying', {
+      ...{ error, position, failures: this.#failures },
+    });
+    this.log.warn(
+      `The consumer '${this.consumer.name}' took longer over a batch from position ${position} than the ` +
+        'database allows; trying again with half of it.',
+      error,
+    );
   }
 
   /** Stops the consumer, with the reason where everybody can read it. */

@@ -4,7 +4,7 @@ import type { CheckpointStore, HeldCheckpoint } from './checkpoint-store.ts';
 /** Which aggregates a consumer has set aside, as its one runner knows without asking each time. */
 export class ParkedAggregates {
   readonly #checkpoints: CheckpointStore;
-  #keys: ReadonlySet<string> = new Set();
+  #keys = new Set<string>();
 
   constructor(checkpoints: CheckpointStore) {
     this.#checkpoints = checkpoints;
@@ -14,7 +14,17 @@ export class ParkedAggregates {
     return this.#keys.size > 0 && this.#keys.has(keyOf(aggregate));
   }
 
-  /** Asks the database; needed at the start and after every change. */
+  /** One of its events was set aside. */
+  add(aggregate: AggregateRef): void {
+    this.#keys.add(keyOf(aggregate));
+  }
+
+  /** None of its events is set aside any more. */
+  delete(aggregate: AggregateRef): void {
+    this.#keys.delete(keyOf(aggregate));
+  }
+
+  /** Asks the database; needed at the start, as all later changes are made by the same runner. */
   async refresh(held: HeldCheckpoint): Promise<void> {
     const parked = await this.#checkpoints.parkedAggregates(held);
     this.#keys = new Set(parked.map(keyOf));

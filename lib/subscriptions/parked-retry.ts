@@ -7,34 +7,67 @@ import type { RunnerLog } from './runner-log.ts';
 import { isInPartition, type LogFilter, passes } from './selection.ts';
 
 /** What it takes to hand parked events over again. */
-export interface ParkedRetry extends Deliverer {
+export interface ParkedRetryParts extends Deliverer {
   readonly store: EventStore;
   readonly log: RunnerLog;
   readonly filter: LogFilter;
-  readonly stopping: AbortSignal;
 }
 
 /**
  * Hands parked events over again whose next attempt was asked for: those of each aggregate in order,
  * until one fails or none is left. What is handled leaves the parked ones in the same transaction.
+ *
+ * One at a time, so that the runner can take turns: however many are parked and however long each takes,
+ * the events of other aggregates are handled meanwhile, and a stop is noticed after each.
  */
-export async function retryParkedEvents(retry: ParkedRetry): Promise<void> {
-  const { checkpoints, place, parked, stopping } = retry;
-  const failed = new Set<number>();
-  for (;;) {
-    const asked = await checkpoints.parkedToRetry(place.held);
-    const due = asked.filter(
-      ({ aggregate, position }) => isInPartition(aggregate, place.held) && !failed.has(position),
-    );
-    if (due.length === 0 || stopping.aborted) break;
-    for (const event of due) if (!(await handOver(retry, event))) failed.add(event.position);
+export class ParkedRetry {
+  readonly #parts: ParkedRetryParts;
+  #isAsked: boolean;
+  /** The first event of each aggregate that is to be tried. */
+  #due: ParkedEvent[] = [];
+  /** Which have failed since the next attempt was asked for. */
+  readonly #failed = new Set<number>();
+
+  constructor(parts: ParkedRetryParts, isAsked: boolean) {
+    this.#parts = parts;
+    this.#isAsked = isAsked;
   }
-  await parked.refresh(place.held);
+
+  /** Looks for parked events to try; those that are in hand go first. */
+  ask(): void {
+    this.#isAsked = true;
+  }
+
+  /** Hands over the next event; returns whether there was one. */
+  async next(): Promise<boolean> {
+    const { checkpoints, place } = this.#parts;
+    if (this.#due.length === 0 && !(await this.#findDue())) return false;
+    const event = this.#due.shift()!;
+    // It may have been discarded while it waited for its turn.
+    if (!(await checkpoints.isToRetry(place.held, event.position))) return true;
+    if (!(await handOver(this.#parts, event))) this.#failed.add(event.position);
+    return true;
+  }
+
+  async #findDue(): Promise<boolean> {
+    if (!this.#isAsked) return false;
+    this.#isAsked = false;
+    const { checkpoints, place } = this.#parts;
+    const asked = await checkpoints.parkedToRetry(place.held);
+    this.#due = asked.filter(
+      ({ aggregate, position }) =>
+        isInPartition(aggregate, place.held) && !this.#failed.has(position),
+    );
+    if (this.#due.length === 0) this.#failed.clear();
+    // Those that follow them in their aggregates come after these.
+    else this.#isAsked = true;
+    return this.#due.length > 0;
+  }
 }
 
 /** Returns whether the event was handled; if not, its aggregate stays parked. */
-async function handOver(retry: ParkedRetry, event: ParkedEvent): Promise<boolean> {
-  const { consumer, place, checkpoints, store, log } = retry;
+async function handOver(retry: ParkedRetryParts, event: ParkedEvent): Promise<boolean> {
+  const { consumer, place, parked, checkpoints, store, log } = retry;
   const { position, failures } = event;
   try {
     // One that was removed from the log since then is handled by leaving it out.
@@ -48,15 +81,17 @@ async function handOver(retry: ParkedRetry, event: ParkedEvent): Promise<boolean
     if (!isTransactional(consumer)) await call();
     const progress = place.progress(place.at, due.length);
     const { timeoutMs } = consumer.settings;
+    let isLast = false;
     await checkpoints.transaction(place.held, timeoutMs, async (transaction) => {
       if (isTransactional(consumer)) await call(transaction.manager);
-      await transaction.unpark(position);
+      isLast = await transaction.unpark(position);
       return progress;
     });
     place.hasSaved(progress);
+    if (isLast) parked.delete(event.aggregate);
     return true;
   } catch (error) {
-    if (checkpoints.isInterruption(error)) throw error;
+    if (!checkpoints.isTimeLimit(error) && checkpoints.isInterruption(error)) throw error;
     const cause = error instanceof HandlerFailure ? error.cause : error;
     const failure = { error: cause, position, failures: failures + 1 };
     await checkpoints.keepParked(place.held, event, failure);

@@ -13,7 +13,7 @@ import { HandlerFailure } from './handler-failure.ts';
 import { horizonPasses } from './horizon-passes.ts';
 import type { HeadPage, LogHead } from './log-head.ts';
 import { ParkedAggregates } from './parked-aggregates.ts';
-import { retryParkedEvents } from './parked-retry.ts';
+import { ParkedRetry } from './parked-retry.ts';
 import { pause } from './pause.ts';
 import { Place, settleMs } from './place.ts';
 import type { RunnerLog } from './runner-log.ts';
@@ -63,7 +63,7 @@ export class Runner {
   readonly #stopping = new AbortController();
   /** How many events the next slice may have. */
   #sliceSize: number;
-  #retryParked: boolean;
+  readonly #parkedRetry: ParkedRetry;
   /** A page that is being read while the one before it is handed over. */
   #ahead: { readonly after: number; readonly page: Promise<HeadPage> } | undefined;
   /** What this process has read or handled before it took the checkpoint up again. */
@@ -90,7 +90,8 @@ export class Runner {
     this.#parked = parked;
     this.#failures = new FailureHandling(consumer, place, parked, checkpoints, log);
     this.#deliverer = { consumer, place, parked, checkpoints };
-    this.#retryParked = held.retryParked;
+    const retryParts = { ...this.#deliverer, ...context, filter };
+    this.#parkedRetry = new ParkedRetry(retryParts, held.retryParked);
     this.#sliceSize = held.takeovers >= carefulAfterTakeovers ? 1 : this.#largestSlice;
   }
 
@@ -113,8 +114,8 @@ export class Runner {
       this.#hasDiverged = true;
       this.stop();
     }
-    if (!held.retryParked || this.#retryParked) return;
-    this.#retryParked = true;
+    if (!held.retryParked) return;
+    this.#parkedRetry.ask();
     this.#context.wakeUp.wake();
   }
 
@@ -185,10 +186,13 @@ export class Runner {
     const { signal } = this.#stopping;
     const place = this.#place;
     const { tick } = wakeUp;
-    await this.#retryWhatWasAsked();
+    const hasRetried = await this.#parkedRetry.next();
+    if (signal.aborted) return false;
     const bound = await this.#bound();
     const outcome = place.position < bound ? await this.#handleNextPage(bound) : 'idle';
     if (outcome === 'stopped') return true;
+    // More of them may be due.
+    if (hasRetried) return false;
     if (this.held.rebuild && (place.atEnd || place.position >= bound)) {
       if (await this.#replaceFormer()) return true;
       if (outcome === 'idle') await wakeUp.after(tick, settleMs, signal);
@@ -291,12 +295,16 @@ export class Runner {
         await deliver(this.#deliverer, slice, end, this.#failures.attemptAt(position));
         this.#sliceSize = Math.min(this.#largestSlice, this.#sliceSize * 2);
       } catch (error) {
-        if (this.#context.checkpoints.isInterruption(error)) throw error;
+        const { checkpoints } = this.#context;
+        // What took too long for the database would take too long again.
+        const isTooLong = checkpoints.isTimeLimit(error);
+        if (!isTooLong && checkpoints.isInterruption(error)) throw error;
+        const cause = error instanceof HandlerFailure ? error.cause : error;
         if (position !== slice.at(-1)!.position) {
           this.#sliceSize = slice.length >> 1;
+          if (isTooLong) await this.#failures.noteTimeLimit(placeOf(slice[0]!), cause);
           continue;
         }
-        const cause = error instanceof HandlerFailure ? error.cause : error;
         const settlement = await this.#failures.settle(
           placeOf(slice[0]!),
           cause,
@@ -308,6 +316,8 @@ export class Runner {
       this.#place.at = end;
       rest = remaining;
       await this.#throttle(slice.length);
+      // Takes turns: neither new events wait for all parked ones, nor those for a whole page.
+      if (rest.length > 0 && !this.#stopping.signal.aborted) await this.#parkedRetry.next();
     }
     return true;
   }
@@ -336,14 +346,6 @@ export class Runner {
     const { takeovers, consumer } = this.held;
     if (takeovers < blamedAfterTakeovers || this.#place.hasMoved) return;
     throw new HandlerFailure(new HandlerCrashedError(consumer, position, takeovers));
-  }
-
-  async #retryWhatWasAsked(): Promise<void> {
-    if (!this.#retryParked) return;
-    this.#retryParked = false;
-    const stopping = this.#stopping.signal;
-    const filter = this.#filter;
-    await retryParkedEvents({ ...this.#deliverer, ...this.#context, filter, stopping });
   }
 
   /** Tries to put this generation in the place of the one in use. */

@@ -1,5 +1,15 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  it,
+  jest,
+} from '@jest/globals';
+import pg from 'pg';
 import type { DataSource, EntityManager } from 'typeorm';
 import type { EventRecord } from '../../lib/events/event-record.ts';
 import type { AppendResult } from '../../lib/store/event-store.ts';
@@ -785,6 +795,114 @@ describe('a log that is not the one a consumer has read', () => {
     await control.waitFor('all', (await append('a', 4)).position);
     expect(await seenPositions('all')).toEqual([1, 2, 3, 1, 2, 3, 4]);
   });
+});
+
+describe('parked aggregates that are tried again', () => {
+  const parkedCount = 40;
+
+  it('are tried in turns with new events of others, and a stop waits for one of them', async () => {
+    let fails = true;
+    const handled: string[] = [];
+    const { control, stop } = await start(dataSource, store, [
+      consumer(
+        'slow',
+        async ([record]) => {
+          if (fails) throw new Error('not yet');
+          await delay(100);
+          handled.push(record!.aggregate.id);
+        },
+        { kind: 'handler', retry: noRetry, onFailure: 'park' },
+      ),
+    ]);
+    let last = 0;
+    for (let n = 0; n < parkedCount; n++) last = (await append(`parked-${n}`, 1)).position;
+    await control.waitFor('slow', last, { timeoutMs: 15_000 });
+    expect(await control.parked('slow')).toHaveLength(parkedCount);
+    fails = false;
+    await control.retryParked('slow');
+    await eventually(() => handled.length > 0);
+    const { position } = await append('other', 1, 2, 3);
+    await control.waitFor('slow', position, { timeoutMs: 5_000 });
+    expect(handled.filter((id) => id === 'other')).toHaveLength(3);
+    expect(handled.length).toBeLessThan(parkedCount);
+    const stoppingAt = performance.now();
+    await stop();
+    expect(performance.now() - stoppingAt).toBeLessThan(3_000);
+
+    const next = await start(dataSource, store, [
+      consumer('slow', async ([record]) => void handled.push(record!.aggregate.id), {
+        kind: 'handler',
+      }),
+    ]);
+    await eventually(async () => (await next.control.parked('slow')).length === 0);
+    // Each once, and what follows is not parked any more.
+    expect(new Set(handled).size).toBe(parkedCount + 1);
+    expect(handled).toHaveLength(parkedCount + 3);
+    await next.control.waitFor('slow', (await append('parked-0', 2)).position);
+    expect(handled.at(-1)).toBe('parked-0');
+  }, 40_000);
+
+  it('are known without reading all of them at each one that parks', async () => {
+    const query = jest.spyOn(pg.Client.prototype, 'query');
+    const { control } = await start(dataSource, store, [
+      consumer('parking', () => Promise.reject(new Error('never')), {
+        ...{ kind: 'handler', retry: noRetry, onFailure: 'park' },
+      }),
+    ]);
+    const { records } = await store
+      .appendAll(
+        Array.from({ length: 30 }, (_, n) => ({
+          aggregate: { type: 'counter', id: `p-${n}` },
+          events: [new Counted(n)],
+        })),
+      )
+      .then((results) => results.at(-1)!);
+    await control.waitFor('parking', records[0]!.position, { timeoutMs: 15_000 });
+    const reads = query.mock.calls.filter(([statement]) =>
+      (statement as { text?: string }).text?.includes('SELECT DISTINCT p.aggregate_type'),
+    );
+    query.mockRestore();
+    expect(await control.parked('parking')).toHaveLength(30);
+    expect(reads.length).toBeLessThanOrEqual(2);
+  }, 20_000);
+});
+
+describe('a batch that takes longer than the database allows', () => {
+  it.each([
+    ['a transaction', 'transaction_timeout', '25P04', () => delay(50)],
+    [
+      'a statement',
+      'statement_timeout',
+      '57014',
+      (manager: EntityManager, events: number) =>
+        manager.query('SELECT pg_sleep($1)', [events * 0.05]),
+    ],
+  ])(
+    'by its limit of %s is halved until it fits, and says why',
+    async (_, setting, code, work) => {
+      const [{ server_version_num: version }] = await dataSource.query('SHOW server_version_num');
+      if (setting === 'transaction_timeout' && Number(version) < 170_000) return;
+      await append('a', ...Array.from({ length: 20 }, (__, n) => n));
+      const { schema } = store;
+      const batches: number[] = [];
+      const { control, messages } = await start(dataSource, store, [
+        consumer('limited', async (records, delivery, manager) => {
+          batches.push(records.length);
+          await manager!.query(`SET LOCAL ${setting} = '400ms'`);
+          await recordInto(schema)(records, delivery, manager);
+          if (setting === 'statement_timeout') await work(manager!, records.length);
+          else for (let n = 0; n < records.length; n++) await work(manager!, 1);
+        }),
+      ]);
+      await control.waitFor('limited', 20, { timeoutMs: 15_000 });
+      expect(await seenPositions('limited')).toEqual(Array.from({ length: 20 }, (__, n) => n + 1));
+      expect(batches.slice(0, 3)).toEqual([20, 10, 5]);
+      expect(messages.join('\n')).toContain(
+        setting === 'transaction_timeout' ? code : 'statement timeout',
+      );
+    },
+    30_000,
+  );
 });
 
 describe('a handler that hangs', () => {

@@ -27,17 +27,31 @@ LEFT JOIN LATERAL (
 ) AS b ON true
 WHERE e.position = ANY ($3::bigint[])`;
 
-/** Takes an event back in, and lets those behind it try, also if they came after its retry was asked. */
+/**
+ * Takes an event back in, and lets those after it try, also if they came after its retry was asked.
+ * Answers whether there are none.
+ */
 export const unparkEvent = (schema: string): string => `
 WITH unparked AS (
   DELETE FROM "${schema}".parked_events AS p
   WHERE p.consumer = $1 AND p.generation = $2 AND p.position = $3
   RETURNING p.aggregate_type, p.aggregate_id
+), next AS (
+  UPDATE "${schema}".parked_events AS p SET retrying = true
+  FROM unparked AS u
+  WHERE p.consumer = $1 AND p.generation = $2 AND NOT p.retrying AND p.position <> $3
+    AND p.aggregate_type = u.aggregate_type AND p.aggregate_id = u.aggregate_id
 )
-UPDATE "${schema}".parked_events AS p SET retrying = true
-FROM unparked AS u
-WHERE p.consumer = $1 AND p.generation = $2 AND NOT p.retrying AND p.position <> $3
-  AND p.aggregate_type = u.aggregate_type AND p.aggregate_id = u.aggregate_id`;
+SELECT NOT EXISTS (
+  SELECT FROM "${schema}".parked_events AS p
+  WHERE p.consumer = $1 AND p.generation = $2 AND p.position <> $3
+    AND p.aggregate_type = u.aggregate_type AND p.aggregate_id = u.aggregate_id
+) AS is_last
+FROM unparked AS u`;
+
+export const readIsToRetry = (schema: string): string => `
+SELECT p.position FROM "${schema}".parked_events AS p
+WHERE p.consumer = $1 AND p.generation = $2 AND p.position = $3 AND p.retrying`;
 
 /** The aggregates that have events set aside. */
 export const readParkedAggregates = (schema: string): string => `

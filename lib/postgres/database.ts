@@ -411,8 +411,12 @@ export class Database {
         error ? reject(failed(error, client)) : resolve(result.rows);
       const query = new Query<Row>(this.#configOf(statement, values), settle);
       const submit = query.submit.bind(query);
+      // Before pg 8.20 nothing is known of a connection that was made before the store was.
+      watchStatus(client);
       query.submit = (connection) =>
-        scope.isOpen && isInTransaction(client) ? submit(connection) : new TransactionOverError();
+        scope.isOpen && transactionStatus(client) !== 'I'
+          ? submit(connection)
+          : new TransactionOverError();
       client.query(query);
     });
   }

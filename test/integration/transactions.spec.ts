@@ -119,6 +119,29 @@ describe("an append with the caller's manager", () => {
     expect(await dataSource.query('SELECT FROM orders WHERE id = $1', [one.id])).toHaveLength(1);
   });
 
+  it('commits on connections older than the store, by a driver that tells no status', async () => {
+    const older = await database.dataSource();
+    // Both at once, so that there are two of them before there is a store.
+    await Promise.all([older.query('SELECT pg_sleep(0.1)'), older.query('SELECT pg_sleep(0.1)')]);
+    const { Client } = (older.driver as unknown as { master: { Client: { prototype: object } } })
+      .master;
+    const keepsStatus = Object.getOwnPropertyDescriptor(Client.prototype, 'getTransactionStatus');
+    Reflect.deleteProperty(Client.prototype, 'getTransactionStatus');
+    try {
+      const late = await openStore(older);
+      const both = [newCounter(), newCounter()];
+      await older.transaction((first) =>
+        older.transaction(async (second) => {
+          await late.append(both[0]!, counted(1), { manager: first });
+          await late.append(both[1]!, counted(1), { manager: second });
+        }),
+      );
+      for (const each of both) expect(await late.currentVersion(each)).toBe(1);
+    } finally {
+      if (keepsStatus) Object.defineProperty(Client.prototype, 'getTransactionStatus', keepsStatus);
+    }
+  });
+
   it('leaves nothing behind when the transaction is rolled back', async () => {
     const [known, unknown] = [newCounter(), newCounter()];
     await store.append(known, counted(1));

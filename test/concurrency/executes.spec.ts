@@ -155,13 +155,14 @@ describe('executes at the same moment', () => {
 
   it('from inside the work of another aggregate go ahead of those that wait for their turn', async () => {
     const [left, right] = await Promise.all([newCounter(), newCounter()]);
-    const order: Record<string, string[]> = { [left]: [], [right]: [] };
+    const order = { [left]: new Set<string>(), [right]: new Set<string>() };
     const begun = { [left]: gate(), [right]: gate() };
+    const begunInside = { [left]: gate(), [right]: gate() };
     const waiting = gate();
     const one = (id: string, name: string) =>
       counters.execute(id, (counter) => {
-        // More than once, if the outer work of that aggregate is saved first.
-        if (order[id]!.at(-1) !== name) order[id]!.push(name);
+        order[id]!.add(name);
+        if (name === 'inside') begunInside[id]!.open();
         counter.count(1);
       });
     // Each in the work of the other's aggregate: a circle, if they waited for their turns.
@@ -174,6 +175,7 @@ describe('executes at the same moment', () => {
         begun[id]!.open();
         await waiting.opened;
         await one(inner, 'inside');
+        await begunInside[id]!.opened;
       });
     };
     const outers = [outer(left, right), outer(right, left)];
@@ -181,28 +183,35 @@ describe('executes at the same moment', () => {
     const behind = [one(left, 'behind'), one(right, 'behind')];
     waiting.open();
     await Promise.all([...outers, ...behind]);
-    expect(Object.values(order)).toEqual([
-      ['inside', 'behind'],
-      ['inside', 'behind'],
-    ]);
+    expect([...order[left]!]).toEqual(['inside', 'behind']);
+    expect([...order[right]!]).toEqual(['inside', 'behind']);
     expect([await totalOf(left), await totalOf(right)]).toEqual([3, 3]);
   });
 
   it('do not wait for one that waits for the transaction in which they are', async () => {
     const id = await newCounter();
-    const order: string[] = [];
+    const order = new Set<string>();
+    const begun = gate();
     const one = (name: string, options: object = {}) =>
-      counters.execute(id, (counter) => counter.count(1), options).then(() => order.push(name));
-    let outside: Promise<unknown> | undefined;
+      counters.execute(
+        id,
+        (counter) => {
+          order.add(name);
+          if (name === 'outside') begun.open();
+          counter.count(1);
+        },
+        options,
+      );
+    let outside: Promise<unknown>[] = [];
     await dataSource.transaction(async (manager) => {
       await one('first', { manager });
-      outside = one('outside');
-      // It has its turn by now, and waits for the row.
-      await sleep(50);
+      outside = [one('outside'), one('behind')];
+      // It has its turn by now, and is about to wait for the row.
+      await begun.opened;
       await one('second', { manager });
     });
-    await outside;
-    expect(order).toEqual(['first', 'second', 'outside']);
-    expect(await totalOf(id)).toBe(3);
+    await Promise.all(outside);
+    expect([...order]).toEqual(['first', 'outside', 'second', 'behind']);
+    expect(await totalOf(id)).toBe(4);
   });
 });

@@ -72,7 +72,8 @@ export class SkippedEvents {
       if (kept.length === 0) {
         throw new ConsumerStateError(
           name,
-          `has stopped at position ${position}, and that event was removed since. Call start('${name}').`,
+          `has stopped at position ${position}, and the log no longer has that event there. Call ` +
+            `start('${name}').`,
         );
       }
       await consumer.query(this.#statements.pass, values);

@@ -263,6 +263,24 @@ describe('an event that is given up', () => {
     ]);
   });
 
+  it('by skip is the event that the consumer has seen, not another one at its position', async () => {
+    const letters = await start([stopping()]);
+    const { control } = letters;
+    const { position } = await append('a', 13);
+    await stopped(letters);
+    // As after a failover to a standby that had not received the event, and another append.
+    const superuser = await roles.database.dataSource();
+    await superuser.query(`
+      SET session_replication_role = replica;
+      UPDATE "${store.schema}".domain_events SET event_id = gen_random_uuid()`);
+    await superuser.destroy();
+    await expect(control.skip('letters', position)).rejects.toThrow(
+      `has stopped at position ${position}, and the log no longer has that event there.`,
+    );
+    expect(await state(letters)).toMatchObject({ status: 'stopped', position: 0 });
+    expect(await control.skipped('letters')).toEqual([]);
+  });
+
   it('by skip is refused where no event is to blame', async () => {
     const hooks = {
       prepare: () => {

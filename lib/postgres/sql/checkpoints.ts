@@ -60,7 +60,9 @@ export const failCheckpoint = (schema: string): string => `
 WITH failed AS (
   UPDATE "${schema}".checkpoints AS k
   SET status = CASE WHEN k.status = 'replaced' AND $6 = 'retrying' THEN k.status ELSE $6 END,
-    error = $7, error_position = $8, failures = $9, failed_at = clock_timestamp(),
+    error = $7, error_position = $8,
+    error_event_id = (SELECT e.event_id FROM "${schema}".domain_events AS e WHERE e.position = $8),
+    failures = $9, failed_at = clock_timestamp(),
     owner = CASE $6 WHEN 'stopped' THEN NULL ELSE k.owner END
   WHERE ${holder}
   RETURNING k.status

@@ -49,6 +49,8 @@ CREATE TABLE "${schema}".checkpoints (
   events_per_second double precision NOT NULL DEFAULT 0,
   error text,
   error_position bigint,
+  -- The event there, by which a log that was exchanged is recognised.
+  error_event_id uuid,
   failures integer NOT NULL DEFAULT 0,
   failed_at timestamptz,
   CONSTRAINT checkpoints_pkey PRIMARY KEY (consumer, generation, partition)

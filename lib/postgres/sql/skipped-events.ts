@@ -29,7 +29,8 @@ SELECT
   k.consumer, k.generation, e.position, e.event_id, g.type, g.id, 'skip', coalesce($3, 'skip()'),
   k.error, k.failures, coalesce($4, session_user)
 FROM "${schema}".checkpoints AS k
-JOIN "${schema}".domain_events AS e ON e.position = k.error_position
+JOIN "${schema}".domain_events AS e
+  ON e.position = k.error_position AND e.event_id = k.error_event_id
 JOIN "${schema}".aggregates AS g ON g.key = e.aggregate_key
 WHERE k.consumer = $1 AND k.status = 'stopped' AND k.error_position = $2
 RETURNING position`;

@@ -29,7 +29,7 @@ export interface EventBusBridgeOptions {
  * correlation, so that what they append says what caused it.
  *
  * Listens from the moment it is made, which is before anybody can append. The bus has its handlers only
- * once the application is up: what is appended before, by an `onModuleInit` say, waits until then.
+ * once the application is up: what is appended before, in `onModuleInit` for example, waits until then.
  */
 export class EventBusBridge {
   readonly #unsubscribe: (() => void) | undefined;
@@ -76,7 +76,8 @@ export class EventBusBridge {
 
   #take(records: readonly EventRecord[]): void {
     if (this.#publisher) this.#publisher.publish(records);
-    else this.#waiting.push(...records);
+    // Not spread: a transaction may have appended more events than a call takes arguments.
+    else for (const record of records) this.#waiting.push(record);
   }
 
   #follow(place: LogPlace): void {

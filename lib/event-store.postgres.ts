@@ -6,6 +6,7 @@ import type { ResolvedOptions } from './event-store.options.ts';
 import type { StoreFactory } from './event-store.providers.ts';
 import { EventSerializer } from './events/event-serializer.ts';
 import { Database } from './postgres/database.ts';
+import { restoreNames } from './postgres/entities/restore-names.ts';
 import { Migrator } from './postgres/migrator.ts';
 import { poolFaults } from './postgres/pool.faults.ts';
 import { PostgresChainedLog } from './postgres/postgres.chained-log.ts';
@@ -50,6 +51,7 @@ async function checkDatabase(options: ResolvedOptions, source: DataSource): Prom
     const fault = `The data source is of type '${type}'. The event store needs one of type 'postgres'.`;
     return { faults: [fault] };
   }
+  restoreNames(source);
   const database = new Database(source, options);
   const server = await serverOf(options, database);
   const sessions = await sessionsOf(options, database);

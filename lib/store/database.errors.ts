@@ -172,6 +172,10 @@ export class SchemaMismatchError extends EventStoreError {
   }
 }
 
+// What a sequence draws is never there already.
+const isDrawn = (constraint: string | undefined): boolean =>
+  constraint === 'domain_events_pkey' || constraint === 'aggregates_pkey';
+
 /** A constraint of the store's tables refused a row that the store itself took for good. */
 export class ConstraintViolatedError extends EventStoreError {
   readonly code = 'CONSTRAINT_VIOLATED';
@@ -184,7 +188,11 @@ export class ConstraintViolatedError extends EventStoreError {
   ) {
     super(
       `A constraint of the store's tables was violated (SQLSTATE ${sqlState}: ${reason}); nothing was ` +
-        'written. Look for triggers, constraints or writers that do not belong to the store.',
+        'written. ' +
+        (isDrawn(constraint)
+          ? 'A sequence is behind the rows, as after a replication or a restore that carries none. Start ' +
+            "an application with migrations: 'run' as the owner of the tables: it repairs the sequence."
+          : 'Look for triggers, constraints or writers that do not belong to the store.'),
       options,
     );
   }

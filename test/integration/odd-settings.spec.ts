@@ -7,6 +7,7 @@ import { consumer, startConsumers, type TestProcess } from '../support/consumers
 import { postgresContract } from '../support/postgres-contract.ts';
 import { createTestRoles, type TestRoles } from '../support/roles.ts';
 import { Counted, openStore } from '../support/store.ts';
+import { tally } from '../support/tally.ts';
 
 /** Each of them as far from its default as it goes and the store is still to mean the same. */
 const oddSettings: Readonly<Record<string, string>> = {
@@ -68,6 +69,7 @@ beforeAll(async () => {
   application = await roles.dataSource('application', { max: 20 });
 });
 afterAll(() => roles.drop());
+afterAll(() => tally('F27'));
 
 const counter = (id: string) => ({ type: 'counter', id });
 

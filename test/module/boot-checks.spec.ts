@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import {
   DomainEvent,
+  DomainEventEntity,
   EventStore,
   EventStoreConfigurationError,
   eventStoreEntities,
@@ -9,9 +10,12 @@ import {
   type EventStoreOptions,
 } from 'nest-event-store';
 import type { TestingModule } from '@nestjs/testing';
-import type { DataSource } from 'typeorm';
+import { type DataSource, DefaultNamingStrategy } from 'typeorm';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
+import { consumer, startConsumers } from '../support/consumers.ts';
+import { Counted, openStore } from '../support/store.ts';
+import { Migrator } from '../../lib/postgres/migrator.ts';
 import { tally } from '../support/tally.ts';
 import { startApplication } from './start-application.ts';
 
@@ -202,6 +206,46 @@ describe('the sequence of positions', () => {
     expect((await again.append(parcel('b'), events(1))).position).toBe(11);
   });
 
+  it('is named by an append that meets it, and by consumers, who go on when it is repaired', async () => {
+    const admin = await create();
+    const application = await database.dataSource();
+    const store = await openStore(application);
+    const heard: number[] = [];
+    const { control, messages, stop } = await startConsumers(
+      application,
+      store,
+      [
+        consumer('heard', async (records) => {
+          heard.push(...records.map(({ position }) => position));
+        }),
+      ],
+      { leaseMs: 500 },
+    );
+    try {
+      await store.append(
+        parcel('a'),
+        Array.from({ length: 10 }, () => new Counted(1)),
+      );
+      await control.waitFor('heard', 10);
+      await setBack(admin);
+      await eventually(() =>
+        messages.some((message) => message.includes('is at 2, and position 10')),
+      );
+      await expect(store.append(parcel('a'), [new Counted(2)])).rejects.toMatchObject({
+        code: 'CONSTRAINT_VIOLATED',
+        message: expect.stringContaining("migrations: 'run'"),
+      });
+      await new Migrator(admin, schema).run();
+      const { position } = await store.append(parcel('a'), [new Counted(3)]);
+      await control.waitFor('heard', position);
+      expect(heard).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, position]);
+    } finally {
+      await stop();
+      await store.close();
+    }
+    tally('F26', { acknowledged: 2, lost: 0, skipped: 0, doubled: 0 });
+  });
+
   it('with a cache is refused, and repaired although connections have drawn ahead', async () => {
     const admin = await create();
     const store = await start();
@@ -263,6 +307,40 @@ describe('the sequence of positions', () => {
     // At most the answers that were under way.
     expect(before - wereBefore).toBeLessThanOrEqual(writers.length);
     tally('F26', { acknowledged: before });
+  });
+});
+
+describe('the TypeORM entities', () => {
+  class Shouting extends DefaultNamingStrategy {
+    override tableName(target: string, given?: string): string {
+      return (given ?? target).toUpperCase();
+    }
+    override columnName(property: string, given: string, prefixes: string[]): string {
+      return super.columnName(property, given, prefixes).toUpperCase();
+    }
+  }
+
+  it.each([
+    ['an entityPrefix', { entityPrefix: 'app_' }],
+    ['a naming strategy', { namingStrategy: new Shouting() }],
+    ['both', { entityPrefix: 'app_', namingStrategy: new Shouting() }],
+  ])('read the tables of the store, whatever the data source has: %s', async (_, naming) => {
+    database = await createTestDatabase();
+    const source = await database.dataSource({ entities: eventStoreEntities(), ...naming });
+    const application = await startApplication(source, {
+      imports: [EventStoreModule.forRoot(), EventStoreModule.forFeature({ events: [ParcelSent] })],
+    });
+    applications.push(application);
+    const [record] = (await application.get(EventStore).append(parcel('a'), [new ParcelSent('B')]))
+      .records;
+    const rows = await source.getRepository(DomainEventEntity).find({
+      where: { aggregate: parcel('a'), eventId: record!.id },
+      relations: { aggregate: true },
+    });
+    expect(rows).toMatchObject([
+      { version: '1', payload: { to: 'B' }, aggregate: { ...parcel('a'), version: '1' } },
+    ]);
+    expect(rows[0]!.aggregateKey).toBe(rows[0]!.aggregate.key);
   });
 });
 

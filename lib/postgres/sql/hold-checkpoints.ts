@@ -33,8 +33,24 @@ ${pinSearchPath}
 AS $function$
 #variable_conflict use_column
 DECLARE
+  v_used bigint;
+  v_last bigint;
   v_share record;
 BEGIN
+  -- A sequence that draws numbers behind events, or in blocks, lets consumers pass events that they never
+  -- see: nobody holds a checkpoint until it is repaired. The greatest position is read before the sequence.
+  v_used := coalesce((SELECT max(e.position) FROM "${schema}".domain_events AS e), 0);
+  v_last := (SELECT CASE WHEN s.is_called THEN s.last_value ELSE 0 END FROM "${schema}".positions AS s);
+  IF v_used > v_last OR EXISTS (
+    SELECT FROM pg_sequence AS q
+    WHERE q.seqrelid = '"${schema}".positions'::regclass AND q.seqcache > 1
+  ) THEN
+    RAISE EXCEPTION 'The sequence "${schema}".positions is at %, and position % is in use, or it has a cache.',
+      v_last, v_used
+      USING ERRCODE = 'object_not_in_prerequisite_state',
+        HINT = 'Start an application with migrations: ''run'' as the owner of the tables: it repairs the sequence.';
+  END IF;
+
   INSERT INTO "${schema}".consumer_processes AS p (
     owner, consumers, is_running, lease_ms, lease_expires_at
   )

@@ -204,7 +204,7 @@ export class ConstraintViolatedError extends EventStoreError {
  * What was written, or removed, can be seen, and is lost if that standby is promoted without it.
  * Repeated with the same event ids, an append waits for the standby anew: once that succeeds, nothing
  * is in doubt. Seen only where the store itself commits: a COMMIT of the caller succeeds with a
- * warning, and no warning is sent where `client_min_messages` is above `warning`.
+ * warning.
  */
 export class DurabilityUncertainError extends EventStoreError {
   readonly code = 'DURABILITY_UNCERTAIN';

@@ -8,7 +8,7 @@ import { DomainEventEntity, domainEventEntity } from './domain-event.entity.ts';
  * A naming strategy or `entityPrefix` of the data source is for the tables of the application, and TypeORM
  * knows no way to leave an entity out of it: the entities would look for tables that nobody makes.
  */
-export function restoreNames({ entityMetadatas = [], driver }: DataSource): void {
+export function restoreNames({ entityMetadatas, driver }: DataSource): void {
   const stored = new Map<unknown, ReturnType<typeof domainEventEntity | typeof aggregateEntity>>([
     [AggregateEntity, aggregateEntity('')],
     [DomainEventEntity, domainEventEntity('')],

@@ -746,6 +746,8 @@ describe('a log that is not the one a consumer has read', () => {
       { leaseMs: 600, pollIntervalMs: 60_000, listen: false },
     );
     await control.waitFor('all', (await append('a', 1, 2, 3)).position);
+    // Then it has nothing more to save.
+    await eventually(async () => (await control.list()).consumers[0]!.status === 'live');
     await exchangeLast(3);
     await eventually(async () => (await control.list()).consumers[0]!.status === 'stopped');
     await append('a', 4);

@@ -42,6 +42,12 @@ export interface ExecuteOptions extends SaveOptions {
   readonly retries?: number;
   /** The version that the caller has seen; at any other the work is not run and nothing retried. */
   readonly expectedVersion?: number;
+  /**
+   * Runs the work once, however often it is asked for with this key and aggregate, in any process: if
+   * events were stored with the key before, the work is not run, and the answer is their append's, with
+   * `duplicate: true` and no `result`. A work that has stored no event is not known again.
+   */
+  readonly idempotencyKey?: string | undefined;
 }
 
 const loadOptions = new KnownOptions<LoadOptions>('load', { manager: true });
@@ -51,12 +57,16 @@ const executeOptions = new KnownOptions<ExecuteOptions>('execute', {
   ...saveNames,
   retries: true,
   expectedVersion: true,
+  idempotencyKey: true,
 });
 
 /** What a save answers, and what the work returned. */
 export interface ExecuteResult<R> extends AppendResult {
   readonly result: R;
 }
+
+/** What the work returned; with an idempotency key, undefined if its events were stored before. */
+type ResultOf<R, Options> = 'idempotencyKey' extends keyof Options ? R | undefined : R;
 
 /** How far an instance has come: the aggregate's version, and the position of its event there. */
 interface Place {
@@ -139,7 +149,10 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
    * @throws LostEventsError if `uncommit()` or `autoCommit` took events away.
    */
   async save(aggregate: T, given: SaveOptions = {}): Promise<AppendResult> {
-    const options = saveOptions.take(given);
+    return this.#save(aggregate, saveOptions.take(given));
+  }
+
+  async #save(aggregate: T, options: AppendOptions): Promise<AppendResult> {
     const { type } = this.#definition;
     if (aggregate.autoCommit) throw new AutoCommitUnsupportedError(type, aggregate.id);
     if (hasLostEvents(aggregate)) throw new LostEventsError(type, aggregate.id);
@@ -154,8 +167,13 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
     try {
       const manager = this.#store.transactionOf(options.manager);
       const ids = this.#idsFor(aggregate, events.length);
-      const data = events.map((event, index) => new EventData(event, { id: ids[index]! }));
+      const data =
+        options.idempotencyKey === undefined
+          ? events.map((event, index) => new EventData(event, { id: ids[index]! }))
+          : events;
       const result = await this.#append(aggregate, data, options);
+      // Stored meanwhile by another process: the instance has other events than the aggregate.
+      if (result.duplicate && options.idempotencyKey !== undefined) return result;
       this.#places.set(aggregate, { version: result.version, position: result.position });
       this.#eventIds.delete(aggregate);
       // Those that were applied during the save are left for the next one.
@@ -187,25 +205,35 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
    * @throws WrongExpectedVersionError if the retries are used up, or it is not at `expectedVersion`.
    * @throws NestedExecuteError if it is called inside a work of the same aggregate.
    */
-  async execute<R>(
+  async execute<R, Options extends ExecuteOptions = Omit<ExecuteOptions, 'idempotencyKey'>>(
     id: string,
     work: (aggregate: T) => R | Promise<R>,
-    given: ExecuteOptions = {},
-  ): Promise<ExecuteResult<R>> {
-    const options = executeOptions.take(given);
+    given?: Options,
+  ): Promise<ExecuteResult<ResultOf<R, Options>>> {
+    const options = executeOptions.take(given ?? {});
     if (isInsideWorkOf(this, id)) throw new NestedExecuteError(this.#definition.type, id);
     // Whoever waits for its turn must not be waited for. Those before it may wait for an outer work; and
     // for an open transaction, because it holds the row of the aggregate: so that has turns of its own.
     const turns = this.#turnsIn(this.#store.transactionOf(options.manager));
-    return turns.take(id, !isInsideWork(), () => this.#execute(id, work, options));
+    const executed = turns.take(id, !isInsideWork(), () => this.#execute(id, work, options));
+    return executed as Promise<ExecuteResult<ResultOf<R, Options>>>;
   }
 
   async #execute<R>(
     id: string,
     work: (aggregate: T) => R | Promise<R>,
     { retries = 3, expectedVersion, ...options }: ExecuteOptions,
-  ): Promise<ExecuteResult<R>> {
+  ): Promise<ExecuteResult<R | undefined>> {
+    const { idempotencyKey, manager } = options;
     for (let attempt = 0; ; attempt++) {
+      if (idempotencyKey !== undefined) {
+        // An empty append is answered with what was stored with its key.
+        const stored = await this.#store.append(this.#ref(id), [], {
+          idempotencyKey,
+          ...(manager && { manager }),
+        });
+        if (stored.duplicate) return { ...stored, result: undefined };
+      }
       const aggregate = await this.#loadFor(id, options.manager);
       const version = this.versionOf(aggregate);
       if (expectedVersion !== undefined && version !== expectedVersion) {
@@ -213,7 +241,9 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
       }
       const result = await runWork(this, id, () => work(aggregate));
       try {
-        return { ...(await this.save(aggregate, options)), result };
+        const saved = await this.#save(aggregate, options);
+        const isRepetition = saved.duplicate && idempotencyKey !== undefined;
+        return { ...saved, result: isRepetition ? undefined : result };
       } catch (error) {
         const isConflict = error instanceof WrongExpectedVersionError;
         if (!isConflict || expectedVersion !== undefined || attempt >= retries) throw error;
@@ -233,8 +263,8 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
   /** Appends after the version of the instance. */
   async #append(
     aggregate: T,
-    events: readonly EventData[],
-    options: SaveOptions,
+    events: readonly object[],
+    options: AppendOptions,
   ): Promise<AppendResult> {
     const reference = dispatchedBy(this.#ref(aggregate.id), aggregate);
     const append = (): Promise<AppendResult> => {

@@ -1,12 +1,15 @@
 import { runAsReactionTo } from '../events/event-metadata.ts';
 import type { Consumer } from '../subscriptions/consumer.ts';
+import { runForEvent } from '../subscriptions/delivery.ts';
 
 /** Delivers each event by itself, as what its record set in motion; none before `ready`. */
 export const oneByOne =
   (ready: Promise<void>, react: (event: object) => Promise<unknown>): Consumer['deliver'] =>
-  async (records) => {
+  async (records, delivery) => {
     await ready;
     for (const record of records) {
-      await runAsReactionTo(record, () => react(record.event));
+      await runForEvent(delivery, record.id, () =>
+        runAsReactionTo(record, () => react(record.event)),
+      );
     }
   };

@@ -1,15 +1,20 @@
 import type { EntityManager } from 'typeorm';
 import type { EventSerializer } from '../events/event-serializer.ts';
 import type { Append, AppendResult } from '../store/event-store.ts';
-import { checkContent, duplicateError } from '../store/event-places.ts';
+import { checkContent, duplicateError, placesByKey } from '../store/event-places.ts';
 import {
   isUnfinished,
   prepareAppend,
   prepareAppends,
   type PreparedAppend,
+  type PrepareOptions,
 } from '../store/prepare-append.ts';
 import { DurabilityUncertainError } from '../store/database.errors.ts';
-import { StoreClosedError, WrongExpectedVersionError } from '../store/store.errors.ts';
+import {
+  DuplicateEventError,
+  StoreClosedError,
+  WrongExpectedVersionError,
+} from '../store/store.errors.ts';
 import type { AppendCall, AppendOutcome, CallOptions } from './append-call.ts';
 import type { Patience, Place } from './append-lines.ts';
 import type { AppendQueue } from './append-queue.ts';
@@ -27,8 +32,7 @@ import {
 } from './postgres-errors.ts';
 import { timeOf } from './sql/microseconds.ts';
 
-export interface AppenderOptions {
-  readonly maxAppendEvents: number;
+export interface AppenderOptions extends PrepareOptions {
   readonly lockTimeoutMs: number;
 }
 
@@ -88,7 +92,7 @@ export class Appender {
   }
 
   async #append(append: Append): Promise<AppendResult> {
-    const preparing = prepareAppend(append, this.serializer, this.options.maxAppendEvents);
+    const preparing = prepareAppend(append, this.serializer, this.options);
     // Before anything is awaited: the order of appends is that of the calls.
     const place = this.queue.reserve([preparing.aggregate]);
     const prepared = isUnfinished(preparing)
@@ -112,7 +116,7 @@ export class Appender {
     appends: readonly Append[],
     joined: JoinedTransaction | undefined,
   ): Promise<AppendResult[]> {
-    const call = prepareAppends(appends, this.serializer, this.options.maxAppendEvents);
+    const call = prepareAppends(appends, this.serializer, this.options);
     if (call.aggregates.length === 0) return [];
     if (joined) return this.#appendIn(joined, await call.appends);
     const place = this.queue.reserve(call.aggregates);
@@ -195,17 +199,39 @@ export class Appender {
     onWritten: () => void = ignore,
   ): Promise<AppendResult[]> {
     return this.inline.inTransactionWith(prepared, joined, async (inner) => {
-      const inside = { ...options, allOrNothing: true, manager: inner };
-      const outcomes = await this.call.send(prepared, inside);
-      if (outcomes.some(({ outcome }) => outcome === 'busy')) throw new AggregateHeld();
-      await this.#refuse(prepared, outcomes, inner);
-      const written: AppendResult[] = [];
-      for (const [index, outcome] of outcomes.entries()) {
-        written.push(await this.#toResult(prepared[index]!, outcome, inner));
-      }
+      const written = await this.#send(prepared, {
+        ...options,
+        allOrNothing: true,
+        manager: inner,
+      });
       onWritten();
       return written;
     });
+  }
+
+  async #send(prepared: readonly PreparedAppend[], options: CallOptions): Promise<AppendResult[]> {
+    const { manager } = options;
+    const outcomes = await this.call.send(prepared, options);
+    if (outcomes.some(({ outcome }) => outcome === 'busy')) throw new AggregateHeld();
+    const byKey: (AppendResult | undefined)[] = [];
+    for (const [index, append] of prepared.entries()) {
+      byKey.push(append.idAt && (await this.#resultByKey(append, outcomes[index]!, manager)));
+    }
+    const rest = prepared.filter((_, index) => !byKey[index]);
+    const restOutcomes = outcomes.filter((_, index) => !byKey[index]);
+    let others: AppendResult[] = [];
+    if (rest.length < prepared.length && restOutcomes.some(isRefused)) {
+      // Nothing was written. What has no key must not be written at each repetition of the others.
+      const withoutKey = rest.some(({ idAt, events }) => !idAt && events.length > 0);
+      if (withoutKey) throw besideNewAppends(prepared, byKey);
+      others = await this.#send(rest, options);
+    } else {
+      await this.#refuse(rest, restOutcomes, manager);
+      for (const [index, append] of rest.entries()) {
+        others.push(await this.#toResult(append, restOutcomes[index]!, manager));
+      }
+    }
+    return byKey.map((result) => result ?? others.shift()!);
   }
 
   async #toResult(
@@ -213,6 +239,8 @@ export class Appender {
     outcome: AppendOutcome,
     manager?: EntityManager,
   ): Promise<AppendResult> {
+    const byKey = append.idAt && (await this.#resultByKey(append, outcome, manager));
+    if (byKey) return byKey;
     if (outcome.outcome === 'duplicate') return this.#firstResult(append, outcome, manager);
     if (outcome.outcome !== 'ok') await this.#refuse([append], [outcome], manager);
     const { version, positions } = outcome;
@@ -255,6 +283,30 @@ export class Appender {
     return { version, position: positions.at(-1) ?? 0, records, duplicate: true };
   }
 
+  /** What the first append with the same idempotency key answered; undefined if this one is the first. */
+  async #resultByKey(
+    { aggregate, events: given, idAt }: PreparedAppend,
+    { outcome }: AppendOutcome,
+    manager?: EntityManager,
+  ): Promise<AppendResult | undefined> {
+    const mayBeStored =
+      outcome === 'duplicate' || outcome === 'corrupt_duplicate' || given.length === 0;
+    if (!idAt || !mayBeStored) return undefined;
+    const places = await placesByKey(idAt, given.length, (ids) => this.reader.places(ids, manager));
+    const last = places.at(-1);
+    if (!last) return undefined;
+    const { events } = await this.reader.aggregate(
+      aggregate,
+      places[0]!.version - 1,
+      places.length,
+      manager,
+    );
+    const records = events
+      .filter(({ version }) => version <= last.version)
+      .flatMap((event) => this.serializer.deserialize(event));
+    return { version: last.version, position: last.position, records, duplicate: true };
+  }
+
   /** Throws what the caller should know if an append was not written, or not for certain. */
   async #refuse(
     appends: readonly PreparedAppend[],
@@ -275,6 +327,26 @@ export class Appender {
       }
     }
   }
+}
+
+const isRefused = ({ outcome }: AppendOutcome): boolean =>
+  outcome !== 'ok' && outcome !== 'duplicate';
+
+/** Some appends of a call are stored by their keys, and others of it have no key. */
+function besideNewAppends(
+  appends: readonly PreparedAppend[],
+  byKey: readonly (AppendResult | undefined)[],
+): DuplicateEventError {
+  const index = byKey.findIndex((result) => result !== undefined);
+  const { aggregate, events, idAt } = appends[index]!;
+  const { version, records } = byKey[index]!;
+  return new DuplicateEventError(aggregate, [idAt!(1)], {
+    reason: 'beside-new-appends',
+    eventCount: events.length,
+    storedIn: aggregate,
+    storedFrom: records[0]?.version ?? version,
+    storedTo: version,
+  });
 }
 
 const factsOf = (prepared: readonly PreparedAppend[]): AppendFacts => ({

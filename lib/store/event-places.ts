@@ -1,5 +1,6 @@
 import type { EventSerializer, StoredEvent } from '../events/event-serializer.ts';
 import type { AggregateRef } from './aggregate-ref.ts';
+import type { EventIdAt } from './idempotency-key.ts';
 import type { PreparedAppend } from './prepare-append.ts';
 import { DuplicateEventError } from './store.errors.ts';
 
@@ -103,3 +104,25 @@ function firstOnes(
 }
 
 const isSame = (a: AggregateRef, b: AggregateRef): boolean => a.type === b.type && a.id === b.id;
+
+/**
+ * Returns the places of all events that were appended with a key, in order; none if there are none.
+ *
+ * How many there are is known by their ids alone: they have the places 1, 2, 3 …
+ */
+export async function placesByKey(
+  idAt: EventIdAt,
+  expectedCount: number,
+  find: (ids: readonly string[]) => Promise<EventPlace[]>,
+): Promise<EventPlace[]> {
+  const places: EventPlace[] = [];
+  for (let count = Math.max(expectedCount + 1, 10); ; count *= 2) {
+    const ids = Array.from({ length: count }, (_, index) => idAt(places.length + index + 1));
+    const byId = new Map((await find(ids)).map((place) => [place.id, place]));
+    for (const id of ids) {
+      const place = byId.get(id);
+      if (!place) return places;
+      places.push(place);
+    }
+  }
+}

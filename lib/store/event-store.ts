@@ -18,6 +18,13 @@ export interface AppendOptions {
   readonly expectedVersion?: ExpectedVersion;
   /** Metadata for every event of the append, over what `runWithMetadata` supplies. */
   readonly metadata?: EventMetadata;
+  /**
+   * Stores the events once, however often they are appended with this key to this aggregate, in any
+   * process: if an append with the key is stored, nothing is written, and its result comes back with
+   * `duplicate: true`, whatever events and expectation are given now. The events get ids that derive
+   * from the key, and must have none of their own.
+   */
+  readonly idempotencyKey?: string | undefined;
   /** Appends inside this manager's open transaction: the events commit or roll back with it. */
   readonly manager?: EntityManager;
 }
@@ -29,6 +36,8 @@ export interface Append {
   /** @default 'any' */
   readonly expectedVersion?: ExpectedVersion;
   readonly metadata?: EventMetadata;
+  /** As in `AppendOptions`. */
+  readonly idempotencyKey?: string | undefined;
 }
 
 export interface AppendResult {
@@ -177,6 +186,9 @@ export abstract class EventStore {
    * The results are in the same order. An event's id may come only once in the whole list, and
    * `maxAppendEvents` bounds the events of the whole list. Throws what `append` throws, for the first
    * append that cannot be taken.
+   *
+   * Where every append has an idempotency key, those whose key is stored already answer with their first
+   * results, and the others are written together.
    */
   abstract appendAll(
     appends: readonly Append[],

@@ -151,7 +151,10 @@ export class InMemoryEventStore extends EventStore implements LogReader {
   ): Promise<readonly AppendResult[]> {
     refuseManager(appendAllOptions.take(options).manager);
     checkAppends(appends);
-    const call = prepareAppends(appends, this.#serializer, this.#maxAppendEvents);
+    const call = prepareAppends(appends, this.#serializer, {
+      schema: 'event_store',
+      maxAppendEvents: this.#maxAppendEvents,
+    });
     // Calls are applied in their order, though a schema may answer one of them late.
     const former = this.#lastCall;
     this.#lastCall = Promise.allSettled([former, call.appends]);
@@ -159,7 +162,8 @@ export class InMemoryEventStore extends EventStore implements LogReader {
     const prepared = await call.appends;
     const placements = this.#log.write(prepared, this.#clock());
     for (const [index, { version, stored, duplicate }] of placements.entries()) {
-      if (duplicate) checkContent(prepared[index]!, version, stored, this.#serializer);
+      const append = prepared[index]!;
+      if (duplicate && !append.idAt) checkContent(append, version, stored, this.#serializer);
     }
     const results = placements.map(({ version, position, stored, duplicate }, index) => ({
       version,

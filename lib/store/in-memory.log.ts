@@ -1,6 +1,7 @@
 import type { SerializedEvent, StoredEvent } from '../events/event-serializer.ts';
 import type { AggregateRef } from './aggregate-ref.ts';
 import { duplicateError, type EventPlace, isRepetition } from './event-places.ts';
+import type { EventIdAt } from './idempotency-key.ts';
 import type { PreparedAppend } from './prepare-append.ts';
 import { checkDirection, type ReadDirection } from './read-options.ts';
 import type { StoredSnapshot } from './revive-snapshot.ts';
@@ -57,7 +58,8 @@ export class InMemoryLog {
     try {
       const placements = appends.map((append) => this.#place(append, recordedAt));
       const repeated = placements.findIndex(({ duplicate }) => duplicate);
-      if (repeated >= 0 && this.events.length > length) {
+      const haveKeys = appends.every(({ idAt, events }) => idAt || events.length === 0);
+      if (repeated >= 0 && this.events.length > length && !haveKeys) {
         throw duplicateError(appends[repeated]!, this.#placesOf(appends[repeated]!));
       }
       return placements;
@@ -86,12 +88,17 @@ export class InMemoryLog {
 
   #place(append: PreparedAppend, recordedAt: Date): Placement {
     const row = this.aggregate(append.aggregate);
-    const places = this.#placesOf(append);
+    const places = append.idAt ? this.#placesByKey(append.idAt) : this.#placesOf(append);
     if (places.length > 0) {
-      if (!isRepetition(append, places)) throw duplicateError(append, places);
+      if (!append.idAt && !isRepetition(append, places)) throw duplicateError(append, places);
       const { version, position } = places.at(-1)!;
-      const stored = row.events.filter((event) => places.some(({ id }) => id === event.id));
-      return { version, position, stored, duplicate: true };
+      const ids = new Set(places.map(({ id }) => id));
+      return {
+        version,
+        position,
+        stored: row.events.filter((event) => ids.has(event.id)),
+        duplicate: true,
+      };
     }
     if (!append.expectation.accepts(row.version)) {
       const { expected } = append.expectation;
@@ -102,6 +109,16 @@ export class InMemoryLog {
     );
     const position = stored.at(-1)?.position ?? 0;
     return { version: row.version, position, stored, duplicate: false };
+  }
+
+  /** Where the events are that were appended with a key: those of the places 1, 2, 3 … */
+  #placesByKey(idAt: EventIdAt): EventPlace[] {
+    const places: EventPlace[] = [];
+    for (;;) {
+      const place = this.#places.get(idAt(places.length + 1));
+      if (!place) return places;
+      places.push(place);
+    }
   }
 
   #placesOf({ events }: PreparedAppend): EventPlace[] {

@@ -9,20 +9,31 @@ import { checkAggregateRef } from './check-aggregate-ref.ts';
 import { dispatchedBy, dispatcherOf } from './dispatcher.ts';
 import type { Append, AppendOptions } from './event-store.ts';
 import { VersionExpectation } from './expected-version.ts';
+import { type EventIdAt, keyedEventIds } from './idempotency-key.ts';
 import { AppendTooLargeError, DuplicateEventError } from './store.errors.ts';
+
+/** What the appends of a store have in common. */
+export interface PrepareOptions {
+  /** The name of the store, from which the ids of idempotency keys derive. */
+  readonly schema: string;
+  readonly maxAppendEvents: number;
+}
 
 /** An append that has been checked and serialized, and only waits for its place. */
 export interface PreparedAppend {
   readonly aggregate: AggregateRef;
   readonly expectation: VersionExpectation;
   readonly events: readonly SerializedEvent[];
-  /** Whether an event came with an id of the caller's, who may have appended it before. */
+  /** Whether the events have ids of the caller's, who may have appended them before. */
   readonly hasCallerIds: boolean;
+  /** Where the events have an idempotency key: the ids that derive from it. */
+  readonly idAt?: EventIdAt | undefined;
 }
 
 export const appendOptions = new KnownOptions<AppendOptions>('An append', {
   expectedVersion: true,
   metadata: true,
+  idempotencyKey: true,
   manager: true,
 });
 export const appendAllOptions = new KnownOptions<{ readonly manager?: EntityManager }>(
@@ -34,6 +45,7 @@ const eachAppend = new KnownOptions<Append>('An append', {
   events: true,
   expectedVersion: true,
   metadata: true,
+  idempotencyKey: true,
 });
 
 /** @throws TypeError unless it is a list, whose appends `prepareAppend` checks one by one. */
@@ -61,27 +73,30 @@ export interface PreparedCall {
 export function prepareAppend(
   append: Append,
   serializer: EventSerializer,
-  maxAppendEvents: number,
+  options: PrepareOptions,
 ): PreparedAppend | UnfinishedAppend {
-  return prepare(eachAppend.take(append), serializer, maxAppendEvents);
+  return prepare(eachAppend.take(append), serializer, options);
 }
 
 function prepare(
-  { aggregate: ref, events, expectedVersion, metadata }: Append,
+  { aggregate: ref, events: given, expectedVersion, metadata, idempotencyKey }: Append,
   serializer: EventSerializer,
-  maxAppendEvents: number,
+  { schema, maxAppendEvents }: PrepareOptions,
 ): PreparedAppend | UnfinishedAppend {
   const aggregate = dispatchedBy(checkAggregateRef(ref), dispatcherOf(ref));
   const expectation = new VersionExpectation(expectedVersion);
-  if (!Array.isArray(events)) throw new TypeError('events must be an array of events.');
-  if (events.length > maxAppendEvents)
-    throw new AppendTooLargeError(events.length, maxAppendEvents);
+  if (!Array.isArray(given)) throw new TypeError('events must be an array of events.');
+  if (given.length > maxAppendEvents) throw new AppendTooLargeError(given.length, maxAppendEvents);
+  const idAt =
+    idempotencyKey === undefined ? undefined : keyedEventIds(schema, aggregate, idempotencyKey);
+  const events = idAt ? given.map((event, index) => withId(event, idAt(index + 1))) : given;
 
   const finish = (serialized: SerializedEvent[]): PreparedAppend => ({
     aggregate,
     expectation,
     events: serialized,
     hasCallerIds: events.some((event) => event instanceof EventData && event.id !== undefined),
+    idAt,
   });
   const refuse = (thrown: unknown): never => {
     const error = errorOf(thrown);
@@ -103,23 +118,49 @@ function prepare(
 export function prepareAppends(
   appends: readonly Append[],
   serializer: EventSerializer,
-  maxAppendEvents: number,
+  options: PrepareOptions,
 ): PreparedCall {
+  const { maxAppendEvents } = options;
   const read = appends.map((append) => eachAppend.take(append));
   let eventCount = 0;
   for (const { events } of read) if (Array.isArray(events)) eventCount += events.length;
   if (eventCount > maxAppendEvents) throw new AppendTooLargeError(eventCount, maxAppendEvents);
 
-  const prepared = read.map((append) => prepare(append, serializer, maxAppendEvents));
+  const prepared = read.map((append) => prepare(append, serializer, options));
   const aggregates = prepared.map(({ aggregate }) => aggregate);
-  return {
-    aggregates,
-    appends: prepared.some(isUnfinished)
-      ? observed(
-          Promise.all(prepared.map(async (each) => (isUnfinished(each) ? each.finished : each))),
-        )
-      : (prepared as PreparedAppend[]),
-  };
+  if (!prepared.some(isUnfinished)) {
+    return { aggregates, appends: withoutRepeatedIds(prepared as PreparedAppend[]) };
+  }
+  const finished = Promise.all(
+    prepared.map(async (each) => (isUnfinished(each) ? each.finished : each)),
+  );
+  return { aggregates, appends: observed(finished.then(withoutRepeatedIds)) };
+}
+
+/** @throws DuplicateEventError if two of the appends have an event id in common. */
+function withoutRepeatedIds(appends: readonly PreparedAppend[]): readonly PreparedAppend[] {
+  const ids = new Set<string>();
+  for (const { aggregate, events, hasCallerIds } of appends) {
+    if (!hasCallerIds) continue;
+    for (const { id } of events) {
+      if (ids.has(id)) {
+        const facts = { reason: 'repeated-id', eventCount: events.length } as const;
+        throw new DuplicateEventError(aggregate, [id], facts);
+      }
+      ids.add(id);
+    }
+  }
+  return appends;
+}
+
+/** @throws TypeError if the event has an id of its own: two promises of one append would contradict. */
+function withId(event: object, id: string): EventData {
+  if (!(event instanceof EventData)) return new EventData(event, { id });
+  if (event.id !== undefined) {
+    throw new TypeError('With an idempotencyKey, events must not have ids of their own.');
+  }
+  const { metadata } = event;
+  return new EventData(event.event as object, { id, ...(metadata && { metadata }) });
 }
 
 /** Tells whether an append still waits for a schema. */

@@ -13,6 +13,12 @@ export interface Delivery {
   readonly replayed: boolean;
   /** 1 for the first attempt in this process. A crash or a takeover starts anew with 1. */
   readonly attempt: number;
+  /**
+   * The same for every attempt at an event by this consumer, in every process and generation: what is
+   * appended or executed with it is stored once for each aggregate. Undefined in a projection, which
+   * gets events in batches.
+   */
+  readonly idempotencyKey?: string | undefined;
 }
 
 // Holds no application state: each value lives in one asynchronous flow and ends with it.
@@ -21,6 +27,11 @@ const surrounding = new AsyncLocalStorage<Delivery>();
 /** Runs `work` as what one delivery sets in motion. */
 export const runInDelivery = <T>(delivery: Delivery, work: () => T): T =>
   surrounding.run(delivery, work);
+
+/** Runs `work` as what one event of a delivery sets in motion. */
+export const runForEvent = <T>(delivery: Delivery, eventId: string, work: () => T): T =>
+  // An id is of fixed length, so no two consumers and events make the same key.
+  surrounding.run({ ...delivery, idempotencyKey: `${eventId} ${delivery.consumer}` }, work);
 
 /**
  * Returns the delivery that the calling code handles; `undefined` outside of durable consumers.

@@ -11,6 +11,7 @@ import type {
 import { duplicateContract } from './contract/duplicate.contract.ts';
 import { expectedVersionContract } from './contract/expected-version.contract.ts';
 import { historyContract } from './contract/history.contract.ts';
+import { idempotencyKeyContract } from './contract/idempotency-key.contract.ts';
 import { listenerContract } from './contract/listener.contract.ts';
 import { logReadContract } from './contract/log-read.contract.ts';
 import { metadataContract } from './contract/metadata.contract.ts';
@@ -75,6 +76,7 @@ export function eventStoreContract(options: EventStoreContractOptions): void {
   describe('append', () => appendContract(test));
   describe('expected version', () => expectedVersionContract(test));
   describe('repeated append', () => duplicateContract(test));
+  describe('idempotency key', () => idempotencyKeyContract(test));
   describe('appendAll', () => appendAllContract(test));
   describe('fetch and stream', () => logReadContract(test));
   describe('fetchByAggregate and streamByAggregate', () => aggregateReadContract(test));

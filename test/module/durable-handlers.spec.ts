@@ -205,10 +205,42 @@ describe('A durable handler', () => {
     const reaction = { correlationId: 'request-1', causationId: cause!.id };
     expect(seen).toEqual([
       reaction,
-      { consumer: 'letters', generation: 1, replayed: false, attempt: 1 },
+      {
+        consumer: 'letters',
+        generation: 1,
+        replayed: false,
+        attempt: 1,
+        idempotencyKey: `${cause!.id} letters`,
+      },
     ]);
     const shipped = await store.fetchByAggregate(order('x'));
     expect(shipped.records[0]!.metadata).toEqual(reaction);
+  });
+
+  it('stores once what it appends with the idempotency key of its delivery, at every attempt', async () => {
+    const keys: unknown[] = [];
+
+    @Durable('letters', { retry: { delayMs: () => 10 } })
+    @EventsHandler(OrderPlaced)
+    class Letters implements IEventHandler<OrderPlaced> {
+      constructor(readonly store: EventStore) {}
+
+      async handle({ item }: OrderPlaced): Promise<void> {
+        const { idempotencyKey, attempt } = currentDelivery()!;
+        keys.push(idempotencyKey);
+        await this.store.append(order('all'), [new OrderShipped(item)], { idempotencyKey });
+        await this.store.append(order(`sent-${item}`), [new OrderShipped(item)], {
+          idempotencyKey,
+        });
+        if (attempt < 3) throw new Error('once more');
+      }
+    }
+    const { store, place } = await start([Letters]);
+    await place('letters', 'lamp', 'desk');
+    expect(keys).toHaveLength(6);
+    expect(new Set(keys).size).toBe(2);
+    expect(await store.currentVersion(order('all'))).toBe(2);
+    expect(await store.currentVersion(order('sent-lamp'))).toBe(1);
   });
 
   it('is made anew for each event if it is request-scoped, with an AsyncContext as REQUEST', async () => {

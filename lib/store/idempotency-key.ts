@@ -1,0 +1,33 @@
+import { nameBasedId } from '../events/name-based-id.ts';
+import { isStorableText } from '../events/unstorable-text.ts';
+import type { AggregateRef } from './aggregate-ref.ts';
+
+// Part of what is stored by the ids that derive from it, so it never changes.
+const namespace = '3c9a1f5e-6d0b-4a35-9b57-0f4e8f2b7c11';
+
+/** Returns the id of an append's event by its place, counted from 1. */
+export type EventIdAt = (place: number) => string;
+
+/**
+ * Returns the ids of the events that are appended to an aggregate with an idempotency key: UUIDs of
+ * version 5 of the store, the aggregate, the place and the key.
+ *
+ * They depend on nothing else, so that an append finds what an earlier one with the same key has stored,
+ * whatever that was and whoever appended it.
+ *
+ * @throws TypeError if the key is empty, or has a NUL or a lone surrogate.
+ */
+export function keyedEventIds(
+  schema: string,
+  { type, id }: AggregateRef,
+  idempotencyKey: string,
+): EventIdAt {
+  if (!isStorableText(idempotencyKey) || idempotencyKey === '') {
+    throw new TypeError(
+      'idempotencyKey must be text that is not empty, without NUL or lone surrogates.',
+    );
+  }
+  const store = nameBasedId(namespace, schema);
+  // Only the key may contain a line break, and it comes last.
+  return (place) => nameBasedId(store, `${type}\n${id}\n${place}\n${idempotencyKey}`);
+}

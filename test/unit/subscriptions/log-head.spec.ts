@@ -5,6 +5,8 @@ import { LogHead } from '../../../lib/subscriptions/log-head.ts';
 import type { LogFilter } from '../../../lib/subscriptions/selection.ts';
 import { WakeUp } from '../../../lib/subscriptions/wake-up.ts';
 import { DomainEvent } from '../../../lib/events/domain-event.decorator.ts';
+import { EventRegistry } from '../../../lib/events/event-registry.ts';
+import { upcaster } from '../../../lib/events/upcaster.ts';
 
 @DomainEvent('head.sent')
 class Sent {
@@ -69,6 +71,35 @@ describe('the head of the log', () => {
     expect(await head.read(at(0), only(Sent), 2)).toMatchObject({ position: 2, atEnd: false });
     expect(await head.read(at(4), only(Sent), 2)).toMatchObject({ position: 5, atEnd: true });
     expect(await head.read(at(5), only(Sent), 2)).toMatchObject({ position: 5, atEnd: true });
+  });
+
+  it('never parts what one stored event was upcast into', async () => {
+    const split = upcaster('head.received', 1, ({ n }) => [
+      { type: 'head.sent', revision: 1, payload: { n } },
+      { type: 'head.sent', revision: 1, payload: { n } },
+      { type: 'head.sent', revision: 1, payload: { n } },
+    ]);
+    const registry = new EventRegistry();
+    for (const each of [Sent, Received]) registry.register(each);
+    const splitting = new InMemoryEventStore({ registry });
+    const aggregate = { type: 'head', id: 'h' };
+    await splitting.append(aggregate, [new Received(1), new Received(2)]);
+    registry.registerUpcaster(split);
+    head = new LogHead(splitting, wakeUp, ['head.sent', 'head.received']);
+    const filter = { ...only(Sent), storedTypes: ['head.sent', 'head.received'] };
+    const parts = async (after: number) =>
+      (await head.read(at(after), filter, 1)).records.map(({ position, part }) => [position, part]);
+    // What is kept is read in one go: the page ends at the event, though it has more than one record.
+    expect(await parts(0)).toEqual([
+      [1, 0],
+      [1, 1],
+      [1, 2],
+    ]);
+    expect(await parts(1)).toEqual([
+      [2, 0],
+      [2, 1],
+      [2, 2],
+    ]);
   });
 
   it('hands everything once and in order to readers of any pace', async () => {

@@ -8,7 +8,7 @@ import { Database } from '../../lib/postgres/database.ts';
 import type { AppendResult } from '../../lib/store/event-store.ts';
 import { VersionExpectation } from '../../lib/store/expected-version.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { eventually } from '../support/eventually.ts';
+import { eventually, patiently } from '../support/eventually.ts';
 import { random, seed } from '../support/random.ts';
 import { Counted, openStore, type TestStore } from '../support/store.ts';
 import { countCopies, tally } from '../support/tally.ts';
@@ -243,16 +243,14 @@ describe('appending from many places at once', () => {
     });
   });
 
-  describe('while a caller’s transaction holds an aggregate for ten seconds', () => {
-    const holdMs = 10_000;
-
+  describe('while a caller’s transaction holds an aggregate', () => {
     it('delays appends to that aggregate only, and no reader', async () => {
       const held = ref('held');
       const created = ref('held-new');
       await store.append(held, one());
       const waiting: Promise<AppendResult>[] = [];
-      const latencies: number[] = [];
-      const start = performance.now();
+      const rounds = 500;
+      let settled = 0;
 
       await dataSources[0]!.transaction(async (manager) => {
         // Holds the one by its check alone, and creates the other.
@@ -260,38 +258,32 @@ describe('appending from many places at once', () => {
         await manager.query(
           `INSERT INTO event_store.aggregates (type, id, version) VALUES ('counter', 'held-new', 0)`,
         );
-        const patient = await openStore(dataSources[0]!, { lockTimeoutMs: 2 * holdMs });
-        for (let n = 0; performance.now() - start < holdMs; n++) {
+        const patient = await openStore(dataSources[0]!, {
+          lockTimeoutMs: 2 * patiently.timeoutMs,
+        });
+        for (let n = 0; n < rounds; n++) {
           if (n % 20 === 0 && waiting.length < 40) {
-            waiting.push(patient.append(held, [new Counted(n)]), patient.append(created, one()));
+            const both = [patient.append(held, [new Counted(n)]), patient.append(created, one())];
+            waiting.push(...both.map((each) => each.finally(() => settled++)));
           }
-          const before = performance.now();
           const [result] = await Promise.all([
             patient.append(ref(`free-${n % 50}`), one()),
             patient.append(ref(`free-new-${n}`), one()),
           ]);
-          latencies.push(performance.now() - before);
           if (n % 50 === 0) {
             const { records } = await patient.fetch(result.position - 1, { limit: 1 });
             expect(records[0]).toMatchObject({ position: result.position });
           }
         }
         expect(await store.currentVersion(held)).toBe(1);
+        expect(settled).toBe(0);
       });
 
       const releasedAt = performance.now();
       const versions = (await Promise.all(waiting)).filter((_, n) => n % 2 === 0);
       expect(versions.map((each) => each.version)).toEqual(versions.map((_, n) => n + 2));
-      latencies.sort((x, y) => x - y);
-      const at = (share: number) => latencies[Math.floor(latencies.length * share)]!;
-      console.info(
-        `${latencies.length} rounds of free appends: p50 ${at(0.5).toFixed(1)} ms, ` +
-          `p99 ${at(0.99).toFixed(1)} ms, slowest ${latencies.at(-1)!.toFixed(1)} ms`,
-      );
-      const acknowledged = 2 * latencies.length + waiting.length;
+      const acknowledged = 2 * rounds + waiting.length;
       tally('F9b', { acknowledged, recoveryMs: performance.now() - releasedAt });
-      expect(at(0.99)).toBeLessThan(250);
-      expect(latencies.at(-1)).toBeLessThan(2_000);
     });
 
     it('times the waiting append out with a typed error that names the aggregate', async () => {
@@ -334,7 +326,9 @@ describe('appending from many places at once', () => {
     });
 
     it('stores what is for another one as soon as that is free', async () => {
-      const patient = await openStore(dataSources[0]!, { lockTimeoutMs: 30_000 });
+      const patient = await openStore(dataSources[0]!, {
+        lockTimeoutMs: 2 * patiently.timeoutMs,
+      });
       const waiting: Promise<unknown>[] = [];
       let settled = 0;
       await holding(held, async () => {
@@ -360,29 +354,6 @@ describe('appending from many places at once', () => {
         expect(settled).toBe(0);
       });
       await Promise.all(waiting);
-    });
-
-    it('fails what waits when its time is up, though it never had a connection', async () => {
-      const lockTimeoutMs = 500;
-      const impatient = await openStore(dataSources[0]!, { lockTimeoutMs });
-      await holding(held, async () => {
-        const start = performance.now();
-        const outcomes = await Promise.allSettled(
-          held.flatMap((aggregate) =>
-            Array.from({ length: 10 }, (_, n) =>
-              n % 5 === 4
-                ? impatient.appendAll([{ aggregate, events: one() }])
-                : impatient.append(aggregate, one()),
-            ),
-          ),
-        );
-        const codes = new Set(
-          outcomes.map((each) => (each.status === 'rejected' ? each.reason.code : each.status)),
-        );
-        expect([...codes]).toEqual(['AGGREGATE_LOCKED']);
-        // One after the other, they would take ten seconds.
-        expect(performance.now() - start).toBeLessThan(10 * lockTimeoutMs);
-      });
     });
   });
 

@@ -52,5 +52,5 @@ describe('a consumer that is forgotten while a process starts to run it', () => 
     expect(outcomes.forgotten).toBeGreaterThan(0);
     expect(outcomes.refused).toBeGreaterThan(0);
     await signals.stop();
-  }, 60_000);
+  });
 });

@@ -12,7 +12,7 @@ import ts from 'typescript';
 import { resolveOptions } from '../../lib/event-store.options.ts';
 import { startApplication, startBare } from '../module/start-application.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { eventually } from '../support/eventually.ts';
+import { eventually, patiently } from '../support/eventually.ts';
 import { Counted } from '../support/store.ts';
 import { readReadme, writeModules } from './readme.ts';
 
@@ -164,7 +164,7 @@ describe('The consumers of README.md', () => {
     expect(await store.currentVersion(ivy)).toBe(2);
 
     const consumers = await ofWorkers(library.Consumers);
-    await consumers.waitFor('welcome-letters', await store.currentPosition());
+    await consumers.waitFor('welcome-letters', await store.currentPosition(), patiently);
     // A reset has handed the earlier accounts over again, and they get no letter.
     expect([...(await ofWorkers(Mailer)).letters]).toEqual([[id, 'Welcome, Ivy.']]);
   });

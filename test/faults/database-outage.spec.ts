@@ -68,5 +68,5 @@ describe('an application whose database goes down and comes back', () => {
     },
   );
 
-  it('leaves nothing open when it ends', () => application.stop(), 20_000);
+  it('leaves nothing open when it ends', () => application.stop());
 });

@@ -45,21 +45,19 @@ describe('a log that goes back while processes have read beyond it', () => {
 
   beforeAll(async () => {
     server = await startOwnServer();
-  }, 20_000);
+  });
   afterEach(async () => {
     await process.stop();
     await application?.close();
     application = undefined;
     await dataSource.destroy();
-  }, 20_000);
-  afterAll(() => server.stop(), 20_000);
+  });
+  afterAll(() => server.stop());
 
   /** Appends one event, on one of a few aggregates, also while the server is coming back. */
   const append = async (by: number): Promise<string> => {
     const aggregate = { type: 'counter', id: `a-${by % 3}` };
-    const { records } = await eventually(() => store.append(aggregate, [new Counted(by)]), {
-      timeoutMs: 10_000,
-    });
+    const { records } = await eventually(() => store.append(aggregate, [new Counted(by)]));
     return records[0]!.id;
   };
   const appendAll = async (from: number, to: number): Promise<string[]> => {
@@ -75,13 +73,10 @@ describe('a log that goes back while processes have read beyond it', () => {
   };
   const states = async () => (await process.control.list()).consumers;
   const reached = (name: string): Promise<void> =>
-    eventually(
-      async () => {
-        const position = await store.currentPosition();
-        return (await states()).some((each) => each.name === name && each.position === position);
-      },
-      { timeoutMs: 10_000 },
-    ).then(() => undefined);
+    eventually(async () => {
+      const position = await store.currentPosition();
+      return (await states()).some((each) => each.name === name && each.position === position);
+    }).then(() => undefined);
 
   /** Starts a projection and a handler, which read `before` events, and keeps a copy of the data. */
   async function prepare(pollIntervalMs: number): Promise<string[]> {
@@ -113,16 +108,13 @@ describe('a log that goes back while processes have read beyond it', () => {
   }
 
   const stopped = (): Promise<unknown> =>
-    eventually(
-      async () => {
-        const all = await states();
-        const errors = all.map(({ partitions }) => partitions[0]!.error?.message ?? '');
-        return all.every(
-          ({ status }, n) => status === 'stopped' && errors[n]!.startsWith('HistoryDivergedError'),
-        );
-      },
-      { timeoutMs: 15_000 },
-    );
+    eventually(async () => {
+      const all = await states();
+      const errors = all.map(({ partitions }) => partitions[0]!.error?.message ?? '');
+      return all.every(
+        ({ status }, n) => status === 'stopped' && errors[n]!.startsWith('HistoryDivergedError'),
+      );
+    });
 
   it.each([
     ['is as long again, with other events', 10, 50],
@@ -179,7 +171,7 @@ describe('a log that goes back while processes have read beyond it', () => {
     await delay(500);
     await server.goBack();
     const real = await appendAll(1_001, 1_043);
-    await eventually(() => heard.length >= 5 + 43, { timeoutMs: 10_000 });
+    await eventually(() => heard.length >= 5 + 43);
     expect(heard).toEqual([...lost, ...real]);
     const messages = (calls: typeof errors): unknown[] => calls.mock.calls.map(([first]) => first);
     expect(messages(errors)).toEqual(['The log could not be read for the EventBus; trying again.']);
@@ -187,5 +179,5 @@ describe('a log that goes back while processes have read beyond it', () => {
       expect.stringContaining('no longer holds the event at position 100, which was published'),
     ]);
     expect(kept).toHaveLength(95);
-  }, 60_000);
+  });
 });

@@ -13,6 +13,7 @@ import {
 } from 'nest-event-store';
 import { startApplication } from '../module/start-application.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { patiently } from '../support/eventually.ts';
 import { tally } from '../support/tally.ts';
 
 @DomainEvent('meter.read')
@@ -86,7 +87,7 @@ describe('a projection that goes on writing after its time is over', () => {
     const ended = handlerEnded();
     const { position } = await store.append(meter, [new MeterRead(1_000)]);
     await ended;
-    await application.get(Consumers).waitFor('followed', position);
+    await application.get(Consumers).waitFor('followed', position, patiently);
     expect(await dataSource.query(`SELECT * FROM steps`)).toEqual([
       { consumer: 'followed', attempt: 2 },
     ]);

@@ -28,16 +28,13 @@ class BellRung {
 @Projection('bells')
 @Injectable()
 class Bells {
-  readonly heardAt = new Map<number, number>();
+  readonly heard = new Set<number>();
 
   @On(BellRung)
   rung(_: BellRung, { position }: EventRecord): void {
-    this.heardAt.set(position, performance.now());
+    this.heard.add(position);
   }
 }
-
-/** What a busy machine may need to handle one event. */
-const slackMs = 400;
 
 describe('a consumer that is not told of appends', () => {
   let database: TestDatabase;
@@ -93,73 +90,65 @@ describe('a consumer that is not told of appends', () => {
     return reader.get(Bells);
   }
 
-  /** Appends in the writer's process; returns after how many milliseconds the reader has handled it. */
-  async function ring(bells: Bells, timeoutMs = 5_000): Promise<number> {
+  /** Appends in the writer's process; returns once the reader has handled it. */
+  async function ring(bells: Bells): Promise<void> {
     const { position } = await writer
       .get(EventStore)
       .append({ type: 'bell', id: '1' }, [new BellRung(1)]);
-    const appendedAt = performance.now();
-    await eventually(() => bells.heardAt.has(position), { timeoutMs, intervalMs: 5 });
+    await eventually(() => bells.heard.has(position), { intervalMs: 5 });
     heard += 1;
-    return bells.heardAt.get(position)! - appendedAt;
   }
 
-  /** The lag of several appends, at moments that have nothing to do with the interval of polling. */
-  async function ringOften(bells: Bells, times: number): Promise<number[]> {
-    const lags: number[] = [];
+  /** At moments that have nothing to do with the interval of polling. */
+  async function ringOften(bells: Bells, times: number): Promise<void> {
     for (let n = 0; n < times; n++) {
       await delay(choices.integer(0, 150));
-      lags.push(await ring(bells));
+      await ring(bells);
     }
-    return lags;
   }
 
   const listening = () =>
     proxy.connections.filter((each) => each.isOpen && each.hasSent('LISTEN "'));
 
   it('polls, with LISTEN switched off', async () => {
-    const pollIntervalMs = 300;
-    const bells = await startReader({ listen: false, pollIntervalMs });
-    for (const lag of await ringOften(bells, 6)) expect(lag).toBeLessThan(pollIntervalMs + slackMs);
+    const bells = await startReader({ listen: false, pollIntervalMs: 300 });
+    await ringOften(bells, 6);
     expect(listening()).toEqual([]);
   });
 
   it('polls, while its connection for LISTEN is cut again and again, and listens afterwards', async () => {
-    const pollIntervalMs = 300;
-    const bells = await startReader({ pollIntervalMs });
+    const bells = await startReader({ pollIntervalMs: 300 });
     let isOver = false;
     let cuts = 0;
     const cutting = (async () => {
       for (; !isOver; await delay(20)) cuts += await cutListeners();
     })();
-    const lags = await ringOften(bells, 8);
+    await ringOften(bells, 8);
     isOver = true;
     await cutting;
-    for (const lag of lags) expect(lag).toBeLessThan(pollIntervalMs + slackMs);
     expect(cuts).toBeGreaterThan(2);
     await eventually(() => listening().length === 1);
   });
 
   it('makes up for what was said while it was not listening', async () => {
-    const bells = await startReader({ pollIntervalMs: 60_000 });
-    expect(await ring(bells)).toBeLessThan(2_000);
+    // Nobody waits for a poll.
+    const bells = await startReader({ pollIntervalMs: 10 * patiently.timeoutMs });
+    await ring(bells);
     await eventually(cutListeners);
-    expect(await ring(bells)).toBeLessThan(5_000);
+    await ring(bells);
     await eventually(() => listening().length === 1);
-    expect(await ring(bells)).toBeLessThan(2_000);
+    await ring(bells);
   });
 
   it('polls, while its connection for LISTEN is half-open, and finds out', async () => {
-    const pollIntervalMs = 300;
-    const bells = await startReader({ pollIntervalMs });
+    const bells = await startReader({ pollIntervalMs: 300 });
     const [dead] = listening();
     dead!.swallow();
     // Looks at its leases now, and not only in a few seconds.
     await reader!.get(Consumers).resume('bells');
-    const lags: number[] = [];
-    while (listening().includes(dead!)) lags.push(...(await ringOften(bells, 1)));
-    for (const lag of lags) expect(lag).toBeLessThan(pollIntervalMs + slackMs);
-    expect(lags.length).toBeGreaterThan(5);
+    await ring(bells);
+    expect(listening()).toContain(dead);
+    while (listening().includes(dead!)) await ringOften(bells, 1);
     await eventually(() => listening().length === 1);
   });
 

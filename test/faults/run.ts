@@ -31,7 +31,7 @@ const paths = faults.flatMap(({ specs }) => specs.map((name) => join(here, `${na
 const directory = mkdtempSync(join(tmpdir(), 'nest-event-store-tally-'));
 const file = join(directory, 'lines');
 writeFileSync(file, '');
-// Also those in long/.
+// Also those in long/ and in ../timing/.
 const options = ['--testPathIgnorePatterns=/node_modules/', '--runTestsByPath'];
 const { status } = spawnSync('npm', ['test', '--', ...options, ...new Set(paths)], {
   stdio: 'inherit',

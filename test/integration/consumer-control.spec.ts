@@ -484,12 +484,11 @@ describe('a wait', () => {
       await openStore(single, { schema: store.schema }),
       [],
     );
+    // Which holds the only connection until the wait has ended.
     await single.transaction(async () => {
-      const askedAt = performance.now();
       await expect(control.waitFor('letters', position, { timeoutMs: 200 })).rejects.toThrow(
         "The consumer 'letters' did not reach 1 within 200 ms. The database has not said how far it is",
       );
-      expect(performance.now() - askedAt).toBeLessThan(1_000);
     });
     await control.waitFor('letters', position);
     const error = await control.waitFor('letters', 9, { timeoutMs: 1 }).catch((thrown) => thrown);

@@ -18,7 +18,7 @@ import type { Delivery } from '../../lib/subscriptions/delivery.ts';
 import { channelOf } from '../../lib/postgres/postgres.signals.ts';
 import { exponentialBackoff, noRetry } from '../../lib/subscriptions/retry-policy.ts';
 import { consumer, startConsumers, type TestProcess } from '../support/consumers.ts';
-import { eventually } from '../support/eventually.ts';
+import { eventually, patiently } from '../support/eventually.ts';
 import { createTestRoles, type TestRoles } from '../support/roles.ts';
 import { Counted, openStore, type TestStore } from '../support/store.ts';
 import { tally } from '../support/tally.ts';
@@ -136,12 +136,13 @@ describe('a projection', () => {
 
   it('goes over to another process when its own stops', async () => {
     const both = [consumer('all', recordInto(store.schema))];
-    const first = await start(dataSource, store, both);
+    // Nobody waits for the end of this lease.
+    const first = await start(dataSource, store, both, { leaseMs: 10 * patiently.timeoutMs });
     await first.control.waitFor('all', (await append('a', 1)).position);
     await start(dataSource, store, both);
     await first.stop();
     const { position } = await append('a', 2);
-    await first.control.waitFor('all', position, { timeoutMs: 500 });
+    await first.control.waitFor('all', position);
     expect(await seenPositions('all')).toEqual(await logPositions());
   });
 });
@@ -818,18 +819,19 @@ describe('parked aggregates that are tried again', () => {
     ]);
     let last = 0;
     for (let n = 0; n < parkedCount; n++) last = (await append(`parked-${n}`, 1)).position;
-    await control.waitFor('slow', last, { timeoutMs: 15_000 });
+    await control.waitFor('slow', last);
     expect(await control.parked('slow')).toHaveLength(parkedCount);
     fails = false;
     await control.retryParked('slow');
     await eventually(() => handled.length > 0);
     const { position } = await append('other', 1, 2, 3);
-    await control.waitFor('slow', position, { timeoutMs: 5_000 });
+    await control.waitFor('slow', position);
     expect(handled.filter((id) => id === 'other')).toHaveLength(3);
-    expect(handled.length).toBeLessThan(parkedCount);
-    const stoppingAt = performance.now();
+    // Not behind all that was parked.
+    expect(handled.lastIndexOf('other')).toBeLessThan(parkedCount);
+    const before = handled.length;
     await stop();
-    expect(performance.now() - stoppingAt).toBeLessThan(3_000);
+    expect(handled.length).toBeLessThanOrEqual(before + 2);
 
     const next = await start(dataSource, store, [
       consumer('slow', async ([record]) => void handled.push(record!.aggregate.id), {
@@ -842,7 +844,7 @@ describe('parked aggregates that are tried again', () => {
     expect(handled).toHaveLength(parkedCount + 3);
     await next.control.waitFor('slow', (await append('parked-0', 2)).position);
     expect(handled.at(-1)).toBe('parked-0');
-  }, 40_000);
+  });
 
   it('are known without reading all of them at each one that parks', async () => {
     const query = jest.spyOn(pg.Client.prototype, 'query');
@@ -859,14 +861,14 @@ describe('parked aggregates that are tried again', () => {
         })),
       )
       .then((results) => results.at(-1)!);
-    await control.waitFor('parking', records[0]!.position, { timeoutMs: 15_000 });
+    await control.waitFor('parking', records[0]!.position);
     const reads = query.mock.calls.filter(([statement]) =>
       (statement as { text?: string }).text?.includes('SELECT DISTINCT p.aggregate_type'),
     );
     query.mockRestore();
     expect(await control.parked('parking')).toHaveLength(30);
     expect(reads.length).toBeLessThanOrEqual(2);
-  }, 20_000);
+  });
 });
 
 describe('a batch that takes longer than the database allows', () => {
@@ -896,7 +898,7 @@ describe('a batch that takes longer than the database allows', () => {
           else for (let n = 0; n < records.length; n++) await work(manager!, 1);
         }),
       ]);
-      await control.waitFor('limited', 20, { timeoutMs: 15_000 });
+      await control.waitFor('limited', 20);
       expect(await seenPositions('limited')).toEqual(Array.from({ length: 20 }, (__, n) => n + 1));
       expect(batches.slice(0, 3)).toEqual([20, 10, 5]);
       expect(messages.join('\n')).toContain(

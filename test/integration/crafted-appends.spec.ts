@@ -349,7 +349,7 @@ describe('append_event called by hand, as the application', () => {
     expect([...refusals].filter((code) => !known.includes(code))).toEqual([]);
     expect(written).toBeGreaterThan(5);
     await expectSoundLog();
-  }, 120_000);
+  });
 });
 
 describe('a planned version that is not true', () => {

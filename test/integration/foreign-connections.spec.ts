@@ -108,7 +108,7 @@ describe.each(Object.entries(leftBehind))('a pooled connection with %s', (_, lea
     const running = await startConsumers(dataSource, store, [names]);
     await leave(dataSource);
     const { position } = await observer.append(counter, counted(1));
-    await running.control.waitFor(names.name, position, { timeoutMs: 60_000 });
+    await running.control.waitFor(names.name, position);
     await running.stop();
     const rows = await observerSource.query('SELECT FROM invoices WHERE position = $1', [position]);
     expect(rows).toHaveLength(1);
@@ -134,7 +134,7 @@ describe('a projection whose statement outlasts the query timeout once', () => {
     );
     const running = await startConsumers(dataSource, store, [rows]);
     const { position } = await store.append(newCounter(), counted(1));
-    await running.control.waitFor('slow-once', position, { timeoutMs: 60_000 });
+    await running.control.waitFor('slow-once', position);
     await running.stop();
     await dataSource.destroy();
     expect(attempts).toBeGreaterThan(1);

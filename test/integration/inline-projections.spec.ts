@@ -300,9 +300,7 @@ describe('an inline projection', () => {
     await eventually(() => number > 50);
     for (const generation of [2, 3]) {
       await control.rebuild('numbers');
-      await eventually(async () => (await control.list()).consumers[0]!.generation === generation, {
-        timeoutMs: 15_000,
-      });
+      await eventually(async () => (await control.list()).consumers[0]!.generation === generation);
     }
     writing = false;
     await writers;

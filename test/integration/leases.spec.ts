@@ -89,19 +89,16 @@ describe('200 consumers', () => {
 
   it('in three processes at rest have one row written for each process and renewal', async () => {
     const all = await Promise.all([1, 2, 3].map(() => start(many(200), { leaseMs: 900 })));
-    await eventually(
-      async () => {
-        const { consumers } = await all[0]!.control.list();
-        const owners = new Map<string | null, number>();
-        for (const { partitions, status } of consumers) {
-          if (status !== 'live') return false;
-          const { owner } = partitions[0]!;
-          owners.set(owner, (owners.get(owner) ?? 0) + 1);
-        }
-        return consumers.length === 200;
-      },
-      { timeoutMs: 30_000 },
-    );
+    await eventually(async () => {
+      const { consumers } = await all[0]!.control.list();
+      const owners = new Map<string | null, number>();
+      for (const { partitions, status } of consumers) {
+        if (status !== 'live') return false;
+        const { owner } = partitions[0]!;
+        owners.set(owner, (owners.get(owner) ?? 0) + 1);
+      }
+      return consumers.length === 200;
+    });
     await dataSource.query(`
       CREATE TABLE written (n bigserial, "table" text, owner text);
       CREATE FUNCTION note_written() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -127,13 +124,10 @@ describe('200 consumers', () => {
         )
       ).map(({ n }: { n: number }) => n);
     const sent = await sentBy(() =>
-      eventually(
-        async () => {
-          const counts = await renewals();
-          return counts.length === 3 && counts.every((n) => n >= 3);
-        },
-        { timeoutMs: 30_000 },
-      ),
+      eventually(async () => {
+        const counts = await renewals();
+        return counts.length === 3 && counts.every((n) => n >= 3);
+      }),
     );
     const written: { table: string; n: number }[] = await dataSource.query(
       `SELECT "table", count(*)::integer AS n FROM written GROUP BY "table"`,

@@ -321,18 +321,15 @@ describe('A read', () => {
   it('refuses at once, however many ask, a position that the log has never given out', async () => {
     const server = await listening();
     const next = (await currentPosition()) + 1;
-    const asked = performance.now();
     const statuses = await Promise.all(
       Array.from({ length: 2_000 }, (_, at) =>
         statusOf(server, { 'event-position': String(next + at), prefer: 'wait=30' }),
       ),
     );
     expect(new Set(statuses)).toEqual(new Set([400]));
-    // Held, they would take 30 s.
-    expect(performance.now() - asked).toBeLessThan(25_000);
     const { body } = await read('9007199254740991');
     expect(body.message).toContain('Event-Position is ahead of the log');
-  }, 60_000);
+  });
 
   it('waits for a position that a transaction has drawn and not committed yet', async () => {
     const open = shut();
@@ -358,13 +355,13 @@ describe('A read', () => {
     const all = Array.from({ length: 1_100 }, async () =>
       statuses.push(await statusOf(server, wanted)),
     );
-    await eventually(() => statuses.length === 100, { timeoutMs: 30_000 });
+    await eventually(() => statuses.length === 100);
     expect(new Set(statuses)).toEqual(new Set([503]));
     open();
     await Promise.all(all);
     expect(statuses.filter((status) => status === 200)).toHaveLength(1_000);
     await read(headers['event-position']!).expect(200);
-  }, 60_000);
+  });
 
   it('may name a consumer of another store, and one that is unknown is an error', async () => {
     await http.get('/other').expect(200);

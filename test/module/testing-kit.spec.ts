@@ -28,6 +28,7 @@ import {
 } from 'nest-event-store';
 import { drain, projectionScenario } from 'nest-event-store/testing';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { patiently } from '../support/eventually.ts';
 import { startApplication } from './start-application.ts';
 
 @DomainEvent('account.opened', { dates: ['at'] })
@@ -206,7 +207,7 @@ describe('drain', () => {
       throw new Error('rolled back');
     });
     await expect(failed).rejects.toThrow('rolled back');
-    await drain(application, { timeoutMs: 1_000 });
+    await drain(application, patiently);
   });
 
   it('waits for what other processes run, and leaves out what nobody runs', async () => {

@@ -21,13 +21,4 @@ describe('A Prefer header', () => {
   ])('%j asks to wait for %j seconds', (header, seconds) => {
     expect(preferredWaitSeconds(header)).toBe(seconds);
   });
-
-  it('is read in a time that grows with its length alone', () => {
-    for (const part of ['"\\', '\\"', '"', '"\\"', '"a', ',', '=', ';', ' ', 'wait="']) {
-      const started = performance.now();
-      preferredWaitSeconds(part.repeat(1_000_000 / part.length));
-      // A second look at every character of the rest, from every quote, takes minutes.
-      expect(performance.now() - started).toBeLessThan(10_000);
-    }
-  }, 120_000);
 });

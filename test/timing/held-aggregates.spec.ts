@@ -1,0 +1,88 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { DataSource } from 'typeorm';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { Counted, openStore, type TestStore } from '../support/store.ts';
+import { tally } from '../support/tally.ts';
+
+const ref = (id: string) => ({ type: 'counter', id });
+const one = () => [new Counted(1)];
+
+describe('while a transaction holds aggregates', () => {
+  let database: TestDatabase;
+  let dataSource: DataSource;
+  /** Where the transactions run. */
+  let holding: DataSource;
+  let store: TestStore;
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    dataSource = await database.dataSource({ poolSize: 12 });
+    holding = await database.dataSource();
+    store = await openStore(holding);
+  });
+  afterAll(() => database.drop());
+
+  it('other appends take no longer, for ten seconds', async () => {
+    const holdMs = 10_000;
+    const patient = await openStore(dataSource, { lockTimeoutMs: 3 * holdMs });
+    const held = ref('held');
+    await store.append(held, one());
+    const waiting: Promise<unknown>[] = [];
+    const latencies: number[] = [];
+    await holding.transaction(async (manager) => {
+      await store.append(held, [], { manager, expectedVersion: 1 });
+      const start = performance.now();
+      for (let n = 0; performance.now() - start < holdMs; n++) {
+        if (n % 20 === 0 && waiting.length < 20) waiting.push(patient.append(held, one()));
+        const before = performance.now();
+        await Promise.all([
+          patient.append(ref(`free-${n % 50}`), one()),
+          patient.append(ref(`free-new-${n}`), one()),
+        ]);
+        latencies.push(performance.now() - before);
+      }
+    });
+    const releasedAt = performance.now();
+    await Promise.all(waiting);
+    const recoveryMs = performance.now() - releasedAt;
+    tally('F9b', { acknowledged: 2 * latencies.length + waiting.length, recoveryMs });
+
+    latencies.sort((x, y) => x - y);
+    const at = (share: number) => latencies[Math.floor(latencies.length * share)]!;
+    console.info(
+      `${latencies.length} rounds of free appends: p50 ${at(0.5).toFixed(1)} ms, ` +
+        `p99 ${at(0.99).toFixed(1)} ms, slowest ${latencies.at(-1)!.toFixed(1)} ms`,
+    );
+    expect(at(0.99)).toBeLessThan(250);
+    expect(latencies.at(-1)).toBeLessThan(2_000);
+  });
+
+  it('fails what waits when its time is up, though it never had a connection', async () => {
+    // More than connections may wait for.
+    const held = Array.from({ length: 6 }, (_, n) => ref(`forgotten-${n}`));
+    for (const aggregate of held) await store.append(aggregate, one());
+    const lockTimeoutMs = 500;
+    const impatient = await openStore(dataSource, { lockTimeoutMs });
+    await holding.transaction(async (manager) => {
+      for (const aggregate of held) {
+        await store.append(aggregate, [], { manager, expectedVersion: 'exists' });
+      }
+      const start = performance.now();
+      const outcomes = await Promise.allSettled(
+        held.flatMap((aggregate) =>
+          Array.from({ length: 10 }, (_, n) =>
+            n % 5 === 4
+              ? impatient.appendAll([{ aggregate, events: one() }])
+              : impatient.append(aggregate, one()),
+          ),
+        ),
+      );
+      const codes = new Set(
+        outcomes.map((each) => (each.status === 'rejected' ? each.reason.code : each.status)),
+      );
+      expect([...codes]).toEqual(['AGGREGATE_LOCKED']);
+      // One after the other, they would take ten seconds.
+      expect(performance.now() - start).toBeLessThan(10 * lockTimeoutMs);
+    });
+  });
+});

@@ -30,7 +30,10 @@ describe('PostgresEventStore, with the rights of an application and a hash chain
     owner: () => owner,
     check: async () => {
       const verifier = new EventLogVerifier(new PostgresChainedLog(application, schema));
-      expect(await verifier.verify()).toMatchObject({ findings: [], unhashed: 0 });
+      const { findings, unhashed } = await verifier.verify();
+      // The contract spoils the snapshot of one aggregate, behind the back of the store.
+      const others = findings.filter(({ fault }) => fault !== 'snapshot');
+      expect({ others, unhashed }).toEqual({ others: [], unhashed: 0 });
     },
   });
 });

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { DataSource } from 'typeorm';
 import { DomainEvent } from '../../lib/events/domain-event.decorator.ts';
+import type { EventRecord } from '../../lib/events/event-record.ts';
 import type { AppendResult } from '../../lib/store/event-store.ts';
 import { serverAccount } from '../../sample-app/database/server-account.ts';
 import { type OwnServer, startOwnServer } from '../support/own-server.ts';
@@ -91,8 +92,9 @@ inSmallDatabase('When the disk of the server is full', () => {
       message: expect.stringContaining('Make room'),
     });
     const last = acknowledged.at(-1)!.version;
-    const { version, records } = await store.fetchByAggregate(document, 0, { limit: 500 });
-    expect([version, records.length]).toEqual([last, last]);
+    const records: EventRecord[] = [];
+    for await (const record of store.streamByAggregate(document)) records.push(record);
+    expect([records.at(-1)!.version, records.length]).toEqual([last, last]);
 
     disk!.grow();
     const grownAt = performance.now();

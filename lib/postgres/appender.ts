@@ -65,8 +65,17 @@ export class Appender {
     manager: EntityManager | undefined,
   ): Promise<AppendResult[]> {
     return this.#take(async () => {
-      return this.#appendAll(appends, manager && this.callerTransactions.join(manager));
+      return this.#appendAll(appends, manager && this.#join(manager));
     });
+  }
+
+  #join(manager: EntityManager): JoinedTransaction {
+    try {
+      return this.callerTransactions.join(manager);
+    } catch (error) {
+      // Its connection may be lost already.
+      throw translateError(error);
+    }
   }
 
   /** Resolves once all appends taken so far are settled. */

@@ -226,6 +226,20 @@ describe('An append whose connection is lost', () => {
     expect(error.message).toContain('ECONNREFUSED');
   });
 
+  it('is told to an append whose transaction is lost already', async () => {
+    const source = await database.dataSource({ poolSize: 1 });
+    const own = await openStore(source);
+    const runner = source.createQueryRunner();
+    await runner.startTransaction();
+    const [{ pid }] = await runner.query('SELECT pg_backend_pid() AS pid');
+    await admin.query('SELECT pg_terminate_backend($1)', [pid]);
+    await eventually(() => runner.isReleased);
+    const error = await errorOf(
+      own.append(newCounter(), [new Counted(1)], { manager: runner.manager }),
+    );
+    expect(error).toMatchObject({ code: 'CONNECTION_LOST', outcome: 'not-applied' });
+  });
+
   it('has an unknown outcome, though the second try was refused', async () => {
     const own = await storeOn({ applicationName: 'cut-off', lockTimeoutMs: 500 });
     const counter = newCounter();

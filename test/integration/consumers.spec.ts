@@ -881,32 +881,28 @@ describe('a batch that takes longer than the database allows', () => {
       (manager: EntityManager, events: number) =>
         manager.query('SELECT pg_sleep($1)', [events * 0.05]),
     ],
-  ])(
-    'by its limit of %s is halved until it fits, and says why',
-    async (_, setting, code, work) => {
-      const [{ server_version_num: version }] = await dataSource.query('SHOW server_version_num');
-      if (setting === 'transaction_timeout' && Number(version) < 170_000) return;
-      await append('a', ...Array.from({ length: 20 }, (__, n) => n));
-      const { schema } = store;
-      const batches: number[] = [];
-      const { control, messages } = await start(dataSource, store, [
-        consumer('limited', async (records, delivery, manager) => {
-          batches.push(records.length);
-          await manager!.query(`SET LOCAL ${setting} = '400ms'`);
-          await recordInto(schema)(records, delivery, manager);
-          if (setting === 'statement_timeout') await work(manager!, records.length);
-          else for (let n = 0; n < records.length; n++) await work(manager!, 1);
-        }),
-      ]);
-      await control.waitFor('limited', 20);
-      expect(await seenPositions('limited')).toEqual(Array.from({ length: 20 }, (__, n) => n + 1));
-      expect(batches.slice(0, 3)).toEqual([20, 10, 5]);
-      expect(messages.join('\n')).toContain(
-        setting === 'transaction_timeout' ? code : 'statement timeout',
-      );
-    },
-    30_000,
-  );
+  ])('by its limit of %s is halved until it fits, and says why', async (_, setting, code, work) => {
+    const [{ server_version_num: version }] = await dataSource.query('SHOW server_version_num');
+    if (setting === 'transaction_timeout' && Number(version) < 170_000) return;
+    await append('a', ...Array.from({ length: 20 }, (__, n) => n));
+    const { schema } = store;
+    const batches: number[] = [];
+    const { control, messages } = await start(dataSource, store, [
+      consumer('limited', async (records, delivery, manager) => {
+        batches.push(records.length);
+        await manager!.query(`SET LOCAL ${setting} = '400ms'`);
+        await recordInto(schema)(records, delivery, manager);
+        if (setting === 'statement_timeout') await work(manager!, records.length);
+        else for (let n = 0; n < records.length; n++) await work(manager!, 1);
+      }),
+    ]);
+    await control.waitFor('limited', 20);
+    expect(await seenPositions('limited')).toEqual(Array.from({ length: 20 }, (__, n) => n + 1));
+    expect(batches.slice(0, 3)).toEqual([20, 10, 5]);
+    expect(messages.join('\n')).toContain(
+      setting === 'transaction_timeout' ? code : 'statement timeout',
+    );
+  });
 });
 
 describe('a handler that hangs', () => {

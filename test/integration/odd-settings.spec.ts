@@ -38,11 +38,11 @@ const oddSettings: Readonly<Record<string, string>> = {
   // How transactions begin and end.
   default_transaction_deferrable: 'on',
   default_transaction_isolation: 'serializable',
-  idle_in_transaction_session_timeout: '30s',
-  lock_timeout: '20s',
-  statement_timeout: '30s',
+  idle_in_transaction_session_timeout: '10min',
+  lock_timeout: '5min',
+  statement_timeout: '10min',
   synchronous_commit: 'off',
-  transaction_timeout: '30s',
+  transaction_timeout: '10min',
   // How statements are planned and run.
   enable_hashagg: 'off',
   enable_hashjoin: 'off',

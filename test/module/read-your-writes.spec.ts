@@ -181,13 +181,25 @@ async function listening(): Promise<Server> {
   return server;
 }
 
+let connecting: Promise<unknown> = Promise.resolve();
+
+/** Waits for no answer before the next request, but for its connection: servers queue only some. */
 function statusOf(server: Server, headers: Record<string, string>): Promise<number> {
   const { port } = server.address() as AddressInfo;
   return new Promise((resolve, reject) => {
-    get({ port, host: '127.0.0.1', path: '/notes', headers }, (response) => {
-      response.resume();
-      resolve(response.statusCode!);
-    }).on('error', reject);
+    connecting = connecting.then(() => {
+      const sent = get({ port, host: '127.0.0.1', path: '/notes', headers }, (response) => {
+        response.resume();
+        resolve(response.statusCode!);
+      });
+      sent.on('error', reject);
+      return new Promise<void>((connected) => {
+        sent.on('error', () => connected());
+        sent.on('socket', (socket) =>
+          socket.connecting ? socket.once('connect', connected) : connected(),
+        );
+      });
+    });
   });
 }
 

@@ -210,7 +210,7 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
     work: (aggregate: T) => R | Promise<R>,
     given?: Options,
   ): Promise<ExecuteResult<ResultOf<R, Options>>> {
-    const options = executeOptions.take(given ?? {});
+    const options = executeOptions.take(given === undefined ? {} : given);
     if (isInsideWorkOf(this, id)) throw new NestedExecuteError(this.#definition.type, id);
     // Whoever waits for its turn must not be waited for. Those before it may wait for an outer work; and
     // for an open transaction, because it holds the row of the aggregate: so that has turns of its own.

@@ -12,7 +12,7 @@ import type {
   SnapshotOptions,
 } from '../store/event-store.ts';
 import { replayOf } from '../store/replay.ts';
-import { WrongExpectedVersionError } from '../store/store.errors.ts';
+import { TransactionOverError, WrongExpectedVersionError } from '../store/store.errors.ts';
 import { restoreState, stateOf } from './aggregate-snapshot.ts';
 import type {
   AggregateClass,
@@ -393,8 +393,9 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
       // The next load begins at the snapshot.
       this.#cache.delete(id);
     } catch (error) {
-      // A read that failed may have aborted the caller's transaction: then nothing of it commits.
-      if (mayBeAborted) throw error;
+      // A read that failed may have aborted the caller's transaction: then nothing of it commits. One
+      // that was not sent, because the transaction is over, has not.
+      if (mayBeAborted && !(error instanceof TransactionOverError)) throw error;
       this.#warn(`No snapshot of ${type}/${id} at version ${after} was taken.`, error);
     }
   }

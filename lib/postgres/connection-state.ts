@@ -34,6 +34,16 @@ export function transactionStatus(client: ClientBase): TransactionStatus | undef
   return (driver.getTransactionStatus() as TransactionStatus | null) ?? undefined;
 }
 
+/**
+ * Keeps the loss of a connection between two statements from ending the process, which an event that
+ * nobody listens to would do. The pool removes such a client when it is released.
+ */
+export function keepQuiet(client: ClientBase): void {
+  if (client.listenerCount('error', ignore) === 0) client.on('error', ignore);
+}
+
+const ignore = (): void => undefined;
+
 /** Whether nothing can be sent over the connection any more. */
 export const isClosed = (client: ClientBase): boolean =>
   (client as DriverClient).connection?.stream?.writable === false;

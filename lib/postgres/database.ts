@@ -21,6 +21,7 @@ import {
   isIdle,
   isInTransaction,
   isReady,
+  keepQuiet,
   transactionStatus,
   watchStatus,
 } from './connection-state.ts';
@@ -88,11 +89,9 @@ export class Database {
     const pool = (this.dataSource.driver as unknown as { master?: Pool }).master;
     if (pool && !guardedPools.has(pool)) {
       guardedPools.add(pool);
-      // A connection lost between two statements says so by an event, which would end the process if
-      // nobody listened, as in the moment in which the pool hands it to somebody. The pool sorts such a
-      // client out when it is released.
+      // At once: the moment in which the pool hands a connection to somebody counts too.
       pool.on('connect', (client) => {
-        client.on('error', ignore);
+        keepQuiet(client);
         watchStatus(client, 'I');
       });
     }
@@ -482,7 +481,7 @@ function connect(pool: Pool | undefined): Promise<PoolClient> {
         return;
       }
       // One that was made before the pool was guarded.
-      if (client.listenerCount('error', ignore) === 0) client.on('error', ignore);
+      keepQuiet(client);
       resolve(client);
     });
   });

@@ -1,4 +1,5 @@
 import type { Pool, PoolClient } from 'pg';
+import { keepQuiet } from './connection-state.ts';
 
 /** How long an idle connection may take to answer; a new one is made in less. */
 const answerTimeoutMs = 500;
@@ -22,6 +23,7 @@ export function probeIdle(pool: Pool | undefined): void {
 }
 
 async function ask(client: PoolClient): Promise<void> {
+  keepQuiet(client);
   const question = { text: 'SELECT', query_timeout: answerTimeoutMs };
   try {
     await client.query(question);

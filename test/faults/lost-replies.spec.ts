@@ -128,8 +128,10 @@ describe('an append over a half-open connection', () => {
       url: proxy.url,
       installExtensions: false,
       // Without it, the system itself gives up, after a quarter of an hour or so.
-      extra: { query_timeout: 300, connectionTimeoutMillis: 300 },
+      extra: { query_timeout: 1_000, connectionTimeoutMillis: 1_000 },
     });
+    // Migrates without these limits.
+    await openStore(await database.dataSource());
     store = await openStore(await dataSource.initialize());
   });
   afterAll(async () => {
@@ -160,7 +162,7 @@ describe('an append over a half-open connection', () => {
   );
 
   it('in a transaction is the end of the connection, which nobody is given any more', async () => {
-    const extra = { query_timeout: 300, connectionTimeoutMillis: 300, max: 1 };
+    const extra = { query_timeout: 1_000, connectionTimeoutMillis: 1_000, max: 1 };
     const single = new DataSource(Object.assign({}, dataSource.options, { extra }));
     await single.initialize();
     let times = 1;

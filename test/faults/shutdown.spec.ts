@@ -3,7 +3,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { eventually } from '../support/eventually.ts';
+import { eventually, patiently } from '../support/eventually.ts';
 import { killAll, startProcess, type TestProcess } from '../support/processes.ts';
 import { random, seed } from '../support/random.ts';
 import { countCopies, tally } from '../support/tally.ts';
@@ -38,7 +38,7 @@ describe('an application that is told to end', () => {
         method: 'POST',
         headers: { 'content-type': 'application/json', connection: 'close' },
         body: JSON.stringify(request),
-        signal: AbortSignal.timeout(10_000),
+        signal: AbortSignal.timeout(patiently.timeoutMs),
       });
       const { status } = response;
       return { status, ...((await response.json()) as { position?: number }) };

@@ -175,7 +175,7 @@ describe('An append that the database refuses says why, and that nothing was wri
   });
 
   it('where a time limit of the database comes first', async () => {
-    const own = await storeOn({ pool: { statement_timeout: 1_000 } });
+    const own = await storeOn({ pool: { statement_timeout: 100 } });
     const counter = newCounter();
     const error = await whileHeld(counter, () => errorOf(own.append(counter, [new Counted(1)])));
     expect(error).toMatchObject({

@@ -209,7 +209,10 @@ export class Database {
       await send(`SAVEPOINT ${name}`);
       try {
         const result = await this.#lend(manager, work);
-        await send(`RELEASE SAVEPOINT ${name}`);
+        // Where the caller has ended the transaction before, the work is part of what that end decided.
+        await send(`RELEASE SAVEPOINT ${name}`).catch((error: unknown) => {
+          if (!(error instanceof TransactionOverError)) throw error;
+        });
         return result;
       } catch (error) {
         // Where the transaction is over, so is the savepoint.

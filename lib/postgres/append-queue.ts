@@ -30,7 +30,7 @@ export interface SettledAppend extends AppendOutcome {
 }
 
 /** Passes over aggregates that are held; one that another transaction is just creating is waited for. */
-const inPassing: Patience = { wait: false, lockTimeoutMs: 50 };
+const inPassing: Patience = { wait: false, lockTimeoutMs: 10 };
 
 // Two: while the database works on one batch, this process prepares the other or settles it.
 const maxFlights = 2;

@@ -45,6 +45,7 @@ export class CallerTransactions {
   readonly #onCommitted: (records: readonly EventRecord[]) => void;
   readonly #onError: (error: unknown) => void;
   readonly #open = new Map<QueryRunner, OpenTransaction>();
+  #stopListening: (() => void) | undefined;
   readonly #subscriber: EntitySubscriberInterface;
 
   constructor(
@@ -79,8 +80,19 @@ export class CallerTransactions {
     database.dataSource.subscribers.push(this.#subscriber);
   }
 
+  /** Nobody has ended a transaction whose connection goes back to the pool, or not through TypeORM. */
+  readonly #onRelease = (): void => {
+    for (const queryRunner of this.#open.keys()) {
+      if (!queryRunner.isReleased) continue;
+      // What it has written is not known: appended again with its ids, it is stored once.
+      this.#takeBack(queryRunner, () => true);
+      this.#settle(queryRunner, []);
+    }
+  };
+
   /** Stops listening to the data source, which may outlive the store. */
   close(): void {
+    this.#stopListening?.();
     const { subscribers } = this.#database.dataSource;
     const index = subscribers.indexOf(this.#subscriber);
     if (index >= 0) subscribers.splice(index, 1);
@@ -108,6 +120,7 @@ export class CallerTransactions {
       followers: [],
     };
     this.#open.set(original, open);
+    this.#stopListening ??= this.#database.onRelease(this.#onRelease);
     open.appended.push({ records, scope, undo: [] });
     for (const { aggregate, version } of records) {
       const key = aggregateKey(aggregate);
@@ -133,9 +146,8 @@ export class CallerTransactions {
 
   /** Reports records that have committed, behind those of the same aggregates with lower versions. */
   report(records: readonly EventRecord[]): void {
-    for (const [queryRunner, { lowestVersions, followers }] of this.#open) {
-      if (queryRunner.isReleased) this.#settle(queryRunner, []);
-      else if (records.some((record) => follows(record, lowestVersions))) {
+    for (const { lowestVersions, followers } of this.#open.values()) {
+      if (records.some((record) => follows(record, lowestVersions))) {
         // Not spread: an append may have more events than a call may have arguments.
         for (const record of records) followers.push(record);
         return;

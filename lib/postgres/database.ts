@@ -98,6 +98,13 @@ export class Database {
     return pool;
   }
 
+  /** Calls `listener` whenever a connection goes back to the pool; returns how to stop that. */
+  onRelease(listener: () => void): () => void {
+    const pool = this.#pool;
+    pool?.on('release', listener);
+    return () => pool?.off('release', listener);
+  }
+
   /** How many connections the pool may have; the driver's default before it has a pool. */
   get poolSize(): number {
     return this.#pool?.options.max ?? 10;

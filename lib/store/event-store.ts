@@ -303,7 +303,8 @@ export abstract class EventStore {
    * transaction or with a savepoint; of several appends, the last one first.
    *
    * Also where the end of the transaction is not known: then the same events, with their ids, are found
-   * to be stored if they are appended once more. Not called for a transaction that ends by plain SQL.
+   * to be stored if they are appended once more. A transaction that ends by plain SQL, or not at all, is
+   * noticed when its connection goes back to the pool.
    */
   onRollback(_manager: EntityManager, _appended: AppendResult, _undo: () => void): void {
     // A store without transactions never rolls back.

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { AggregateRoot } from '@nestjs/cqrs';
-import type { DataSource, EntityManager } from 'typeorm';
+import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
 import {
   Aggregate,
   type AggregateRef,
@@ -11,6 +11,7 @@ import {
 } from 'nest-event-store';
 import { AggregateRepositories } from '../../lib/aggregates/aggregate-repositories.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { eventually } from '../support/eventually.ts';
 import { random, seed } from '../support/random.ts';
 import { Counted, openStore, type TestStore } from '../support/store.ts';
 
@@ -268,6 +269,26 @@ describe('an aggregate saved in a transaction that is rolled back', () => {
     });
     expect(await eventsOf(account)).toEqual([]);
     expect((await accounts.save(account)).records).toHaveLength(1);
+    expect(await eventsOf(account)).toEqual(counted(1));
+  });
+
+  it.each<[string, (queryRunner: QueryRunner) => Promise<unknown>]>([
+    ['released without an end', async () => undefined],
+    ['ended by plain SQL', (queryRunner) => queryRunner.query('ROLLBACK')],
+    [
+      'lost with its connection',
+      (queryRunner) =>
+        queryRunner.query('SELECT pg_terminate_backend(pg_backend_pid())').catch(() => 'gone'),
+    ],
+  ])('is as before also when the transaction is %s', async (_, end) => {
+    const account = new Account(newRef().id).deposit(1);
+    const queryRunner = dataSource.createQueryRunner();
+    await queryRunner.startTransaction();
+    await accounts.save(account, { manager: queryRunner.manager });
+    await end(queryRunner);
+    await queryRunner.release();
+    await eventually(() => account.getUncommittedEvents().length === 1);
+    expect(await accounts.save(account)).toMatchObject({ version: 1, duplicate: false });
     expect(await eventsOf(account)).toEqual(counted(1));
   });
 

@@ -1,3 +1,4 @@
+import { eventIdOf } from '../events/part-id.ts';
 import type { AggregateRef } from './aggregate-ref.ts';
 
 /**
@@ -19,13 +20,15 @@ export interface LogPlace {
   readonly mark: LogMark | null;
 }
 
-/** The mark of an event, without the payload that its record would keep in memory. */
-export const markOf = ({ position, id, aggregate, version }: LogMark): LogMark => ({
-  position,
-  id,
-  aggregate,
-  version,
-});
+/**
+ * The mark of an event, or of a record, without the payload that it would keep in memory.
+ *
+ * By the id under which the event is stored: the later records that it is read as have ids of their own.
+ */
+export function markOf(event: LogMark): LogMark {
+  const { position, aggregate, version } = event;
+  return { position, id: eventIdOf(event), aggregate, version };
+}
 
 /** The place of a reader that has come to an event. */
 export const placeOf = (event: LogMark): LogPlace => ({

@@ -11,6 +11,7 @@ import type {
   EventStore,
   SnapshotOptions,
 } from '../store/event-store.ts';
+import { checkPlace } from '../store/read-options.ts';
 import { replayOf } from '../store/replay.ts';
 import { TransactionOverError, WrongExpectedVersionError } from '../store/store.errors.ts';
 import { restoreState, stateOf } from './aggregate-snapshot.ts';
@@ -204,6 +205,7 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
    * @throws AggregateNotFoundError if it has no event.
    * @throws WrongExpectedVersionError if the retries are used up, or it is not at `expectedVersion`.
    * @throws NestedExecuteError if it is called inside a work of the same aggregate.
+   * @throws TypeError if `retries` or `expectedVersion` is not a whole number from 0 up.
    */
   async execute<R, Options extends ExecuteOptions = Omit<ExecuteOptions, 'idempotencyKey'>>(
     id: string,
@@ -211,6 +213,8 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
     given?: Options,
   ): Promise<ExecuteResult<ResultOf<R, Options>>> {
     const options = executeOptions.take(given === undefined ? {} : given);
+    checkPlace('retries', options.retries ?? 0);
+    checkPlace('expectedVersion', options.expectedVersion ?? 0);
     if (isInsideWorkOf(this, id)) throw new NestedExecuteError(this.#definition.type, id);
     // Whoever waits for its turn must not be waited for. Those before it may wait for an outer work; and
     // for an open transaction, because it holds the row of the aggregate: so that has turns of its own.

@@ -66,7 +66,8 @@ interface Reading {
 function read(subject: string, given: object, names: readonly string[]): Reading {
   if (typeof given !== 'object' || given === null) return refuseKind(subject, given);
   try {
-    if (!Array.isArray(given)) {
+    // A promise that was not awaited has no members, and would count as no options at all.
+    if (!Array.isArray(given) && !(given instanceof Promise)) {
       return { options: valuesOf(given, names), unknown: unknownOf(given, names) };
     }
   } catch (cause) {

@@ -581,6 +581,16 @@ describe('snapshots', () => {
 });
 
 describe('executing', () => {
+  it.each([{ retries: -1 }, { retries: Number.NaN }, { retries: '3' }, { expectedVersion: 'any' }])(
+    'with %j is refused before the work runs',
+    async (options) => {
+      await filled('pen');
+      const work = jest.fn();
+      await expect(baskets.execute(id, work, options as object)).rejects.toThrow(TypeError);
+      expect(work).not.toHaveBeenCalled();
+    },
+  );
+
   it('one aggregate at once, all succeed one after another, in the order of the calls', async () => {
     await filled('pen');
     const order: number[] = [];

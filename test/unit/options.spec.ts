@@ -185,7 +185,7 @@ describe.each(calls)('The options of %s (%s)', (_, option, call) => {
   });
 
   it('are refused if they are no object or cannot be read', async () => {
-    for (const options of [null, 5, 'text', []]) {
+    for (const options of [null, 5, 'text', [], Promise.resolve({})]) {
       expect(await got(options)).toEqual(typeError(/takes its options as an object, got /));
     }
     const getter = Object.defineProperty({}, option, { get: throws });

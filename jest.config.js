@@ -2,12 +2,8 @@
 export default {
   testEnvironment: 'node',
   testMatch: ['<rootDir>/test/**/*.spec.ts'],
-  // Run by npm run test:faults and npm run test:timing.
-  testPathIgnorePatterns: [
-    '/node_modules/',
-    '<rootDir>/test/faults/long/',
-    '<rootDir>/test/timing/',
-  ],
+  // Run by npm run test:all, npm run test:faults and npm run test:timing.
+  testPathIgnorePatterns: ['/node_modules/', '<rootDir>/test/faults/', '<rootDir>/test/timing/'],
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: {
     '^nest-event-store$': '<rootDir>/lib/index.ts',

@@ -107,9 +107,16 @@ export class EventStoreLifecycle
     const loader = this.#find(LazyModuleLoader);
     if (!loader) return;
     const load = loader.load.bind(loader);
+    // What one module was refused for is no fault of the next; loaded once more, it is refused again.
+    const known = new Set<string>();
+    const refused = new WeakMap<ModuleRef, readonly string[]>();
     loader.load = async (...args) => {
       const loaded = await load(...args);
-      this.#refuse([...this.consumers.lateFaults(), ...this.knownFaults()]);
+      const faults = [...this.consumers.lateFaults(), ...this.knownFaults()];
+      const added = faults.filter((fault) => !known.has(fault));
+      for (const fault of added) known.add(fault);
+      if (added.length > 0) refused.set(loaded, added);
+      this.#refuse(refused.get(loaded) ?? []);
       return loaded;
     };
   }

@@ -274,6 +274,18 @@ describe('A module that is loaded lazily', () => {
     });
   });
 
+  it('is refused whenever it is loaded, and other modules are not', async () => {
+    @Module({})
+    class PlainModule {}
+
+    const application = await start([], []);
+    const loader = application.get(LazyModuleLoader);
+    const refusal = { code: 'EVENT_STORE_CONFIGURATION' };
+    await expect(loader.load(() => LazyModule)).rejects.toMatchObject(refusal);
+    await loader.load(() => PlainModule);
+    await expect(loader.load(() => LazyModule)).rejects.toMatchObject(refusal);
+  });
+
   it('is refused with what is wrong with the classes that it registers', async () => {
     @DomainEvent('order.placed')
     class Twin {}

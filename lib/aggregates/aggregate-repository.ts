@@ -216,8 +216,9 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
     checkPlace('retries', options.retries ?? 0);
     checkPlace('expectedVersion', options.expectedVersion ?? 0);
     if (isInsideWorkOf(this, id)) throw new NestedExecuteError(this.#definition.type, id);
-    // Whoever waits for its turn must not be waited for. Those before it may wait for an outer work; and
-    // for an open transaction, because it holds the row of the aggregate: so that has turns of its own.
+    // A call that waits for its turn must not be waited for by those before it. They may wait for an outer
+    // work, which therefore takes its turn at once, and for the row that an open transaction holds, which
+    // therefore has turns of its own.
     const turns = this.#turnsIn(this.#store.transactionOf(options.manager));
     const executed = turns.take(id, !isInsideWork(), () => this.#execute(id, work, options));
     return executed as Promise<ExecuteResult<ResultOf<R, Options>>>;

@@ -18,7 +18,7 @@ class Received {
   constructor(readonly n: number) {}
 }
 
-const only = (...classes: (typeof Sent | typeof Received)[]): LogFilter => ({
+const filterFor = (...classes: (typeof Sent | typeof Received)[]): LogFilter => ({
   storedTypes: classes.map((each) => (each === Sent ? 'head.sent' : 'head.received')),
   prototypes: new Set(classes.map((each) => each.prototype)),
   aggregateTypes: undefined,
@@ -47,30 +47,33 @@ describe('the head of the log', () => {
   it('is read once for all who stand at it', async () => {
     await append(new Sent(1), new Received(2), new Sent(3));
     const pages = await Promise.all([
-      positions(0, only(Sent)),
-      positions(0, only(Received)),
-      positions(0, only(Sent, Received)),
+      positions(0, filterFor(Sent)),
+      positions(0, filterFor(Received)),
+      positions(0, filterFor(Sent, Received)),
     ]);
     expect(pages).toEqual([[1, 3], [2], [1, 2, 3]]);
     expect(fetches).toHaveBeenCalledTimes(1);
     wakeUp.wake();
-    await Promise.all([head.read(at(3), only(Sent), 10), head.read(at(3), only(Received), 10)]);
+    await Promise.all([
+      head.read(at(3), filterFor(Sent), 10),
+      head.read(at(3), filterFor(Received), 10),
+    ]);
     expect(fetches).toHaveBeenCalledTimes(2);
   });
 
   it('is read again after a wake-up, also while it is being read', async () => {
-    const early = head.read(at(0), only(Sent), 10);
+    const early = head.read(at(0), filterFor(Sent), 10);
     await append(new Sent(1));
-    const late = head.read(at(0), only(Sent), 10);
+    const late = head.read(at(0), filterFor(Sent), 10);
     expect((await early).position + (await late).records.length).toBeGreaterThan(0);
-    expect(await positions(0, only(Sent))).toEqual([1]);
+    expect(await positions(0, filterFor(Sent))).toEqual([1]);
   });
 
   it('tells whether something may have been left behind the page', async () => {
     await append(...Array.from({ length: 5 }, (_, n) => new Sent(n)));
-    expect(await head.read(at(0), only(Sent), 2)).toMatchObject({ position: 2, atEnd: false });
-    expect(await head.read(at(4), only(Sent), 2)).toMatchObject({ position: 5, atEnd: true });
-    expect(await head.read(at(5), only(Sent), 2)).toMatchObject({ position: 5, atEnd: true });
+    expect(await head.read(at(0), filterFor(Sent), 2)).toMatchObject({ position: 2, atEnd: false });
+    expect(await head.read(at(4), filterFor(Sent), 2)).toMatchObject({ position: 5, atEnd: true });
+    expect(await head.read(at(5), filterFor(Sent), 2)).toMatchObject({ position: 5, atEnd: true });
   });
 
   it('never parts what one stored event was upcast into', async () => {
@@ -86,7 +89,7 @@ describe('the head of the log', () => {
     await splitting.append(aggregate, [new Received(1), new Received(2)]);
     registry.registerUpcaster(split);
     head = new LogHead(splitting, wakeUp, ['head.sent', 'head.received']);
-    const filter = { ...only(Sent), storedTypes: ['head.sent', 'head.received'] };
+    const filter = { ...filterFor(Sent), storedTypes: ['head.sent', 'head.received'] };
     const parts = async (after: number) =>
       (await head.read(at(after), filter, 1)).records.map(({ position, part }) => [position, part]);
     // What is kept is read in one go: the page ends at the event, though it has more than one record.
@@ -103,11 +106,13 @@ describe('the head of the log', () => {
   });
 
   it('hands everything once and in order to readers of any pace', async () => {
-    const readers = [only(Sent), only(Received), only(Sent, Received)].map((filter) => ({
-      filter,
-      position: 0,
-      seen: [] as number[],
-    }));
+    const readers = [filterFor(Sent), filterFor(Received), filterFor(Sent, Received)].map(
+      (filter) => ({
+        filter,
+        position: 0,
+        seen: [] as number[],
+      }),
+    );
     for (let round = 0; round < 200; round++) {
       if (round % 3 === 0) {
         await append(
@@ -142,24 +147,24 @@ describe('the head of the log', () => {
     }));
     for (let n = 0; n < 5; n++) {
       await append(large);
-      await positions(n, only(Sent));
+      await positions(n, filterFor(Sent));
     }
     const reads = readOn.mock.calls.length;
     // The last two of three megabytes each are kept; what came before them is read again.
-    expect(await positions(3, only(Sent))).toEqual([4, 5]);
+    expect(await positions(3, filterFor(Sent))).toEqual([4, 5]);
     expect(readOn.mock.calls.length).toBe(reads);
-    expect(await positions(2, only(Sent))).toEqual([3, 4, 5]);
+    expect(await positions(2, filterFor(Sent))).toEqual([3, 4, 5]);
     expect(readOn.mock.calls.length).toBe(reads + 1);
   });
 
   it('forgets what it has read of a log that was exchanged', async () => {
     await append(new Sent(1), new Sent(2));
-    await positions(0, only(Sent));
+    await positions(0, filterFor(Sent));
     head.forget();
     jest.spyOn(store, 'readOn').mockResolvedValue({
       ...{ position: 2, mark: null, atEnd: true, bytes: 0 },
       records: [],
     });
-    expect(await positions(1, only(Sent))).toEqual([]);
+    expect(await positions(1, filterFor(Sent))).toEqual([]);
   });
 });

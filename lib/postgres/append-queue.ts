@@ -32,6 +32,9 @@ export interface SettledAppend extends AppendOutcome {
 /** Passes over aggregates that are held; one that another transaction is just creating is waited for. */
 const inPassing: Patience = { wait: false, lockTimeoutMs: 10 };
 
+/** Only looks which part of a batch has met one that is being created. */
+const toFindHeld: Patience = { wait: false, lockTimeoutMs: 1 };
+
 // Two: while the database works on one batch, this process prepares the other or settles it.
 const maxFlights = 2;
 
@@ -199,10 +202,11 @@ export class AppendQueue {
         isEverybodysTrouble(error) || (isLockTimeout(error) && (patience.wait || !mayWait));
       if (batch.length > 1 && !hopeless) {
         const middle = batch.length >> 1;
-        await this.#send(batch.slice(0, middle), patience);
+        const next = mayWait ? toFindHeld : patience;
+        await this.#send(batch.slice(0, middle), next);
         // What the first half has left behind is not overtaken by the second.
-        const rest = inLine(batch.slice(middle));
-        return rest.length === 0 ? undefined : this.#send(rest, patience);
+        const rest = this.#stillInTurn(batch.slice(middle));
+        return rest.length === 0 ? undefined : this.#send(rest, next);
       }
       for (const place of batch) {
         if (mayWait) this.#held.add(place, error);
@@ -218,6 +222,20 @@ export class AppendQueue {
         this.#settle(place, () => place.resolve(settled as never));
       }
     }
+  }
+
+  /** Those of a batch that nothing but others of them is before. The rest is sent when it is its turn. */
+  #stillInTurn(places: readonly Place[]): readonly Place[] {
+    const before = new Map<Line, number>();
+    return places.filter((place) => {
+      const line = place.lines[0]!;
+      const index = before.get(line) ?? 0;
+      place.isSent = line.heldSince === undefined && line.places[index] === place;
+      if (place.isSent) before.set(line, index + 1);
+      // The one before it has been given up meanwhile.
+      else if (place.isFirst) this.#held.add(place);
+      return place.isSent;
+    });
   }
 
   async #sendAlone(place: Place, patience: Patience): Promise<void> {
@@ -255,18 +273,6 @@ export class AppendQueue {
   #overloaded(limitedBy: StoreOverloadedError['limitedBy']): StoreOverloadedError {
     return new StoreOverloadedError(limitedBy, this.#options.maxQueuedAppends, maxQueuedBytes);
   }
-}
-
-/** Those of a batch that nothing but others of them is before; the rest is sent when it is its turn. */
-function inLine(places: readonly Place[]): readonly Place[] {
-  const before = new Map<Line, number>();
-  return places.filter((place) => {
-    const line = place.lines[0]!;
-    const index = before.get(line) ?? 0;
-    place.isSent = line.places[index] === place;
-    if (place.isSent) before.set(line, index + 1);
-    return place.isSent;
-  });
 }
 
 function bytesOf(appends: readonly PreparedAppend[]): number {

@@ -85,4 +85,24 @@ describe('while a transaction holds aggregates', () => {
       expect(performance.now() - start).toBeLessThan(10 * lockTimeoutMs);
     });
   });
+
+  it('fails what waits for aggregates that are being created when its time is up', async () => {
+    const created = Array.from({ length: 60 }, (_, n) => ref(`being-created-${n}`));
+    const lockTimeoutMs = 1_000;
+    const impatient = await openStore(dataSource, { lockTimeoutMs });
+    await holding.transaction(async (manager) => {
+      for (const aggregate of created) await store.append(aggregate, one(), { manager });
+      const start = performance.now();
+      const codes = await Promise.all(
+        created.flatMap((aggregate) =>
+          Array.from({ length: 10 }, () =>
+            impatient.append(aggregate, one()).catch((error: { code: string }) => error.code),
+          ),
+        ),
+      );
+      expect(new Set(codes)).toEqual(new Set(['AGGREGATE_LOCKED']));
+      // Ten seconds and more if each of them has to find out for itself.
+      expect(performance.now() - start).toBeLessThan(5 * lockTimeoutMs);
+    });
+  });
 });

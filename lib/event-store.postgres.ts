@@ -4,6 +4,7 @@ import type { BootedStore } from './event-store.consumers.ts';
 import { logger, warn } from './event-store.log.ts';
 import type { ResolvedOptions } from './event-store.options.ts';
 import type { StoreFactory } from './event-store.providers.ts';
+import { errorOf } from './events/thrown-error.ts';
 import { EventSerializer } from './events/event-serializer.ts';
 import { Database } from './postgres/database.ts';
 import { restoreNames } from './postgres/entities/restore-names.ts';
@@ -14,6 +15,7 @@ import { postgresConsumers } from './postgres/postgres.consumers.ts';
 import { PostgresEventStore } from './postgres/postgres.event-store.ts';
 import { checkSequences, checkServer, type ServerCheck } from './postgres/server-check.ts';
 import { checkSessions, type SessionCheck } from './postgres/session-check.ts';
+import { troubleOf } from './postgres/trouble.ts';
 
 /** The store in PostgreSQL, on the application's data source of that name. */
 export const postgresStore = (dataSource?: string): StoreFactory => ({
@@ -75,13 +77,25 @@ async function schemaFaults(
   migrator: Migrator,
   database: Database,
 ): Promise<readonly string[]> {
-  if (migrations === 'run') for (const repaired of await migrator.run()) warn(repaired);
+  if (migrations === 'run') {
+    try {
+      for (const repaired of await migrator.run()) warn(repaired);
+    } catch (error) {
+      if (troubleOf(error) !== 'denied') throw error;
+      return [deniedMigration(schema, error)];
+    }
+  }
   const fault = migrations === 'off' ? undefined : await migrator.check();
   if (fault !== undefined) return [fault];
   const sequences = await migrator.checkSequences();
   if (sequences.length > 0 || migrations === 'off') return sequences;
   return checkSequences(database, schema);
 }
+
+const deniedMigration = (schema: string, error: unknown): string =>
+  `The schema "${schema}" cannot be migrated by this role: ${errorOf(error).message}. Start once as a ` +
+  "role that may CREATE in the database and owns what is there, or set migrations: 'check' and let " +
+  'such a role run eventStoreMigrations().';
 
 /** Says what the server makes different; one that cannot be asked now is no reason not to start. */
 async function serverOf(

@@ -1,4 +1,5 @@
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
+import { inspect, type InspectOptions } from 'node:util';
 import { EventData } from '../events/event-data.ts';
 import { newEventId } from '../events/event-id.ts';
 import { KnownOptions } from '../events/known-options.ts';
@@ -148,8 +149,15 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
    *
    * @throws WrongExpectedVersionError if somebody else has appended since the load.
    * @throws LostEventsError if `uncommit()` or `autoCommit` took events away.
+   * @throws TypeError if it is no instance of the repository's class.
    */
   async save(aggregate: T, given: SaveOptions = {}): Promise<AppendResult> {
+    if (!(aggregate instanceof this.#aggregateClass)) {
+      const { name } = this.#aggregateClass;
+      throw new TypeError(
+        `save: the aggregate must be an instance of ${name}, got ${inspect(aggregate, shallow)}.`,
+      );
+    }
     return this.#save(aggregate, saveOptions.take(given));
   }
 
@@ -205,13 +213,16 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
    * @throws AggregateNotFoundError if it has no event.
    * @throws WrongExpectedVersionError if the retries are used up, or it is not at `expectedVersion`.
    * @throws NestedExecuteError if it is called inside a work of the same aggregate.
-   * @throws TypeError if `retries` or `expectedVersion` is not a whole number from 0 up.
+   * @throws TypeError if the work is no function, or if `retries` or `expectedVersion` is not a whole number from 0 up.
    */
   async execute<R, Options extends ExecuteOptions = Omit<ExecuteOptions, 'idempotencyKey'>>(
     id: string,
     work: (aggregate: T) => R | Promise<R>,
     given?: Options,
   ): Promise<ExecuteResult<ResultOf<R, Options>>> {
+    if (typeof work !== 'function') {
+      throw new TypeError(`execute: the work must be a function, got ${inspect(work, shallow)}.`);
+    }
     const options = executeOptions.take(given === undefined ? {} : given);
     checkPlace('retries', options.retries ?? 0);
     checkPlace('expectedVersion', options.expectedVersion ?? 0);
@@ -426,5 +437,8 @@ const retryDelayMs = (attempt: number): number => Math.random() * Math.min(20 * 
 
 const eventsOf = (history: AggregateHistory): object[] =>
   history.records.map((record) => record.event);
+
+/** Names what was given, and shows nothing of what is in it. */
+const shallow: InspectOptions = { depth: -1, maxStringLength: 50 };
 
 const ignore = (): void => undefined;

@@ -1,11 +1,15 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { EventSchemaError, type EventSchemaIssue } from './events.errors.ts';
 import { formatPath } from './payload-path.ts';
+import { within } from './within.ts';
+
+/** What waits for a schema: the append, those behind it for the same aggregate, and a shutdown. */
+const longestAnswerMs = 10_000;
 
 /**
  * Checks a payload against a schema; returns a promise only if the schema answers with one.
  *
- * @throws EventSchemaError if the schema refuses the payload or fails.
+ * @throws EventSchemaError if the schema refuses the payload, fails, or takes longer than 10 seconds.
  */
 export function checkSchema(
   schema: StandardSchemaV1,
@@ -17,7 +21,8 @@ export function checkSchema(
     outputOf(answer, eventType);
     return undefined;
   }
-  return pending.then(
+  const late = (): Error => new Error(`The schema has not answered for ${longestAnswerMs} ms.`);
+  return within(longestAnswerMs, pending, late).then(
     (result) => void outputOf(result, eventType),
     (cause: unknown) => {
       throw new EventSchemaError(eventType, [], { cause });

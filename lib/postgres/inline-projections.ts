@@ -7,7 +7,7 @@ import type { Consumer } from '../subscriptions/consumer.ts';
 import { runInDelivery } from '../subscriptions/delivery.ts';
 import { DurabilityUncertainError } from '../store/database.errors.ts';
 import { HandlerTimeoutError } from '../subscriptions/subscriptions.errors.ts';
-import { within } from '../subscriptions/within.ts';
+import { within } from '../events/within.ts';
 import type { JoinedTransaction } from './caller-transactions.ts';
 import type { Database } from './database.ts';
 import { InlineLock } from './inline-lock.ts';

@@ -14,7 +14,7 @@ import {
   UnknownConsumerError,
   WaitTimeoutError,
 } from './subscriptions.errors.ts';
-import { within } from './within.ts';
+import { within } from '../events/within.ts';
 
 export interface WaitOptions {
   /**

@@ -244,6 +244,15 @@ describe('saving', () => {
     expect(await versionOf()).toBe(1);
   });
 
+  it.each([undefined, null, {}, new PlainBasket('b'), 'text '.repeat(20)])(
+    'refuses what is no instance of its class, and shows nothing of it: %p',
+    async (value) => {
+      await expect(baskets.save(value as Basket)).rejects.toThrow(
+        /^save: the aggregate must be an instance of Basket, got .{2,80}\.$/,
+      );
+    },
+  );
+
   it('stores what was applied, whatever is done to the list of uncommitted events', async () => {
     const basket = await filled('pen');
     basket.add('ink');
@@ -704,6 +713,12 @@ describe('executing', () => {
     // The refused ones have left nothing behind in memory.
     const { result } = await baskets.execute(id, (basket) => ({ ...basket.items }));
     expect(result).toEqual({ pen: 1, ink: 1, other: 1 });
+  });
+
+  it('refuses a work that is no function, before it reads', async () => {
+    await expect(baskets.execute('nobody', undefined as never)).rejects.toThrow(
+      'execute: the work must be a function, got undefined.',
+    );
   });
 
   it('passes an error of the work on, and saves nothing', async () => {

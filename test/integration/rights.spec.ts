@@ -5,10 +5,12 @@ import {
   AggregateLockedError,
   eventStoreGrants,
   type EventStoreGrantsOptions,
+  EventStoreModule,
 } from 'nest-event-store';
 import { Migrator } from '../../lib/postgres/migrator.ts';
 import { lockNamespace } from '../../lib/postgres/sql/schema-name.ts';
 import { describeHolder } from '../../lib/subscriptions/horizon-watch.ts';
+import { startApplication } from '../module/start-application.ts';
 import { queryOnce } from '../../sample-app/database/query-once.ts';
 import { consumer, startConsumers } from '../support/consumers.ts';
 import { createTestRoles, type TestRoles } from '../support/roles.ts';
@@ -227,6 +229,22 @@ describe('a role that may do nothing but connect', () => {
     });
     await session.query('SELECT pg_advisory_unlock_all()');
     expect(await store.append(kept, [new Counted(2)])).toMatchObject({ duplicate: false });
+  });
+});
+
+describe('a role that may not migrate', () => {
+  it("is told so at boot with migrations: 'run'", async () => {
+    const starting = startApplication(await roles.dataSource('reader'), {
+      imports: [EventStoreModule.forRoot({ schema: 'made_by_nobody', migrations: 'run' })],
+    });
+    expect(await refusal(starting)).toMatchObject({
+      code: 'EVENT_STORE_CONFIGURATION',
+      faults: [
+        expect.stringMatching(
+          /^The schema "made_by_nobody" cannot be migrated by this role: permission denied for database .*eventStoreMigrations\(\)\.$/,
+        ),
+      ],
+    });
   });
 });
 

@@ -1,5 +1,5 @@
 import { inspect } from 'node:util';
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it, jest } from '@jest/globals';
 import { z } from 'zod';
 import { BinaryCodec } from '../../../lib/events/binary.codec.ts';
 import { DomainEvent } from '../../../lib/events/domain-event.decorator.ts';
@@ -227,6 +227,7 @@ describe('Serializing events', () => {
         throw new Error('secret');
       },
     ],
+    ['a promise that never settles', () => new Promise(() => undefined)],
   ])('refuses an event whose schema answers with %s', async (_, validate) => {
     class Odd {}
     const schema = { '~standard': { version: 1, vendor: 'odd', validate } } as never;
@@ -234,9 +235,11 @@ describe('Serializing events', () => {
     const registry = new EventRegistry();
     registry.register(Odd);
     const odd = new EventSerializer(registry, new JsonCodec());
-    const error: unknown = await (async () => odd.serialize([new Odd()]))().catch(
-      (e: unknown) => e,
-    );
+    jest.useFakeTimers();
+    const refusing = (async () => odd.serialize([new Odd()]))().catch((e: unknown) => e);
+    await jest.advanceTimersByTimeAsync(10_000);
+    jest.useRealTimers();
+    const error: unknown = await refusing;
     expect(error).toMatchObject({ code: 'EVENT_SCHEMA', eventType: 'odd' });
     expect((error as Error).message).not.toMatch(/secret/);
     const reading = () => odd.deserialize(stored({ type: 'odd', payload: '{}' }));

@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { DataSource } from 'typeorm';
 import type { Consumer } from '../../lib/subscriptions/consumer.ts';
 import { noRetry } from '../../lib/subscriptions/retry-policy.ts';
+import { discardParked } from '../../lib/postgres/sql/parked-events.ts';
 import { consumer, startConsumers, type TestProcess } from '../support/consumers.ts';
 import { eventually } from '../support/eventually.ts';
 import { createTestRoles, type TestRoles } from '../support/roles.ts';
@@ -138,19 +139,21 @@ describe('a projection with parked events', () => {
   });
 });
 
+/** How many sessions wait for a lock. */
+async function waiting(): Promise<number> {
+  const [row] = await dataSource.query(
+    `SELECT count(*)::integer AS n FROM pg_stat_activity
+     WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+  );
+  return row.n;
+}
+
 /** Asks for something while a consumer is about to commit that it has parked an event. */
 async function askDuringPark<T>(
   letters: TestProcess,
   appendEvent: () => Promise<unknown>,
   ask: () => Promise<T>,
 ): Promise<T> {
-  const waiting = async (): Promise<number> => {
-    const [row] = await dataSource.query(
-      `SELECT count(*)::integer AS n FROM pg_stat_activity
-       WHERE datname = current_database() AND wait_event_type = 'Lock'`,
-    );
-    return row.n;
-  };
   let answer: Promise<T> | undefined;
   let isSettled = false;
   // It has nothing else to write.
@@ -191,6 +194,35 @@ describe('what is asked while an event is being parked', () => {
       () => letters.control.reset('letters', 0),
     );
     await expect(asked).rejects.toThrow('has 1 parked event,');
+  });
+});
+
+describe('a parked event that fails again while it is being discarded', () => {
+  it('does not keep the one after it from being tried', async () => {
+    let isTriedAgain = false;
+    let fail = (): void => undefined;
+    const gate = new Promise<void>((resolve) => (fail = resolve));
+    const letters = await start([
+      parking('handler', async (by) => {
+        if (by !== 13 || !broken) return;
+        const [parked] = await letters.control.parked('letters');
+        if (!parked) return;
+        isTriedAgain = true;
+        await gate;
+      }),
+    ]);
+    const { control } = letters;
+    const { position } = await append('a', 13);
+    await control.waitFor('letters', (await append('a', 2)).position);
+    await control.retryParked('letters');
+    await eventually(() => isTriedAgain);
+    await owner.transaction(async (manager) => {
+      await manager.query(discardParked(store.schema), ['letters', position, null, null]);
+      fail();
+      await eventually(async () => (await waiting()) === 1);
+    });
+    await eventually(async () => (await control.parked('letters')).length === 0);
+    expect(effects).toEqual([2]);
   });
 });
 

@@ -15,7 +15,7 @@ import {
   type EventClass,
 } from 'nest-event-store';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { patiently } from '../support/eventually.ts';
+import { eventually, patiently } from '../support/eventually.ts';
 import { startApplication } from './start-application.ts';
 
 @DomainEvent('stay.booked')
@@ -67,6 +67,23 @@ class Projected {
   }
 }
 
+/** Fails at the second part for as long as this is so. */
+let isBroken = false;
+
+@Projection('torn', { batchSize: 1, retry: noRetry })
+class Torn {
+  @On(Booked)
+  booked(event: Booked): void {
+    note('torn', event);
+  }
+
+  @On(Paid)
+  paid(event: Paid): void {
+    if (isBroken) throw new Error('broken');
+    note('torn', event);
+  }
+}
+
 describe('An event that was split into several by an upcaster', () => {
   let database: TestDatabase;
   let application: TestingModule | undefined;
@@ -107,5 +124,22 @@ describe('An event that was split into several by an upcaster', () => {
     expect(of('both')).toEqual(parts);
     expect(of('second')).toEqual([1, 2, 3].map((cents) => `second Paid ${cents}`));
     expect(of('projected')).toEqual([1, 2, 3].map((cents) => `projected Paid ${cents}`));
+  });
+
+  it('comes again as a whole if its second part has failed', async () => {
+    isBroken = true;
+    application = await start([Booked, Paid], [split], [Torn]);
+    const consumers = application.get(Consumers);
+    const state = async () =>
+      (await consumers.list()).consumers.find(({ name }) => name === 'torn');
+    await eventually(async () => (await state())?.status === 'stopped');
+    isBroken = false;
+    handled.length = 0;
+    await consumers.start('torn');
+    const { position } = await application.get(EventStore).fetch();
+    await consumers.waitFor('torn', position, patiently);
+    expect(handled).toEqual(
+      [1, 2, 3].flatMap((cents) => [`torn Booked ${cents}`, `torn Paid ${cents}`]),
+    );
   });
 });

@@ -2,10 +2,9 @@
  * Changes the code a little, one change at a time, and prints what no spec has noticed:
  * `npm run mutate -- append horizon --sample 40 --seed 7`.
  *
- * By hand, as it takes hours: every mutant costs a run of the specs of its target. Survivors are either
- * a missing test, or harmless for a reason that test/mutation/README.md names.
+ * By hand, as it takes hours: a mutant that survives costs a run of all specs of its target. Survivors
+ * are either a missing test, or harmless for a reason that test/mutation/README.md names.
  */
-import { spawn } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,101 +12,101 @@ import { parseArgs } from 'node:util';
 import { startEmbeddedPostgres } from '../../sample-app/database/embedded-postgres.ts';
 import { random } from '../support/random.ts';
 import { type Mutant, mutantsOf } from './mutants.ts';
+import { runSpec, type SpecRun } from './spec-run.ts';
 import { targets } from './targets.ts';
 
+/** A spec, and how long it may take. */
+interface LimitedSpec {
+  readonly spec: string;
+  readonly limitMs: number;
+}
+
+/** What is printed of a mutant, by how the specs ended. */
+const lineOf = { passed: 'SURVIVED', failed: 'killed', 'timed-out': 'killed by time' };
 const root = join(import.meta.dirname, '../..');
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     sample: { type: 'string', default: '1000000' },
     seed: { type: 'string', default: '1' },
-    workers: { type: 'string', default: '2' },
   },
 });
 const names = positionals.length > 0 ? positionals : Object.keys(targets);
 
-/** Copies what the specs need; the mutants are written there. */
-function copyProject(): string {
-  const directory = mkdtempSync(join(tmpdir(), 'nest-event-store-mutants-'));
-  const parts = ['lib', 'test', 'sample-app', 'package.json', 'jest.config.js', 'tsconfig.json'];
-  for (const part of parts) cpSync(join(root, part), join(directory, part), { recursive: true });
-  symlinkSync(join(root, 'node_modules'), join(directory, 'node_modules'));
-  return directory;
-}
-
-/** Runs specs until the first failure; resolves with whether all of them passed in time. */
-function passes(directory: string, specs: readonly string[], timeoutMs: number): Promise<boolean> {
-  const options = ['--bail', '-i', '--forceExit', '--silent', '--cacheDirectory=.jest'];
-  const child = spawn('npm', ['test', '--', ...options, ...specs], {
-    cwd: directory,
-    stdio: 'ignore',
-    detached: true,
-  });
-  const timer = setTimeout(() => process.kill(-child.pid!, 'SIGKILL'), timeoutMs);
-  return new Promise((resolve) => {
-    child.on('exit', (status) => {
-      clearTimeout(timer);
-      resolve(status === 0);
-    });
-  });
-}
-
+const directory = mkdtempSync(join(tmpdir(), 'nest-event-store-mutants-'));
 const server = await startEmbeddedPostgres({
   durable: false,
   settings: { max_connections: 300, max_prepared_transactions: 10 },
 });
 process.env['DATABASE_URL'] = server.url;
-const directories = Array.from({ length: Number(values.workers) }, copyProject);
-const choices = random(Number(values.seed));
 try {
-  for (const name of names) {
-    const { files, specs } = targets[name]!;
-    const startedAt = performance.now();
-    if (!(await passes(directories[0]!, specs, 1_800_000))) {
-      throw new Error(`The specs of '${name}' fail without any mutant.`);
-    }
-    const timeoutMs = (performance.now() - startedAt) * 3 + 60_000;
-    const all = files.flatMap((file) =>
-      mutantsOf(file, readFileSync(join(root, file), 'utf8')).map((mutant) => ({ file, mutant })),
-    );
-    const chosen = all
-      .map((each) => ({ each, rank: choices.next() }))
-      .toSorted((a, b) => a.rank - b.rank)
-      .slice(0, Number(values.sample))
-      .map(({ each }) => each);
-    const survivors: string[] = [];
-    let done = 0;
-    const work = async (directory: string): Promise<void> => {
-      for (let next = chosen.pop(); next; next = chosen.pop()) {
-        if (await survives(directory, next.file, next.mutant, specs, timeoutMs)) {
-          survivors.push(describe(next.file, next.mutant));
-          console.log(`survived: ${survivors.at(-1)}`);
-        }
-        done += 1;
-      }
-    };
-    await Promise.all(directories.map(work));
-    const killed = done - survivors.length;
-    const share = ((100 * killed) / done).toFixed(1);
-    console.log(`${name}: ${killed} of ${done} killed (${share} %), of ${all.length} mutants.`);
-  }
+  copyProject();
+  for (const name of names) await mutateTarget(name);
 } finally {
-  for (const each of directories) rmSync(each, { recursive: true, force: true });
+  rmSync(directory, { recursive: true, force: true });
   await server.stop();
 }
 
-async function survives(
-  directory: string,
+/** Copies what the specs need; the mutants are written there. */
+function copyProject(): void {
+  const parts = ['lib', 'test', 'sample-app', 'package.json', 'jest.config.js', 'tsconfig.json'];
+  for (const part of parts) cpSync(join(root, part), join(directory, part), { recursive: true });
+  symlinkSync(join(root, 'node_modules'), join(directory, 'node_modules'));
+}
+
+async function mutateTarget(name: string): Promise<void> {
+  const { files, specs } = targets[name]!;
+  const limited: LimitedSpec[] = [];
+  for (const spec of specs) limited.push({ spec, limitMs: await limitOf(spec) });
+  const all = files.flatMap((file) =>
+    mutantsOf(file, readFileSync(join(directory, file), 'utf8')).map((mutant) => ({
+      file,
+      mutant,
+    })),
+  );
+  const choices = random(Number(values.seed));
+  const chosen = all
+    .map((each) => ({ each, rank: choices.next() }))
+    .toSorted((a, b) => a.rank - b.rank)
+    .slice(0, Number(values.sample));
+  const counts = { passed: 0, failed: 0, 'timed-out': 0 };
+  for (const { each } of chosen) {
+    const run = await firstToNotice(each.file, each.mutant, limited);
+    counts[run.outcome] += 1;
+    console.log(`${lineOf[run.outcome]}: ${describe(each.file, each.mutant)}`);
+    if (run.outcome !== 'passed') console.log(`  by ${run.spec} › ${run.test}`);
+  }
+  const killed = chosen.length - counts.passed;
+  const share = ((100 * killed) / chosen.length).toFixed(1);
+  console.log(
+    `${name}: ${killed} of ${chosen.length} killed (${share} %), ${counts['timed-out']} of these by time;` +
+      ` ${all.length} mutants, seed ${values.seed}.`,
+  );
+}
+
+/** Runs a spec without any mutant, which also fills the cache of what is transformed. */
+async function limitOf(spec: string): Promise<number> {
+  const { outcome, test, ms } = await runSpec(directory, spec, 600_000);
+  if (outcome !== 'passed') throw new Error(`'${spec}' fails without any mutant: ${test}`);
+  console.log(`${spec}: ${(ms / 1_000).toFixed(0)} s`);
+  return ms * 3 + 60_000;
+}
+
+/** Runs the specs one after the other, until one of them notices the mutant. */
+async function firstToNotice(
   file: string,
   { start, end, replacement }: Mutant,
-  specs: readonly string[],
-  timeoutMs: number,
-): Promise<boolean> {
+  specs: readonly LimitedSpec[],
+): Promise<SpecRun & { readonly spec: string }> {
   const path = join(directory, file);
-  const text = readFileSync(join(root, file), 'utf8');
+  const text = readFileSync(path, 'utf8');
   writeFileSync(path, text.slice(0, start) + replacement + text.slice(end));
   try {
-    return await passes(directory, specs, timeoutMs);
+    for (const { spec, limitMs } of specs) {
+      const run = await runSpec(directory, spec, limitMs);
+      if (run.outcome !== 'passed') return { ...run, spec };
+    }
+    return { outcome: 'passed', test: '', ms: 0, spec: '' };
   } finally {
     writeFileSync(path, text);
   }

@@ -177,6 +177,26 @@ describe('an append over a half-open connection', () => {
     await single.destroy();
   });
 
+  it('costs one statement its timeout, not one for each connection of the pool', async () => {
+    const { length: ofOthers } = proxy.connections;
+    const own = await new DataSource(dataSource.options).initialize();
+    const ownStore = await openStore(own);
+    const swallowIdle = async (): Promise<void> => {
+      const runners = Array.from({ length: 6 }, () => own.createQueryRunner());
+      await Promise.all(runners.map((runner) => runner.connect()));
+      await Promise.all(runners.map((runner) => runner.release()));
+      for (const connection of proxy.connections.slice(ofOthers)) connection.swallow();
+    };
+    await swallowIdle();
+    // Its second try would meet another dead one, if those were not out of the pool by then.
+    await ownStore.append({ type: 'counter', id: 'one-timeout' }, [new Counted(1)]);
+    await swallowIdle();
+    const inTransaction = ownStore.transaction(async () => undefined);
+    await expect(inTransaction).rejects.toMatchObject({ code: 'CONNECTION_LOST' });
+    expect(await own.query('SELECT 1 AS one')).toEqual([{ one: 1 }]);
+    await own.destroy();
+  });
+
   it('is over for all of them, and not for good', async () => {
     await Promise.all(
       Array.from({ length: 8 }, () => dataSource.query('SELECT pg_sleep(0.01)', [])),

@@ -744,7 +744,7 @@ describe('a log that is not the one a consumer has read', () => {
       store,
       [consumer('all', recordInto(store.schema))],
       // Nothing is read meanwhile.
-      { leaseMs: 600, pollIntervalMs: 60_000, listen: false },
+      { leaseMs: 600, pollIntervalMs: 86_400_000, listen: false },
     );
     await control.waitFor('all', (await append('a', 1, 2, 3)).position);
     // Then it has nothing more to save.

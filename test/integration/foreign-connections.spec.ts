@@ -2,6 +2,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { DataSource } from 'typeorm';
 import type { AggregateRef } from 'nest-event-store';
+import { postgresConsumers } from '../../lib/postgres/postgres.consumers.ts';
 import { consumer, startConsumers } from '../support/consumers.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
@@ -172,6 +173,8 @@ describe('a connection that cannot be made', () => {
   it('has applied nothing, also where a proxy accepts it and closes it', async () => {
     const dataSource = await database.dataSource({ poolSize: 1 });
     const store = await openStore(dataSource);
+    const options = { schema: store.schema, preparedStatements: true, listen: false };
+    const { registry } = postgresConsumers(dataSource, options);
     const closes = createServer((socket) => socket.destroy());
     await new Promise<void>((resolve) => closes.listen(0, '127.0.0.1', resolve));
     const { port } = closes.address() as AddressInfo;
@@ -185,6 +188,7 @@ describe('a connection that cannot be made', () => {
       () => store.appendAll([{ aggregate: newCounter(), events: counted(1) }]),
       () => store.snapshot(newCounter(), {}, 1),
       () => store.fetch(),
+      () => registry.reset('letters', 1),
     ];
     for (const call of calls) {
       await expect(call()).rejects.toMatchObject({

@@ -11,13 +11,16 @@ const holder = `${key} AND k.fence = $4 AND k.owner = $5`;
 /**
  * From the position that the holder knows as saved: progress counts from there, or not at all. And only
  * if the log is the one that the holder has read: it still has the event ($10 to $14) that was the last
- * one up to the new position. What is there now is never taken for what was read.
+ * one up to the new position. What is there now is never taken for what was read. A sequence that was
+ * set back behind the events says nothing about them: the renewal of the lease reports it.
  */
 const save = (schema: string, settings: string): string => `
 WITH log AS MATERIALIZED (
   SELECT
-    $6 <= (SELECT CASE WHEN s.is_called THEN s.last_value ELSE 0 END FROM "${schema}".positions AS s)
-    AND ($10::bigint IS NULL OR ${isMarkThere(schema, {
+    (
+      $6 <= (SELECT CASE WHEN s.is_called THEN s.last_value ELSE 0 END FROM "${schema}".positions AS s)
+      OR $6 <= (SELECT max(e.position) FROM "${schema}".domain_events AS e)
+    ) AND ($10::bigint IS NULL OR ${isMarkThere(schema, {
       position: '$10',
       id: '$11::uuid',
       aggregateType: '$12::text',

@@ -153,7 +153,7 @@ export class CallerTransactions {
         return;
       }
     }
-    if (records.length > 0) this.#onCommitted(records);
+    this.#onCommitted(records);
   }
 
   /** Never throws: the caller's transaction has committed, whatever happens here. */

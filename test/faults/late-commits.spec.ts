@@ -197,6 +197,21 @@ describe('a reader of the log', () => {
     tally('F7', { acknowledged });
   });
 
+  it('passes over a writer that has registered since the end of the log was read', async () => {
+    const { position } = await append();
+    const writer = new Client({ connectionString: database.url });
+    await writer.connect();
+    await writer.query('BEGIN');
+    // As it looks to a reader that has read the sequence before the last appends.
+    const key = [lockNamespace('event_store'), position + 5];
+    await writer.query('SELECT pg_advisory_xact_lock_shared($1, $2)', key);
+    expect(await store.currentPosition()).toBe(position);
+    expect(await store.horizon()).toMatchObject({ position, holders: [] });
+    expect((await store.fetch(position - 1)).records).toHaveLength(1);
+    await writer.end();
+    tally('F7', { acknowledged });
+  });
+
   it('waits for one that has appended and stays open, which is named, and for no longer', async () => {
     const applicationName = 'forgetful';
     const forgetful = await database.dataSource({ applicationName });

@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { randomUUID } from 'node:crypto';
+import type { EventEmitter } from 'node:events';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { AggregateRoot } from '@nestjs/cqrs';
 import type { DataSource, EntityManager } from 'typeorm';
@@ -140,6 +141,18 @@ describe("an append with the caller's manager", () => {
     } finally {
       if (keepsStatus) Object.defineProperty(Client.prototype, 'getTransactionStatus', keepsStatus);
     }
+  });
+
+  it('leaves no listener on the data source of a store that is closed', async () => {
+    const lasting = await database.dataSource();
+    const pool = (lasting.driver as unknown as { master: EventEmitter }).master;
+    const listeners = () => [lasting.subscribers.length, pool.listenerCount('release')];
+    const before = listeners();
+    const closed = await openStore(lasting);
+    await lasting.transaction((manager) => closed.append(newCounter(), counted(1), { manager }));
+    expect(listeners()).not.toEqual(before);
+    await closed.close();
+    expect(listeners()).toEqual(before);
   });
 
   it('leaves nothing behind when the transaction is rolled back', async () => {
@@ -297,6 +310,21 @@ describe('the horizon', () => {
     const { records } = await store.fetch(before);
     expect(records).toHaveLength(2);
     tally('F9', { acknowledged: records.length });
+  });
+
+  it('ends a page that is marked with the last event up to there, whatever its filter takes', async () => {
+    const start = await store.endOfLog();
+    const gauge = { type: 'gauge', id: newCounter().id };
+    await store.append(gauge, counted(1));
+    const { position } = await store.append(newCounter(), counted(1));
+    await dataSource.transaction(async (manager) => {
+      await store.append(newCounter(), counted(1), { manager });
+      await store.append(newCounter(), counted(1));
+      for (const aggregateTypes of [['gauge'], ['none']]) {
+        const step = await store.readOn(start, { limit: 10, aggregateTypes });
+        expect(step).toMatchObject({ position, mark: { position } });
+      }
+    });
   });
 });
 

@@ -273,6 +273,21 @@ describe("an append in a caller's transaction", () => {
     }
   });
 
+  it('goes before what follows it until its connection is released, if plain SQL has ended it', async () => {
+    const { store, heard, dataSource } = started;
+    const queryRunner = dataSource.createQueryRunner();
+    await queryRunner.startTransaction();
+    await store.append(order('q-1'), [new OrderPlaced('unknown')], {
+      manager: queryRunner.manager,
+    });
+    await queryRunner.query('COMMIT');
+    await store.append(order('q-1'), [new OrderPacked('after')]);
+    expect(heard.items).toEqual([]);
+    await queryRunner.release();
+    await eventually(() => heard.items.length > 0);
+    expect(heard.items).toEqual(['after']);
+  });
+
   it('is not published if the transaction is rolled back', async () => {
     const { store, heard, dataSource } = started;
     const work = dataSource.transaction(async (manager) => {

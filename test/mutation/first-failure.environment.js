@@ -4,12 +4,12 @@ import { TestEnvironment } from 'jest-environment-node';
 export default class FirstFailureEnvironment extends TestEnvironment {
   #hasFailed = false;
 
-  handleTestEvent(event) {
-    if (event.name === 'test_start' && this.#hasFailed) event.test.mode = 'skip';
-    if (event.name !== 'test_fn_failure' && event.name !== 'hook_failure') return;
-    if (this.#hasFailed) return;
-    this.#hasFailed = true;
-    const title = event.test?.name ?? `${event.hook?.type} hook`;
-    process.stdout.write(`${title}\n${String(event.error?.message ?? event.error)}\n`);
+  handleTestEvent({ name, test, error, hook }) {
+    if (name === 'test_start' && this.#hasFailed) test.mode = 'skip';
+    // Not at a hook that fails: the tests after it fail by themselves, and would count as skipped.
+    if (name === 'test_done' && test.errors.length > 0) this.#hasFailed = true;
+    if (this.#hasFailed || (name !== 'test_fn_failure' && name !== 'hook_failure')) return;
+    const title = test?.name ?? `${hook.type} hook`;
+    process.stdout.write(`${title}\n${String(error?.message ?? error)}\n`);
   }
 }

@@ -25,13 +25,13 @@ const operators = new Map<ts.SyntaxKind, string>([
 /** What to change in the text of SQL, line by line; `--` comments are left alone. */
 const sqlChanges: readonly (readonly [RegExp, string])[] = [
   [/<=/, '<'],
-  [/(?<![<-])>(?![=>])/, '>='],
+  [/(?<![<>-])>(?![=>])/, '>='],
   [/ <> /, ' = '],
   [/ FOR (NO KEY )?UPDATE( OF \w+)?( SKIP LOCKED)?/, ''],
   [/ FOR (KEY )?SHARE/, ''],
   [/ SKIP LOCKED/, ''],
   [/ \+ 1\b/, ''],
-  [/^(\s*)AND .*/, '$1'],
+  [/^(\s*)AND .*?(?=,?$)/, '$1'],
   [/^(\s*)WHERE /, '$1WHERE true OR '],
   [/^(\s*(?:ELS)?IF) .* THEN/, '$1 true THEN'],
   [/^(\s*(?:ELS)?IF) .* THEN/, '$1 false THEN'],
@@ -68,17 +68,18 @@ export function mutantsOf(fileName: string, text: string): Mutant[] {
       if (operator && !isText(node)) replace(node.operatorToken, operator);
     }
     if (ts.isExpressionStatement(node) && isCallOrChange(node.expression)) replace(node, ';');
-    if (ts.isTemplateLiteralToken(node)) addSql(node);
+    if (ts.isTemplateLiteral(node)) addSql(node);
     ts.forEachChild(node, visit);
   };
 
   const addSql = (node: ts.Node): void => {
     let offset = node.getStart(source);
     for (const line of node.getText(source).split('\n')) {
-      const code = line.replace(/--.*/, '');
+      const code = line.replace(/--.*/, '').replace(/`[;,)]*$/, '');
       for (const [pattern, replacement] of sqlChanges) {
         const match = pattern.exec(code);
-        if (!match || !/[A-Z]{2}|[<>=]/.test(code)) continue;
+        // A clause that goes on in the next line cannot be left out: that would be no SQL any more.
+        if (!match || !isWhole(match[0]) || !/[A-Z]{2}|[<>=]/.test(code)) continue;
         const changed = match[0].replace(pattern, replacement);
         add(offset + match.index, offset + match.index + match[0].length, changed);
       }
@@ -86,7 +87,14 @@ export function mutantsOf(fileName: string, text: string): Mutant[] {
     }
   };
   visit(source);
-  return found;
+  // A template inside of another one is found with both.
+  return [...new Map(found.map((each) => [JSON.stringify(each), each])).values()];
+}
+
+/** Every bracket that it opens is closed; the call that a line ends with, `greatest(` say, is open. */
+function isWhole(sql: string): boolean {
+  const count = (bracket: string): number => sql.split(bracket).length;
+  return /^\w+\($/.test(sql) || (count('(') === count(')') && count('{') === count('}'));
 }
 
 /** What an error or a log line says is not what is tested here. */

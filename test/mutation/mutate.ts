@@ -73,7 +73,8 @@ async function mutateTarget(name: string): Promise<void> {
   for (const { each } of chosen) {
     const run = await firstToNotice(each.file, each.mutant, limited);
     counts[run.outcome] += 1;
-    console.log(`${lineOf[run.outcome]}: ${describe(each.file, each.mutant)}`);
+    const done = counts.passed + counts.failed + counts['timed-out'];
+    console.log(`${done}. ${lineOf[run.outcome]}: ${describe(each.file, each.mutant)}`);
     if (run.outcome !== 'passed') console.log(`  by ${run.spec} › ${run.test}`);
   }
   const killed = chosen.length - counts.passed;

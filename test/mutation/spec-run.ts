@@ -11,7 +11,7 @@ export interface SpecRun {
 const jest = [
   ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning'],
   ['node_modules/jest/bin/jest.js', '-i', '--forceExit', '--silent', '--cacheDirectory=.jest'],
-  ['--testPathIgnorePatterns=/node_modules/', '--testTimeout=30000'],
+  ['--testPathIgnorePatterns=/node_modules/', '--testTimeout=60000'],
   ['--testEnvironment=./test/mutation/first-failure.environment.js'],
 ].flat();
 /** How a test, or a wait of one, says that it took too long. */

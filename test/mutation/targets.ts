@@ -36,12 +36,11 @@ export const targets: Readonly<Record<string, Target>> = {
     ),
     specs: [
       'integration/transactions',
-      'integration/rights',
-      'contract/postgres',
-      'integration/bounded-reads',
-      'concurrency/read-all-order',
       'faults/late-commits',
+      'integration/bounded-reads',
+      'contract/postgres',
       'integration/schema',
+      'concurrency/read-all-order',
     ],
   },
   runner: {
@@ -55,7 +54,8 @@ export const targets: Readonly<Record<string, Target>> = {
       'module/durable-handlers',
       'module/projections',
       'module/split-events',
-      'concurrency/consumers-',
+      'concurrency/consumers-late-answers',
+      'concurrency/consumers-history',
     ],
   },
   checkpoints: {
@@ -66,8 +66,8 @@ export const targets: Readonly<Record<string, Target>> = {
       'integration/leases',
       'integration/consumer-control',
       'integration/consumers',
-      'concurrency/consumers-takeover',
       'faults/hanging-projections',
+      'concurrency/consumers-takeover',
     ],
   },
   transactions: {
@@ -79,8 +79,8 @@ export const targets: Readonly<Record<string, Target>> = {
       'integration/transactions',
       'integration/repeated-transactions',
       'integration/foreign-connections',
-      'integration/inline-projections',
       'module/event-bus',
+      'integration/inline-projections',
     ],
   },
 };

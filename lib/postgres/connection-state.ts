@@ -8,6 +8,9 @@ export type TransactionStatus = 'I' | 'T' | 'E';
 interface DriverClient {
   /** False while a statement is running, also one that nobody waits for any more. */
   readonly readyForQuery?: boolean;
+  /** The statement that waits for its answer; named like this from pg 8.17 on. */
+  readonly _activeQuery?: unknown;
+  readonly activeQuery?: unknown;
   /** Missing before pg 8.20. */
   getTransactionStatus?(): string | null;
   readonly connection?: EventEmitter & { readonly stream?: { readonly writable: boolean } };
@@ -51,6 +54,36 @@ export const isClosed = (client: ClientBase): boolean =>
 /** Whether the connection runs no statement. */
 export const isReady = (client: ClientBase): boolean =>
   (client as DriverClient).readyForQuery !== false;
+
+/**
+ * Waits until a connection whose statement has failed is ready for the next one.
+ *
+ * The server sends an error at once and says that it is ready in another packet, which a busy process
+ * may read later. Returns at once where a statement is still running.
+ */
+export async function untilReady(client: ClientBase): Promise<void> {
+  const { connection } = client as DriverClient;
+  if (!connection || isReady(client) || isClosed(client) || isAwaitingAnswer(client)) return;
+  await new Promise<void>((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer);
+      for (const event of readyOrGone) connection.off(event, done);
+      resolve();
+    };
+    // Over a half-open connection it never comes.
+    const timer = setTimeout(done, readyTimeoutMs).unref();
+    for (const event of readyOrGone) connection.on(event, done);
+  });
+}
+
+const readyOrGone = ['readyForQuery', 'end', 'error'];
+const readyTimeoutMs = 5_000;
+
+const isAwaitingAnswer = (client: ClientBase): boolean => {
+  const { _activeQuery: current } = client as DriverClient;
+  // The old name is a getter that warns where there is the new one.
+  return (current === undefined ? (client as DriverClient).activeQuery : current) != null;
+};
 
 /** Whether the connection runs nothing and is inside no transaction: nobody else still uses it. */
 export const isIdle = (client: ClientBase): boolean =>

@@ -23,6 +23,7 @@ import {
   isReady,
   keepQuiet,
   transactionStatus,
+  untilReady,
   watchStatus,
 } from './connection-state.ts';
 import {
@@ -302,7 +303,8 @@ export class Database {
       if (isOutcomeUnknown(error)) probeIdle(this.#pool);
       throw error;
     } finally {
-      client.release(isSpoilt || !isIdle(client));
+      if (isSpoilt || isReady(client)) client.release(isSpoilt || !isIdle(client));
+      else void untilReady(client).then(() => client.release(!isIdle(client)));
     }
   }
 
@@ -334,6 +336,7 @@ export class Database {
       watchStatus(client);
       await this.run(client, new Statement('SELECT', { prepared: false }), []).catch(ignore);
     }
+    await untilReady(client);
     if (isIdle(client)) return true;
     this.#onWarning?.(
       isInTransaction(client)

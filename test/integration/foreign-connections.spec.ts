@@ -116,6 +116,38 @@ describe.each(Object.entries(leftBehind))('a pooled connection with %s', (_, lea
   });
 });
 
+describe('a connection whose statement was refused', () => {
+  it('is used again, though the server says a moment later that it is ready', async () => {
+    const proxy = await startProxy(database.url);
+    const dataSource = new DataSource({
+      type: 'postgres',
+      url: proxy.url,
+      installExtensions: false,
+      poolSize: 1,
+    });
+    const store = await openStore(await dataSource.initialize());
+    await observerSource.query(
+      'ALTER TABLE event_store.domain_events ADD CONSTRAINT few CHECK (version < 3)',
+    );
+    const counter = newCounter();
+    await store.append(counter, counted(1));
+    const connections = proxy.connections.length;
+    proxy.readyDelayMs = 100;
+    const refused = dataSource.query('SELECT 1 / 0');
+    // Waits for the connection, and is handed it at once.
+    const appended = store.append(counter, counted(2));
+    await expect(refused).rejects.toThrow('division by zero');
+    await appended;
+    await expect(store.append(counter, counted(3))).rejects.toMatchObject({ constraint: 'few' });
+    expect(await store.currentVersion(counter)).toBe(2);
+    expect(proxy.connections).toHaveLength(connections);
+    expect(store.warnings).toEqual([]);
+    await observerSource.query('ALTER TABLE event_store.domain_events DROP CONSTRAINT few');
+    await dataSource.destroy();
+    await proxy.close();
+  });
+});
+
 describe('a projection whose statement outlasts the query timeout once', () => {
   it('has written one row for its event when it has caught up', async () => {
     const dataSource = await database.dataSource();

@@ -30,6 +30,8 @@ export interface TcpProxy {
   interfere: (request: string) => Interference | undefined;
   /** How long everything is held up on its way, either way. */
   delayMs: number;
+  /** How long the word that the server is ready comes behind the rest of an answer. */
+  readyDelayMs: number;
   /** Whether new connections are swallowed from their beginning. */
   isDeaf: boolean;
   /** Sends new connections to another server, and resets those there are. */
@@ -41,6 +43,8 @@ export interface TcpProxy {
 const rememberedBytes = 64 * 1024;
 /** The end of every answer to a request: the server is ready for the next one. */
 const readyForQuery = Buffer.from([0x5a, 0, 0, 0, 5]);
+/** With the status of the transaction. */
+const readyBytes = readyForQuery.length + 1;
 
 export async function startProxy(serverUrl: string): Promise<TcpProxy> {
   let target = new URL(serverUrl);
@@ -80,8 +84,13 @@ export async function startProxy(serverUrl: string): Promise<TcpProxy> {
     });
     upstream.on('data', (data) => {
       if (isSwallowing) return;
-      if (!isReplyLost) pass(client, data);
-      else if (data.subarray(-6, -1).equals(readyForQuery)) {
+      const rest = data.length - readyBytes;
+      const isReady = data.subarray(-readyBytes, -1).equals(readyForQuery);
+      if (!isReplyLost && isReady && proxy.readyDelayMs > 0) {
+        if (rest > 0) pass(client, data.subarray(0, rest));
+        setTimeout(() => pass(client, data.subarray(rest)), proxy.readyDelayMs);
+      } else if (!isReplyLost) pass(client, data);
+      else if (isReady) {
         client.resetAndDestroy();
         upstream.destroy();
       }
@@ -117,6 +126,7 @@ export async function startProxy(serverUrl: string): Promise<TcpProxy> {
     connections,
     interfere: () => undefined,
     delayMs: 0,
+    readyDelayMs: 0,
     isDeaf: false,
     redirect(newUrl) {
       target = new URL(newUrl);

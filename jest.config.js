@@ -27,7 +27,7 @@ export default {
   coverageProvider: 'v8',
   collectCoverageFrom: ['lib/**/*.ts'],
   // Specs wait for conditions. What never comes is found by the minute, however slow the machine is.
-  testTimeout: 300_000,
+  testTimeout: 900_000,
   maxWorkers: 2,
   // Modules are evaluated anew for every file and never freed under --experimental-vm-modules.
   workerIdleMemoryLimit: '768MB',

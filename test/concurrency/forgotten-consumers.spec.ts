@@ -28,7 +28,8 @@ describe('a consumer that is forgotten while a process starts to run it', () => 
     const choices = random(seed());
     const both = ['a', 'b'].map((name) => consumer(name, async () => undefined));
     const outcomes = { refused: 0, forgotten: 0 };
-    for (let round = 0; round < 150; round += 1) {
+    const haveMet = () => outcomes.forgotten > 0 && outcomes.refused > 0;
+    for (let round = 0; round < 150 || !haveMet(); round += 1) {
       await registry.register(both);
       const owner = `process-${round}`;
       const forget = async (): Promise<void> => {
@@ -49,8 +50,6 @@ describe('a consumer that is forgotten while a process starts to run it', () => 
       expect([...(await registry.reached(['a', 'b'])).keys()].toSorted()).toEqual(['a', 'b']);
       await checkpoints.release(owner);
     }
-    expect(outcomes.forgotten).toBeGreaterThan(0);
-    expect(outcomes.refused).toBeGreaterThan(0);
     await signals.stop();
   });
 });

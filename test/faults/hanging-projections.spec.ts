@@ -8,6 +8,7 @@ import {
   EventStoreModule,
   On,
   Projection,
+  exponentialBackoff,
   type EventRecord,
   type ProjectionContext,
 } from 'nest-event-store';
@@ -27,10 +28,9 @@ const release: (() => void)[] = [];
 
 /** Writes step by step, and the first time on and on, long after its time is over. */
 async function writeSteps(event: MeterRead, { consumer, manager, attempt }: ProjectionContext) {
-  const started = performance.now();
   const steps = attempt === 1 ? event.steps : 1;
   try {
-    for (let step = 0; step < steps && performance.now() - started < 5 * timeoutMs; step++) {
+    for (let step = 0; step < steps; step++) {
       await manager.query('SELECT pg_sleep(0.02)');
       await manager.query('INSERT INTO steps (consumer, attempt) VALUES ($1, $2)', [
         consumer,
@@ -45,7 +45,11 @@ async function writeSteps(event: MeterRead, { consumer, manager, attempt }: Proj
 /** Resolves when a handler has come to its end, whoever still waits for it. */
 const handlerEnded = () => new Promise<void>((resolve) => release.push(resolve));
 
-@Projection('followed', { timeoutMs })
+// Any attempt may take too long on a machine that is busy.
+@Projection('followed', {
+  timeoutMs,
+  retry: exponentialBackoff({ retries: 1_000, maxDelayMs: 500 }),
+})
 class Followed {
   @On(MeterRead)
   async read(event: MeterRead, _: EventRecord, context: ProjectionContext): Promise<void> {
@@ -88,9 +92,8 @@ describe('a projection that goes on writing after its time is over', () => {
     const { position } = await store.append(meter, [new MeterRead(1_000)]);
     await ended;
     await application.get(Consumers).waitFor('followed', position, patiently);
-    expect(await dataSource.query(`SELECT * FROM steps`)).toEqual([
-      { consumer: 'followed', attempt: 2 },
-    ]);
+    const steps = await dataSource.query(`SELECT consumer, attempt > 1 AS again FROM steps`);
+    expect(steps).toEqual([{ consumer: 'followed', again: true }]);
     tally('F16', { acknowledged: 1 });
   });
 

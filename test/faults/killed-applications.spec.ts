@@ -22,6 +22,7 @@ describe('applications that are killed under load', () => {
       await trial.killAndRestart(n);
       await trial.recovered();
     }
+    await trial.hasAcknowledged(100);
     const report = await trial.finish('kill -9 of applications');
     tally('F1', report);
     const { faults, acknowledged, unknown } = report;

@@ -38,6 +38,7 @@ describe('applications under load whose server goes away', () => {
   });
 
   it('lose nothing that was acknowledged, and leave nothing half-done', async () => {
+    await trial.hasAcknowledged(50);
     const report = await trial.finish('outages of the server');
     tally('F3', report);
     const { faults, acknowledged, unknown } = report;

@@ -50,12 +50,12 @@ describe('an application that is told to end', () => {
     }
   }
 
-  /** Sends one short request after the other, until told to stop; returns their answers. */
+  /** Sends one short request after the other, until told to stop and refused; returns their answers. */
   function knock(): () => Promise<readonly Answer[]> {
     const answers: Answer[] = [];
     let isOver = false;
     const knocking = (async () => {
-      for (; !isOver; await delay(10)) {
+      for (; !isOver || answers.at(-1) !== 'refused'; await delay(10)) {
         answers.push(await count({ counter: 'knock', by: 'append', beforeMs: 0, afterMs: 0 }));
       }
     })();
@@ -106,13 +106,17 @@ describe('an application that is told to end', () => {
         const answer = await count({
           counter: `${n % 20}`,
           by: choices.pick(['append', 'append', 'appendAll', 'transaction']),
+          isHeld: n >= 15,
           beforeMs: choices.integer(0, 500),
           afterMs: choices.integer(0, 100),
         });
         answered += 1;
         return answer;
       });
-      await eventually(() => answered >= 15);
+      await eventually(() => answered === 15);
+      // All others are in the middle when it is told to end, however slow it is.
+      await eventually(async () => (await application.call.held()) === 45);
+      await application.call.letGo();
       await (endsBy === 'hooks' ? stopTwice(application) : application.stop());
       const inFlight = await Promise.all(requests);
       const knocks = await stopKnocking();

@@ -88,7 +88,7 @@ describe('200 consumers', () => {
   });
 
   it('in three processes at rest have one row written for each process and renewal', async () => {
-    const all = await Promise.all([1, 2, 3].map(() => start(many(200), { leaseMs: 900 })));
+    const all = await Promise.all([1, 2, 3].map(() => start(many(200), { leaseMs: 60_000 })));
     await eventually(async () => {
       const { consumers } = await all[0]!.control.list();
       const owners = new Map<string | null, number>();
@@ -125,6 +125,7 @@ describe('200 consumers', () => {
       ).map(({ n }: { n: number }) => n);
     const sent = await sentBy(() =>
       eventually(async () => {
+        await Promise.all(all.map(({ host }) => host.announce()));
         const counts = await renewals();
         return counts.length === 3 && counts.every((n) => n >= 3);
       }),
@@ -179,16 +180,17 @@ describe('a clock of the database that is set back ten minutes', () => {
 
   it('takes nothing from an owner that is alive', async () => {
     const counter = [consumer('counter', async () => undefined)];
-    const all = await Promise.all([1, 2].map(() => start(counter, { leaseMs: 600 })));
+    const all = await Promise.all([1, 2].map(() => start(counter, { leaseMs: 60_000 })));
     await all[0]!.control.waitFor('counter', (await append(1)).position);
     const before = await fence();
     for (let n = 0; n < 5; n += 1) {
       await moveLeases(tenMinutesMs);
       // Until each process has looked.
       await eventually(async () => {
+        await Promise.all(all.map(({ host }) => host.announce()));
         const ahead = await dataSource.query(
           `SELECT FROM "${store.schema}".consumer_processes
-           WHERE lease_expires_at > clock_timestamp() + interval '1 minute'`,
+           WHERE lease_expires_at > clock_timestamp() + interval '2 minutes'`,
         );
         return ahead.length === 0;
       });

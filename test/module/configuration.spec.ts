@@ -515,7 +515,7 @@ describe('everything that is wrong with a boot', () => {
   });
 
   it('is a pool that takes appends which wait for an aggregate for lost ones', async () => {
-    const dataSource = await database.dataSource({ extra: { query_timeout: 2_000 } });
+    const dataSource = await database.dataSource({ extra: { query_timeout: 120_000 } });
     const withPatience = (lockTimeoutMs: number) => ({
       imports: [
         typeOrm(dataSource),
@@ -523,14 +523,14 @@ describe('everything that is wrong with a boot', () => {
         EventStoreModule.forRoot({ schema: 'patience', lockTimeoutMs }),
       ],
     });
-    expect(await faultsOf(withPatience(2_000), startBare)).toEqual([
-      expect.stringMatching(/after 2000 ms \(query_timeout\).+ 2000 ms .+ \(lockTimeoutMs\)/),
+    expect(await faultsOf(withPatience(120_000), startBare)).toEqual([
+      expect.stringMatching(/after 120000 ms \(query_timeout\).+ 120000 ms .+ \(lockTimeoutMs\)/),
     ]);
     const again = await dataSource.initialize();
     expect(await again.query(`SELECT to_regnamespace('patience') AS made`)).toEqual([
       { made: null },
     ]);
-    await (await startBare(withPatience(1_999))).close();
+    await (await startBare(withPatience(119_999))).close();
   });
 
   it('names the store in its message, and has a constant code', async () => {

@@ -161,11 +161,11 @@ describe('drain', () => {
 
   it('waits for all that handlers append in turn', async () => {
     const { application, open, script } = await start([Letters, Log]);
-    await drain(application);
+    await drain(application, patiently);
     expect(script.lines).toEqual([]);
 
     await open('1');
-    await drain(application);
+    await drain(application, patiently);
     expect(script.lines.filter((line) => line.startsWith('letter'))).toEqual([
       'letter 3',
       'letter 2',
@@ -178,30 +178,30 @@ describe('drain', () => {
   it('waits for a rebuild, and for events that stand behind an open transaction', async () => {
     const { application, open, store, script } = await start([Log]);
     await open('1');
-    await drain(application);
+    await drain(application, patiently);
     await application.get(Consumers).rebuild('log');
-    await drain(application);
+    await drain(application, patiently);
     expect(script.lines).toEqual(['AccountOpened', 'AccountOpened']);
     const { consumers } = await application.get(Consumers).list();
     expect(consumers[0]).toMatchObject({ generation: 2, rebuild: null });
 
     await application.get(DataSource).transaction(async (manager) => {
       await store.append(account('2'), [new AccountOpened('2')], { manager });
-      await drain(application);
+      await drain(application, patiently);
       await open('3');
       const drained = drain(application, { timeoutMs: 200 });
       await expect(drained).rejects.toThrow(
         /'log' is at position 1 .* 3 .*still open.*process \d+/,
       );
     });
-    await drain(application);
+    await drain(application, patiently);
     expect(script.lines).toHaveLength(4);
   });
 
   it('is not kept waiting by positions of appends that were rolled back', async () => {
     const { application, open, store } = await start([Log], { pollIntervalMs: 60_000 });
     await open('1');
-    await drain(application);
+    await drain(application, patiently);
     const failed = application.get(DataSource).transaction(async (manager) => {
       await store.append(account('2'), [new AccountOpened('2')], { manager });
       throw new Error('rolled back');
@@ -211,20 +211,20 @@ describe('drain', () => {
   });
 
   it('waits for what other processes run, and leaves out what nobody runs', async () => {
-    const worker = await start([Log, Fragile], { leaseMs: 1_000 });
+    const worker = await start([Log, Fragile], { leaseMs: 60_000 });
     const { schema } = worker;
-    const web = await start([Log, Fragile], { schema, autoStart: false, leaseMs: 1_000 });
+    const web = await start([Log, Fragile], { schema, autoStart: false, leaseMs: 60_000 });
     await web.open('1');
-    await drain(web.application);
+    await drain(web.application, patiently);
     expect(worker.script.lines.toSorted()).toEqual(['AccountOpened', 'handled']);
 
     await worker.application.close();
     await web.open('2');
-    await expect(drain(web.application)).rejects.toThrow(
+    await expect(drain(web.application, patiently)).rejects.toThrow(
       "The consumer 'log' is run by no process, and neither is any other",
     );
     const half = await start([Log, Fragile], { schema, autoStart: ['log'] });
-    await drain(half.application);
+    await drain(half.application, patiently);
     expect(half.script.lines).toEqual(['AccountOpened']);
   });
 
@@ -232,31 +232,31 @@ describe('drain', () => {
     const { application, open, script } = await start([Fragile]);
     script.error = new RangeError('no ink');
     await open('1');
-    const drained = drain(application);
+    const drained = drain(application, patiently);
     await expect(drained).rejects.toThrow(ConsumerStateError);
     await expect(drained).rejects.toThrow(
       /'fragile' has stopped at position 1: RangeError: no ink.*start\('fragile'\)/,
     );
     script.error = undefined;
     await application.get(Consumers).start('fragile');
-    await drain(application);
+    await drain(application, patiently);
     expect(script.lines).toEqual(['handled']);
   });
 
   it('refuses to wait for a paused consumer that has something to do', async () => {
     const { application, open, script } = await start([Fragile, Log]);
     await open('1');
-    await drain(application);
+    await drain(application, patiently);
     await application.get(Consumers).pause('fragile');
     await application.get(Consumers).rebuild('log');
-    await drain(application);
+    await drain(application, patiently);
     await open('2');
-    const drained = drain(application);
+    const drained = drain(application, patiently);
     await expect(drained).rejects.toThrow(
       "'fragile' is paused at position 1. Call resume('fragile')",
     );
     await application.get(Consumers).resume('fragile');
-    await drain(application);
+    await drain(application, patiently);
     expect(script.lines.filter((line) => line === 'handled')).toHaveLength(2);
   });
 
@@ -264,10 +264,10 @@ describe('drain', () => {
     const { application, open, script } = await start([Parks, Log]);
     script.error = new Error('no ink');
     await open('1');
-    await expect(drain(application)).rejects.toThrow(
+    await expect(drain(application, patiently)).rejects.toThrow(
       "'parks' has parked the events of account '1' from position 1 on: Error: no ink",
     );
-    await drain(application, { allowParked: true });
+    await drain(application, { ...patiently, allowParked: true });
     script.error = undefined;
     const release = close(script);
     await application.get(Consumers).retryParked('parks');
@@ -275,9 +275,9 @@ describe('drain', () => {
       'It is trying its parked events again',
     );
     release();
-    await drain(application, { allowParked: true });
+    await drain(application, { ...patiently, allowParked: true });
     expect(script.lines).toEqual(['AccountOpened', 'handled', 'LetterDue']);
-    await drain(application);
+    await drain(application, patiently);
   });
 
   it('tells which consumer is late', async () => {
@@ -288,7 +288,7 @@ describe('drain', () => {
     await expect(drained).rejects.toThrow(WaitTimeoutError);
     await expect(drained).rejects.toThrow(/'fragile' is at position 0 and did not reach 1.*100 ms/);
     release();
-    await drain(application);
+    await drain(application, patiently);
   });
 
   it('drains the store of that name', async () => {
@@ -298,7 +298,7 @@ describe('drain', () => {
 
     const { application, open, script } = await start([Archive], { name: 'archive' });
     await open('1');
-    await drain(application, { store: 'archive' });
+    await drain(application, { ...patiently, store: 'archive' });
     expect(script.lines).toEqual(['handled']);
   });
 });

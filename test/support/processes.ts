@@ -2,6 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { patiently } from './eventually.ts';
 import { type Answer, type Offered, ready } from './process-calls.ts';
 
 /** How functions look from another process: what they take and return goes there as JSON. */
@@ -100,7 +101,8 @@ export async function startProcess<Functions extends Offered>(
     kill: () => end(child, 'SIGKILL'),
     async stop() {
       if (!running.has(child)) throw ended();
-      await Promise.race([end(child, 'SIGTERM'), delay(15_000, undefined, { ref: false })]);
+      const tooLong = delay(patiently.timeoutMs, undefined, { ref: false });
+      await Promise.race([end(child, 'SIGTERM'), tooLong]);
       if (child.exitCode !== 0) throw ended();
     },
   };

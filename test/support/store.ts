@@ -5,6 +5,7 @@ import { EventRegistry } from '../../lib/events/event-registry.ts';
 import { EventSerializer } from '../../lib/events/event-serializer.ts';
 import { Migrator } from '../../lib/postgres/migrator.ts';
 import { PostgresEventStore } from '../../lib/postgres/postgres.event-store.ts';
+import { patiently } from './eventually.ts';
 
 @DomainEvent('counter.counted')
 export class Counted {
@@ -16,12 +17,16 @@ export interface TestStore extends PostgresEventStore {
   readonly warnings: string[];
 }
 
-/** Opens a store on a data source, its schema migrated, without an application around it. */
+/**
+ * Opens a store on a data source, its schema migrated, without an application around it.
+ *
+ * Unless it is given a limit, its appends wait for an aggregate however slow the machine is.
+ */
 export async function openStore(
   dataSource: DataSource,
   { events = [Counted], ...given }: EventStoreOptions & { events?: readonly EventClass[] } = {},
 ): Promise<TestStore> {
-  const { options, faults } = resolveOptions(given);
+  const { options, faults } = resolveOptions({ lockTimeoutMs: patiently.timeoutMs, ...given });
   if (faults.length > 0) throw new Error(faults.join('\n'));
   await new Migrator(dataSource, options.schema).run();
   const registry = new EventRegistry();

@@ -23,6 +23,7 @@ import type { EventRecord } from '../../../lib/events/event-record.ts';
 import { On, Projection } from '../../../lib/projections/projection.decorator.ts';
 import type { AggregateRef } from '../../../lib/store/aggregate-ref.ts';
 import { EventStore } from '../../../lib/store/event-store.ts';
+import { patiently } from '../../support/eventually.ts';
 import { offer, startValue } from '../../support/process-calls.ts';
 import { Counted } from '../../support/store.ts';
 
@@ -41,6 +42,8 @@ export interface CounterStart {
 export interface CountRequest {
   readonly counter: string;
   readonly by: 'append' | 'appendAll' | 'transaction';
+  /** Whether it waits first until all that are held are let go. @default false */
+  readonly isHeld?: boolean;
   readonly beforeMs: number;
   readonly afterMs: number;
 }
@@ -49,6 +52,9 @@ const { url, port, platform, endsBy, slow } = startValue() as CounterStart;
 let isOpen = true;
 let isStarting = false;
 let isEnding = false;
+let held = 0;
+let letGo!: () => void;
+const areLetGo = new Promise<void>((resolve) => (letGo = resolve));
 
 @Controller()
 class CounterController {
@@ -58,7 +64,11 @@ class CounterController {
   ) {}
 
   @Post('count')
-  async count(@Body() { counter, by, beforeMs, afterMs }: CountRequest) {
+  async count(@Body() { counter, by, isHeld, beforeMs, afterMs }: CountRequest) {
+    if (isHeld) {
+      held += 1;
+      await areLetGo;
+    }
     await delay(beforeMs);
     const position = await this.#counted({ type: 'counter', id: counter }, by);
     await delay(afterMs);
@@ -130,7 +140,7 @@ class SlowStart implements OnModuleInit, OnApplicationBootstrap {
   imports: [
     TypeOrmModule.forRoot({ type: 'postgres', url, installExtensions: false }),
     CqrsModule.forRoot(),
-    EventStoreModule.forRoot(),
+    EventStoreModule.forRoot({ lockTimeoutMs: patiently.timeoutMs }),
     EventStoreModule.forFeature({ events: [Counted] }),
   ],
   controllers: [CounterController],
@@ -143,7 +153,12 @@ const app = await NestFactory.create(CounterModule, adapter, {
   logger: ['warn', 'error', 'fatal'],
 });
 if (endsBy === 'hooks') app.enableShutdownHooks([], { useProcessExit: true });
-const functions = { isStarting: (): boolean => isStarting };
+const functions = {
+  isStarting: (): boolean => isStarting,
+  /** How many requests have arrived that are held. */
+  held: (): number => held,
+  letGo: (): void => letGo(),
+};
 
 /** What the process offers to the spec that has started it. */
 export type CounterFunctions = typeof functions;

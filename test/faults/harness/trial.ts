@@ -121,6 +121,14 @@ export class Trial {
     return tookMs;
   }
 
+  /** Resolves once the applications that run now have been answered more often than that. */
+  async hasAcknowledged(more: number): Promise<void> {
+    await eventually(async () => {
+      const counts = await Promise.all(this.applications.map(({ call }) => call.acknowledged()));
+      return counts.reduce((sum, each) => sum + each) > more;
+    });
+  }
+
   /** Ends the load, and holds what everybody was told against what is there. */
   async finish(fault: string): Promise<TrialReport> {
     await Promise.all(this.places.map(({ process }) => process.call.stopWorkload()));

@@ -35,6 +35,7 @@ describe('applications under load whose primary dies, and whose synchronous stan
     await trial.server.goDown('crashed');
     await trial.failOver(standby);
     await trial.recovered();
+    await trial.hasAcknowledged(50);
     const report = await trial.finish('failover to a standby');
     tally('F19', report);
     const { faults, acknowledged, unknown } = report;

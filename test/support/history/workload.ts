@@ -41,6 +41,8 @@ export class Workload {
   readonly #guest: UnrulyGuest;
   #isRunning = false;
   #running: Promise<void>[] = [];
+  /** How many calls were acknowledged. */
+  acknowledged = 0;
   /** By writer, when the last call began that was acknowledged. */
   readonly #acknowledged = new Map<string, number>();
 
@@ -170,6 +172,7 @@ export class Workload {
         }));
         call.end({ outcome: 'acknowledged', answers });
         this.#acknowledged.set(by, call.startedAt);
+        this.acknowledged += 1;
         return results;
       } catch (error) {
         const failure = describeFailure(error, where);

@@ -127,6 +127,7 @@ const functions = {
   startWorkload: (options: WorkloadOptions): void => workload!.start(options),
   stopWorkload: (): Promise<void> => workload!.stop(),
   misdeeds: (): Misdeeds => workload!.misdeeds,
+  acknowledged: (): number => workload!.acknowledged,
   lastAcknowledged: (): number => workload!.lastAcknowledged,
   /** Connections of the pool that somebody has and has not given back. */
   busyConnections(): number {

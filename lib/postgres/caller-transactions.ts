@@ -63,10 +63,8 @@ export class CallerTransactions {
     const { scopes } = database;
     this.#subscriber = {
       afterTransactionStart: ({ queryRunner }) => scopes.started(queryRunner),
-      afterTransactionCommit: ({ queryRunner }) => {
-        scopes.released(queryRunner);
-        return queryRunner.isTransactionActive ? undefined : this.#afterCommit(queryRunner);
-      },
+      afterTransactionCommit: ({ queryRunner }) =>
+        queryRunner.isTransactionActive ? undefined : this.#afterCommit(queryRunner),
       // Before, because no ROLLBACK is heard of where the connection is lost. A commit that failed comes
       // here as well.
       beforeTransactionRollback: ({ queryRunner }) => {

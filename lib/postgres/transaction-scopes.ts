@@ -30,7 +30,10 @@ export class TransactionScopes {
   // Keyed by the query runner, so it holds nothing that the application does not hold already.
   readonly #scopes = new WeakMap<QueryRunner, TransactionScope[]>();
 
-  /** Returns the innermost scope that is open now. */
+  /**
+   * Returns the innermost scope that is open now: that of a savepoint which was released meanwhile is as
+   * good as the one around it.
+   */
   of(queryRunner: QueryRunner): TransactionScope {
     const scopes = this.#of(queryRunner);
     // One that was begun before the store began to listen.
@@ -43,10 +46,6 @@ export class TransactionScopes {
     const depth = depthOf(queryRunner);
     scopes.length = Math.min(scopes.length, depth - 1);
     this.#open(scopes, depth);
-  }
-
-  released(queryRunner: QueryRunner): void {
-    this.#of(queryRunner).splice(depthOf(queryRunner));
   }
 
   rollingBack(queryRunner: QueryRunner): void {

@@ -288,6 +288,26 @@ describe("an append in a caller's transaction", () => {
     expect(heard.items).toEqual(['after']);
   });
 
+  it('keeps nothing waiting once it is rolled back, also where its connection is kept', async () => {
+    const { store, heard, dataSource } = started;
+    const queryRunner = dataSource.createQueryRunner();
+    const { manager } = queryRunner;
+    await queryRunner.startTransaction();
+    await store.append(order('k-1'), [new OrderPlaced('rolled back')], { manager });
+    const waiting = ['a', 'b'].map((item) => store.append(order('k-1'), [new OrderPlaced(item)]));
+    await eventually(async () => {
+      const [{ blocked }] = await dataSource.query(
+        'SELECT count(*)::int AS blocked FROM pg_locks WHERE NOT granted',
+      );
+      return blocked > 0;
+    });
+    await queryRunner.rollbackTransaction();
+    await Promise.all(waiting);
+    await eventually(() => heard.items.length > 1);
+    expect(heard.items).toEqual(['a', 'b']);
+    await queryRunner.release();
+  });
+
   it('is not published if the transaction is rolled back', async () => {
     const { store, heard, dataSource } = started;
     const work = dataSource.transaction(async (manager) => {

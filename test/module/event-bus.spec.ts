@@ -282,10 +282,11 @@ describe("an append in a caller's transaction", () => {
     });
     await queryRunner.query('COMMIT');
     await store.append(order('q-1'), [new OrderPacked('after')]);
-    expect(heard.items).toEqual([]);
+    await store.append(order('q-2'), [new OrderPlaced('of another order')]);
+    expect(heard.items).toEqual(['of another order']);
     await queryRunner.release();
-    await eventually(() => heard.items.length > 0);
-    expect(heard.items).toEqual(['after']);
+    await eventually(() => heard.items.length > 1);
+    expect(heard.items).toEqual(['of another order', 'after']);
   });
 
   it('keeps nothing waiting once it is rolled back, also where its connection is kept', async () => {

@@ -29,6 +29,8 @@ const { values, positionals } = parseArgs({
   options: {
     sample: { type: 'string', default: '1000000' },
     seed: { type: 'string', default: '1' },
+    from: { type: 'string', default: '1' },
+    limit: { type: 'string' },
   },
 });
 const names = positionals.length > 0 ? positionals : Object.keys(targets);
@@ -68,13 +70,16 @@ async function mutateTarget(name: string): Promise<void> {
   const chosen = all
     .map((each) => ({ each, rank: choices.next() }))
     .toSorted((a, b) => a.rank - b.rank)
-    .slice(0, Number(values.sample));
+    .slice(0, Number(values.sample))
+    .slice(Number(values.from) - 1);
   const counts = { passed: 0, failed: 0, 'timed-out': 0 };
-  for (const { each } of chosen) {
+  for (const next of chosen) {
+    const { each } = next;
     const run = await firstToNotice(each.file, each.mutant, limited);
     counts[run.outcome] += 1;
-    const done = counts.passed + counts.failed + counts['timed-out'];
-    console.log(`${done}. ${lineOf[run.outcome]}: ${describe(each.file, each.mutant)}`);
+    console.log(
+      `${chosen.indexOf(next) + Number(values.from)}. ${lineOf[run.outcome]}: ${describe(each.file, each.mutant)}`,
+    );
     if (run.outcome !== 'passed') console.log(`  by ${run.spec} › ${run.test}`);
   }
   const killed = chosen.length - counts.passed;
@@ -85,8 +90,9 @@ async function mutateTarget(name: string): Promise<void> {
   );
 }
 
-/** Runs a spec without any mutant, which also fills the cache of what is transformed. */
+/** Runs a spec without any mutant, unless a limit is given for all. */
 async function limitOf(spec: string): Promise<number> {
+  if (values.limit) return Number(values.limit) * 1_000;
   const { outcome, test, ms } = await runSpec(directory, spec, 600_000);
   if (outcome !== 'passed') throw new Error(`'${spec}' fails without any mutant: ${test}`);
   console.log(`${spec}: ${(ms / 1_000).toFixed(0)} s`);

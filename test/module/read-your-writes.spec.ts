@@ -235,13 +235,13 @@ describe('A write', () => {
 
   it('is answered once it can be read, if the client prefers to wait', async () => {
     const open = shut();
-    const answer = unanswered(take('/notes', 'waited').set('Prefer', 'return=minimal, wait=7'));
+    const answer = unanswered(take('/notes', 'waited').set('Prefer', 'return=minimal, wait=29'));
     await list.reached('waited');
     await answer.isStillDue();
     open();
     const { headers } = await answer.response;
     expect(list.texts).toContain('waited');
-    expect(headers['preference-applied']).toBe('wait=7');
+    expect(headers['preference-applied']).toBe('wait=29');
   });
 
   it.each([
@@ -252,9 +252,13 @@ describe('A write', () => {
     ['handling="lenient, wait=3"', undefined],
     ['respond-async', undefined],
   ])('understands Prefer: %s', async (prefer, applied) => {
-    const { headers, status } = await take('/notes', prefer).set('Prefer', prefer);
-    expect(status).toBe(201);
-    expect(headers['preference-applied']).toBe(applied);
+    // Again where the consumer was not there in time, as on a busy machine.
+    await eventually(async () => {
+      const { headers, status } = await take('/notes', prefer).set('Prefer', prefer);
+      expect(status).toBe(201);
+      expect(headers['preference-applied']).toBe(applied);
+      return true;
+    });
   });
 
   it('has succeeded, and is answered, also if the wait was in vain', async () => {
@@ -266,10 +270,10 @@ describe('A write', () => {
   });
 
   it('may have its status set by the handler, or be answered by it', async () => {
-    const passed = await take('/notes/passthrough', 'p').set('Prefer', 'wait');
+    const passed = await take('/notes/passthrough', 'p').set('Prefer', 'wait=30');
     expect(passed.status).toBe(202);
     expect(passed.headers['event-position']).toBeDefined();
-    expect(passed.headers['preference-applied']).toBe('wait=5');
+    expect(passed.headers['preference-applied']).toBe('wait=30');
     const byHand = await take('/notes/by-hand', 'h').set('Prefer', 'wait');
     expect(byHand.body).toEqual({ taken: 1 });
     expect(byHand.headers['event-position']).toBeUndefined();
@@ -302,7 +306,7 @@ describe('A read', () => {
   it('waits until what the client has written is there', async () => {
     const open = shut();
     const { headers } = await take('/notes', 'mine');
-    const answer = unanswered(read(headers['event-position']!));
+    const answer = unanswered(read(headers['event-position']!).set('Prefer', 'wait=30'));
     await list.reached('mine');
     await answer.isStillDue();
     open();

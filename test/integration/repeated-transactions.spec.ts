@@ -139,6 +139,7 @@ describe('a transaction of the store', () => {
       throw mine;
     });
     await expect(failing).rejects.toBe(mine);
+    expect(Object.keys(mine)).toEqual([]);
     expect(attempts).toBe(1);
     expect(await store.currentVersion(account)).toBe(1);
   });

@@ -282,6 +282,36 @@ describe('a checkpoint', () => {
   });
 });
 
+describe('checkpoints that are taken', () => {
+  it('are neither those that have stopped nor those that are just being committed', async () => {
+    // A wait for a lock fails.
+    const impatient = await database.dataSource({ extra: { options: '-c lock_timeout=2000' } });
+    const { checkpoints, registry } = postgresConsumers(impatient, {
+      schema: store.schema,
+      preparedStatements: true,
+      listen: false,
+    });
+    await registry.register([consumer('counter', async () => undefined, { partitions: 2 })]);
+    const heldBy = async (owner: string) =>
+      (await checkpoints.hold(owner, ['counter'], 60_000)).map(({ partition }) => partition);
+    const [stopped, free] = await checkpoints.hold('one', ['counter'], 60_000);
+    await checkpoints.fail(stopped!, 'stopped', {
+      error: new Error('stopped'),
+      position: null,
+      failures: 1,
+    });
+    await checkpoints.release('one', [free!]);
+    await dataSource.transaction(async (manager) => {
+      await manager.query(
+        `SELECT FROM "${store.schema}".checkpoints WHERE partition = 1 FOR UPDATE`,
+      );
+      expect(await heldBy('two')).toEqual([]);
+    });
+    expect(await heldBy('two')).toEqual([1]);
+    await checkpoints.release('two');
+  });
+});
+
 describe('a process', () => {
   it('that is dead leaves no row behind', async () => {
     const counter = [consumer('counter', async () => undefined)];

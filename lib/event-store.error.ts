@@ -1,4 +1,4 @@
-import { escapeUnprintable } from './events/printable-name.ts';
+import { escapeUnprintable } from './input/printable-name.ts';
 
 /** What is known of a write that failed: nothing of it was stored, or nobody can tell. */
 export type FailureOutcome = 'not-applied' | 'unknown';

@@ -3,7 +3,7 @@ import type { EventStore } from './store/event-store.ts';
 import type { Consumers } from './subscriptions/consumers.ts';
 import { SharedQuestion } from './subscriptions/shared-question.ts';
 import { WaitTimeoutError } from './subscriptions/subscriptions.errors.ts';
-import { within } from './events/within.ts';
+import { within } from './input/with-timeout.ts';
 
 /** Every held request keeps its connection to the client, and whatever the server keeps for it. */
 const maxHeld = 1_000;

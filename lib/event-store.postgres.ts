@@ -4,7 +4,7 @@ import type { BootedStore } from './event-store.consumers.ts';
 import { logger, warn } from './event-store.log.ts';
 import type { ResolvedOptions } from './event-store.options.ts';
 import type { StoreFactory } from './event-store.providers.ts';
-import { errorOf } from './events/thrown-error.ts';
+import { errorOf } from './input/thrown-error.ts';
 import { EventSerializer } from './events/event-serializer.ts';
 import { Database } from './postgres/database.ts';
 import { restoreNames } from './postgres/entities/restore-names.ts';

@@ -27,7 +27,7 @@ import type { EventClass } from './events/domain-event.decorator.ts';
 import { EventLogVerifier } from './evidence/event-log-verifier.ts';
 import { UnsupportedChainedLog } from './evidence/unsupported.chained-log.ts';
 import { EventRegistry } from './events/event-registry.ts';
-import { KnownOptions } from './events/known-options.ts';
+import { KnownOptions } from './input/known-options.ts';
 import type { Upcaster } from './events/upcaster.ts';
 import { EventStore } from './store/event-store.ts';
 import { Consumers } from './subscriptions/consumers.ts';

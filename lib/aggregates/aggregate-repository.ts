@@ -2,7 +2,7 @@ import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import { inspect, type InspectOptions } from 'node:util';
 import { EventData } from '../events/event-data.ts';
 import { newEventId } from '../events/event-id.ts';
-import { KnownOptions } from '../events/known-options.ts';
+import { KnownOptions } from '../input/known-options.ts';
 import type { AggregateRef } from '../store/aggregate-ref.ts';
 import { dispatchedBy } from '../store/dispatcher.ts';
 import type {

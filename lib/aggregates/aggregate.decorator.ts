@@ -1,4 +1,4 @@
-import { ownOptions } from '../events/known-options.ts';
+import { ownOptions } from '../input/known-options.ts';
 import { aggregateFaults, aggregateOptionNames } from './aggregate.faults.ts';
 import { noSnapshots, type SnapshotPolicy } from './snapshot-policy.ts';
 import { guardUncommittedEvents, type RootAggregate } from './uncommitted-events.ts';

@@ -1,4 +1,4 @@
-import { nearestName } from '../events/nearest-name.ts';
+import { nearestName } from '../input/nearest-name.ts';
 import { checkAggregateRef } from '../store/check-aggregate-ref.ts';
 import { InvalidAggregateRefError } from '../store/store.errors.ts';
 import type { SnapshotPolicy } from './snapshot-policy.ts';

@@ -1,6 +1,6 @@
 import { domainEventFaults, domainEventOptionNames } from './domain-event.faults.ts';
 import type { DomainEventDefinition, DomainEventOptions, EventClass } from './domain-event.ts';
-import { ownOptions } from './known-options.ts';
+import { ownOptions } from '../input/known-options.ts';
 
 export type {
   DateMembers,

@@ -1,7 +1,7 @@
 import { isDatePath } from './date-paths.ts';
 import type { DomainEventOptions } from './domain-event.ts';
-import { nearestName } from './nearest-name.ts';
-import { faultOfName, nameRule } from './printable-name.ts';
+import { nearestName } from '../input/nearest-name.ts';
+import { faultOfName, nameRule } from '../input/printable-name.ts';
 
 export const domainEventOptionNames = ['revision', 'schema', 'dates', 'aliases'];
 

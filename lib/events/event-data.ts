@@ -1,5 +1,5 @@
 import type { EventMetadata } from './event-metadata.ts';
-import { KnownOptions } from './known-options.ts';
+import { KnownOptions } from '../input/known-options.ts';
 
 interface EventDataOptions {
   id?: string;

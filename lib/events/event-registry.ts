@@ -1,9 +1,9 @@
 import { domainEventOf } from './domain-event.decorator.ts';
 import type { DomainEventDefinition, EventClass } from './domain-event.ts';
 import { UnregisteredEventError } from './events.errors.ts';
-import { nearestName } from './nearest-name.ts';
+import { nearestName } from '../input/nearest-name.ts';
 import type { Upcaster } from './upcaster.ts';
-import { isStorableText } from './unstorable-text.ts';
+import { isStorableText } from '../input/storable-text.ts';
 
 /** Which class stands for which stored name, and which upcasters there are. One per store. */
 export class EventRegistry {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { EventStoreError } from '../event-store.error.ts';
 import type { EventRecord } from './event-record.ts';
-import { errorOf } from './thrown-error.ts';
+import { errorOf } from '../input/thrown-error.ts';
 
 const cap = (text: string): string => (text.length > 80 ? `${text.slice(0, 80)}…` : text);
 const subject = (eventType: string | undefined, path = '$'): string => {

@@ -2,7 +2,7 @@ import { types } from 'node:util';
 import type { DateTree } from './date-paths.ts';
 import { EventTooLargeError, InvalidEventError } from './events.errors.ts';
 import { PayloadPlace } from './payload-place.ts';
-import { errorOf } from './thrown-error.ts';
+import { errorOf } from '../input/thrown-error.ts';
 
 /** How a payload is copied and what is refused. */
 export interface CopyRules {

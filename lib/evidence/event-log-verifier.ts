@@ -1,4 +1,4 @@
-import { KnownOptions } from '../events/known-options.ts';
+import { KnownOptions } from '../input/known-options.ts';
 import { appendAnchorLine, readOrBegin } from './anchor-file.ts';
 import { checkAnchors, type CheckedAnchors } from './anchor-lines.ts';
 import { AnchoredIntervals } from './anchored-intervals.ts';

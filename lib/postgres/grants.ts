@@ -1,4 +1,4 @@
-import { applyRules, type OptionRule } from '../events/option-rules.ts';
+import { applyRules, type OptionRule } from '../input/option-rules.ts';
 import {
   grantReading,
   grantRemoval,

@@ -1,7 +1,7 @@
 import type { SerializedEvent } from '../events/event-serializer.ts';
-import { errorOf } from '../events/thrown-error.ts';
+import { errorOf } from '../input/thrown-error.ts';
 import { EventStoreError } from '../event-store.error.ts';
-import { messageWithoutValues } from '../events/message-without-values.ts';
+import { messageWithoutValues } from '../input/message-without-values.ts';
 import type { AggregateRef } from '../store/aggregate-ref.ts';
 import {
   AccessDeniedError,

@@ -1,5 +1,5 @@
 import type { AggregateRef } from '../store/aggregate-ref.ts';
-import { isStorableText } from '../events/unstorable-text.ts';
+import { isStorableText } from '../input/storable-text.ts';
 import type { Consumer } from '../subscriptions/consumer.ts';
 import {
   ConsumerRegistry,

@@ -1,7 +1,7 @@
 import type { EntityManager } from 'typeorm';
 import type { EventClass } from '../events/domain-event.decorator.ts';
 import type { EventRecord } from '../events/event-record.ts';
-import { ownOptions } from '../events/known-options.ts';
+import { ownOptions } from '../input/known-options.ts';
 import { consumerOptionNames, type ConsumerOptions } from '../subscriptions/consumer-options.ts';
 import type { Delivery } from '../subscriptions/delivery.ts';
 

@@ -1,4 +1,4 @@
-import { faultOfName } from '../events/printable-name.ts';
+import { faultOfName } from '../input/printable-name.ts';
 import type { AggregateRef } from './aggregate-ref.ts';
 import { InvalidAggregateRefError } from './store.errors.ts';
 

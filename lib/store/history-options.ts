@@ -1,4 +1,4 @@
-import { KnownOptions } from '../events/known-options.ts';
+import { KnownOptions } from '../input/known-options.ts';
 import type { HistoryOptions, SnapshotOptions } from './event-store.ts';
 
 const snapshotNames = { revision: true, manager: true } as const;

@@ -1,5 +1,5 @@
 import { nameBasedId } from '../events/name-based-id.ts';
-import { isStorableText } from '../events/unstorable-text.ts';
+import { isStorableText } from '../input/storable-text.ts';
 import type { AggregateRef } from './aggregate-ref.ts';
 
 // Part of what is stored by the ids that derive from it, so it never changes.

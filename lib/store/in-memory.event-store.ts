@@ -6,7 +6,7 @@ import type { EventRecord } from '../events/event-record.ts';
 import { EventRegistry } from '../events/event-registry.ts';
 import { EventSerializer, type StoredEvent } from '../events/event-serializer.ts';
 import { JsonCodec } from '../events/json.codec.ts';
-import { KnownOptions } from '../events/known-options.ts';
+import { KnownOptions } from '../input/known-options.ts';
 import type { Upcaster } from '../events/upcaster.ts';
 import type { AggregateRef } from './aggregate-ref.ts';
 import { checkAggregateRef } from './check-aggregate-ref.ts';

@@ -1,9 +1,9 @@
 import type { EntityManager } from 'typeorm';
 import { RepeatedEventIdError } from '../events/events.errors.ts';
-import { errorOf } from '../events/thrown-error.ts';
+import { errorOf } from '../input/thrown-error.ts';
 import { EventData } from '../events/event-data.ts';
 import type { EventSerializer, SerializedEvent } from '../events/event-serializer.ts';
-import { KnownOptions } from '../events/known-options.ts';
+import { KnownOptions } from '../input/known-options.ts';
 import type { AggregateRef } from './aggregate-ref.ts';
 import { checkAggregateRef } from './check-aggregate-ref.ts';
 import { dispatchedBy, dispatcherOf } from './dispatcher.ts';

@@ -1,6 +1,6 @@
 import type { EncodedPayload } from '../events/event-codec.ts';
 import type { EventSerializer } from '../events/event-serializer.ts';
-import { errorOf } from '../events/thrown-error.ts';
+import { errorOf } from '../input/thrown-error.ts';
 import type { AggregateRef } from './aggregate-ref.ts';
 import type { Snapshot } from './event-store.ts';
 

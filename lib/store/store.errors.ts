@@ -1,5 +1,5 @@
 import { EventStoreError } from '../event-store.error.ts';
-import { nameRule } from '../events/printable-name.ts';
+import { nameRule } from '../input/printable-name.ts';
 import type { AggregateRef } from './aggregate-ref.ts';
 import type { ExpectedVersion } from './expected-version.ts';
 

@@ -1,5 +1,5 @@
 import { inspect } from 'node:util';
-import { KnownOptions } from '../events/known-options.ts';
+import { KnownOptions } from '../input/known-options.ts';
 import { checkPlace } from './read-options.ts';
 
 const levels = ['READ COMMITTED', 'REPEATABLE READ', 'SERIALIZABLE'] as const;

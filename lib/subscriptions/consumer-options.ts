@@ -1,4 +1,4 @@
-import { applyRules, oneOf, type OptionRule, wholeNumber } from '../events/option-rules.ts';
+import { applyRules, oneOf, type OptionRule, wholeNumber } from '../input/option-rules.ts';
 import { exponentialBackoff, type RetryPolicy } from './retry-policy.ts';
 
 /** What becomes of an event that keeps failing: stop there, leave it out, or set its aggregate aside. */

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { KnownOptions } from '../events/known-options.ts';
+import { KnownOptions } from '../input/known-options.ts';
 import type { AggregateRef } from '../store/aggregate-ref.ts';
 import { checkAggregateRef } from '../store/check-aggregate-ref.ts';
 import type { EventStore } from '../store/event-store.ts';
@@ -14,7 +14,7 @@ import {
   UnknownConsumerError,
   WaitTimeoutError,
 } from './subscriptions.errors.ts';
-import { within } from '../events/within.ts';
+import { within } from '../input/with-timeout.ts';
 
 export interface WaitOptions {
   /**

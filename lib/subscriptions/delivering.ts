@@ -9,7 +9,7 @@ import type { ParkedAggregates } from './parked-aggregates.ts';
 import type { Place } from './place.ts';
 import { isReplayed } from './selection.ts';
 import { HandlerTimeoutError } from './subscriptions.errors.ts';
-import { within } from '../events/within.ts';
+import { within } from '../input/with-timeout.ts';
 
 /** Calls a consumer, for so long and no longer, and only while the lease is sure to be held. */
 export async function callConsumer(

@@ -1,5 +1,5 @@
 import type { EventClass } from '../events/domain-event.decorator.ts';
-import { ownOptions } from '../events/known-options.ts';
+import { ownOptions } from '../input/known-options.ts';
 import { consumerOptionNames, type ConsumerOptions } from './consumer-options.ts';
 
 export interface DurableOptions extends ConsumerOptions {

@@ -1,4 +1,4 @@
-import { KnownOptions } from '../events/known-options.ts';
+import { KnownOptions } from '../input/known-options.ts';
 
 /** Decides how long to wait before something that failed is tried again, and when to give up. */
 export interface RetryPolicy {

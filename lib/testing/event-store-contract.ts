@@ -1,4 +1,4 @@
-import { KnownOptions } from '../events/known-options.ts';
+import { KnownOptions } from '../input/known-options.ts';
 import { appendContract } from './contract/append.contract.ts';
 import { appendAllContract } from './contract/append-all.contract.ts';
 import { aggregateReadContract } from './contract/aggregate-read.contract.ts';

@@ -3,7 +3,7 @@ import type { DataSource, EntityManager } from 'typeorm';
 import type { EventCodec } from '../events/event-codec.ts';
 import type { EventData } from '../events/event-data.ts';
 import type { EventRecord } from '../events/event-record.ts';
-import { KnownOptions } from '../events/known-options.ts';
+import { KnownOptions } from '../input/known-options.ts';
 import { projectionConsumer } from '../projections/projection-consumer.ts';
 import { projectionOf } from '../projections/projection.decorator.ts';
 import type { AggregateRef } from '../store/aggregate-ref.ts';

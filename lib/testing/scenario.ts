@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { inspect, types } from 'node:util';
 import type { EventCodec } from '../events/event-codec.ts';
-import { KnownOptions } from '../events/known-options.ts';
+import { KnownOptions } from '../input/known-options.ts';
 import { StoredForm } from './stored-form.ts';
 
 /** What a scenario needs of an aggregate; every `AggregateRoot` of `@nestjs/cqrs` has it. */

@@ -7,7 +7,7 @@ import {
   eventStoreEntities,
   eventStoreMigrations,
 } from 'nest-event-store';
-import { faultOfName } from '../../lib/events/printable-name.ts';
+import { faultOfName } from '../../lib/input/printable-name.ts';
 import { Migrator } from '../../lib/postgres/migrator.ts';
 import { unprintableName } from '../../lib/postgres/sql/printable-name.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';

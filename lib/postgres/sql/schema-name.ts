@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { OptionRule } from '../../events/option-rules.ts';
+import type { OptionRule } from '../../input/option-rules.ts';
 
 // A schema's name ends up in identifiers, in a channel and in settings, all cut silently at 63 bytes.
 const pattern = /^[a-z_][a-z0-9_]{0,62}$/;

@@ -1,7 +1,7 @@
 import type { EntityManager } from 'typeorm';
 import type { EventBusMode } from './event-bus/event-bus-bridge.ts';
-import type { EventCodec } from './events/event-codec.ts';
-import { JsonCodec } from './events/json.codec.ts';
+import type { EventCodec } from './events/payload/event-codec.ts';
+import { JsonCodec } from './events/payload/json.codec.ts';
 import { applyRules, oneOf, type OptionRule, wholeNumber } from './input/option-rules.ts';
 import { schemaNameRule } from './postgres/sql/schema-name.ts';
 

@@ -16,21 +16,21 @@ export { ReadYourWrites, ReadYourWritesIn } from './event-store.read-your-writes
 export { EventStoreConfigurationError } from './event-store.configuration.error.ts';
 export { EventStoreError, type FailureOutcome } from './event-store.error.ts';
 
-export { BinaryCodec, type BinaryCodecOptions } from './events/binary.codec.ts';
+export { BinaryCodec, type BinaryCodecOptions } from './events/payload/binary.codec.ts';
 export {
   DomainEvent,
   type DateMembers,
   type DomainEventOptions,
   type EventClass,
 } from './events/domain-event.decorator.ts';
-export type { CodecHints, EncodedPayload, EventCodec } from './events/event-codec.ts';
+export type { CodecHints, EncodedPayload, EventCodec } from './events/payload/event-codec.ts';
 export { EventData } from './events/event-data.ts';
 export {
   currentMetadata,
   runWithMetadata,
   type EventMetadata,
   type JsonValue,
-} from './events/event-metadata.ts';
+} from './events/metadata/event-metadata.ts';
 export { recordOf, type EventRecord } from './events/event-record.ts';
 export {
   EventSchemaError,
@@ -43,7 +43,7 @@ export {
   UnregisteredEventError,
   UpcastError,
 } from './events/events.errors.ts';
-export { JsonCodec } from './events/json.codec.ts';
+export { JsonCodec } from './events/payload/json.codec.ts';
 export {
   upcaster,
   type UpcastContext,

@@ -1,5 +1,5 @@
 import { AsyncContext, type EventBus } from '@nestjs/cqrs';
-import { runAsReactionTo } from '../events/event-metadata.ts';
+import { runAsReactionTo } from '../events/metadata/event-metadata.ts';
 import type { EventRecord } from '../events/event-record.ts';
 import { dispatcherOf } from '../store/dispatcher.ts';
 import type { RunnerLog } from '../subscriptions/runner-log.ts';

@@ -1,5 +1,5 @@
 import type { EventBus } from '@nestjs/cqrs';
-import { runAsReactionTo } from '../events/event-metadata.ts';
+import { runAsReactionTo } from '../events/metadata/event-metadata.ts';
 import { recordOf } from '../events/event-record.ts';
 
 /**

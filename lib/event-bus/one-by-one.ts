@@ -1,4 +1,4 @@
-import { runAsReactionTo } from '../events/event-metadata.ts';
+import { runAsReactionTo } from '../events/metadata/event-metadata.ts';
 import type { Consumer } from '../subscriptions/consumer.ts';
 import { runForEvent } from '../subscriptions/delivery.ts';
 

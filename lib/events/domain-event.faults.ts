@@ -1,4 +1,4 @@
-import { isDatePath } from './date-paths.ts';
+import { isDatePath } from './payload/date-paths.ts';
 import type { DomainEventOptions } from './domain-event.ts';
 import { nearestName } from '../input/nearest-name.ts';
 import { faultOfName, nameRule } from '../input/printable-name.ts';

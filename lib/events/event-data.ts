@@ -1,4 +1,4 @@
-import type { EventMetadata } from './event-metadata.ts';
+import type { EventMetadata } from './metadata/event-metadata.ts';
 import { KnownOptions } from '../input/known-options.ts';
 
 interface EventDataOptions {

@@ -1,4 +1,4 @@
-import type { EventMetadata } from './metadata-members.ts';
+import type { EventMetadata } from './metadata/metadata-members.ts';
 
 /** A recorded event: what was written, where it stands, and the event as an instance of its class. */
 export interface EventRecord<E extends object = object> {

@@ -1,6 +1,6 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { EventSchemaError, type EventSchemaIssue } from './events.errors.ts';
-import { formatPath } from './payload-path.ts';
+import { formatPath } from './payload/payload-path.ts';
 import { within } from '../input/with-timeout.ts';
 
 /** What waits for a schema: the append, those behind it for the same aggregate, and a shutdown. */

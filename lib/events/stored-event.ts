@@ -1,4 +1,4 @@
-import type { EventMetadata } from './event-metadata.ts';
+import type { EventMetadata } from './metadata/event-metadata.ts';
 
 /** An event as it is handed to the database. */
 export interface SerializedEvent {

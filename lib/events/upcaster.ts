@@ -1,4 +1,4 @@
-import type { EventMetadata } from './event-metadata.ts';
+import type { EventMetadata } from './metadata/event-metadata.ts';
 
 /** The data of an event that is being upcast: what was stored, before Dates are revived. */
 export type UpcastPayload = Record<string, unknown>;

@@ -1,5 +1,5 @@
 import { InvalidEventError } from '../events/events.errors.ts';
-import { formatPath, type PathStep } from '../events/payload-path.ts';
+import { formatPath, type PathStep } from '../events/payload/payload-path.ts';
 
 /**
  * Refuses text that PostgreSQL cannot keep: NUL characters and halves of surrogate pairs.

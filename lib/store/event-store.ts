@@ -1,6 +1,6 @@
 import type { EntityManager } from 'typeorm';
 import type { EventData } from '../events/event-data.ts';
-import type { EventMetadata } from '../events/event-metadata.ts';
+import type { EventMetadata } from '../events/metadata/event-metadata.ts';
 import type { EventRecord } from '../events/event-record.ts';
 import type { AggregateRef } from './aggregate-ref.ts';
 import { compareVersion, type VersionComparison } from './compare-version.ts';

@@ -1,11 +1,11 @@
 import type { EntityManager } from 'typeorm';
 import type { EventClass } from '../events/domain-event.decorator.ts';
-import type { EventCodec } from '../events/event-codec.ts';
+import type { EventCodec } from '../events/payload/event-codec.ts';
 import type { EventData } from '../events/event-data.ts';
 import type { EventRecord } from '../events/event-record.ts';
 import { EventRegistry } from '../events/event-registry.ts';
 import { EventSerializer, type StoredEvent } from '../events/event-serializer.ts';
-import { JsonCodec } from '../events/json.codec.ts';
+import { JsonCodec } from '../events/payload/json.codec.ts';
 import { KnownOptions } from '../input/known-options.ts';
 import type { Upcaster } from '../events/upcaster.ts';
 import type { AggregateRef } from './aggregate-ref.ts';

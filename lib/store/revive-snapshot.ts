@@ -1,4 +1,4 @@
-import type { EncodedPayload } from '../events/event-codec.ts';
+import type { EncodedPayload } from '../events/payload/event-codec.ts';
 import type { EventSerializer } from '../events/event-serializer.ts';
 import { errorOf } from '../input/thrown-error.ts';
 import type { AggregateRef } from './aggregate-ref.ts';

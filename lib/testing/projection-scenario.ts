@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { DataSource, EntityManager } from 'typeorm';
-import type { EventCodec } from '../events/event-codec.ts';
+import type { EventCodec } from '../events/payload/event-codec.ts';
 import type { EventData } from '../events/event-data.ts';
 import type { EventRecord } from '../events/event-record.ts';
 import { KnownOptions } from '../input/known-options.ts';

@@ -1,5 +1,5 @@
 import type { EventClass } from '../events/domain-event.decorator.ts';
-import type { EventCodec } from '../events/event-codec.ts';
+import type { EventCodec } from '../events/payload/event-codec.ts';
 import { EventData } from '../events/event-data.ts';
 import type { EventRecord } from '../events/event-record.ts';
 import { EventRegistry } from '../events/event-registry.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { inspect, types } from 'node:util';
-import type { EventCodec } from '../events/event-codec.ts';
+import type { EventCodec } from '../events/payload/event-codec.ts';
 import { KnownOptions } from '../input/known-options.ts';
 import { StoredForm } from './stored-form.ts';
 

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import type { EventClass } from '../events/domain-event.decorator.ts';
-import type { EventCodec } from '../events/event-codec.ts';
+import type { EventCodec } from '../events/payload/event-codec.ts';
 import { EventRegistry } from '../events/event-registry.ts';
 import { EventSerializer } from '../events/event-serializer.ts';
-import { JsonCodec } from '../events/json.codec.ts';
+import { JsonCodec } from '../events/payload/json.codec.ts';
 
 /** Shows events as a store would give them back. */
 export class StoredForm {

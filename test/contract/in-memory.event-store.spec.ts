@@ -1,6 +1,6 @@
 import { describe, it } from '@jest/globals';
-import type { CodecHints, EncodedPayload } from '../../lib/events/event-codec.ts';
-import { JsonCodec } from '../../lib/events/json.codec.ts';
+import type { CodecHints, EncodedPayload } from '../../lib/events/payload/event-codec.ts';
+import { JsonCodec } from '../../lib/events/payload/json.codec.ts';
 import { InMemoryEventStore } from '../../lib/store/in-memory.event-store.ts';
 import { eventStoreContract } from '../../lib/testing/event-store-contract.ts';
 

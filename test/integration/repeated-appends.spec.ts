@@ -1,9 +1,9 @@
 import { createCipheriv, createDecipheriv, randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { DataSource } from 'typeorm';
-import { BinaryCodec } from '../../lib/events/binary.codec.ts';
+import { BinaryCodec } from '../../lib/events/payload/binary.codec.ts';
 import { DomainEvent } from '../../lib/events/domain-event.decorator.ts';
-import type { EncodedPayload, EventCodec } from '../../lib/events/event-codec.ts';
+import type { EncodedPayload, EventCodec } from '../../lib/events/payload/event-codec.ts';
 import { EventData } from '../../lib/events/event-data.ts';
 import type { EventStore } from '../../lib/store/event-store.ts';
 import { InMemoryEventStore } from '../../lib/store/in-memory.event-store.ts';

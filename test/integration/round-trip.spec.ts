@@ -2,10 +2,10 @@ import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import type { DataSource } from 'typeorm';
-import { BinaryCodec } from '../../lib/events/binary.codec.ts';
+import { BinaryCodec } from '../../lib/events/payload/binary.codec.ts';
 import { DomainEvent } from '../../lib/events/domain-event.decorator.ts';
 import { EventData } from '../../lib/events/event-data.ts';
-import { JsonCodec } from '../../lib/events/json.codec.ts';
+import { JsonCodec } from '../../lib/events/payload/json.codec.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import {
   anyEventId,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { EventData } from '../../events/event-data.ts';
-import { runWithMetadata, type EventMetadata } from '../../events/event-metadata.ts';
+import { runWithMetadata, type EventMetadata } from '../../events/metadata/event-metadata.ts';
 import { InvalidEventError } from '../../events/events.errors.ts';
 import type { EventStore } from '../../store/event-store.ts';
 import { assertNothingWritten, rejection } from './assertions.ts';

@@ -1,9 +1,9 @@
 import { deflateSync } from 'node:zlib';
 import { describe, expect, it } from '@jest/globals';
-import { BinaryCodec } from '../../../lib/events/binary.codec.ts';
-import type { CodecHints, EventCodec } from '../../../lib/events/event-codec.ts';
+import { BinaryCodec } from '../../../lib/events/payload/binary.codec.ts';
+import type { CodecHints, EventCodec } from '../../../lib/events/payload/event-codec.ts';
 import { EventTooLargeError, InvalidEventError } from '../../../lib/events/events.errors.ts';
-import { JsonCodec } from '../../../lib/events/json.codec.ts';
+import { JsonCodec } from '../../../lib/events/payload/json.codec.ts';
 
 /** What a codec does with a payload: keeps it, gives back something else, or refuses it at a path. */
 type Outcome = 'kept' | { becomes: object } | { refusedAt: string; because: RegExp; cause?: Error };

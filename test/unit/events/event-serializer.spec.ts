@@ -1,11 +1,11 @@
 import { inspect } from 'node:util';
 import { describe, expect, it, jest } from '@jest/globals';
 import { z } from 'zod';
-import { BinaryCodec } from '../../../lib/events/binary.codec.ts';
+import { BinaryCodec } from '../../../lib/events/payload/binary.codec.ts';
 import { DomainEvent } from '../../../lib/events/domain-event.decorator.ts';
-import type { EventCodec } from '../../../lib/events/event-codec.ts';
+import type { EventCodec } from '../../../lib/events/payload/event-codec.ts';
 import { EventData } from '../../../lib/events/event-data.ts';
-import { runWithMetadata } from '../../../lib/events/event-metadata.ts';
+import { runWithMetadata } from '../../../lib/events/metadata/event-metadata.ts';
 import { EventRegistry } from '../../../lib/events/event-registry.ts';
 import {
   EventSerializer,
@@ -13,7 +13,7 @@ import {
   type SerializedEvent,
 } from '../../../lib/events/event-serializer.ts';
 import { EventSchemaError, RepeatedEventIdError } from '../../../lib/events/events.errors.ts';
-import { JsonCodec } from '../../../lib/events/json.codec.ts';
+import { JsonCodec } from '../../../lib/events/payload/json.codec.ts';
 
 @DomainEvent('noted', { dates: ['at'] })
 class Noted {

@@ -1,10 +1,10 @@
 import { isDeepStrictEqual } from 'node:util';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { BinaryCodec } from '../../../lib/events/binary.codec.ts';
-import type { EventCodec } from '../../../lib/events/event-codec.ts';
+import { BinaryCodec } from '../../../lib/events/payload/binary.codec.ts';
+import type { EventCodec } from '../../../lib/events/payload/event-codec.ts';
 import { InvalidEventError } from '../../../lib/events/events.errors.ts';
-import { JsonCodec } from '../../../lib/events/json.codec.ts';
+import { JsonCodec } from '../../../lib/events/payload/json.codec.ts';
 import { anything, expected, isStorable, jsonLike } from '../../support/payloads.ts';
 import { seed } from '../../support/random.ts';
 

@@ -1,11 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
 import { DomainEvent } from '../../../lib/events/domain-event.decorator.ts';
-import { currentMetadata, runAsReactionTo } from '../../../lib/events/event-metadata.ts';
+import { currentMetadata, runAsReactionTo } from '../../../lib/events/metadata/event-metadata.ts';
 import { recordOf, type EventRecord } from '../../../lib/events/event-record.ts';
 import { EventRegistry } from '../../../lib/events/event-registry.ts';
 import { EventSerializer, type StoredEvent } from '../../../lib/events/event-serializer.ts';
 import { UnknownEventTypeError, UpcastError } from '../../../lib/events/events.errors.ts';
-import { JsonCodec } from '../../../lib/events/json.codec.ts';
+import { JsonCodec } from '../../../lib/events/payload/json.codec.ts';
 import { upcaster, type Upcaster } from '../../../lib/events/upcaster.ts';
 
 @DomainEvent('offer.sent', { revision: 3, dates: ['sentAt'], aliases: ['offer.mailed'] })

@@ -3,7 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import { AggregateRoot } from '@nestjs/cqrs';
 import { z } from 'zod';
 import { DomainEvent } from '../../../lib/events/domain-event.decorator.ts';
-import { BinaryCodec } from '../../../lib/events/binary.codec.ts';
+import { BinaryCodec } from '../../../lib/events/payload/binary.codec.ts';
 import { InvalidEventError, UnregisteredEventError } from '../../../lib/events/events.errors.ts';
 import { scenario } from '../../../lib/testing/scenario.ts';
 

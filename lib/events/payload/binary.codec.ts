@@ -2,12 +2,12 @@ import { deflateSync, inflateSync } from 'node:zlib';
 import { Packr } from 'msgpackr';
 import { dateTreeOf } from './date-paths.ts';
 import type { CodecHints, EncodedPayload, EventCodec } from './event-codec.ts';
-import { unlikeStored } from './events.errors.ts';
+import { unlikeStored } from '../events.errors.ts';
 import { JsonCodec } from './json.codec.ts';
-import { KnownOptions } from '../input/known-options.ts';
+import { KnownOptions } from '../../input/known-options.ts';
 import { showAsJson, toPackableBytes } from './packable-bytes.ts';
 import { copyPayload } from './payload-copy.ts';
-import { refuseUnstorableText } from '../input/storable-text.ts';
+import { refuseUnstorableText } from '../../input/storable-text.ts';
 
 export interface BinaryCodecOptions {
   /** Packed payloads above this size are compressed if that makes them smaller. @default Infinity */

@@ -1,6 +1,6 @@
 import type { EventMetadata } from './metadata-members.ts';
-import { InvalidEventError } from './events.errors.ts';
-import { memberNamesOf } from '../input/known-options.ts';
+import { InvalidEventError } from '../events.errors.ts';
+import { memberNamesOf } from '../../input/known-options.ts';
 
 /** The members that have a meaning of their own; all of them are text. */
 const textMembers = ['actor', 'tenant', 'correlationId', 'causationId', 'traceparent'] as const;

@@ -1,4 +1,4 @@
-import type { DateMembers } from './domain-event.ts';
+import type { DateMembers } from '../domain-event.ts';
 
 /** What a codec is told about the payload before it; without hints, it is the state of a snapshot. */
 export interface CodecHints {

@@ -1,4 +1,4 @@
-import { InvalidEventError } from './events.errors.ts';
+import { InvalidEventError } from '../events.errors.ts';
 import { formatDatePath, formatPath, type PathStep } from './payload-path.ts';
 
 /** Where a walk through a payload has got to; made for speed, as it moves with every member. */

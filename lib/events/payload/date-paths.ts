@@ -1,4 +1,4 @@
-import type { DateMembers } from './domain-event.ts';
+import type { DateMembers } from '../domain-event.ts';
 
 /** Where the Dates of a payload are: by member, with `''` for the items of an array. */
 export interface DateTree {

@@ -1,8 +1,8 @@
 import { types } from 'node:util';
 import type { DateTree } from './date-paths.ts';
-import { EventTooLargeError, InvalidEventError } from './events.errors.ts';
-import { PayloadPlace } from './payload-place.ts';
-import { errorOf } from '../input/thrown-error.ts';
+import { EventTooLargeError, InvalidEventError } from '../events.errors.ts';
+import { PayloadPlace } from './payload-cursor.ts';
+import { errorOf } from '../../input/thrown-error.ts';
 
 /** How a payload is copied and what is refused. */
 export interface CopyRules {

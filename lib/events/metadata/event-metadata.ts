@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { EventMetadata } from './metadata-members.ts';
 import { hasMembers, ownMetadata } from './own-metadata.ts';
-import { eventIdOf } from './part-id.ts';
+import { eventIdOf } from '../part-id.ts';
 
 export type { EventMetadata, JsonValue } from './metadata-members.ts';
 

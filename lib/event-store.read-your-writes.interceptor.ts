@@ -15,7 +15,7 @@ import { HeldRequests } from './event-store.held-requests.ts';
 import { warn } from './event-store.log.ts';
 import { preferredWaitSeconds } from './event-store.prefer-wait.ts';
 import { getConsumersToken, getEventStoreToken } from './event-store.tokens.ts';
-import { trackAppends } from './store/appended-position.ts';
+import { trackAppends } from './store/appending/track-appends.ts';
 import { EventStore } from './store/event-store.ts';
 import { Consumers } from './subscriptions/consumers.ts';
 import { WaitTimeoutError } from './subscriptions/subscriptions.errors.ts';

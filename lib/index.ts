@@ -69,12 +69,16 @@ export {
   type Snapshot,
   type SnapshotOptions,
 } from './store/event-store.ts';
-export type { ExpectedVersion } from './store/expected-version.ts';
+export type { ExpectedVersion } from './store/appending/expected-version.ts';
 export {
   InMemoryEventStore,
   type InMemoryEventStoreOptions,
-} from './store/in-memory.event-store.ts';
-export type { AggregateReadOptions, ReadDirection, ReadOptions } from './store/read-options.ts';
+} from './store/in-memory/in-memory.event-store.ts';
+export type {
+  AggregateReadOptions,
+  ReadDirection,
+  ReadOptions,
+} from './store/reading/read-options.ts';
 export type { IsolationLevel, TransactionOptions } from './store/transaction-options.ts';
 
 export {

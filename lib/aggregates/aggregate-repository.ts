@@ -4,7 +4,7 @@ import { EventData } from '../events/event-data.ts';
 import { newEventId } from '../events/event-id.ts';
 import { KnownOptions } from '../input/known-options.ts';
 import type { AggregateRef } from '../store/aggregate-ref.ts';
-import { dispatchedBy } from '../store/dispatcher.ts';
+import { dispatchedBy } from '../store/appending/dispatcher.ts';
 import type {
   AggregateHistory,
   AppendOptions,
@@ -12,8 +12,8 @@ import type {
   EventStore,
   SnapshotOptions,
 } from '../store/event-store.ts';
-import { checkPlace } from '../store/read-options.ts';
-import { replayOf } from '../store/replay.ts';
+import { checkPlace } from '../store/reading/read-options.ts';
+import { replayOf } from '../store/reading/replay.ts';
 import { TransactionOverError, WrongExpectedVersionError } from '../store/store.errors.ts';
 import { restoreState, stateOf } from './aggregate-snapshot.ts';
 import type {

@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import type { Replay } from '../store/replay.ts';
+import type { Replay } from '../store/reading/replay.ts';
 
 // Whatever the number of aggregates: histories that would take more are read again instead.
 const maxBytes = 64 * 1_048_576;

@@ -1,7 +1,7 @@
 import { AsyncContext, type EventBus } from '@nestjs/cqrs';
 import { runAsReactionTo } from '../events/metadata/event-metadata.ts';
 import type { EventRecord } from '../events/event-record.ts';
-import { dispatcherOf } from '../store/dispatcher.ts';
+import { dispatcherOf } from '../store/appending/dispatcher.ts';
 import type { RunnerLog } from '../subscriptions/runner-log.ts';
 import { asyncContextOf } from './async-context-of.ts';
 

@@ -1,10 +1,10 @@
 import type { EventBus } from '@nestjs/cqrs';
 import type { EventRecord } from '../events/event-record.ts';
 import type { EventStore } from '../store/event-store.ts';
-import { FirstAppended } from '../store/first-appended.ts';
-import { type LogPlace, startOfLog } from '../store/log-place.ts';
-import type { LogReader } from '../store/log-reader.ts';
-import { LogTail } from '../store/log-tail.ts';
+import { FirstAppended } from '../store/appending/first-appended.ts';
+import { type LogPlace, startOfLog } from '../store/reading/log-place.ts';
+import type { LogReader } from '../store/reading/log-reader.ts';
+import { LogTail } from './log-tail.ts';
 import type { RunnerLog } from '../subscriptions/runner-log.ts';
 import { AppendPublisher } from './append-publisher.ts';
 import { reactToStoredEvents } from './bus-reactions.ts';

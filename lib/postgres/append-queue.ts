@@ -1,6 +1,6 @@
 import { AsyncResource } from 'node:async_hooks';
 import type { AggregateRef } from '../store/aggregate-ref.ts';
-import type { PreparedAppend } from '../store/prepare-append.ts';
+import type { PreparedAppend } from '../store/appending/prepare-append.ts';
 import { StoreOverloadedError } from '../store/store.errors.ts';
 import { AppendBatch } from './append-batch.ts';
 import { type AppendCall, type AppendOutcome, aggregateKey } from './append-call.ts';

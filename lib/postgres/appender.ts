@@ -1,14 +1,14 @@
 import type { EntityManager } from 'typeorm';
 import type { EventSerializer } from '../events/event-serializer.ts';
 import type { Append, AppendResult } from '../store/event-store.ts';
-import { checkContent, duplicateError, placesByKey } from '../store/event-places.ts';
+import { checkContent, duplicateError, placesByKey } from '../store/appending/event-places.ts';
 import {
   isUnfinished,
   prepareAppend,
   prepareAppends,
   type PreparedAppend,
   type PrepareOptions,
-} from '../store/prepare-append.ts';
+} from '../store/appending/prepare-append.ts';
 import { DurabilityUncertainError } from '../store/database.errors.ts';
 import {
   DuplicateEventError,

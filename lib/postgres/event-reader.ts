@@ -1,12 +1,12 @@
 import type { EntityManager } from 'typeorm';
 import type { StoredEvent } from '../events/event-serializer.ts';
 import type { AggregateRef } from '../store/aggregate-ref.ts';
-import { type LogMark, markOf } from '../store/log-place.ts';
+import { type LogMark, markOf } from '../store/reading/log-place.ts';
 import { LogDivergedError } from '../store/store.errors.ts';
 import type { LogHorizon } from '../store/event-store.ts';
-import type { EventPlace } from '../store/event-places.ts';
-import type { ReadDirection } from '../store/read-options.ts';
-import type { StoredSnapshot } from '../store/revive-snapshot.ts';
+import type { EventPlace } from '../store/appending/event-places.ts';
+import type { ReadDirection } from '../store/reading/read-options.ts';
+import type { StoredSnapshot } from '../store/reading/revive-snapshot.ts';
 import { type Database, Statement } from './database.ts';
 import { isTimeLimit } from './postgres-errors.ts';
 import { timeOf } from './sql/microseconds.ts';

@@ -2,7 +2,7 @@ import type { EntityManager } from 'typeorm';
 import type { EventRecord } from '../events/event-record.ts';
 import { errorOf } from '../input/thrown-error.ts';
 import type { AppendResult } from '../store/event-store.ts';
-import type { PreparedAppend } from '../store/prepare-append.ts';
+import type { PreparedAppend } from '../store/appending/prepare-append.ts';
 import type { Consumer } from '../subscriptions/consumer.ts';
 import { runInDelivery } from '../subscriptions/delivery.ts';
 import { DurabilityUncertainError } from '../store/database.errors.ts';

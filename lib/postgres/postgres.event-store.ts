@@ -4,11 +4,11 @@ import type { EventData } from '../events/event-data.ts';
 import type { EventRegistry } from '../events/event-registry.ts';
 import type { EventSerializer, StoredEvent } from '../events/event-serializer.ts';
 import type { EventRecord } from '../events/event-record.ts';
-import { AppendListeners } from '../store/append-listeners.ts';
+import { AppendListeners } from '../store/appending/append-listeners.ts';
 import type { AggregateRef } from '../store/aggregate-ref.ts';
-import { noteAppended } from '../store/appended-position.ts';
+import { noteAppended } from '../store/appending/track-appends.ts';
 import { checkAggregateRef } from '../store/check-aggregate-ref.ts';
-import { checkNoGap } from '../store/check-no-gap.ts';
+import { checkNoGap } from '../store/reading/check-no-gap.ts';
 import {
   EventStore,
   type AggregateHistory,
@@ -23,8 +23,12 @@ import {
   type Snapshot,
   type SnapshotOptions,
 } from '../store/event-store.ts';
-import { historyOptions, snapshotOptions } from '../store/history-options.ts';
-import { appendAllOptions, appendOptions, checkAppends } from '../store/prepare-append.ts';
+import { historyOptions, snapshotOptions } from '../store/reading/history-options.ts';
+import {
+  appendAllOptions,
+  appendOptions,
+  checkAppends,
+} from '../store/appending/prepare-append.ts';
 import {
   aggregateReadOptions,
   checkAggregateTypes,
@@ -34,11 +38,11 @@ import {
   logReadOptions,
   type AggregateReadOptions,
   type ReadOptions,
-} from '../store/read-options.ts';
-import { rememberReplay, Replay } from '../store/replay.ts';
-import { reviveSnapshot, type StoredSnapshot } from '../store/revive-snapshot.ts';
-import type { LogPlace } from '../store/log-place.ts';
-import type { LogReader, LogReadOptions, LogStep } from '../store/log-reader.ts';
+} from '../store/reading/read-options.ts';
+import { rememberReplay, Replay } from '../store/reading/replay.ts';
+import { reviveSnapshot, type StoredSnapshot } from '../store/reading/revive-snapshot.ts';
+import type { LogPlace } from '../store/reading/log-place.ts';
+import type { LogReader, LogReadOptions, LogStep } from '../store/reading/log-reader.ts';
 import { DurabilityUncertainError } from '../store/database.errors.ts';
 import {
   NestedTransactionError,
@@ -46,7 +50,7 @@ import {
   SnapshotAheadError,
 } from '../store/store.errors.ts';
 import { checkTransactionOptions, type TransactionOptions } from '../store/transaction-options.ts';
-import { noteUnreadable } from '../store/unreadable-event.ts';
+import { noteUnreadable } from '../store/reading/unreadable-event.ts';
 import type { Consumer } from '../subscriptions/consumer.ts';
 import { AppendCall } from './append-call.ts';
 import { AppendQueue } from './append-queue.ts';

@@ -1,6 +1,6 @@
 import type { EntityManager } from 'typeorm';
 import type { AggregateRef } from '../store/aggregate-ref.ts';
-import type { StoredSnapshot } from '../store/revive-snapshot.ts';
+import type { StoredSnapshot } from '../store/reading/revive-snapshot.ts';
 import { type Database, Statement } from './database.ts';
 import { readSnapshot, writeSnapshot } from './sql/snapshots.ts';
 

@@ -1,4 +1,4 @@
-import { checkPlace } from './read-options.ts';
+import { checkPlace } from './reading/read-options.ts';
 
 export type VersionComparison = 'equal' | 'next' | 'future' | 'past';
 

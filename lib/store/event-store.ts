@@ -4,14 +4,14 @@ import type { EventMetadata } from '../events/metadata/event-metadata.ts';
 import type { EventRecord } from '../events/event-record.ts';
 import type { AggregateRef } from './aggregate-ref.ts';
 import { compareVersion, type VersionComparison } from './compare-version.ts';
-import type { ExpectedVersion } from './expected-version.ts';
+import type { ExpectedVersion } from './appending/expected-version.ts';
 import type { TransactionOptions } from './transaction-options.ts';
 import {
   aggregateReadOptions,
   logReadOptions,
   type AggregateReadOptions,
   type ReadOptions,
-} from './read-options.ts';
+} from './reading/read-options.ts';
 
 export interface AppendOptions {
   /** @default 'any' */

@@ -1,7 +1,7 @@
 import { EventStoreError } from '../event-store.error.ts';
 import { nameRule } from '../input/printable-name.ts';
 import type { AggregateRef } from './aggregate-ref.ts';
-import type { ExpectedVersion } from './expected-version.ts';
+import type { ExpectedVersion } from './appending/expected-version.ts';
 
 const name = (aggregate: AggregateRef): string => `${aggregate.type}/${aggregate.id}`;
 

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 import { KnownOptions } from '../input/known-options.ts';
-import { checkPlace } from './read-options.ts';
+import { checkPlace } from './reading/read-options.ts';
 
 const levels = ['READ COMMITTED', 'REPEATABLE READ', 'SERIALIZABLE'] as const;
 export type IsolationLevel = (typeof levels)[number];

@@ -1,6 +1,6 @@
 import type { EntityManager } from 'typeorm';
 import type { AggregateRef } from '../store/aggregate-ref.ts';
-import type { LogPlace } from '../store/log-place.ts';
+import type { LogPlace } from '../store/reading/log-place.ts';
 import type { Consumer } from './consumer.ts';
 import type { ConsumerStatus } from './consumer-status.ts';
 import type { Mark } from './marks.ts';

@@ -3,7 +3,7 @@ import { KnownOptions } from '../input/known-options.ts';
 import type { AggregateRef } from '../store/aggregate-ref.ts';
 import { checkAggregateRef } from '../store/check-aggregate-ref.ts';
 import type { EventStore } from '../store/event-store.ts';
-import { checkLimit, checkPlace } from '../store/read-options.ts';
+import { checkLimit, checkPlace } from '../store/reading/read-options.ts';
 import type { Consumer } from './consumer.ts';
 import type { ConsumerRegistry, Reached, RebuildOptions } from './consumer-registry.ts';
 import type { ConsumersState, ParkedAggregate, SkippedEvent } from './consumer-state.ts';

@@ -1,6 +1,6 @@
 import type { EntityManager } from 'typeorm';
 import type { EventRecord } from '../events/event-record.ts';
-import { type LogPlace, markOf } from '../store/log-place.ts';
+import { type LogPlace, markOf } from '../store/reading/log-place.ts';
 import { type Consumer, isTransactional } from './consumer.ts';
 import { runInDelivery } from './delivery.ts';
 import type { CheckpointStore } from './checkpoint-store.ts';

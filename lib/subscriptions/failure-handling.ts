@@ -1,4 +1,4 @@
-import type { LogPlace } from '../store/log-place.ts';
+import type { LogPlace } from '../store/reading/log-place.ts';
 import type { CheckpointStore, CheckpointTransaction, Failure } from './checkpoint-store.ts';
 import type { Consumer } from './consumer.ts';
 import type { ParkedAggregates } from './parked-aggregates.ts';

@@ -1,4 +1,4 @@
-import type { LogMark, LogPlace } from '../store/log-place.ts';
+import type { LogMark, LogPlace } from '../store/reading/log-place.ts';
 import type { CheckpointStore, HeldCheckpoint, Progress } from './checkpoint-store.ts';
 import type { ConsumerStatus } from './consumer-status.ts';
 import { RateMeter } from './rate-meter.ts';

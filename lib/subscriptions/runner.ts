@@ -1,10 +1,14 @@
 import type { EntityManager } from 'typeorm';
 import type { EventRecord } from '../events/event-record.ts';
 import type { EventStore } from '../store/event-store.ts';
-import { type LogMark, type LogPlace, markOf, placeOf } from '../store/log-place.ts';
-import type { LogReader } from '../store/log-reader.ts';
+import { type LogMark, type LogPlace, markOf, placeOf } from '../store/reading/log-place.ts';
+import type { LogReader } from '../store/reading/log-reader.ts';
 import { LogDivergedError } from '../store/store.errors.ts';
-import { isUnreadable, placeAfter, type UnreadableEventError } from '../store/unreadable-event.ts';
+import {
+  isUnreadable,
+  placeAfter,
+  type UnreadableEventError,
+} from '../store/reading/unreadable-event.ts';
 import type { CheckpointStore, HeldCheckpoint } from './checkpoint-store.ts';
 import { type Consumer, isTransactional } from './consumer.ts';
 import { callConsumer, deliver, type Deliverer } from './delivering.ts';

@@ -9,7 +9,7 @@ import {
 import { warn } from '../event-store.log.ts';
 import { EventStoreModule } from '../event-store.module.ts';
 import { withStore, type EventStoreFeature, type StoreFactory } from '../event-store.providers.ts';
-import { InMemoryEventStore } from '../store/in-memory.event-store.ts';
+import { InMemoryEventStore } from '../store/in-memory/in-memory.event-store.ts';
 
 const inMemoryStore: StoreFactory = {
   boot: ({ codec, maxEventBytes, maxDepth, maxAppendEvents, allowRemoval }, registry) => ({

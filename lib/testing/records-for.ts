@@ -4,7 +4,7 @@ import { EventData } from '../events/event-data.ts';
 import type { EventRecord } from '../events/event-record.ts';
 import { EventRegistry } from '../events/event-registry.ts';
 import type { Append } from '../store/event-store.ts';
-import { InMemoryEventStore } from '../store/in-memory.event-store.ts';
+import { InMemoryEventStore } from '../store/in-memory/in-memory.event-store.ts';
 import type { Consumer } from '../subscriptions/consumer.ts';
 
 /**

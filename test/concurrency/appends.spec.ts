@@ -6,7 +6,7 @@ import { EventData } from '../../lib/events/event-data.ts';
 import { AppendCall } from '../../lib/postgres/append-call.ts';
 import { Database } from '../../lib/postgres/database.ts';
 import type { AppendResult } from '../../lib/store/event-store.ts';
-import { VersionExpectation } from '../../lib/store/expected-version.ts';
+import { VersionExpectation } from '../../lib/store/appending/expected-version.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually, patiently } from '../support/eventually.ts';
 import { random, seed } from '../support/random.ts';

@@ -1,7 +1,7 @@
 import { describe, it } from '@jest/globals';
 import type { CodecHints, EncodedPayload } from '../../lib/events/payload/event-codec.ts';
 import { JsonCodec } from '../../lib/events/payload/json.codec.ts';
-import { InMemoryEventStore } from '../../lib/store/in-memory.event-store.ts';
+import { InMemoryEventStore } from '../../lib/store/in-memory/in-memory.event-store.ts';
 import { eventStoreContract } from '../../lib/testing/event-store-contract.ts';
 
 /** Cannot read what it was told is spoilt. */

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { DataSource } from 'typeorm';
 import { DomainEvent, type EventRecord } from 'nest-event-store';
-import { startOfLog } from '../../lib/store/log-place.ts';
+import { startOfLog } from '../../lib/store/reading/log-place.ts';
 import { consumer, startConsumers } from '../support/consumers.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { Counted, openStore, type TestStore } from '../support/store.ts';

@@ -6,7 +6,7 @@ import { DomainEvent } from '../../lib/events/domain-event.decorator.ts';
 import type { EncodedPayload, EventCodec } from '../../lib/events/payload/event-codec.ts';
 import { EventData } from '../../lib/events/event-data.ts';
 import type { EventStore } from '../../lib/store/event-store.ts';
-import { InMemoryEventStore } from '../../lib/store/in-memory.event-store.ts';
+import { InMemoryEventStore } from '../../lib/store/in-memory/in-memory.event-store.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { openStore } from '../support/store.ts';
 

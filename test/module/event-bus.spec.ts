@@ -28,7 +28,7 @@ import {
   type EventRecord,
   type EventStoreOptions,
 } from 'nest-event-store';
-import type { LogReader } from '../../lib/store/log-reader.ts';
+import type { LogReader } from '../../lib/store/reading/log-reader.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
 import { startApplication } from './start-application.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { EventData } from '../../events/event-data.ts';
 import type { AppendResult, EventStore } from '../../store/event-store.ts';
-import type { ExpectedVersion } from '../../store/expected-version.ts';
+import type { ExpectedVersion } from '../../store/appending/expected-version.ts';
 import { DuplicateEventError } from '../../store/store.errors.ts';
 import { assertNothingWritten, rejection } from './assertions.ts';
 import { deposits, MoneyDeposited, MoneyWithdrawn, newAccount } from './contract-events.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { inspect } from 'node:util';
 import type { AggregateRef } from '../../store/aggregate-ref.ts';
 import type { EventStore } from '../../store/event-store.ts';
-import type { ExpectedVersion } from '../../store/expected-version.ts';
+import type { ExpectedVersion } from '../../store/appending/expected-version.ts';
 import { WrongExpectedVersionError } from '../../store/store.errors.ts';
 import { assertNothingWritten, rejection } from './assertions.ts';
 import { deposits, newAccount } from './contract-events.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { EventRecord } from '../../events/event-record.ts';
 import type { EventStore } from '../../store/event-store.ts';
-import type { ReadOptions } from '../../store/read-options.ts';
+import type { ReadOptions } from '../../store/reading/read-options.ts';
 import { collect, eventsOf, positionsOf, rejection, versionsOf } from './assertions.ts';
 import {
   AccountClosed,

@@ -1,4 +1,4 @@
-import type { ExpectedVersion } from '../../../lib/store/expected-version.ts';
+import type { ExpectedVersion } from '../../../lib/store/appending/expected-version.ts';
 
 /** An event that somebody wanted to store; `body` is its type and its payload. */
 export interface IntendedEvent {

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { DataSource, EntityManager } from 'typeorm';
 import { EventData } from '../../../lib/events/event-data.ts';
 import type { Append, AppendResult, EventStore } from '../../../lib/store/event-store.ts';
-import type { ExpectedVersion } from '../../../lib/store/expected-version.ts';
+import type { ExpectedVersion } from '../../../lib/store/appending/expected-version.ts';
 import { Deposited, Withdrawn } from '../ledger/ledger.events.ts';
 import { type Random, random } from '../random.ts';
 import { type Misdeeds, UnrulyGuest } from '../unruly-guest.ts';

@@ -2,8 +2,8 @@ import { describe, expect, it } from '@jest/globals';
 import type { EntityManager } from 'typeorm';
 import { DomainEvent } from '../../../lib/events/domain-event.decorator.ts';
 import { upcaster } from '../../../lib/events/upcaster.ts';
-import { checkNoGap } from '../../../lib/store/check-no-gap.ts';
-import { InMemoryEventStore } from '../../../lib/store/in-memory.event-store.ts';
+import { checkNoGap } from '../../../lib/store/reading/check-no-gap.ts';
+import { InMemoryEventStore } from '../../../lib/store/in-memory/in-memory.event-store.ts';
 import {
   CorruptAggregateError,
   TransactionsUnsupportedError,

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it, jest } from '@jest/globals';
-import { InMemoryEventStore } from '../../../lib/store/in-memory.event-store.ts';
-import type { LogPlace } from '../../../lib/store/log-place.ts';
+import { InMemoryEventStore } from '../../../lib/store/in-memory/in-memory.event-store.ts';
+import type { LogPlace } from '../../../lib/store/reading/log-place.ts';
 import { LogHead } from '../../../lib/subscriptions/log-head.ts';
 import type { LogFilter } from '../../../lib/subscriptions/selection.ts';
 import { WakeUp } from '../../../lib/subscriptions/wake-up.ts';

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util';
 import type { EntityManager } from 'typeorm';
-import { KnownOptions } from '../input/known-options.ts';
-import { isStorableText } from '../input/storable-text.ts';
+import { KnownOptions } from '../../input/known-options.ts';
+import { isStorableText } from '../../input/storable-text.ts';
 
 /** Reading forward yields the oldest first; backward, the newest first. */
 export type ReadDirection = 'forward' | 'backward';

@@ -2,7 +2,7 @@ import {
   UndecodableEventError,
   UnknownEventTypeError,
   UpcastError,
-} from '../events/events.errors.ts';
+} from '../../events/events.errors.ts';
 import { type LogMark, type LogPlace, markOf } from './log-place.ts';
 
 /** An error about one stored event, which names its position and its aggregate. */

@@ -1,4 +1,4 @@
-import type { EventRecord } from '../events/event-record.ts';
+import type { EventRecord } from '../../events/event-record.ts';
 import type { LogPlace } from './log-place.ts';
 
 /** What a reader that continues page by page wants to see of the log. */

@@ -1,5 +1,5 @@
-import { eventIdOf } from '../events/part-id.ts';
-import type { AggregateRef } from './aggregate-ref.ts';
+import { eventIdOf } from '../../events/part-id.ts';
+import type { AggregateRef } from '../aggregate-ref.ts';
 
 /**
  * An event by which a reader recognises the log that it has read.

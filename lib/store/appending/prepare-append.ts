@@ -1,16 +1,16 @@
 import type { EntityManager } from 'typeorm';
-import { RepeatedEventIdError } from '../events/events.errors.ts';
-import { errorOf } from '../input/thrown-error.ts';
-import { EventData } from '../events/event-data.ts';
-import type { EventSerializer, SerializedEvent } from '../events/event-serializer.ts';
-import { KnownOptions } from '../input/known-options.ts';
-import type { AggregateRef } from './aggregate-ref.ts';
-import { checkAggregateRef } from './check-aggregate-ref.ts';
+import { RepeatedEventIdError } from '../../events/events.errors.ts';
+import { errorOf } from '../../input/thrown-error.ts';
+import { EventData } from '../../events/event-data.ts';
+import type { EventSerializer, SerializedEvent } from '../../events/event-serializer.ts';
+import { KnownOptions } from '../../input/known-options.ts';
+import type { AggregateRef } from '../aggregate-ref.ts';
+import { checkAggregateRef } from '../check-aggregate-ref.ts';
 import { dispatchedBy, dispatcherOf } from './dispatcher.ts';
-import type { Append, AppendOptions } from './event-store.ts';
+import type { Append, AppendOptions } from '../event-store.ts';
 import { VersionExpectation } from './expected-version.ts';
 import { type EventIdAt, keyedEventIds } from './idempotency-key.ts';
-import { AppendTooLargeError, DuplicateEventError } from './store.errors.ts';
+import { AppendTooLargeError, DuplicateEventError } from '../store.errors.ts';
 
 /** What the appends of a store have in common. */
 export interface PrepareOptions {

@@ -1,6 +1,6 @@
-import { nameBasedId } from '../events/name-based-id.ts';
-import { isStorableText } from '../input/storable-text.ts';
-import type { AggregateRef } from './aggregate-ref.ts';
+import { nameBasedId } from '../../events/name-based-id.ts';
+import { isStorableText } from '../../input/storable-text.ts';
+import type { AggregateRef } from '../aggregate-ref.ts';
 
 // Part of what is stored by the ids that derive from it, so it never changes.
 const namespace = '3c9a1f5e-6d0b-4a35-9b57-0f4e8f2b7c11';

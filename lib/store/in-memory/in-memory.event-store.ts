@@ -1,18 +1,18 @@
 import type { EntityManager } from 'typeorm';
-import type { EventClass } from '../events/domain-event.decorator.ts';
-import type { EventCodec } from '../events/payload/event-codec.ts';
-import type { EventData } from '../events/event-data.ts';
-import type { EventRecord } from '../events/event-record.ts';
-import { EventRegistry } from '../events/event-registry.ts';
-import { EventSerializer, type StoredEvent } from '../events/event-serializer.ts';
-import { JsonCodec } from '../events/payload/json.codec.ts';
-import { KnownOptions } from '../input/known-options.ts';
-import type { Upcaster } from '../events/upcaster.ts';
-import type { AggregateRef } from './aggregate-ref.ts';
-import { checkAggregateRef } from './check-aggregate-ref.ts';
-import { AppendListeners } from './append-listeners.ts';
-import { checkNoGap } from './check-no-gap.ts';
-import { checkContent } from './event-places.ts';
+import type { EventClass } from '../../events/domain-event.decorator.ts';
+import type { EventCodec } from '../../events/payload/event-codec.ts';
+import type { EventData } from '../../events/event-data.ts';
+import type { EventRecord } from '../../events/event-record.ts';
+import { EventRegistry } from '../../events/event-registry.ts';
+import { EventSerializer, type StoredEvent } from '../../events/event-serializer.ts';
+import { JsonCodec } from '../../events/payload/json.codec.ts';
+import { KnownOptions } from '../../input/known-options.ts';
+import type { Upcaster } from '../../events/upcaster.ts';
+import type { AggregateRef } from '../aggregate-ref.ts';
+import { checkAggregateRef } from '../check-aggregate-ref.ts';
+import { AppendListeners } from '../appending/append-listeners.ts';
+import { checkNoGap } from '../reading/check-no-gap.ts';
+import { checkContent } from '../appending/event-places.ts';
 import {
   EventStore,
   type AggregateHistory,
@@ -26,12 +26,17 @@ import {
   type LogPage,
   type Snapshot,
   type SnapshotOptions,
-} from './event-store.ts';
+} from '../event-store.ts';
 import { InMemoryLog, pageOf } from './in-memory.log.ts';
-import { historyOptions, snapshotOptions } from './history-options.ts';
-import { type LogPlace, markOf } from './log-place.ts';
-import type { LogReader, LogReadOptions, LogStep } from './log-reader.ts';
-import { appendAllOptions, appendOptions, checkAppends, prepareAppends } from './prepare-append.ts';
+import { historyOptions, snapshotOptions } from '../reading/history-options.ts';
+import { type LogPlace, markOf } from '../reading/log-place.ts';
+import type { LogReader, LogReadOptions, LogStep } from '../reading/log-reader.ts';
+import {
+  appendAllOptions,
+  appendOptions,
+  checkAppends,
+  prepareAppends,
+} from '../appending/prepare-append.ts';
 import {
   aggregateReadOptions,
   checkAggregateTypes,
@@ -40,15 +45,15 @@ import {
   logReadOptions,
   type AggregateReadOptions,
   type ReadOptions,
-} from './read-options.ts';
-import { rememberReplay, Replay } from './replay.ts';
-import { reviveSnapshot } from './revive-snapshot.ts';
+} from '../reading/read-options.ts';
+import { rememberReplay, Replay } from '../reading/replay.ts';
+import { reviveSnapshot } from '../reading/revive-snapshot.ts';
 import {
   RemovalRefusedError,
   SnapshotAheadError,
   TransactionsUnsupportedError,
-} from './store.errors.ts';
-import { noteUnreadable } from './unreadable-event.ts';
+} from '../store.errors.ts';
+import { noteUnreadable } from '../reading/unreadable-event.ts';
 
 export interface InMemoryEventStoreOptions {
   /** Event classes to register. @default [] */

@@ -1,5 +1,5 @@
-import type { EventRecord } from '../events/event-record.ts';
-import type { AppendListener } from './event-store.ts';
+import type { EventRecord } from '../../events/event-record.ts';
+import type { AppendListener } from '../event-store.ts';
 
 /** Those who want to know what has been appended. One that throws never fails the append. */
 export class AppendListeners {

@@ -1,10 +1,20 @@
 import { AsyncResource } from 'node:async_hooks';
 import type { EventRecord } from '../events/event-record.ts';
-import type { EventStore } from './event-store.ts';
-import { type LogMark, type LogPlace, markOf, placeOf, startOfLog } from './log-place.ts';
-import type { LogReader, LogStep } from './log-reader.ts';
-import { LogDivergedError } from './store.errors.ts';
-import { isUnreadable, placeAfter, type UnreadableEventError } from './unreadable-event.ts';
+import type { EventStore } from '../store/event-store.ts';
+import {
+  type LogMark,
+  type LogPlace,
+  markOf,
+  placeOf,
+  startOfLog,
+} from '../store/reading/log-place.ts';
+import type { LogReader, LogStep } from '../store/reading/log-reader.ts';
+import { LogDivergedError } from '../store/store.errors.ts';
+import {
+  isUnreadable,
+  placeAfter,
+  type UnreadableEventError,
+} from '../store/reading/unreadable-event.ts';
 
 export interface LogTailOptions {
   /** How long until appends of other processes are noticed. */

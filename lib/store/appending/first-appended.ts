@@ -1,4 +1,4 @@
-import type { EventStore } from './event-store.ts';
+import type { EventStore } from '../event-store.ts';
 
 /**
  * Notes the first position that this process appends, until it is asked for it.

@@ -1,5 +1,5 @@
-import type { AggregateRef } from './aggregate-ref.ts';
-import { CorruptAggregateError } from './store.errors.ts';
+import type { AggregateRef } from '../aggregate-ref.ts';
+import { CorruptAggregateError } from '../store.errors.ts';
 
 /**
  * Refuses a history with a hole in it, so that no aggregate is ever folded over a missing event.

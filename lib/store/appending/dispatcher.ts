@@ -1,4 +1,4 @@
-import type { AggregateRef } from './aggregate-ref.ts';
+import type { AggregateRef } from '../aggregate-ref.ts';
 
 // By the reference that the records of one append share. An entry ends with the last of these records.
 const dispatchers = new WeakMap<AggregateRef, object>();

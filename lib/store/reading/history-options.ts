@@ -1,5 +1,5 @@
-import { KnownOptions } from '../input/known-options.ts';
-import type { HistoryOptions, SnapshotOptions } from './event-store.ts';
+import { KnownOptions } from '../../input/known-options.ts';
+import type { HistoryOptions, SnapshotOptions } from '../event-store.ts';
 
 const snapshotNames = { revision: true, manager: true } as const;
 

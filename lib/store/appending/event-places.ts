@@ -1,8 +1,8 @@
-import type { EventSerializer, StoredEvent } from '../events/event-serializer.ts';
-import type { AggregateRef } from './aggregate-ref.ts';
+import type { EventSerializer, StoredEvent } from '../../events/event-serializer.ts';
+import type { AggregateRef } from '../aggregate-ref.ts';
 import type { EventIdAt } from './idempotency-key.ts';
 import type { PreparedAppend } from './prepare-append.ts';
-import { DuplicateEventError } from './store.errors.ts';
+import { DuplicateEventError } from '../store.errors.ts';
 
 /** Where an event is in its aggregate, or where it was before it was removed. */
 export interface EventPlace {

@@ -1,11 +1,11 @@
-import type { SerializedEvent, StoredEvent } from '../events/event-serializer.ts';
-import type { AggregateRef } from './aggregate-ref.ts';
-import { duplicateError, type EventPlace, isRepetition } from './event-places.ts';
-import type { EventIdAt } from './idempotency-key.ts';
-import type { PreparedAppend } from './prepare-append.ts';
-import { checkDirection, type ReadDirection } from './read-options.ts';
-import type { StoredSnapshot } from './revive-snapshot.ts';
-import { WrongExpectedVersionError } from './store.errors.ts';
+import type { SerializedEvent, StoredEvent } from '../../events/event-serializer.ts';
+import type { AggregateRef } from '../aggregate-ref.ts';
+import { duplicateError, type EventPlace, isRepetition } from '../appending/event-places.ts';
+import type { EventIdAt } from '../appending/idempotency-key.ts';
+import type { PreparedAppend } from '../appending/prepare-append.ts';
+import { checkDirection, type ReadDirection } from '../reading/read-options.ts';
+import type { StoredSnapshot } from '../reading/revive-snapshot.ts';
+import { WrongExpectedVersionError } from '../store.errors.ts';
 
 /** What an append has come to; `stored` is empty for an empty append, or if its events were removed. */
 export interface Placement {

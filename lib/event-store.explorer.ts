@@ -1,15 +1,15 @@
 import type { InjectionToken } from '@nestjs/common';
 import type { DiscoveryService, ModuleRef } from '@nestjs/core';
 import { CommandBus, UnhandledExceptionBus, type IEventHandler } from '@nestjs/cqrs';
-import type { HandlerClass } from './event-bus/bus-metadata.ts';
+import type { HandlerClass } from './handlers/bus-metadata.ts';
 import {
   durableConsumer,
   type DurableSurroundings,
   type FoundConsumer,
-} from './event-bus/durable-consumer.ts';
-import { handlerEnhancers } from './event-bus/handler-enhancers.ts';
-import { inheritanceFaults } from './event-bus/inherited-durable.ts';
-import { reportOn } from './event-bus/unhandled-exceptions.ts';
+} from './handlers/durable-consumer.ts';
+import { handlerEnhancers } from './handlers/handler-enhancers.ts';
+import { inheritanceFaults } from './handlers/inherited-durable.ts';
+import { reportOn } from './handlers/unhandled-exceptions.ts';
 import { consumerFaults, type NamedConsumer } from './event-store.consumer.faults.ts';
 import { logger } from './event-store.log.ts';
 import { defaultStoreName, getEventStoreToken } from './event-store.tokens.ts';
@@ -17,7 +17,7 @@ import type { EventRegistry } from './events/event-registry.ts';
 import { projectionConsumer } from './projections/projection-consumer.ts';
 import { projectionOf } from './projections/projection.decorator.ts';
 import type { Consumer } from './subscriptions/consumer.ts';
-import { durablesOf } from './subscriptions/durable.decorator.ts';
+import { durablesOf } from './handlers/durable.decorator.ts';
 
 type Provider = ReturnType<DiscoveryService['getProviders']>[number];
 

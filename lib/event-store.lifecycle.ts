@@ -10,7 +10,7 @@ import { LazyModuleLoader, type ModuleRef } from '@nestjs/core';
 import { CommandBus, CqrsModule, EventBus } from '@nestjs/cqrs';
 import type { EventBusBridge, EventBusMode } from './event-bus/event-bus-bridge.ts';
 import { warnOfUnstoredEvents } from './event-bus/unstored-events.ts';
-import { whenBound } from './event-bus/when-bound.ts';
+import { whenBound } from './handlers/when-bound.ts';
 import { EventStoreConfigurationError } from './event-store.configuration.error.ts';
 import type { ApplicationConsumers, BootedStore } from './event-store.consumers.ts';
 import { logger } from './event-store.log.ts';

@@ -155,7 +155,7 @@ export type { ConsumerStatus } from './subscriptions/consumer-status.ts';
 export { Consumers, type SkippedOptions, type WaitOptions } from './subscriptions/consumers.ts';
 export type { SkipOptions } from './subscriptions/skip-options.ts';
 export { currentDelivery, type Delivery } from './subscriptions/delivery.ts';
-export { Durable, type DurableOptions } from './subscriptions/durable.decorator.ts';
+export { Durable, type DurableOptions } from './handlers/durable.decorator.ts';
 export {
   exponentialBackoff,
   type ExponentialBackoffOptions,
@@ -185,7 +185,7 @@ export {
   type ProjectionOptions,
 } from './projections/projection.decorator.ts';
 
-export { InvalidSagaError } from './event-bus/event-bus.errors.ts';
+export { InvalidSagaError } from './handlers/handlers.errors.ts';
 export type { EventBusMode } from './event-bus/event-bus-bridge.ts';
 
 export {

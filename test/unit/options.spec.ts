@@ -27,7 +27,7 @@ import { aggregateOf } from '../../lib/aggregates/aggregate.decorator.ts';
 import { resolveOptions } from '../../lib/event-store.options.ts';
 import { domainEventOf } from '../../lib/events/domain-event.decorator.ts';
 import { resolveConsumerOptions } from '../../lib/subscriptions/consumer-options.ts';
-import { durablesOf } from '../../lib/subscriptions/durable.decorator.ts';
+import { durablesOf } from '../../lib/handlers/durable.decorator.ts';
 import { projectionOf } from '../../lib/projections/projection.decorator.ts';
 
 @Aggregate('door')

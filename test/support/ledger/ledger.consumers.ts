@@ -11,7 +11,7 @@ import {
 } from '../../../lib/projections/projection.decorator.ts';
 import type { GenerationScope } from '../../../lib/subscriptions/consumer.ts';
 import { currentDelivery } from '../../../lib/subscriptions/delivery.ts';
-import { Durable } from '../../../lib/subscriptions/durable.decorator.ts';
+import { Durable } from '../../../lib/handlers/durable.decorator.ts';
 import { Gates } from './gates.ts';
 import { Deposited, type Movement, Withdrawn } from './ledger.events.ts';
 import { addToTallies, removeGeneration, writeEffects, writeHook } from './ledger.tables.ts';

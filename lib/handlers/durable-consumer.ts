@@ -3,7 +3,7 @@ import type { CommandBus } from '@nestjs/cqrs';
 import type { EventClass } from '../events/domain-event.decorator.ts';
 import { resolveConsumerOptions } from '../subscriptions/consumer-options.ts';
 import type { Consumer, ConsumerKind } from '../subscriptions/consumer.ts';
-import type { DurableDefinition } from '../subscriptions/durable.decorator.ts';
+import type { DurableDefinition } from './durable.decorator.ts';
 import {
   eventsHandledBy,
   sagasOf,

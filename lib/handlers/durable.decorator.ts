@@ -1,6 +1,6 @@
 import type { EventClass } from '../events/domain-event.decorator.ts';
 import { ownOptions } from '../input/known-options.ts';
-import { consumerOptionNames, type ConsumerOptions } from './consumer-options.ts';
+import { consumerOptionNames, type ConsumerOptions } from '../subscriptions/consumer-options.ts';
 
 export interface DurableOptions extends ConsumerOptions {
   /** For a saga: the events that it sees. @default every event class of the store */

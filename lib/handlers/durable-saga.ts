@@ -1,6 +1,6 @@
 import type { CommandBus, ICommand } from '@nestjs/cqrs';
 import { isObservable, lastValueFrom, of, toArray, type Observable } from 'rxjs';
-import { InvalidSagaError } from './event-bus.errors.ts';
+import { InvalidSagaError } from './handlers.errors.ts';
 import { reporting, type ReportException } from './unhandled-exceptions.ts';
 
 /** One `@Saga` member of a provider. */

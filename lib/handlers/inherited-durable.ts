@@ -1,4 +1,4 @@
-import { durablesOf, type DurableDefinition } from '../subscriptions/durable.decorator.ts';
+import { durablesOf, type DurableDefinition } from './durable.decorator.ts';
 import { ownEventsHandledBy, sagasOf, type HandlerClass } from './bus-metadata.ts';
 
 /**

@@ -7,9 +7,9 @@ import type { EventStore } from './store/event-store.ts';
 import { FirstAppended } from './store/appending/first-appended.ts';
 import type { LogReader } from './store/reading/log-reader.ts';
 import type { Consumer } from './subscriptions/consumer.ts';
-import { ConsumerHost } from './subscriptions/consumer-host.ts';
-import type { ConsumersHere } from './subscriptions/consumers.ts';
-import type { RunnerLog } from './subscriptions/runner-log.ts';
+import { ConsumerHost } from './subscriptions/running/consumer-host.ts';
+import type { ConsumersHere } from './subscriptions/control/consumers.ts';
+import type { RunnerLog } from './subscriptions/running/runner-log.ts';
 
 /** A store as it was made at boot. */
 export interface BootedStore {

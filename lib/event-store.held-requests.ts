@@ -1,7 +1,7 @@
 import { BadRequestException, ServiceUnavailableException } from '@nestjs/common';
 import type { EventStore } from './store/event-store.ts';
-import type { Consumers } from './subscriptions/consumers.ts';
-import { SharedQuestion } from './subscriptions/shared-question.ts';
+import type { Consumers } from './subscriptions/control/consumers.ts';
+import { SharedQuestion } from './subscriptions/control/shared-question.ts';
 import { WaitTimeoutError } from './subscriptions/subscriptions.errors.ts';
 import { within } from './input/with-timeout.ts';
 

@@ -30,8 +30,8 @@ import { EventRegistry } from './events/event-registry.ts';
 import { KnownOptions } from './input/known-options.ts';
 import type { Upcaster } from './events/upcaster.ts';
 import { EventStore } from './store/event-store.ts';
-import { Consumers } from './subscriptions/consumers.ts';
-import { UnsupportedConsumerRegistry } from './subscriptions/unsupported.consumer-registry.ts';
+import { Consumers } from './subscriptions/control/consumers.ts';
+import { UnsupportedConsumerRegistry } from './subscriptions/control/unsupported.consumer-registry.ts';
 
 /** What `EventStoreModule.forFeature` registers in a store. */
 export interface EventStoreFeature {

@@ -17,7 +17,7 @@ import { preferredWaitSeconds } from './event-store.prefer-wait.ts';
 import { getConsumersToken, getEventStoreToken } from './event-store.tokens.ts';
 import { trackAppends } from './store/appending/track-appends.ts';
 import { EventStore } from './store/event-store.ts';
-import { Consumers } from './subscriptions/consumers.ts';
+import { Consumers } from './subscriptions/control/consumers.ts';
 import { WaitTimeoutError } from './subscriptions/subscriptions.errors.ts';
 
 const defaultWaitSeconds = 5;

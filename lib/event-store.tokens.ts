@@ -8,7 +8,7 @@ import {
 import { UnknownAggregateError } from './aggregates/aggregates.errors.ts';
 import { EventLogVerifier } from './evidence/event-log-verifier.ts';
 import { EventStore } from './store/event-store.ts';
-import { Consumers } from './subscriptions/consumers.ts';
+import { Consumers } from './subscriptions/control/consumers.ts';
 
 /** The name of a store that is configured without one. */
 export const defaultStoreName = 'default';

@@ -141,7 +141,7 @@ export { everyNEvents, noSnapshots, type SnapshotPolicy } from './aggregates/sna
 
 export type { ConsumerKind, GenerationHooks, GenerationScope } from './subscriptions/consumer.ts';
 export type { ConsumerOptions, FailurePolicy } from './subscriptions/consumer-options.ts';
-export type { RebuildOptions } from './subscriptions/consumer-registry.ts';
+export type { RebuildOptions } from './subscriptions/control/consumer-registry.ts';
 export type {
   ConsumerFailure,
   ConsumersState,
@@ -152,8 +152,12 @@ export type {
   SkippedEvent,
 } from './subscriptions/consumer-state.ts';
 export type { ConsumerStatus } from './subscriptions/consumer-status.ts';
-export { Consumers, type SkippedOptions, type WaitOptions } from './subscriptions/consumers.ts';
-export type { SkipOptions } from './subscriptions/skip-options.ts';
+export {
+  Consumers,
+  type SkippedOptions,
+  type WaitOptions,
+} from './subscriptions/control/consumers.ts';
+export type { SkipOptions } from './subscriptions/control/skip-options.ts';
 export { currentDelivery, type Delivery } from './subscriptions/delivery.ts';
 export { Durable, type DurableOptions } from './handlers/durable.decorator.ts';
 export {

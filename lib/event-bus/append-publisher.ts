@@ -2,7 +2,7 @@ import { AsyncContext, type EventBus } from '@nestjs/cqrs';
 import { runAsReactionTo } from '../events/metadata/event-metadata.ts';
 import type { EventRecord } from '../events/event-record.ts';
 import { dispatcherOf } from '../store/appending/dispatcher.ts';
-import type { RunnerLog } from '../subscriptions/runner-log.ts';
+import type { RunnerLog } from '../subscriptions/running/runner-log.ts';
 import { asyncContextOf } from './async-context-of.ts';
 
 /**

@@ -5,7 +5,7 @@ import { FirstAppended } from '../store/appending/first-appended.ts';
 import { type LogPlace, startOfLog } from '../store/reading/log-place.ts';
 import type { LogReader } from '../store/reading/log-reader.ts';
 import { LogTail } from './log-tail.ts';
-import type { RunnerLog } from '../subscriptions/runner-log.ts';
+import type { RunnerLog } from '../subscriptions/running/runner-log.ts';
 import { AppendPublisher } from './append-publisher.ts';
 import { reactToStoredEvents } from './bus-reactions.ts';
 

@@ -1,7 +1,7 @@
 import type { EventBus } from '@nestjs/cqrs';
 import { recordOf } from '../events/event-record.ts';
 import type { Consumer } from '../subscriptions/consumer.ts';
-import type { RunnerLog } from '../subscriptions/runner-log.ts';
+import type { RunnerLog } from '../subscriptions/running/runner-log.ts';
 
 /**
  * Warns of an event that is published but not stored, although a durable handler or saga takes it: that

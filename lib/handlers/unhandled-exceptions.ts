@@ -1,5 +1,5 @@
 import type { UnhandledExceptionBus } from '@nestjs/cqrs';
-import type { RunnerLog } from '../subscriptions/runner-log.ts';
+import type { RunnerLog } from '../subscriptions/running/runner-log.ts';
 
 /** Reports what a handler threw at an event, or at a command. */
 export type ReportException = (cause: object, exception: unknown) => void;

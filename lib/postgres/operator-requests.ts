@@ -1,5 +1,5 @@
 import { type Consumer, isTransactional } from '../subscriptions/consumer.ts';
-import type { RebuildOptions } from '../subscriptions/consumer-registry.ts';
+import type { RebuildOptions } from '../subscriptions/control/consumer-registry.ts';
 import { HandlerFailure } from '../subscriptions/handler-failure.ts';
 import type { Mark } from '../subscriptions/marks.ts';
 import { ConsumerStateError } from '../subscriptions/subscriptions.errors.ts';

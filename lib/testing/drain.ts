@@ -3,7 +3,7 @@ import type { INestApplicationContext } from '@nestjs/common';
 import type { ApplicationConsumers } from '../event-store.consumers.ts';
 import { getApplicationConsumersToken, getConsumersToken } from '../event-store.tokens.ts';
 import { KnownOptions } from '../input/known-options.ts';
-import type { Consumers } from '../subscriptions/consumers.ts';
+import type { Consumers } from '../subscriptions/control/consumers.ts';
 import type { ConsumerState } from '../subscriptions/consumer-state.ts';
 import { ConsumerStateError } from '../subscriptions/subscriptions.errors.ts';
 import { isFinished, parkedError, refuseIfDown, timeoutError } from './drain-errors.ts';

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { DataSource, EntityManager } from 'typeorm';
 import type { EventRecord } from '../../lib/events/event-record.ts';
 import { postgresConsumers } from '../../lib/postgres/postgres.consumers.ts';
-import { ConsumerHost } from '../../lib/subscriptions/consumer-host.ts';
+import { ConsumerHost } from '../../lib/subscriptions/running/consumer-host.ts';
 import type { Delivery } from '../../lib/subscriptions/delivery.ts';
 import { consumer } from '../support/consumers.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';

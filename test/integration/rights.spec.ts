@@ -9,7 +9,7 @@ import {
 } from 'nest-event-store';
 import { Migrator } from '../../lib/postgres/migrator.ts';
 import { lockNamespace } from '../../lib/postgres/sql/schema-name.ts';
-import { describeHolder } from '../../lib/subscriptions/horizon-watch.ts';
+import { describeHolder } from '../../lib/subscriptions/running/horizon-watch.ts';
 import { startApplication } from '../module/start-application.ts';
 import { queryOnce } from '../../sample-app/database/query-once.ts';
 import { consumer, startConsumers } from '../support/consumers.ts';

@@ -2,13 +2,13 @@ import type { DataSource } from 'typeorm';
 import { EventRegistry } from '../../lib/events/event-registry.ts';
 import { postgresConsumers } from '../../lib/postgres/postgres.consumers.ts';
 import type { Consumer } from '../../lib/subscriptions/consumer.ts';
-import { ConsumerHost } from '../../lib/subscriptions/consumer-host.ts';
+import { ConsumerHost } from '../../lib/subscriptions/running/consumer-host.ts';
 import { describeError } from '../../lib/subscriptions/describe-error.ts';
 import {
   type ConsumerOptions,
   resolveConsumerOptions,
 } from '../../lib/subscriptions/consumer-options.ts';
-import { Consumers, type WaitOptions } from '../../lib/subscriptions/consumers.ts';
+import { Consumers, type WaitOptions } from '../../lib/subscriptions/control/consumers.ts';
 import { Counted, type TestStore } from './store.ts';
 
 /** A consumer without a class: of `Counted`, eventual, from the start of the log. */

@@ -1,5 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
-import { ConsumerHost, type ConsumerHostParts } from '../../../lib/subscriptions/consumer-host.ts';
+import {
+  ConsumerHost,
+  type ConsumerHostParts,
+} from '../../../lib/subscriptions/running/consumer-host.ts';
 import { consumer } from '../../support/consumers.ts';
 import { eventually } from '../../support/eventually.ts';
 import { tally } from '../../support/tally.ts';

@@ -1,7 +1,7 @@
-import type { AggregateRef } from '../store/aggregate-ref.ts';
-import type { EventRecord } from '../events/event-record.ts';
-import type { HeldCheckpoint } from './checkpoint-store.ts';
-import { isMarked, partitionOf } from './marks.ts';
+import type { AggregateRef } from '../../store/aggregate-ref.ts';
+import type { EventRecord } from '../../events/event-record.ts';
+import type { HeldCheckpoint } from '../checkpoint-store.ts';
+import { isMarked, partitionOf } from '../marks.ts';
 
 /** What a consumer wants to see of the log. */
 export interface LogFilter {

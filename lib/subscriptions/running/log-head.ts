@@ -1,8 +1,8 @@
-import type { EventRecord } from '../events/event-record.ts';
-import { type LogPlace, markOf, startOfLog } from '../store/reading/log-place.ts';
-import type { LogReader } from '../store/reading/log-reader.ts';
-import { LogDivergedError } from '../store/store.errors.ts';
-import { isUnreadable } from '../store/reading/unreadable-event.ts';
+import type { EventRecord } from '../../events/event-record.ts';
+import { type LogPlace, markOf, startOfLog } from '../../store/reading/log-place.ts';
+import type { LogReader } from '../../store/reading/log-reader.ts';
+import { LogDivergedError } from '../../store/store.errors.ts';
+import { isUnreadable } from '../../store/reading/unreadable-event.ts';
 import { type LogFilter, passes } from './selection.ts';
 import type { WakeUp } from './wake-up.ts';
 

@@ -1,20 +1,20 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { KnownOptions } from '../input/known-options.ts';
-import type { AggregateRef } from '../store/aggregate-ref.ts';
-import { checkAggregateRef } from '../store/check-aggregate-ref.ts';
-import type { EventStore } from '../store/event-store.ts';
-import { checkLimit, checkPlace } from '../store/reading/read-options.ts';
-import type { Consumer } from './consumer.ts';
+import { KnownOptions } from '../../input/known-options.ts';
+import type { AggregateRef } from '../../store/aggregate-ref.ts';
+import { checkAggregateRef } from '../../store/check-aggregate-ref.ts';
+import type { EventStore } from '../../store/event-store.ts';
+import { checkLimit, checkPlace } from '../../store/reading/read-options.ts';
+import type { Consumer } from '../consumer.ts';
 import type { ConsumerRegistry, Reached, RebuildOptions } from './consumer-registry.ts';
-import type { ConsumersState, ParkedAggregate, SkippedEvent } from './consumer-state.ts';
+import type { ConsumersState, ParkedAggregate, SkippedEvent } from '../consumer-state.ts';
 import { ReachedPoll } from './reached-poll.ts';
 import { checkSkipOptions, type SkipOptions } from './skip-options.ts';
 import {
   ConsumerStateError,
   UnknownConsumerError,
   WaitTimeoutError,
-} from './subscriptions.errors.ts';
-import { within } from '../input/with-timeout.ts';
+} from '../subscriptions.errors.ts';
+import { within } from '../../input/with-timeout.ts';
 
 export interface WaitOptions {
   /**

@@ -1,5 +1,5 @@
-import type { AggregateRef } from '../store/aggregate-ref.ts';
-import type { CheckpointStore, HeldCheckpoint } from './checkpoint-store.ts';
+import type { AggregateRef } from '../../store/aggregate-ref.ts';
+import type { CheckpointStore, HeldCheckpoint } from '../checkpoint-store.ts';
 
 /** Which aggregates a consumer has set aside, as its one runner knows without asking each time. */
 export class ParkedAggregates {

@@ -1,6 +1,6 @@
-import type { EventStore } from '../store/event-store.ts';
-import { pause } from './pause.ts';
-import { settleMs } from './place.ts';
+import type { EventStore } from '../../store/event-store.ts';
+import { pause } from './sleep.ts';
+import { settleMs } from './checkpoint-cursor.ts';
 
 /**
  * Waits until all that is appended by now can be read, for so long and no longer.

@@ -1,32 +1,32 @@
 import type { EntityManager } from 'typeorm';
-import type { EventRecord } from '../events/event-record.ts';
-import type { EventStore } from '../store/event-store.ts';
-import { type LogMark, type LogPlace, markOf, placeOf } from '../store/reading/log-place.ts';
-import type { LogReader } from '../store/reading/log-reader.ts';
-import { LogDivergedError } from '../store/store.errors.ts';
+import type { EventRecord } from '../../events/event-record.ts';
+import type { EventStore } from '../../store/event-store.ts';
+import { type LogMark, type LogPlace, markOf, placeOf } from '../../store/reading/log-place.ts';
+import type { LogReader } from '../../store/reading/log-reader.ts';
+import { LogDivergedError } from '../../store/store.errors.ts';
 import {
   isUnreadable,
   placeAfter,
   type UnreadableEventError,
-} from '../store/reading/unreadable-event.ts';
-import type { CheckpointStore, HeldCheckpoint } from './checkpoint-store.ts';
-import { type Consumer, isTransactional } from './consumer.ts';
-import { callConsumer, deliver, type Deliverer } from './delivering.ts';
+} from '../../store/reading/unreadable-event.ts';
+import type { CheckpointStore, HeldCheckpoint } from '../checkpoint-store.ts';
+import { type Consumer, isTransactional } from '../consumer.ts';
+import { callConsumer, deliver, type Deliverer } from './deliver-slice.ts';
 import { FailureHandling } from './failure-handling.ts';
-import { HandlerFailure } from './handler-failure.ts';
-import { horizonPasses } from './horizon-passes.ts';
+import { HandlerFailure } from '../handler-failure.ts';
+import { horizonPasses } from './until-readable.ts';
 import type { HeadPage, LogHead } from './log-head.ts';
 import { ParkedAggregates } from './parked-aggregates.ts';
 import { ParkedRetry } from './parked-retry.ts';
-import { pause } from './pause.ts';
-import { Place, settleMs } from './place.ts';
+import { pause } from './sleep.ts';
+import { Place, settleMs } from './checkpoint-cursor.ts';
 import type { RunnerLog } from './runner-log.ts';
 import { isDue, isLeftFor, isReplayed, type LogFilter } from './selection.ts';
 import {
   HandlerCrashedError,
   HistoryDivergedError,
   ReadModelLostError,
-} from './subscriptions.errors.ts';
+} from '../subscriptions.errors.ts';
 import type { WakeUp } from './wake-up.ts';
 
 /** What every runner of a process shares. */

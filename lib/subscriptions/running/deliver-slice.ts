@@ -1,15 +1,15 @@
 import type { EntityManager } from 'typeorm';
-import type { EventRecord } from '../events/event-record.ts';
-import { type LogPlace, markOf } from '../store/reading/log-place.ts';
-import { type Consumer, isTransactional } from './consumer.ts';
-import { runInDelivery } from './delivery.ts';
-import type { CheckpointStore } from './checkpoint-store.ts';
-import { HandlerFailure } from './handler-failure.ts';
+import type { EventRecord } from '../../events/event-record.ts';
+import { type LogPlace, markOf } from '../../store/reading/log-place.ts';
+import { type Consumer, isTransactional } from '../consumer.ts';
+import { runInDelivery } from '../delivery.ts';
+import type { CheckpointStore } from '../checkpoint-store.ts';
+import { HandlerFailure } from '../handler-failure.ts';
 import type { ParkedAggregates } from './parked-aggregates.ts';
-import type { Place } from './place.ts';
+import type { Place } from './checkpoint-cursor.ts';
 import { isReplayed } from './selection.ts';
-import { HandlerTimeoutError } from './subscriptions.errors.ts';
-import { within } from '../input/with-timeout.ts';
+import { HandlerTimeoutError } from '../subscriptions.errors.ts';
+import { within } from '../../input/with-timeout.ts';
 
 /** Calls a consumer, for so long and no longer, and only while the lease is sure to be held. */
 export async function callConsumer(

@@ -1,4 +1,4 @@
-import type { EventStore, HorizonHolder } from '../store/event-store.ts';
+import type { EventStore, HorizonHolder } from '../../store/event-store.ts';
 import type { RunnerLog } from './runner-log.ts';
 
 /** Tells when an open transaction has held back the readers of the log for long, once for each. */

@@ -1,8 +1,8 @@
-import type { LogMark, LogPlace } from '../store/reading/log-place.ts';
-import type { CheckpointStore, HeldCheckpoint, Progress } from './checkpoint-store.ts';
-import type { ConsumerStatus } from './consumer-status.ts';
+import type { LogMark, LogPlace } from '../../store/reading/log-place.ts';
+import type { CheckpointStore, HeldCheckpoint, Progress } from '../checkpoint-store.ts';
+import type { ConsumerStatus } from '../consumer-status.ts';
 import { RateMeter } from './rate-meter.ts';
-import { LeaseLostError } from './subscriptions.errors.ts';
+import { LeaseLostError } from '../subscriptions.errors.ts';
 
 /** How often progress is saved for which nothing had to be handled; `waitFor` may lag so far behind. */
 export const settleMs = 50;

@@ -1,11 +1,11 @@
-import type { LogPlace } from '../store/reading/log-place.ts';
-import type { CheckpointStore, CheckpointTransaction, Failure } from './checkpoint-store.ts';
-import type { Consumer } from './consumer.ts';
+import type { LogPlace } from '../../store/reading/log-place.ts';
+import type { CheckpointStore, CheckpointTransaction, Failure } from '../checkpoint-store.ts';
+import type { Consumer } from '../consumer.ts';
 import type { ParkedAggregates } from './parked-aggregates.ts';
-import { pause } from './pause.ts';
-import type { Place } from './place.ts';
+import { pause } from './sleep.ts';
+import type { Place } from './checkpoint-cursor.ts';
 import type { RunnerLog } from './runner-log.ts';
-import { HandlerCrashedError } from './subscriptions.errors.ts';
+import { HandlerCrashedError } from '../subscriptions.errors.ts';
 
 /** What becomes of an event that failed: it is tried again, it is done with, or its consumer stops. */
 export type Settlement = 'again' | 'done' | 'stopped';

@@ -1,5 +1,5 @@
 import { ConsumerRegistry } from './consumer-registry.ts';
-import { ConsumersUnsupportedError } from './subscriptions.errors.ts';
+import { ConsumersUnsupportedError } from '../subscriptions.errors.ts';
 
 const refuse = (): Promise<never> => Promise.reject(new ConsumersUnsupportedError());
 

@@ -1,8 +1,8 @@
-import type { EventStore } from '../store/event-store.ts';
-import type { ParkedEvent } from './checkpoint-store.ts';
-import { isTransactional } from './consumer.ts';
-import { callConsumer, type Deliverer } from './delivering.ts';
-import { HandlerFailure } from './handler-failure.ts';
+import type { EventStore } from '../../store/event-store.ts';
+import type { ParkedEvent } from '../checkpoint-store.ts';
+import { isTransactional } from '../consumer.ts';
+import { callConsumer, type Deliverer } from './deliver-slice.ts';
+import { HandlerFailure } from '../handler-failure.ts';
 import type { RunnerLog } from './runner-log.ts';
 import { isInPartition, type LogFilter, passes } from './selection.ts';
 

@@ -5,15 +5,15 @@ import {
   ConfigurableModuleClass,
   type OPTIONS_TYPE,
   rootOptions,
-} from './event-store.module-definition.ts';
-import { postgresStore } from './event-store.postgres.ts';
+} from './module/module-definition.ts';
+import { postgresStore } from './module/postgres-store.ts';
 import {
   featureOptions,
   featureProviders,
   withStore,
   type EventStoreFeature,
-} from './event-store.providers.ts';
-import { getAggregateRepositoryToken } from './event-store.tokens.ts';
+} from './module/providers.ts';
+import { getAggregateRepositoryToken } from './module/tokens.ts';
 
 /**
  * Gives an application its event store.

@@ -12,9 +12,9 @@ import {
 import { HttpAdapterHost } from '@nestjs/core';
 import { mergeMap, type Observable } from 'rxjs';
 import { HeldRequests } from './event-store.held-requests.ts';
-import { warn } from './event-store.log.ts';
+import { warn } from './module/log.ts';
 import { preferredWaitSeconds } from './event-store.prefer-wait.ts';
-import { getConsumersToken, getEventStoreToken } from './event-store.tokens.ts';
+import { getConsumersToken, getEventStoreToken } from './module/tokens.ts';
 import { trackAppends } from './store/appending/track-appends.ts';
 import { EventStore } from './store/event-store.ts';
 import { Consumers } from './subscriptions/control/consumers.ts';

@@ -1,7 +1,7 @@
 export { EventStoreModule } from './event-store.module.ts';
-export type { EventStoreExtras } from './event-store.module-definition.ts';
-export type { EventStoreOptions, MigrationsMode } from './event-store.options.ts';
-export type { EventStoreFeature } from './event-store.providers.ts';
+export type { EventStoreExtras } from './module/module-definition.ts';
+export type { EventStoreOptions, MigrationsMode } from './module/options.ts';
+export type { EventStoreFeature } from './module/providers.ts';
 export {
   getAggregateRepositoryToken,
   getConsumersToken,
@@ -11,9 +11,9 @@ export {
   InjectConsumers,
   InjectEventLogVerifier,
   InjectEventStore,
-} from './event-store.tokens.ts';
+} from './module/tokens.ts';
 export { ReadYourWrites, ReadYourWritesIn } from './event-store.read-your-writes.interceptor.ts';
-export { EventStoreConfigurationError } from './event-store.configuration.error.ts';
+export { EventStoreConfigurationError } from './module/configuration.error.ts';
 export { EventStoreError, type FailureOutcome } from './event-store.error.ts';
 
 export { BinaryCodec, type BinaryCodecOptions } from './events/payload/binary.codec.ts';

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { INestApplicationContext } from '@nestjs/common';
-import type { ApplicationConsumers } from '../event-store.consumers.ts';
-import { getApplicationConsumersToken, getConsumersToken } from '../event-store.tokens.ts';
+import type { ApplicationConsumers } from '../module/application-consumers.ts';
+import { getApplicationConsumersToken, getConsumersToken } from '../module/tokens.ts';
 import { KnownOptions } from '../input/known-options.ts';
 import type { Consumers } from '../subscriptions/control/consumers.ts';
 import type { ConsumerState } from '../subscriptions/consumer-state.ts';

@@ -5,10 +5,10 @@ import {
   rootOptions,
   type ASYNC_OPTIONS_TYPE,
   type OPTIONS_TYPE,
-} from '../event-store.module-definition.ts';
-import { warn } from '../event-store.log.ts';
+} from '../module/module-definition.ts';
+import { warn } from '../module/log.ts';
 import { EventStoreModule } from '../event-store.module.ts';
-import { withStore, type EventStoreFeature, type StoreFactory } from '../event-store.providers.ts';
+import { withStore, type EventStoreFeature, type StoreFactory } from '../module/providers.ts';
 import { InMemoryEventStore } from '../store/in-memory/in-memory.event-store.ts';
 
 const inMemoryStore: StoreFactory = {

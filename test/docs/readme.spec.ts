@@ -9,7 +9,7 @@ import * as library from 'nest-event-store';
 import request from 'supertest';
 import { DataSource, type EntityManager } from 'typeorm';
 import ts from 'typescript';
-import { resolveOptions } from '../../lib/event-store.options.ts';
+import { resolveOptions } from '../../lib/module/options.ts';
 import { startApplication, startBare } from '../module/start-application.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually, patiently } from '../support/eventually.ts';

@@ -1,6 +1,6 @@
 import { describe, it } from '@jest/globals';
 import type { DataSource } from 'typeorm';
-import type { EventStoreOptions } from '../../lib/event-store.options.ts';
+import type { EventStoreOptions } from '../../lib/module/options.ts';
 import { eventStoreContract } from '../../lib/testing/event-store-contract.ts';
 import { openStore } from './store.ts';
 

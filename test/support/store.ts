@@ -1,5 +1,5 @@
 import type { DataSource } from 'typeorm';
-import { resolveOptions, type EventStoreOptions } from '../../lib/event-store.options.ts';
+import { resolveOptions, type EventStoreOptions } from '../../lib/module/options.ts';
 import { DomainEvent, type EventClass } from '../../lib/events/domain-event.decorator.ts';
 import { EventRegistry } from '../../lib/events/event-registry.ts';
 import { EventSerializer } from '../../lib/events/event-serializer.ts';

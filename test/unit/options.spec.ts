@@ -24,7 +24,7 @@ import {
 } from 'nest-event-store/testing';
 import { AggregateRepository } from '../../lib/aggregates/aggregate-repository.ts';
 import { aggregateOf } from '../../lib/aggregates/aggregate.decorator.ts';
-import { resolveOptions } from '../../lib/event-store.options.ts';
+import { resolveOptions } from '../../lib/module/options.ts';
 import { domainEventOf } from '../../lib/events/domain-event.decorator.ts';
 import { resolveConsumerOptions } from '../../lib/subscriptions/consumer-options.ts';
 import { durablesOf } from '../../lib/handlers/durable.decorator.ts';

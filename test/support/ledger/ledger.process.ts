@@ -8,7 +8,7 @@ import { TypeOrmModule } from '@nestjs/typeorm';
 import { Pool } from 'pg';
 import { DataSource } from 'typeorm';
 import { EventStoreModule } from '../../../lib/event-store.module.ts';
-import type { EventStoreOptions } from '../../../lib/event-store.options.ts';
+import type { EventStoreOptions } from '../../../lib/module/options.ts';
 import type { AggregateRef } from '../../../lib/store/aggregate-ref.ts';
 import { EventStore } from '../../../lib/store/event-store.ts';
 import type { RebuildOptions } from '../../../lib/subscriptions/control/consumer-registry.ts';

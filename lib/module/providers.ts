@@ -1,20 +1,20 @@
 import type { DynamicModule, InjectionToken, Provider } from '@nestjs/common';
 import { DiscoveryModule, DiscoveryService, ModuleRef } from '@nestjs/core';
-import { AggregateRepositories } from './aggregates/aggregate-repositories.ts';
-import type { AggregateClass } from './aggregates/aggregate.decorator.ts';
-import { EventBusBridge } from './event-bus/event-bus-bridge.ts';
-import { EventStoreConfigurationError } from './event-store.configuration.error.ts';
-import { ApplicationConsumers, type BootedStore } from './event-store.consumers.ts';
-import { ConsumerExplorer } from './event-store.explorer.ts';
-import { EventStoreLifecycle } from './event-store.lifecycle.ts';
-import { logger, warn } from './event-store.log.ts';
-import { MODULE_OPTIONS_TOKEN } from './event-store.module-definition.ts';
+import { AggregateRepositories } from '../aggregates/aggregate-repositories.ts';
+import type { AggregateClass } from '../aggregates/aggregate.decorator.ts';
+import { EventBusBridge } from '../event-bus/event-bus-bridge.ts';
+import { EventStoreConfigurationError } from './configuration.error.ts';
+import { ApplicationConsumers, type BootedStore } from './application-consumers.ts';
+import { ConsumerExplorer } from './consumer-explorer.ts';
+import { EventStoreLifecycle } from './lifecycle.ts';
+import { logger, warn } from './log.ts';
+import { MODULE_OPTIONS_TOKEN } from './module-definition.ts';
 import {
   resolveOptions,
   type EventStoreOptions,
   type OptionsResolution,
   type ResolvedOptions,
-} from './event-store.options.ts';
+} from './options.ts';
 import {
   defaultStoreName,
   getAggregateRepositoryToken,
@@ -22,16 +22,16 @@ import {
   getConsumersToken,
   getEventLogVerifierToken,
   getEventStoreToken,
-} from './event-store.tokens.ts';
-import type { EventClass } from './events/domain-event.decorator.ts';
-import { EventLogVerifier } from './evidence/event-log-verifier.ts';
-import { UnsupportedChainedLog } from './evidence/unsupported.chained-log.ts';
-import { EventRegistry } from './events/event-registry.ts';
-import { KnownOptions } from './input/known-options.ts';
-import type { Upcaster } from './events/upcaster.ts';
-import { EventStore } from './store/event-store.ts';
-import { Consumers } from './subscriptions/control/consumers.ts';
-import { UnsupportedConsumerRegistry } from './subscriptions/control/unsupported.consumer-registry.ts';
+} from './tokens.ts';
+import type { EventClass } from '../events/domain-event.decorator.ts';
+import { EventLogVerifier } from '../evidence/event-log-verifier.ts';
+import { UnsupportedChainedLog } from '../evidence/unsupported.chained-log.ts';
+import { EventRegistry } from '../events/event-registry.ts';
+import { KnownOptions } from '../input/known-options.ts';
+import type { Upcaster } from '../events/upcaster.ts';
+import { EventStore } from '../store/event-store.ts';
+import { Consumers } from '../subscriptions/control/consumers.ts';
+import { UnsupportedConsumerRegistry } from '../subscriptions/control/unsupported.consumer-registry.ts';
 
 /** What `EventStoreModule.forFeature` registers in a store. */
 export interface EventStoreFeature {

@@ -1,14 +1,14 @@
 import { Inject, type InjectionToken } from '@nestjs/common';
-import type { AggregateRepository } from './aggregates/aggregate-repository.ts';
+import type { AggregateRepository } from '../aggregates/aggregate-repository.ts';
 import {
   aggregateOf,
   type AggregateClass,
   type IdentifiedAggregate,
-} from './aggregates/aggregate.decorator.ts';
-import { UnknownAggregateError } from './aggregates/aggregates.errors.ts';
-import { EventLogVerifier } from './evidence/event-log-verifier.ts';
-import { EventStore } from './store/event-store.ts';
-import { Consumers } from './subscriptions/control/consumers.ts';
+} from '../aggregates/aggregate.decorator.ts';
+import { UnknownAggregateError } from '../aggregates/aggregates.errors.ts';
+import { EventLogVerifier } from '../evidence/event-log-verifier.ts';
+import { EventStore } from '../store/event-store.ts';
+import { Consumers } from '../subscriptions/control/consumers.ts';
 
 /** The name of a store that is configured without one. */
 export const defaultStoreName = 'default';

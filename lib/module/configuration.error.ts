@@ -1,5 +1,5 @@
-import { EventStoreError } from './event-store.error.ts';
-import { escapeUnprintable } from './input/printable-name.ts';
+import { EventStoreError } from '../event-store.error.ts';
+import { escapeUnprintable } from '../input/printable-name.ts';
 
 /** The store cannot start as it is configured: every fault of this boot, each with its remedy. */
 export class EventStoreConfigurationError extends EventStoreError {

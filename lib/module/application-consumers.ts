@@ -1,15 +1,15 @@
-import type { ChainedLog } from './evidence/chained-log.ts';
-import type { EventClass } from './events/domain-event.decorator.ts';
-import type { ConsumerExplorer } from './event-store.explorer.ts';
-import type { ResolvedOptions } from './event-store.options.ts';
-import type { PostgresConsumers } from './postgres/postgres.consumers.ts';
-import type { EventStore } from './store/event-store.ts';
-import { FirstAppended } from './store/appending/first-appended.ts';
-import type { LogReader } from './store/reading/log-reader.ts';
-import type { Consumer } from './subscriptions/consumer.ts';
-import { ConsumerHost } from './subscriptions/running/consumer-host.ts';
-import type { ConsumersHere } from './subscriptions/control/consumers.ts';
-import type { RunnerLog } from './subscriptions/running/runner-log.ts';
+import type { ChainedLog } from '../evidence/chained-log.ts';
+import type { EventClass } from '../events/domain-event.decorator.ts';
+import type { ConsumerExplorer } from './consumer-explorer.ts';
+import type { ResolvedOptions } from './options.ts';
+import type { PostgresConsumers } from '../postgres/postgres.consumers.ts';
+import type { EventStore } from '../store/event-store.ts';
+import { FirstAppended } from '../store/appending/first-appended.ts';
+import type { LogReader } from '../store/reading/log-reader.ts';
+import type { Consumer } from '../subscriptions/consumer.ts';
+import { ConsumerHost } from '../subscriptions/running/consumer-host.ts';
+import type { ConsumersHere } from '../subscriptions/control/consumers.ts';
+import type { RunnerLog } from '../subscriptions/running/runner-log.ts';
 
 /** A store as it was made at boot. */
 export interface BootedStore {

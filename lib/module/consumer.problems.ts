@@ -1,8 +1,8 @@
-import type { EventClass } from './events/domain-event.decorator.ts';
-import type { EventRegistry } from './events/event-registry.ts';
-import { UnregisteredEventError } from './events/events.errors.ts';
-import { faultOfName, nameRule } from './input/printable-name.ts';
-import type { Consumer } from './subscriptions/consumer.ts';
+import type { EventClass } from '../events/domain-event.decorator.ts';
+import type { EventRegistry } from '../events/event-registry.ts';
+import { UnregisteredEventError } from '../events/events.errors.ts';
+import { faultOfName, nameRule } from '../input/printable-name.ts';
+import type { Consumer } from '../subscriptions/consumer.ts';
 
 const maxNameBytes = 255;
 

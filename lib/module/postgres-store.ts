@@ -1,21 +1,21 @@
 import { getDataSourceToken } from '@nestjs/typeorm';
 import type { DataSource } from 'typeorm';
-import type { BootedStore } from './event-store.consumers.ts';
-import { logger, warn } from './event-store.log.ts';
-import type { ResolvedOptions } from './event-store.options.ts';
-import type { StoreFactory } from './event-store.providers.ts';
-import { errorOf } from './input/thrown-error.ts';
-import { EventSerializer } from './events/event-serializer.ts';
-import { Database } from './postgres/database.ts';
-import { restoreNames } from './postgres/entities/restore-names.ts';
-import { Migrator } from './postgres/migrator.ts';
-import { poolFaults } from './postgres/pool.faults.ts';
-import { PostgresChainedLog } from './postgres/postgres.chained-log.ts';
-import { postgresConsumers } from './postgres/postgres.consumers.ts';
-import { PostgresEventStore } from './postgres/postgres.event-store.ts';
-import { checkSequences, checkServer, type ServerCheck } from './postgres/server-check.ts';
-import { checkSessions, type SessionCheck } from './postgres/session-check.ts';
-import { troubleOf } from './postgres/trouble.ts';
+import type { BootedStore } from './application-consumers.ts';
+import { logger, warn } from './log.ts';
+import type { ResolvedOptions } from './options.ts';
+import type { StoreFactory } from './providers.ts';
+import { errorOf } from '../input/thrown-error.ts';
+import { EventSerializer } from '../events/event-serializer.ts';
+import { Database } from '../postgres/database.ts';
+import { restoreNames } from '../postgres/entities/restore-names.ts';
+import { Migrator } from '../postgres/migrator.ts';
+import { poolFaults } from '../postgres/pool.faults.ts';
+import { PostgresChainedLog } from '../postgres/postgres.chained-log.ts';
+import { postgresConsumers } from '../postgres/postgres.consumers.ts';
+import { PostgresEventStore } from '../postgres/postgres.event-store.ts';
+import { checkSequences, checkServer, type ServerCheck } from '../postgres/server-check.ts';
+import { checkSessions, type SessionCheck } from '../postgres/session-check.ts';
+import { troubleOf } from '../postgres/trouble.ts';
 
 /** The store in PostgreSQL, on the application's data source of that name. */
 export const postgresStore = (dataSource?: string): StoreFactory => ({

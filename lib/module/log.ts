@@ -1,7 +1,7 @@
 import { inspect } from 'node:util';
 import { Logger } from '@nestjs/common';
-import { escapeUnprintable } from './input/printable-name.ts';
-import { errorOf } from './input/thrown-error.ts';
+import { escapeUnprintable } from '../input/printable-name.ts';
+import { errorOf } from '../input/thrown-error.ts';
 
 type Level = 'log' | 'warn' | 'error';
 

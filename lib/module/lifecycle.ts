@@ -8,12 +8,12 @@ import type {
 } from '@nestjs/common';
 import { LazyModuleLoader, type ModuleRef } from '@nestjs/core';
 import { CommandBus, CqrsModule, EventBus } from '@nestjs/cqrs';
-import type { EventBusBridge, EventBusMode } from './event-bus/event-bus-bridge.ts';
-import { warnOfUnstoredEvents } from './event-bus/unstored-events.ts';
-import { whenBound } from './handlers/when-bound.ts';
-import { EventStoreConfigurationError } from './event-store.configuration.error.ts';
-import type { ApplicationConsumers, BootedStore } from './event-store.consumers.ts';
-import { logger } from './event-store.log.ts';
+import type { EventBusBridge, EventBusMode } from '../event-bus/event-bus-bridge.ts';
+import { warnOfUnstoredEvents } from '../event-bus/unstored-events.ts';
+import { whenBound } from '../handlers/when-bound.ts';
+import { EventStoreConfigurationError } from './configuration.error.ts';
+import type { ApplicationConsumers, BootedStore } from './application-consumers.ts';
+import { logger } from './log.ts';
 
 export interface LifecycleOptions {
   readonly storeName: string;

@@ -1,6 +1,6 @@
 import { ConfigurableModuleBuilder } from '@nestjs/common';
-import { eventStoreOptionNames, type EventStoreOptions } from './event-store.options.ts';
-import { KnownOptions, ownOptions } from './input/known-options.ts';
+import { eventStoreOptionNames, type EventStoreOptions } from './options.ts';
+import { KnownOptions, ownOptions } from '../input/known-options.ts';
 
 /** What tells stores apart; known when the module is declared, also with `forRootAsync`. */
 export interface EventStoreExtras {

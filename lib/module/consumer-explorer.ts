@@ -1,23 +1,23 @@
 import type { InjectionToken } from '@nestjs/common';
 import type { DiscoveryService, ModuleRef } from '@nestjs/core';
 import { CommandBus, UnhandledExceptionBus, type IEventHandler } from '@nestjs/cqrs';
-import type { HandlerClass } from './handlers/bus-metadata.ts';
+import type { HandlerClass } from '../handlers/bus-metadata.ts';
 import {
   durableConsumer,
   type DurableSurroundings,
   type FoundConsumer,
-} from './handlers/durable-consumer.ts';
-import { handlerEnhancers } from './handlers/handler-enhancers.ts';
-import { inheritanceFaults } from './handlers/inherited-durable.ts';
-import { reportOn } from './handlers/unhandled-exceptions.ts';
-import { consumerFaults, type NamedConsumer } from './event-store.consumer.faults.ts';
-import { logger } from './event-store.log.ts';
-import { defaultStoreName, getEventStoreToken } from './event-store.tokens.ts';
-import type { EventRegistry } from './events/event-registry.ts';
-import { projectionConsumer } from './projections/projection-consumer.ts';
-import { projectionOf } from './projections/projection.decorator.ts';
-import type { Consumer } from './subscriptions/consumer.ts';
-import { durablesOf } from './handlers/durable.decorator.ts';
+} from '../handlers/durable-consumer.ts';
+import { handlerEnhancers } from '../handlers/handler-enhancers.ts';
+import { inheritanceFaults } from '../handlers/inherited-durable.ts';
+import { reportOn } from '../handlers/unhandled-exceptions.ts';
+import { consumerFaults, type NamedConsumer } from './consumer.problems.ts';
+import { logger } from './log.ts';
+import { defaultStoreName, getEventStoreToken } from './tokens.ts';
+import type { EventRegistry } from '../events/event-registry.ts';
+import { projectionConsumer } from '../projections/projection-consumer.ts';
+import { projectionOf } from '../projections/projection.decorator.ts';
+import type { Consumer } from '../subscriptions/consumer.ts';
+import { durablesOf } from '../handlers/durable.decorator.ts';
 
 type Provider = ReturnType<DiscoveryService['getProviders']>[number];
 

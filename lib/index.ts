@@ -12,7 +12,7 @@ export {
   InjectEventLogVerifier,
   InjectEventStore,
 } from './module/tokens.ts';
-export { ReadYourWrites, ReadYourWritesIn } from './event-store.read-your-writes.interceptor.ts';
+export { ReadYourWrites, ReadYourWritesIn } from './http/read-your-writes.interceptor.ts';
 export { EventStoreConfigurationError } from './module/configuration.error.ts';
 export { EventStoreError, type FailureOutcome } from './event-store.error.ts';
 

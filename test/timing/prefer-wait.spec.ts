@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { preferredWaitSeconds } from '../../lib/event-store.prefer-wait.ts';
+import { preferredWaitSeconds } from '../../lib/http/prefer-wait.ts';
 
 describe('A Prefer header', () => {
   it('is read in a time that grows with its length alone', () => {

@@ -1,9 +1,9 @@
 import { BadRequestException, ServiceUnavailableException } from '@nestjs/common';
-import type { EventStore } from './store/event-store.ts';
-import type { Consumers } from './subscriptions/control/consumers.ts';
-import { SharedQuestion } from './subscriptions/control/shared-question.ts';
-import { WaitTimeoutError } from './subscriptions/subscriptions.errors.ts';
-import { within } from './input/with-timeout.ts';
+import type { EventStore } from '../store/event-store.ts';
+import type { Consumers } from '../subscriptions/control/consumers.ts';
+import { SharedQuestion } from '../subscriptions/control/shared-question.ts';
+import { WaitTimeoutError } from '../subscriptions/subscriptions.errors.ts';
+import { within } from '../input/with-timeout.ts';
 
 /** Every held request keeps its connection to the client, and whatever the server keeps for it. */
 const maxHeld = 1_000;

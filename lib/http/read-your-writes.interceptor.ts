@@ -11,14 +11,14 @@ import {
 } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { mergeMap, type Observable } from 'rxjs';
-import { HeldRequests } from './event-store.held-requests.ts';
-import { warn } from './module/log.ts';
-import { preferredWaitSeconds } from './event-store.prefer-wait.ts';
-import { getConsumersToken, getEventStoreToken } from './module/tokens.ts';
-import { trackAppends } from './store/appending/track-appends.ts';
-import { EventStore } from './store/event-store.ts';
-import { Consumers } from './subscriptions/control/consumers.ts';
-import { WaitTimeoutError } from './subscriptions/subscriptions.errors.ts';
+import { HeldRequests } from './held-requests.ts';
+import { warn } from '../module/log.ts';
+import { preferredWaitSeconds } from './prefer-wait.ts';
+import { getConsumersToken, getEventStoreToken } from '../module/tokens.ts';
+import { trackAppends } from '../store/appending/track-appends.ts';
+import { EventStore } from '../store/event-store.ts';
+import { Consumers } from '../subscriptions/control/consumers.ts';
+import { WaitTimeoutError } from '../subscriptions/subscriptions.errors.ts';
 
 const defaultWaitSeconds = 5;
 const maxWaitSeconds = 30;

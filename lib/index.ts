@@ -94,7 +94,7 @@ export {
   StatementFailedError,
   TooManyConnectionsError,
   TransactionConflictError,
-} from './store/database.errors.ts';
+} from './postgres/connection/errors/database.errors.ts';
 export {
   AggregateLockedError,
   AppendTooLargeError,

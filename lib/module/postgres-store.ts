@@ -6,16 +6,20 @@ import type { ResolvedOptions } from './options.ts';
 import type { StoreFactory } from './providers.ts';
 import { errorOf } from '../input/thrown-error.ts';
 import { EventSerializer } from '../events/event-serializer.ts';
-import { Database } from '../postgres/database.ts';
+import { Database } from '../postgres/connection/database.ts';
 import { restoreNames } from '../postgres/entities/restore-names.ts';
 import { Migrator } from '../postgres/migrator.ts';
-import { poolFaults } from '../postgres/pool.faults.ts';
+import { poolFaults } from '../postgres/connection/checks/pool.problems.ts';
 import { PostgresChainedLog } from '../postgres/postgres.chained-log.ts';
 import { postgresConsumers } from '../postgres/postgres.consumers.ts';
 import { PostgresEventStore } from '../postgres/postgres.event-store.ts';
-import { checkSequences, checkServer, type ServerCheck } from '../postgres/server-check.ts';
-import { checkSessions, type SessionCheck } from '../postgres/session-check.ts';
-import { troubleOf } from '../postgres/trouble.ts';
+import {
+  checkSequences,
+  checkServer,
+  type ServerCheck,
+} from '../postgres/connection/checks/server-check.ts';
+import { checkSessions, type SessionCheck } from '../postgres/connection/checks/session-check.ts';
+import { troubleOf } from '../postgres/connection/errors/failure-kind.ts';
 
 /** The store in PostgreSQL, on the application's data source of that name. */
 export const postgresStore = (dataSource?: string): StoreFactory => ({

@@ -13,7 +13,7 @@ import {
   isLockTimeout,
   isOutcomeUnknown,
   translateError,
-} from './postgres-errors.ts';
+} from './connection/errors/translate-error.ts';
 
 export interface AppendQueueOptions {
   /** How many calls may wait, in flight included. */

@@ -9,7 +9,7 @@ import {
   type PreparedAppend,
   type PrepareOptions,
 } from '../store/appending/prepare-append.ts';
-import { DurabilityUncertainError } from '../store/database.errors.ts';
+import { DurabilityUncertainError } from './connection/errors/database.errors.ts';
 import {
   DuplicateEventError,
   StoreClosedError,
@@ -29,7 +29,7 @@ import {
   isOutcomeUnknown,
   isTransactionConflict,
   translateError,
-} from './postgres-errors.ts';
+} from './connection/errors/translate-error.ts';
 import { timeOf } from './sql/microseconds.ts';
 
 export interface AppenderOptions extends PrepareOptions {

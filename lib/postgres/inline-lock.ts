@@ -1,5 +1,5 @@
 import type { EntityManager } from 'typeorm';
-import { type Database, Statement } from './database.ts';
+import { type Database, Statement } from './connection/database.ts';
 import { lockInlineExclusively, lockInlineShared, readGenerations } from './sql/inline-lock.ts';
 
 /**

@@ -5,11 +5,11 @@ import type { AppendResult } from '../store/event-store.ts';
 import type { PreparedAppend } from '../store/appending/prepare-append.ts';
 import type { Consumer } from '../subscriptions/consumer.ts';
 import { runInDelivery } from '../subscriptions/delivery.ts';
-import { DurabilityUncertainError } from '../store/database.errors.ts';
+import { DurabilityUncertainError } from './connection/errors/database.errors.ts';
 import { HandlerTimeoutError } from '../subscriptions/subscriptions.errors.ts';
 import { within } from '../input/with-timeout.ts';
 import type { JoinedTransaction } from './caller-transactions.ts';
-import type { Database } from './database.ts';
+import type { Database } from './connection/database.ts';
 import { InlineLock } from './inline-lock.ts';
 
 /**

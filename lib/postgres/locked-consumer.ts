@@ -2,7 +2,7 @@ import type { EntityManager } from 'typeorm';
 import type { QueryResultRow } from 'pg';
 import type { ConsumerKind } from '../subscriptions/consumer.ts';
 import { UnknownConsumerError } from '../subscriptions/subscriptions.errors.ts';
-import { type Database, Statement } from './database.ts';
+import { type Database, Statement } from './connection/database.ts';
 import { countParked, lockConsumer, lockPositions, readPositions } from './sql/generations.ts';
 import { readLastPosition } from './sql/read-log.ts';
 

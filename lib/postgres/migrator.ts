@@ -12,7 +12,7 @@ import { repairSequences, sequenceProblems } from './sequences.ts';
 import { startHashChain } from './sql/hash-chain.ts';
 import { lockKey } from './sql/schema-name.ts';
 import { pinTransaction } from './sql/search-path.ts';
-import { troubleOf } from './trouble.ts';
+import { troubleOf } from './connection/errors/failure-kind.ts';
 
 const liftLimits = `
 SELECT set_config(s.name, '0'::text, true) FROM pg_settings AS s

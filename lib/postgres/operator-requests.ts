@@ -3,9 +3,9 @@ import type { RebuildOptions } from '../subscriptions/control/consumer-registry.
 import { HandlerFailure } from '../subscriptions/handler-failure.ts';
 import type { Mark } from '../subscriptions/marks.ts';
 import { ConsumerStateError } from '../subscriptions/subscriptions.errors.ts';
-import { type Database, Statement } from './database.ts';
+import { type Database, Statement } from './connection/database.ts';
 import { ConsumerChanges, type LockedConsumer } from './locked-consumer.ts';
-import { translateError } from './postgres-errors.ts';
+import { translateError } from './connection/errors/translate-error.ts';
 import { ReadModelTables } from './read-model-tables.ts';
 import { refuseParked } from './refuse-parked.ts';
 import {

@@ -10,11 +10,11 @@ import {
   type LostEnd,
 } from '../evidence/chained-log.ts';
 import { HashChainOffError } from '../evidence/evidence.errors.ts';
-import { ReadOnlyDatabaseError } from '../store/database.errors.ts';
-import { Database, Statement } from './database.ts';
+import { ReadOnlyDatabaseError } from './connection/errors/database.errors.ts';
+import { Database, Statement } from './connection/database.ts';
 import { EventReader } from './event-reader.ts';
 import { chainStart } from './hash-chain.ts';
-import { translateError } from './postgres-errors.ts';
+import { translateError } from './connection/errors/translate-error.ts';
 import { alterationsOf, type SchemaFact } from './released-schema.ts';
 import { describeSchema } from './sql/describe-schema.ts';
 import {

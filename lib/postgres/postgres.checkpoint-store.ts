@@ -16,15 +16,15 @@ import { describeError } from '../subscriptions/describe-error.ts';
 import { HandlerFailure } from '../subscriptions/handler-failure.ts';
 import type { Mark } from '../subscriptions/marks.ts';
 import { HistoryDivergedError, LeaseLostError } from '../subscriptions/subscriptions.errors.ts';
-import type { ControlConnection } from './control-connection.ts';
-import { type Database, Statement } from './database.ts';
+import type { ControlConnection } from './connection/control-connection.ts';
+import { type Database, Statement } from './connection/database.ts';
 import { Generations } from './generations.ts';
 import {
   isTimeLimit,
   isTransactionTimeout,
   isTransient,
   translateError,
-} from './postgres-errors.ts';
+} from './connection/errors/translate-error.ts';
 import { channelOf } from './postgres.signals.ts';
 import {
   boundTransaction,

@@ -43,7 +43,7 @@ import { rememberReplay, Replay } from '../store/reading/replay.ts';
 import { reviveSnapshot, type StoredSnapshot } from '../store/reading/revive-snapshot.ts';
 import type { LogPlace } from '../store/reading/log-place.ts';
 import type { LogReader, LogReadOptions, LogStep } from '../store/reading/log-reader.ts';
-import { DurabilityUncertainError } from '../store/database.errors.ts';
+import { DurabilityUncertainError } from './connection/errors/database.errors.ts';
 import {
   NestedTransactionError,
   RemovalRefusedError,
@@ -56,7 +56,7 @@ import { AppendCall } from './append-call.ts';
 import { AppendQueue } from './append-queue.ts';
 import { Appender } from './appender.ts';
 import { CallerTransactions } from './caller-transactions.ts';
-import { Database, Statement } from './database.ts';
+import { Database, Statement } from './connection/database.ts';
 import {
   type AggregateRange,
   EventReader,
@@ -67,8 +67,8 @@ import {
   type StoredLogPage,
 } from './event-reader.ts';
 import { InlineProjections } from './inline-projections.ts';
-import { translated, translateReadError } from './postgres-errors.ts';
-import { repeatedTransaction } from './repeated-transaction.ts';
+import { translated, translateReadError } from './connection/errors/translate-error.ts';
+import { repeatedTransaction } from './connection/transactions/repeated-transaction.ts';
 import { SnapshotTable } from './snapshot-table.ts';
 import { durableCommit } from './sql/durable-commit.ts';
 

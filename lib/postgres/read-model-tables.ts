@@ -3,7 +3,7 @@ import type { Consumer } from '../subscriptions/consumer.ts';
 import { HandlerFailure } from '../subscriptions/handler-failure.ts';
 import { ReadModelLostError } from '../subscriptions/subscriptions.errors.ts';
 import { callHook } from './call-hook.ts';
-import { type Database, Statement } from './database.ts';
+import { type Database, Statement } from './connection/database.ts';
 import type { LockedConsumer } from './locked-consumer.ts';
 import {
   forgetLostTables,

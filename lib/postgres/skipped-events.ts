@@ -1,7 +1,7 @@
 import type { SkippedEvent } from '../subscriptions/consumer-state.ts';
 import type { SkipOptions } from '../subscriptions/control/skip-options.ts';
 import { ConsumerStateError } from '../subscriptions/subscriptions.errors.ts';
-import { type Database, Statement } from './database.ts';
+import { type Database, Statement } from './connection/database.ts';
 import { ConsumerChanges } from './locked-consumer.ts';
 import { timeOf } from './sql/microseconds.ts';
 import { keepSkipped, lockStopped, passStopped, readSkipped } from './sql/skipped-events.ts';

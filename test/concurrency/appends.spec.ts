@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { DataSource } from 'typeorm';
 import { EventData } from '../../lib/events/event-data.ts';
 import { AppendCall } from '../../lib/postgres/append-call.ts';
-import { Database } from '../../lib/postgres/database.ts';
+import { Database } from '../../lib/postgres/connection/database.ts';
 import type { AppendResult } from '../../lib/store/event-store.ts';
 import { VersionExpectation } from '../../lib/store/appending/expected-version.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';

@@ -23,9 +23,9 @@ import {
   Projection,
   type EventStoreOptions,
 } from 'nest-event-store';
-import { Database } from '../../lib/postgres/database.ts';
+import { Database } from '../../lib/postgres/connection/database.ts';
 import { Migrator } from '../../lib/postgres/migrator.ts';
-import { findSessions } from '../../lib/postgres/sessions.ts';
+import { findSessions } from '../../lib/postgres/connection/checks/sessions.ts';
 import { startApplication } from '../module/start-application.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually, patiently } from '../support/eventually.ts';

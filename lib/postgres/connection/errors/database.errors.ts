@@ -1,5 +1,5 @@
-import { EventStoreError, type FailureOutcome } from '../event-store.error.ts';
-import type { AggregateRef } from './aggregate-ref.ts';
+import { EventStoreError, type FailureOutcome } from '../../../event-store.error.ts';
+import type { AggregateRef } from '../../../store/aggregate-ref.ts';
 
 /**
  * There is no connection to the database, or it was lost before the database answered.

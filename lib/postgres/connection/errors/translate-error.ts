@@ -1,8 +1,8 @@
-import type { SerializedEvent } from '../events/event-serializer.ts';
-import { errorOf } from '../input/thrown-error.ts';
-import { EventStoreError } from '../event-store.error.ts';
-import { messageWithoutValues } from '../input/message-without-values.ts';
-import type { AggregateRef } from '../store/aggregate-ref.ts';
+import type { SerializedEvent } from '../../../events/event-serializer.ts';
+import { errorOf } from '../../../input/thrown-error.ts';
+import { EventStoreError } from '../../../event-store.error.ts';
+import { messageWithoutValues } from '../../../input/message-without-values.ts';
+import type { AggregateRef } from '../../../store/aggregate-ref.ts';
 import {
   AccessDeniedError,
   ConnectionLostError,
@@ -15,9 +15,9 @@ import {
   StatementFailedError,
   TooManyConnectionsError,
   TransactionConflictError,
-} from '../store/database.errors.ts';
-import { AggregateLockedError, DuplicateEventError } from '../store/store.errors.ts';
-import { type Trouble, type TroubleFacts, factsOf, troubleOf } from './trouble.ts';
+} from './database.errors.ts';
+import { AggregateLockedError, DuplicateEventError } from '../../../store/store.errors.ts';
+import { type Trouble, type TroubleFacts, factsOf, troubleOf } from './failure-kind.ts';
 
 /** What the store was doing when the database refused: the facts that its errors name. */
 export interface AppendFacts {

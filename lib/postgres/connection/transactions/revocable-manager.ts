@@ -1,6 +1,6 @@
 import type { ClientBase } from 'pg';
 import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
-import { TransactionOverError } from '../store/store.errors.ts';
+import { TransactionOverError } from '../../../store/store.errors.ts';
 
 /** A manager that can be taken back from whoever works with it. */
 export interface RevocableManager {

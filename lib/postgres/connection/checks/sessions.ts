@@ -1,7 +1,7 @@
 import type { Client } from 'pg';
-import { type Database, Statement } from './database.ts';
-import { readSession } from './sql/read-session.ts';
-import { troubleOf } from './trouble.ts';
+import { type Database, Statement } from '../database.ts';
+import { readSession } from './read-session.sql.ts';
+import { troubleOf } from '../errors/failure-kind.ts';
 
 /** What a connection has of the server's sessions. */
 export interface Sessions {

@@ -1,7 +1,7 @@
-import { type Database, Statement } from './database.ts';
-import { drawTwice, mayDraw, readServer } from './sql/read-server.ts';
-import { pinTransaction } from './sql/search-path.ts';
-import { factsOf, troubleOf } from './trouble.ts';
+import { type Database, Statement } from '../database.ts';
+import { drawTwice, mayDraw, readServer } from './read-server.sql.ts';
+import { pinTransaction } from '../../sql/search-path.ts';
+import { factsOf, troubleOf } from '../errors/failure-kind.ts';
 
 /** What is found out about a server before anything is written to it. */
 export interface ServerCheck {

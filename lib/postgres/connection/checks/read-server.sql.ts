@@ -1,5 +1,5 @@
-import { appendsInFlight } from './appends-in-flight.ts';
-import { lockNamespace } from './schema-name.ts';
+import { appendsInFlight } from '../../sql/appends-in-flight.ts';
+import { lockNamespace } from '../../sql/schema-name.ts';
 
 /**
  * What the server and the session are set to, whether the role may append, and whether an advisory lock

@@ -1,11 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { EntityManager } from 'typeorm';
-import { DurabilityUncertainError, TransactionConflictError } from '../store/database.errors.ts';
-import { WrongExpectedVersionError } from '../store/store.errors.ts';
-import type { TransactionOptions } from '../store/transaction-options.ts';
-import type { Database } from './database.ts';
-import { isTransactionConflict, translateError } from './postgres-errors.ts';
-import { noteUnsent } from './trouble.ts';
+import { DurabilityUncertainError, TransactionConflictError } from '../errors/database.errors.ts';
+import { WrongExpectedVersionError } from '../../../store/store.errors.ts';
+import type { TransactionOptions } from '../../../store/transaction-options.ts';
+import type { Database } from '../database.ts';
+import { isTransactionConflict, translateError } from '../errors/translate-error.ts';
+import { noteUnsent } from '../errors/failure-kind.ts';
 
 /**
  * Runs work in a transaction, and all of it again while it meets a conflict: a version that was not

@@ -12,8 +12,8 @@ import type {
   Submittable,
 } from 'pg';
 import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
-import { TransactionOverError, TransactionRequiredError } from '../store/store.errors.ts';
-import type { IsolationLevel } from '../store/transaction-options.ts';
+import { TransactionOverError, TransactionRequiredError } from '../../store/store.errors.ts';
+import type { IsolationLevel } from '../../store/transaction-options.ts';
 import { columnTypes } from './column-types.ts';
 import {
   endOfTransaction,
@@ -31,13 +31,13 @@ import {
   isConnectionSpoilt,
   isIsolationTrouble,
   isOutcomeUnknown,
-} from './postgres-errors.ts';
+} from './errors/translate-error.ts';
 import { type Committed, watchingReplication } from './replication-wait.ts';
 import { probeIdle } from './pool-probe.ts';
-import { revocable } from './revocable-manager.ts';
-import { type TransactionScope, TransactionScopes } from './transaction-scopes.ts';
-import { noteRole, noteUnsent } from './trouble.ts';
-import { inTurn } from './turns.ts';
+import { revocable } from './transactions/revocable-manager.ts';
+import { type TransactionScope, TransactionScopes } from './transactions/transaction-scopes.ts';
+import { noteRole, noteUnsent } from './errors/failure-kind.ts';
+import { inTurn } from './transactions/turns.ts';
 
 /** One statement of the store. Its name is a digest of the text, so no two texts share a name. */
 export class Statement {

@@ -1,5 +1,5 @@
 import type { Client } from 'pg';
-import type { Database } from './database.ts';
+import type { Database } from '../database.ts';
 
 /**
  * Says what is wrong with the limits of the pool, each fault with its remedy.

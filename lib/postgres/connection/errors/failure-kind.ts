@@ -1,4 +1,4 @@
-import { errorOf } from '../input/thrown-error.ts';
+import { errorOf } from '../../../input/thrown-error.ts';
 
 /** What can happen to a statement, as far as it makes a difference to whoever sent it. */
 export type Trouble =

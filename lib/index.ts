@@ -205,9 +205,9 @@ export {
 export type { AnchorKey, LogAnchor } from './evidence/log-anchor.ts';
 export type { LogFault, LogFinding, LogReport } from './evidence/log-report.ts';
 
-export { eventStoreEntities } from './postgres/entities/index.ts';
-export { AggregateEntity } from './postgres/entities/aggregate.entity.ts';
-export { DomainEventEntity } from './postgres/entities/domain-event.entity.ts';
-export { eventStoreGrants, type EventStoreGrantsOptions } from './postgres/grants.ts';
-export { eventStoreHashChain } from './postgres/hash-chain.ts';
-export { eventStoreMigrations } from './postgres/migrations/index.ts';
+export { eventStoreEntities } from './postgres/schema/entities/index.ts';
+export { AggregateEntity } from './postgres/schema/entities/aggregate.entity.ts';
+export { DomainEventEntity } from './postgres/schema/entities/domain-event.entity.ts';
+export { eventStoreGrants, type EventStoreGrantsOptions } from './postgres/schema/grants.ts';
+export { eventStoreHashChain } from './postgres/schema/hash-chain.ts';
+export { eventStoreMigrations } from './postgres/schema/migrations/index.ts';

@@ -3,7 +3,7 @@ import type { EventBusMode } from '../event-bus/event-bus-bridge.ts';
 import type { EventCodec } from '../events/payload/event-codec.ts';
 import { JsonCodec } from '../events/payload/json.codec.ts';
 import { applyRules, oneOf, type OptionRule, wholeNumber } from '../input/option-rules.ts';
-import { schemaNameRule } from '../postgres/sql/schema-name.ts';
+import { schemaNameRule } from '../postgres/schema/schema-name.ts';
 
 /** What happens at boot if the schema is not up to date. */
 export type MigrationsMode = 'run' | 'check' | 'off';

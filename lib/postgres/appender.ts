@@ -30,7 +30,7 @@ import {
   isTransactionConflict,
   translateError,
 } from './connection/errors/translate-error.ts';
-import { timeOf } from './sql/microseconds.ts';
+import { timeOf } from './schema/fragments/microseconds.sql.ts';
 
 export interface AppenderOptions extends PrepareOptions {
   readonly lockTimeoutMs: number;

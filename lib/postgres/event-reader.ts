@@ -9,10 +9,10 @@ import type { ReadDirection } from '../store/reading/read-options.ts';
 import type { StoredSnapshot } from '../store/reading/revive-snapshot.ts';
 import { type Database, Statement } from './connection/database.ts';
 import { isTimeLimit } from './connection/errors/translate-error.ts';
-import { timeOf } from './sql/microseconds.ts';
+import { timeOf } from './schema/fragments/microseconds.sql.ts';
 import { readAggregate, readHistory } from './sql/read-aggregate.ts';
-import { pageOfAggregate } from './sql/read-aggregate-page.ts';
-import { holdsMark } from './sql/log-mark.ts';
+import { pageOfAggregate } from './schema/functions/read-aggregate-page.sql.ts';
+import { holdsMark } from './schema/fragments/log-mark.sql.ts';
 import { readHorizon } from './sql/read-horizon.ts';
 import { readPlaces } from './sql/read-places.ts';
 

@@ -20,8 +20,8 @@ import {
   readPositionsInUse,
   setPreparedGeneration,
 } from './sql/generations.ts';
-import { readEnd } from './sql/read-log.ts';
-import { readUnprepared } from './sql/register-consumer.ts';
+import { readEnd } from './schema/functions/read-log.sql.ts';
+import { readUnprepared } from './schema/functions/register-consumer.sql.ts';
 
 type CatchUp = (manager: EntityManager, through: number) => Promise<boolean>;
 

@@ -4,7 +4,7 @@ import type { ConsumerKind } from '../subscriptions/consumer.ts';
 import { UnknownConsumerError } from '../subscriptions/subscriptions.errors.ts';
 import { type Database, Statement } from './connection/database.ts';
 import { countParked, lockConsumer, lockPositions, readPositions } from './sql/generations.ts';
-import { readLastPosition } from './sql/read-log.ts';
+import { readLastPosition } from './schema/functions/read-log.sql.ts';
 
 interface ConsumerRow {
   kind: ConsumerKind;

@@ -13,10 +13,10 @@ import { HashChainOffError } from '../evidence/evidence.errors.ts';
 import { ReadOnlyDatabaseError } from './connection/errors/database.errors.ts';
 import { Database, Statement } from './connection/database.ts';
 import { EventReader } from './event-reader.ts';
-import { chainStart } from './hash-chain.ts';
+import { chainStart } from './schema/hash-chain.ts';
 import { translateError } from './connection/errors/translate-error.ts';
-import { alterationsOf, type SchemaFact } from './released-schema.ts';
-import { describeSchema } from './sql/describe-schema.ts';
+import { alterationsOf, type SchemaFact } from './schema/released-schema.ts';
+import { describeSchema } from './schema/describe-schema.sql.ts';
 import {
   lockAnchors,
   readChainedLog,

@@ -22,7 +22,7 @@ import { ParkedEvents } from './parked-events.ts';
 import { translated, translateReadError } from './connection/errors/translate-error.ts';
 import { setPaused, startStopped } from './sql/generations.ts';
 import { readConsumers, readReached } from './sql/read-consumers.ts';
-import { registerConsumers } from './sql/register-consumer.ts';
+import { registerConsumers } from './schema/functions/register-consumer.sql.ts';
 import { SkippedEvents } from './skipped-events.ts';
 
 /** The consumers of a store, as its schema knows them. */

@@ -70,7 +70,7 @@ import { InlineProjections } from './inline-projections.ts';
 import { translated, translateReadError } from './connection/errors/translate-error.ts';
 import { repeatedTransaction } from './connection/transactions/repeated-transaction.ts';
 import { SnapshotTable } from './snapshot-table.ts';
-import { durableCommit } from './sql/durable-commit.ts';
+import { durableCommit } from './schema/fragments/durable-commit.sql.ts';
 
 export interface PostgresEventStoreOptions {
   readonly schema: string;

@@ -3,7 +3,7 @@ import type { SkipOptions } from '../subscriptions/control/skip-options.ts';
 import { ConsumerStateError } from '../subscriptions/subscriptions.errors.ts';
 import { type Database, Statement } from './connection/database.ts';
 import { ConsumerChanges } from './locked-consumer.ts';
-import { timeOf } from './sql/microseconds.ts';
+import { timeOf } from './schema/fragments/microseconds.sql.ts';
 import { keepSkipped, lockStopped, passStopped, readSkipped } from './sql/skipped-events.ts';
 
 interface SkippedRow {

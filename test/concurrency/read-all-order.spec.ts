@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { DataSource, EntityManager } from 'typeorm';
-import { readLog } from '../../lib/postgres/sql/read-log.ts';
+import { readLog } from '../../lib/postgres/schema/functions/read-log.sql.ts';
 import { EventStoreError } from '../../lib/event-store.error.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { random, seed, type Random } from '../support/random.ts';

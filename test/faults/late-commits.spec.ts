@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Client } from 'pg';
 import type { DataSource, QueryRunner } from 'typeorm';
-import { lockNamespace } from '../../lib/postgres/sql/schema-name.ts';
+import { lockNamespace } from '../../lib/postgres/schema/schema-name.ts';
 import type { AppendResult } from '../../lib/store/event-store.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { Counted, openStore, type TestStore } from '../support/store.ts';

@@ -24,7 +24,7 @@ import {
   type EventStoreOptions,
 } from 'nest-event-store';
 import { Database } from '../../lib/postgres/connection/database.ts';
-import { Migrator } from '../../lib/postgres/migrator.ts';
+import { Migrator } from '../../lib/postgres/schema/migrator.ts';
 import { findSessions } from '../../lib/postgres/connection/checks/sessions.ts';
 import { startApplication } from '../module/start-application.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';

@@ -7,8 +7,8 @@ import {
   type EventStoreGrantsOptions,
   EventStoreModule,
 } from 'nest-event-store';
-import { Migrator } from '../../lib/postgres/migrator.ts';
-import { lockNamespace } from '../../lib/postgres/sql/schema-name.ts';
+import { Migrator } from '../../lib/postgres/schema/migrator.ts';
+import { lockNamespace } from '../../lib/postgres/schema/schema-name.ts';
 import { describeHolder } from '../../lib/subscriptions/running/horizon-watch.ts';
 import { startApplication } from '../module/start-application.ts';
 import { queryOnce } from '../../sample-app/database/query-once.ts';

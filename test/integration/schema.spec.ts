@@ -8,8 +8,8 @@ import {
   eventStoreMigrations,
 } from 'nest-event-store';
 import { faultOfName } from '../../lib/input/printable-name.ts';
-import { Migrator } from '../../lib/postgres/migrator.ts';
-import { unprintableName } from '../../lib/postgres/sql/printable-name.ts';
+import { Migrator } from '../../lib/postgres/schema/migrator.ts';
+import { unprintableName } from '../../lib/postgres/schema/tables/printable-name.sql.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { Counted, openStore, type TestStore } from '../support/store.ts';
 import { tally } from '../support/tally.ts';

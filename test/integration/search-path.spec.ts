@@ -10,7 +10,7 @@ import {
   eventStoreHashChain,
   eventStoreMigrations,
 } from 'nest-event-store';
-import { Migrator } from '../../lib/postgres/migrator.ts';
+import { Migrator } from '../../lib/postgres/schema/migrator.ts';
 import { PostgresChainedLog } from '../../lib/postgres/postgres.chained-log.ts';
 import { consumer, startConsumers } from '../support/consumers.ts';
 import { createTestRoles, type TestRoles } from '../support/roles.ts';

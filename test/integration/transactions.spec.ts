@@ -20,7 +20,7 @@ import {
   WrongExpectedVersionError,
 } from 'nest-event-store';
 import { AggregateRepositories } from '../../lib/aggregates/aggregate-repositories.ts';
-import { lockNamespace } from '../../lib/postgres/sql/schema-name.ts';
+import { lockNamespace } from '../../lib/postgres/schema/schema-name.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { Counted, openStore, type TestStore } from '../support/store.ts';
 import { countCopies, tally } from '../support/tally.ts';

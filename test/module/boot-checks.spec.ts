@@ -15,7 +15,7 @@ import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
 import { consumer, startConsumers } from '../support/consumers.ts';
 import { Counted, openStore } from '../support/store.ts';
-import { Migrator } from '../../lib/postgres/migrator.ts';
+import { Migrator } from '../../lib/postgres/schema/migrator.ts';
 import { tally } from '../support/tally.ts';
 import { startApplication } from './start-application.ts';
 

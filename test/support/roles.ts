@@ -1,6 +1,6 @@
 import { DataSource } from 'typeorm';
 import { eventStoreGrants, type EventStoreGrantsOptions } from 'nest-event-store';
-import { Migrator } from '../../lib/postgres/migrator.ts';
+import { Migrator } from '../../lib/postgres/schema/migrator.ts';
 import { queryOnce } from '../../sample-app/database/query-once.ts';
 import { createTestDatabase, type TestDatabase, type TestDatabaseOptions } from './database.ts';
 

@@ -3,7 +3,7 @@ import { resolveOptions, type EventStoreOptions } from '../../lib/module/options
 import { DomainEvent, type EventClass } from '../../lib/events/domain-event.decorator.ts';
 import { EventRegistry } from '../../lib/events/event-registry.ts';
 import { EventSerializer } from '../../lib/events/event-serializer.ts';
-import { Migrator } from '../../lib/postgres/migrator.ts';
+import { Migrator } from '../../lib/postgres/schema/migrator.ts';
 import { PostgresEventStore } from '../../lib/postgres/postgres.event-store.ts';
 import { patiently } from './eventually.ts';
 

@@ -1,5 +1,5 @@
-import { lockKey } from './schema-name.ts';
-import { pinTransaction } from './search-path.ts';
+import { lockKey } from '../schema/schema-name.ts';
+import { pinTransaction } from '../schema/search-path.sql.ts';
 
 /**
  * A page of the log with what is to be held against each other: $1 after, $2 up to, $3 rows, $4 bytes as

@@ -1,4 +1,4 @@
-import { isMarkThere } from './log-mark.ts';
+import { isMarkThere } from '../schema/fragments/log-mark.sql.ts';
 
 const key = 'k.consumer = $1 AND k.generation = $2 AND k.partition = $3';
 /**

@@ -1,4 +1,4 @@
-import { isHeld } from './leases.ts';
+import { isHeld } from '../schema/fragments/leases.sql.ts';
 
 /**
  * Locks the consumer against every other change of its generations, and tells where it stands.

@@ -1,4 +1,4 @@
-import { microseconds } from './microseconds.ts';
+import { microseconds } from '../schema/fragments/microseconds.sql.ts';
 
 /**
  * Sets events aside, by their positions; the first one has failed, the others follow it. What they were

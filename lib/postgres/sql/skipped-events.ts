@@ -1,4 +1,4 @@
-import { microseconds } from './microseconds.ts';
+import { microseconds } from '../schema/fragments/microseconds.sql.ts';
 
 /** Records the event at a position that the policy of its consumer leaves out. */
 export const keepSkippedByPolicy = (schema: string): string => `

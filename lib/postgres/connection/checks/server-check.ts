@@ -1,6 +1,6 @@
 import { type Database, Statement } from '../database.ts';
 import { drawTwice, mayDraw, readServer } from './read-server.sql.ts';
-import { pinTransaction } from '../../sql/search-path.ts';
+import { pinTransaction } from '../../schema/search-path.sql.ts';
 import { factsOf, troubleOf } from '../errors/failure-kind.ts';
 
 /** What is found out about a server before anything is written to it. */

@@ -1,13 +1,13 @@
-import { applyRules, type OptionRule } from '../input/option-rules.ts';
+import { applyRules, type OptionRule } from '../../input/option-rules.ts';
 import {
   grantReading,
   grantRemoval,
   grantWriting,
   refuseOwner,
   revokeRights,
-} from './sql/grants.ts';
-import { schemaNameRule } from './sql/schema-name.ts';
-import { revokeOwnersRights } from './sql/with-owners-rights.ts';
+} from './grants.sql.ts';
+import { schemaNameRule } from './schema-name.ts';
+import { revokeOwnersRights } from './fragments/with-owners-rights.sql.ts';
 
 /** Who may do what with one store. The roles must exist, and neither may be the owner of the tables. */
 export interface EventStoreGrantsOptions {

@@ -1,7 +1,7 @@
-import { microseconds } from './microseconds.ts';
-import { plannedOnce } from './planned-once.ts';
-import { pinSearchPath } from './search-path.ts';
-import { storedBytes } from './stored-bytes.ts';
+import { microseconds } from '../fragments/microseconds.sql.ts';
+import { plannedOnce } from '../fragments/planned-once.sql.ts';
+import { pinSearchPath } from '../search-path.sql.ts';
+import { storedBytes } from '../fragments/stored-bytes.sql.ts';
 
 /**
  * One page of the events of an aggregate, after a version or, backward, before it, where 0 is the end.

@@ -1,5 +1,5 @@
-import { isHeld } from './leases.ts';
-import { pinSearchPath } from './search-path.ts';
+import { isHeld } from '../fragments/leases.sql.ts';
+import { pinSearchPath } from '../search-path.sql.ts';
 
 /**
  * Gives a consumer the number of partitions that it was registered with last, in each generation of

@@ -1,4 +1,4 @@
-import { withOwnersRights } from './with-owners-rights.ts';
+import { withOwnersRights } from '../fragments/with-owners-rights.sql.ts';
 
 /** Deletes the events and the snapshot of one aggregate; its version stays, so none is used again. */
 export const removeEvents = (schema: string): string => `

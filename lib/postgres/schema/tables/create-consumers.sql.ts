@@ -1,4 +1,4 @@
-import { unprintableName } from './printable-name.ts';
+import { unprintableName } from './printable-name.sql.ts';
 
 /** The tables of consumers: who they are, how far they have come, and what they have set aside. */
 export const createConsumers = (schema: string): string => `

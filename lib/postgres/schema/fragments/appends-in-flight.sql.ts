@@ -1,4 +1,4 @@
-import { lockNamespace } from './schema-name.ts';
+import { lockNamespace } from '../schema-name.ts';
 
 /**
  * The appends that are registered as in flight: who, by which lock, and the number under which they

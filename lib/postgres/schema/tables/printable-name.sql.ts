@@ -1,4 +1,4 @@
-import { refusedInNames } from '../../input/printable-name.ts';
+import { refusedInNames } from '../../../input/printable-name.ts';
 
 const escape = (code: number): string => `\\\\U${code.toString(16).padStart(8, '0')}`;
 

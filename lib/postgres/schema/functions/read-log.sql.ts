@@ -1,8 +1,8 @@
-import { appendsInFlight } from './appends-in-flight.ts';
-import { microseconds } from './microseconds.ts';
-import { pinSearchPath } from './search-path.ts';
-import { isMarkThere } from './log-mark.ts';
-import { storedBytes } from './stored-bytes.ts';
+import { appendsInFlight } from '../fragments/appends-in-flight.sql.ts';
+import { microseconds } from '../fragments/microseconds.sql.ts';
+import { pinSearchPath } from '../search-path.sql.ts';
+import { isMarkThere } from '../fragments/log-mark.sql.ts';
+import { storedBytes } from '../fragments/stored-bytes.sql.ts';
 
 /**
  * One page of the log strictly after a position, up to the horizon: no event that can be read here

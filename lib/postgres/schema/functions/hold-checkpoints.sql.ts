@@ -1,6 +1,6 @@
-import { cutLeases, isHeld } from './leases.ts';
-import { lostTable } from './read-model-tables.ts';
-import { pinSearchPath } from './search-path.ts';
+import { cutLeases, isHeld } from '../fragments/leases.sql.ts';
+import { lostTable } from '../../sql/read-model-tables.ts';
+import { pinSearchPath } from '../search-path.sql.ts';
 
 /**
  * Renews the lease of a process that runs these consumers, takes free checkpoints up to its fair share,

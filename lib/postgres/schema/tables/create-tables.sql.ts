@@ -1,4 +1,4 @@
-import { unprintableName } from './printable-name.ts';
+import { unprintableName } from './printable-name.sql.ts';
 
 /**
  * The two tables of the contract, and the sequence that orders the whole log.

@@ -1,4 +1,4 @@
-import { pinSearchPath } from './search-path.ts';
+import { pinSearchPath } from '../search-path.sql.ts';
 
 /** Says which migrations a schema has seen, whoever ran them. */
 export const schemaVersion = (schema: string, version: number): string => `

@@ -1,6 +1,6 @@
 import type { Queryable } from './migrations/installed-version.ts';
-import { readChainStart, startHashChain } from './sql/hash-chain.ts';
-import { schemaNameRule } from './sql/schema-name.ts';
+import { readChainStart, startHashChain } from './hash-chain.sql.ts';
+import { schemaNameRule } from './schema-name.ts';
 
 /**
  * Returns the SQL that switches the hash chain of a store on, where the application may not do it with

@@ -1,4 +1,4 @@
-import { lockNamespace } from './schema-name.ts';
+import { lockNamespace } from '../schema-name.ts';
 
 /**
  * Registers the transaction as in flight, in a function that declares `v_last` and `v_setting`.

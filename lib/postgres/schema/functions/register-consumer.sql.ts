@@ -1,4 +1,4 @@
-import { pinSearchPath } from './search-path.ts';
+import { pinSearchPath } from '../search-path.sql.ts';
 
 /**
  * Makes a consumer known with this number of partitions, and lets one that has stopped try again.

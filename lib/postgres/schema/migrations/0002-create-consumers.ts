@@ -1,5 +1,5 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
-import { schemaVersion } from '../sql/schema-version.ts';
+import { schemaVersion } from '../functions/schema-version.sql.ts';
 import { installedVersion } from './installed-version.ts';
 import { runPinned } from './run-pinned.ts';
 import { migrationStatements } from './statements.ts';

@@ -1,4 +1,4 @@
-import { pinSearchPath } from './search-path.ts';
+import { pinSearchPath } from '../search-path.sql.ts';
 
 /**
  * Append-only by the database: events are neither updated nor truncated, and deleted only by

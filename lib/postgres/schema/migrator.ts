@@ -9,10 +9,10 @@ import {
 } from './migrations/installed-version.ts';
 import { nameOf, type SchemaObject } from './migrations/schema-objects.ts';
 import { repairSequences, sequenceProblems } from './sequences.ts';
-import { startHashChain } from './sql/hash-chain.ts';
-import { lockKey } from './sql/schema-name.ts';
-import { pinTransaction } from './sql/search-path.ts';
-import { troubleOf } from './connection/errors/failure-kind.ts';
+import { startHashChain } from './hash-chain.sql.ts';
+import { lockKey } from './schema-name.ts';
+import { pinTransaction } from './search-path.sql.ts';
+import { troubleOf } from '../connection/errors/failure-kind.ts';
 
 const liftLimits = `
 SELECT set_config(s.name, '0'::text, true) FROM pg_settings AS s

@@ -1,5 +1,5 @@
-import { eventHash } from './chain-hash.ts';
-import { pinSearchPath } from './search-path.ts';
+import { eventHash } from '../fragments/chain-hash.sql.ts';
+import { pinSearchPath } from '../search-path.sql.ts';
 
 /**
  * What a hash chain is made with; the triggers that call it are there only where it is switched on.

@@ -5,7 +5,7 @@ import {
   raiseSequences,
   readSequences,
   redefinePositions,
-} from './sql/sequences.ts';
+} from './sequences.sql.ts';
 
 /** As the driver reads it by default: every bigint is text. */
 type SequencesRow = Readonly<

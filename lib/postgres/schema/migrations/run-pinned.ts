@@ -1,4 +1,4 @@
-import { pinTransaction } from '../sql/search-path.ts';
+import { pinTransaction } from '../search-path.sql.ts';
 import type { Queryable } from './installed-version.ts';
 
 /**

@@ -1,8 +1,8 @@
-import { commitDurably } from './durable-commit.ts';
-import { microseconds } from './microseconds.ts';
-import { plannedOnce } from './planned-once.ts';
-import { registerInFlight } from './register-in-flight.ts';
-import { withOwnersRights } from './with-owners-rights.ts';
+import { commitDurably } from '../fragments/durable-commit.sql.ts';
+import { microseconds } from '../fragments/microseconds.sql.ts';
+import { plannedOnce } from '../fragments/planned-once.sql.ts';
+import { registerInFlight } from '../fragments/register-in-flight.sql.ts';
+import { withOwnersRights } from '../fragments/with-owners-rights.sql.ts';
 
 /**
  * One call writes one event that was never sent before: the commonest append, in half the time.

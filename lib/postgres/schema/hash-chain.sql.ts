@@ -1,4 +1,4 @@
-import { pinTransaction } from './search-path.ts';
+import { pinTransaction } from './search-path.sql.ts';
 
 const hasTrigger = (schema: string): string => `EXISTS (
     SELECT FROM pg_trigger AS t

@@ -1,5 +1,5 @@
-import { cutLeases } from './leases.ts';
-import { withOwnersRights } from './with-owners-rights.ts';
+import { cutLeases } from '../fragments/leases.sql.ts';
+import { withOwnersRights } from '../fragments/with-owners-rights.sql.ts';
 
 /**
  * Removes a consumer with its checkpoints and what it has parked, which is kept as skipped. Returns the

@@ -1,4 +1,4 @@
-import { pinSearchPath } from './search-path.ts';
+import { pinSearchPath } from '../search-path.sql.ts';
 
 /** Clauses of a function that does what its caller has no right to do by itself. */
 export const withOwnersRights = `SECURITY DEFINER

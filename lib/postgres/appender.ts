@@ -21,7 +21,11 @@ import type { AppendQueue } from './append-queue.ts';
 import type { CallerTransactions, JoinedTransaction } from './caller-transactions.ts';
 import type { EventReader } from './event-reader.ts';
 import { AggregateHeld } from './held-appends.ts';
-import { InlineFailure, type InlineProjections, newRecords } from './inline-projections.ts';
+import {
+  InlineFailure,
+  type InlineProjections,
+  newRecords,
+} from './projections/inline-projections.ts';
 import {
   type AppendFacts,
   isConnectionLoss,

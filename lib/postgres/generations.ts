@@ -6,11 +6,11 @@ import type { Mark } from '../subscriptions/marks.ts';
 import { LeaseLostError } from '../subscriptions/subscriptions.errors.ts';
 import { callHook } from './call-hook.ts';
 import { type Database, Statement } from './connection/database.ts';
-import { InlineLock } from './inline-lock.ts';
+import { InlineLock } from './projections/inline-lock.ts';
 import { ConsumerChanges, type LockedConsumer } from './locked-consumer.ts';
 import { isLockTimeout } from './connection/errors/translate-error.ts';
 import { channelOf } from './postgres.signals.ts';
-import { ReadModelTables } from './read-model-tables.ts';
+import { ReadModelTables } from './projections/read-model-tables.ts';
 import { refuseParked } from './refuse-parked.ts';
 import {
   activateGeneration,

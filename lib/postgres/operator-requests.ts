@@ -6,7 +6,7 @@ import { ConsumerStateError } from '../subscriptions/subscriptions.errors.ts';
 import { type Database, Statement } from './connection/database.ts';
 import { ConsumerChanges, type LockedConsumer } from './locked-consumer.ts';
 import { translateError } from './connection/errors/translate-error.ts';
-import { ReadModelTables } from './read-model-tables.ts';
+import { ReadModelTables } from './projections/read-model-tables.ts';
 import { refuseParked } from './refuse-parked.ts';
 import {
   beginGeneration,

@@ -66,7 +66,7 @@ import {
   type StoredHistory,
   type StoredLogPage,
 } from './event-reader.ts';
-import { InlineProjections } from './inline-projections.ts';
+import { InlineProjections } from './projections/inline-projections.ts';
 import { translated, translateReadError } from './connection/errors/translate-error.ts';
 import { repeatedTransaction } from './connection/transactions/repeated-transaction.ts';
 import { SnapshotTable } from './snapshot-table.ts';

@@ -1,17 +1,17 @@
 import type { EntityManager } from 'typeorm';
-import type { Consumer } from '../subscriptions/consumer.ts';
-import { HandlerFailure } from '../subscriptions/handler-failure.ts';
-import { ReadModelLostError } from '../subscriptions/subscriptions.errors.ts';
-import { callHook } from './call-hook.ts';
-import { type Database, Statement } from './connection/database.ts';
-import type { LockedConsumer } from './locked-consumer.ts';
+import type { Consumer } from '../../subscriptions/consumer.ts';
+import { HandlerFailure } from '../../subscriptions/handler-failure.ts';
+import { ReadModelLostError } from '../../subscriptions/subscriptions.errors.ts';
+import { callHook } from '../call-hook.ts';
+import { type Database, Statement } from '../connection/database.ts';
+import type { LockedConsumer } from '../locked-consumer.ts';
 import {
   forgetLostTables,
   readLostTable,
   readTables,
   recordTables,
   refreshTables,
-} from './sql/read-model-tables.ts';
+} from './read-model-tables.sql.ts';
 
 /**
  * Knows which tables the hooks of projections have made.

@@ -1,6 +1,6 @@
 import type { EntityManager } from 'typeorm';
-import { type Database, Statement } from './connection/database.ts';
-import { lockInlineExclusively, lockInlineShared, readGenerations } from './sql/inline-lock.ts';
+import { type Database, Statement } from '../connection/database.ts';
+import { lockInlineExclusively, lockInlineShared, readGenerations } from './inline-lock.sql.ts';
 
 /**
  * Keeps the appends that an inline projection concerns apart from the change of its generation.

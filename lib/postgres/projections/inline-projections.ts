@@ -1,15 +1,15 @@
 import type { EntityManager } from 'typeorm';
-import type { EventRecord } from '../events/event-record.ts';
-import { errorOf } from '../input/thrown-error.ts';
-import type { AppendResult } from '../store/event-store.ts';
-import type { PreparedAppend } from '../store/appending/prepare-append.ts';
-import type { Consumer } from '../subscriptions/consumer.ts';
-import { runInDelivery } from '../subscriptions/delivery.ts';
-import { DurabilityUncertainError } from './connection/errors/database.errors.ts';
-import { HandlerTimeoutError } from '../subscriptions/subscriptions.errors.ts';
-import { within } from '../input/with-timeout.ts';
-import type { JoinedTransaction } from './caller-transactions.ts';
-import type { Database } from './connection/database.ts';
+import type { EventRecord } from '../../events/event-record.ts';
+import { errorOf } from '../../input/thrown-error.ts';
+import type { AppendResult } from '../../store/event-store.ts';
+import type { PreparedAppend } from '../../store/appending/prepare-append.ts';
+import type { Consumer } from '../../subscriptions/consumer.ts';
+import { runInDelivery } from '../../subscriptions/delivery.ts';
+import { DurabilityUncertainError } from '../connection/errors/database.errors.ts';
+import { HandlerTimeoutError } from '../../subscriptions/subscriptions.errors.ts';
+import { within } from '../../input/with-timeout.ts';
+import type { JoinedTransaction } from '../caller-transactions.ts';
+import type { Database } from '../connection/database.ts';
 import { InlineLock } from './inline-lock.ts';
 
 /**

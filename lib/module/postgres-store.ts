@@ -12,7 +12,7 @@ import { Migrator } from '../postgres/schema/migrator.ts';
 import { poolFaults } from '../postgres/connection/checks/pool.problems.ts';
 import { PostgresChainedLog } from '../postgres/postgres.chained-log.ts';
 import { postgresConsumers } from '../postgres/postgres.consumers.ts';
-import { PostgresEventStore } from '../postgres/postgres.event-store.ts';
+import { PostgresEventStore } from '../postgres/store/postgres.event-store.ts';
 import {
   checkSequences,
   checkServer,

@@ -12,7 +12,7 @@ import {
 import { HashChainOffError } from '../evidence/evidence.errors.ts';
 import { ReadOnlyDatabaseError } from './connection/errors/database.errors.ts';
 import { Database, Statement } from './connection/database.ts';
-import { EventReader } from './event-reader.ts';
+import { EventReader } from './store/reading/event-reader.ts';
 import { chainStart } from './schema/hash-chain.ts';
 import { translateError } from './connection/errors/translate-error.ts';
 import { alterationsOf, type SchemaFact } from './schema/released-schema.ts';

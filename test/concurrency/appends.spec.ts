@@ -3,7 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { DataSource } from 'typeorm';
 import { EventData } from '../../lib/events/event-data.ts';
-import { AppendCall } from '../../lib/postgres/append-call.ts';
+import { AppendCall } from '../../lib/postgres/store/appending/append-call.ts';
 import { Database } from '../../lib/postgres/connection/database.ts';
 import type { AppendResult } from '../../lib/store/event-store.ts';
 import { VersionExpectation } from '../../lib/store/appending/expected-version.ts';

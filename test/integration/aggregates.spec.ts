@@ -19,7 +19,7 @@ import {
   type IdentifiedAggregate,
 } from 'nest-event-store';
 import { AggregateRepositories } from '../../lib/aggregates/aggregate-repositories.ts';
-import { PostgresEventStore } from '../../lib/postgres/postgres.event-store.ts';
+import { PostgresEventStore } from '../../lib/postgres/store/postgres.event-store.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { openStore, type TestStore } from '../support/store.ts';
 

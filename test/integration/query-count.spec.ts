@@ -5,7 +5,7 @@ import pg from 'pg';
 import type { DataSource } from 'typeorm';
 import { Aggregate, EventData, everyNEvents, type AggregateRepository } from 'nest-event-store';
 import { AggregateRepositories } from '../../lib/aggregates/aggregate-repositories.ts';
-import { readAggregate, readHistory } from '../../lib/postgres/sql/read-aggregate.ts';
+import { readAggregate, readHistory } from '../../lib/postgres/store/reading/read-aggregate.sql.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { Counted, openStore, type TestStore } from '../support/store.ts';
 

@@ -4,7 +4,7 @@ import { DomainEvent, type EventClass } from '../../lib/events/domain-event.deco
 import { EventRegistry } from '../../lib/events/event-registry.ts';
 import { EventSerializer } from '../../lib/events/event-serializer.ts';
 import { Migrator } from '../../lib/postgres/schema/migrator.ts';
-import { PostgresEventStore } from '../../lib/postgres/postgres.event-store.ts';
+import { PostgresEventStore } from '../../lib/postgres/store/postgres.event-store.ts';
 import { patiently } from './eventually.ts';
 
 @DomainEvent('counter.counted')

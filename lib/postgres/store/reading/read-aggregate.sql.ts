@@ -1,4 +1,4 @@
-import { microseconds } from '../schema/fragments/microseconds.sql.ts';
+import { microseconds } from '../../schema/fragments/microseconds.sql.ts';
 
 const eventColumns = `e.position, e.event_id, e.version, e.type, e.revision, e.payload,
   e.binary_payload, e.metadata, ${microseconds('e.recorded_at')} AS recorded_at`;

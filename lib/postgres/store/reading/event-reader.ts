@@ -1,20 +1,20 @@
 import type { EntityManager } from 'typeorm';
-import type { StoredEvent } from '../events/event-serializer.ts';
-import type { AggregateRef } from '../store/aggregate-ref.ts';
-import { type LogMark, markOf } from '../store/reading/log-place.ts';
-import { LogDivergedError } from '../store/store.errors.ts';
-import type { LogHorizon } from '../store/event-store.ts';
-import type { EventPlace } from '../store/appending/event-places.ts';
-import type { ReadDirection } from '../store/reading/read-options.ts';
-import type { StoredSnapshot } from '../store/reading/revive-snapshot.ts';
-import { type Database, Statement } from './connection/database.ts';
-import { isTimeLimit } from './connection/errors/translate-error.ts';
-import { timeOf } from './schema/fragments/microseconds.sql.ts';
-import { readAggregate, readHistory } from './sql/read-aggregate.ts';
-import { pageOfAggregate } from './schema/functions/read-aggregate-page.sql.ts';
-import { holdsMark } from './schema/fragments/log-mark.sql.ts';
-import { readHorizon } from './sql/read-horizon.ts';
-import { readPlaces } from './sql/read-places.ts';
+import type { StoredEvent } from '../../../events/event-serializer.ts';
+import type { AggregateRef } from '../../../store/aggregate-ref.ts';
+import { type LogMark, markOf } from '../../../store/reading/log-place.ts';
+import { LogDivergedError } from '../../../store/store.errors.ts';
+import type { LogHorizon } from '../../../store/event-store.ts';
+import type { EventPlace } from '../../../store/appending/event-places.ts';
+import type { ReadDirection } from '../../../store/reading/read-options.ts';
+import type { StoredSnapshot } from '../../../store/reading/revive-snapshot.ts';
+import { type Database, Statement } from '../../connection/database.ts';
+import { isTimeLimit } from '../../connection/errors/translate-error.ts';
+import { timeOf } from '../../schema/fragments/microseconds.sql.ts';
+import { readAggregate, readHistory } from './read-aggregate.sql.ts';
+import { pageOfAggregate } from '../../schema/functions/read-aggregate-page.sql.ts';
+import { holdsMark } from '../../schema/fragments/log-mark.sql.ts';
+import { readHorizon } from './read-horizon.sql.ts';
+import { readPlaces } from './read-places.sql.ts';
 
 interface EventRow {
   position: number;

@@ -1,5 +1,5 @@
-import { appendsInFlight } from '../schema/fragments/appends-in-flight.sql.ts';
-import { microseconds } from '../schema/fragments/microseconds.sql.ts';
+import { appendsInFlight } from '../../schema/fragments/appends-in-flight.sql.ts';
+import { microseconds } from '../../schema/fragments/microseconds.sql.ts';
 
 /**
  * The last position drawn, and a row for every append in flight, the one that readers wait for

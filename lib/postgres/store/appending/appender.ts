@@ -1,31 +1,35 @@
 import type { EntityManager } from 'typeorm';
-import type { EventSerializer } from '../events/event-serializer.ts';
-import type { Append, AppendResult } from '../store/event-store.ts';
-import { checkContent, duplicateError, placesByKey } from '../store/appending/event-places.ts';
+import type { EventSerializer } from '../../../events/event-serializer.ts';
+import type { Append, AppendResult } from '../../../store/event-store.ts';
+import {
+  checkContent,
+  duplicateError,
+  placesByKey,
+} from '../../../store/appending/event-places.ts';
 import {
   isUnfinished,
   prepareAppend,
   prepareAppends,
   type PreparedAppend,
   type PrepareOptions,
-} from '../store/appending/prepare-append.ts';
-import { DurabilityUncertainError } from './connection/errors/database.errors.ts';
+} from '../../../store/appending/prepare-append.ts';
+import { DurabilityUncertainError } from '../../connection/errors/database.errors.ts';
 import {
   DuplicateEventError,
   StoreClosedError,
   WrongExpectedVersionError,
-} from '../store/store.errors.ts';
+} from '../../../store/store.errors.ts';
 import type { AppendCall, AppendOutcome, CallOptions } from './append-call.ts';
 import type { Patience, Place } from './append-lines.ts';
 import type { AppendQueue } from './append-queue.ts';
-import type { CallerTransactions, JoinedTransaction } from './caller-transactions.ts';
-import type { EventReader } from './event-reader.ts';
+import type { CallerTransactions, JoinedTransaction } from './commit-reports.ts';
+import type { EventReader } from '../reading/event-reader.ts';
 import { AggregateHeld } from './held-appends.ts';
 import {
   InlineFailure,
   type InlineProjections,
   newRecords,
-} from './projections/inline-projections.ts';
+} from '../../projections/inline-projections.ts';
 import {
   type AppendFacts,
   isConnectionLoss,
@@ -33,8 +37,8 @@ import {
   isOutcomeUnknown,
   isTransactionConflict,
   translateError,
-} from './connection/errors/translate-error.ts';
-import { timeOf } from './schema/fragments/microseconds.sql.ts';
+} from '../../connection/errors/translate-error.ts';
+import { timeOf } from '../../schema/fragments/microseconds.sql.ts';
 
 export interface AppenderOptions extends PrepareOptions {
   readonly lockTimeoutMs: number;

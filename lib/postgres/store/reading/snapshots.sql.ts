@@ -1,4 +1,4 @@
-import { snapshotHash } from '../schema/fragments/chain-hash.sql.ts';
+import { snapshotHash } from '../../schema/fragments/chain-hash.sql.ts';
 
 /** $1 type, $2 id. No row for an unknown aggregate or one without a snapshot. */
 export const readSnapshot = (schema: string): string => `

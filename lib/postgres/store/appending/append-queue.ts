@@ -1,7 +1,7 @@
 import { AsyncResource } from 'node:async_hooks';
-import type { AggregateRef } from '../store/aggregate-ref.ts';
-import type { PreparedAppend } from '../store/appending/prepare-append.ts';
-import { StoreOverloadedError } from '../store/store.errors.ts';
+import type { AggregateRef } from '../../../store/aggregate-ref.ts';
+import type { PreparedAppend } from '../../../store/appending/prepare-append.ts';
+import { StoreOverloadedError } from '../../../store/store.errors.ts';
 import { AppendBatch } from './append-batch.ts';
 import { type AppendCall, type AppendOutcome, aggregateKey } from './append-call.ts';
 import { AppendLines, type Line, type Patience, type Place } from './append-lines.ts';
@@ -13,7 +13,7 @@ import {
   isLockTimeout,
   isOutcomeUnknown,
   translateError,
-} from './connection/errors/translate-error.ts';
+} from '../../connection/errors/translate-error.ts';
 
 export interface AppendQueueOptions {
   /** How many calls may wait, in flight included. */

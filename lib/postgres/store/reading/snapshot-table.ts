@@ -1,8 +1,8 @@
 import type { EntityManager } from 'typeorm';
-import type { AggregateRef } from '../store/aggregate-ref.ts';
-import type { StoredSnapshot } from '../store/reading/revive-snapshot.ts';
-import { type Database, Statement } from './connection/database.ts';
-import { readSnapshot, writeSnapshot } from './sql/snapshots.ts';
+import type { AggregateRef } from '../../../store/aggregate-ref.ts';
+import type { StoredSnapshot } from '../../../store/reading/revive-snapshot.ts';
+import { type Database, Statement } from '../../connection/database.ts';
+import { readSnapshot, writeSnapshot } from './snapshots.sql.ts';
 
 /** Reads and writes the one snapshot that stands on an aggregate's row. */
 export class SnapshotTable {

@@ -1,14 +1,14 @@
 import { setImmediate } from 'node:timers/promises';
 import type { DataSource, EntityManager } from 'typeorm';
-import type { EventData } from '../events/event-data.ts';
-import type { EventRegistry } from '../events/event-registry.ts';
-import type { EventSerializer, StoredEvent } from '../events/event-serializer.ts';
-import type { EventRecord } from '../events/event-record.ts';
-import { AppendListeners } from '../store/appending/append-listeners.ts';
-import type { AggregateRef } from '../store/aggregate-ref.ts';
-import { noteAppended } from '../store/appending/track-appends.ts';
-import { checkAggregateRef } from '../store/check-aggregate-ref.ts';
-import { checkNoGap } from '../store/reading/check-no-gap.ts';
+import type { EventData } from '../../events/event-data.ts';
+import type { EventRegistry } from '../../events/event-registry.ts';
+import type { EventSerializer, StoredEvent } from '../../events/event-serializer.ts';
+import type { EventRecord } from '../../events/event-record.ts';
+import { AppendListeners } from '../../store/appending/append-listeners.ts';
+import type { AggregateRef } from '../../store/aggregate-ref.ts';
+import { noteAppended } from '../../store/appending/track-appends.ts';
+import { checkAggregateRef } from '../../store/check-aggregate-ref.ts';
+import { checkNoGap } from '../../store/reading/check-no-gap.ts';
 import {
   EventStore,
   type AggregateHistory,
@@ -22,13 +22,13 @@ import {
   type LogPage,
   type Snapshot,
   type SnapshotOptions,
-} from '../store/event-store.ts';
-import { historyOptions, snapshotOptions } from '../store/reading/history-options.ts';
+} from '../../store/event-store.ts';
+import { historyOptions, snapshotOptions } from '../../store/reading/history-options.ts';
 import {
   appendAllOptions,
   appendOptions,
   checkAppends,
-} from '../store/appending/prepare-append.ts';
+} from '../../store/appending/prepare-append.ts';
 import {
   aggregateReadOptions,
   checkAggregateTypes,
@@ -38,25 +38,28 @@ import {
   logReadOptions,
   type AggregateReadOptions,
   type ReadOptions,
-} from '../store/reading/read-options.ts';
-import { rememberReplay, Replay } from '../store/reading/replay.ts';
-import { reviveSnapshot, type StoredSnapshot } from '../store/reading/revive-snapshot.ts';
-import type { LogPlace } from '../store/reading/log-place.ts';
-import type { LogReader, LogReadOptions, LogStep } from '../store/reading/log-reader.ts';
-import { DurabilityUncertainError } from './connection/errors/database.errors.ts';
+} from '../../store/reading/read-options.ts';
+import { rememberReplay, Replay } from '../../store/reading/replay.ts';
+import { reviveSnapshot, type StoredSnapshot } from '../../store/reading/revive-snapshot.ts';
+import type { LogPlace } from '../../store/reading/log-place.ts';
+import type { LogReader, LogReadOptions, LogStep } from '../../store/reading/log-reader.ts';
+import { DurabilityUncertainError } from '../connection/errors/database.errors.ts';
 import {
   NestedTransactionError,
   RemovalRefusedError,
   SnapshotAheadError,
-} from '../store/store.errors.ts';
-import { checkTransactionOptions, type TransactionOptions } from '../store/transaction-options.ts';
-import { noteUnreadable } from '../store/reading/unreadable-event.ts';
-import type { Consumer } from '../subscriptions/consumer.ts';
-import { AppendCall } from './append-call.ts';
-import { AppendQueue } from './append-queue.ts';
-import { Appender } from './appender.ts';
-import { CallerTransactions } from './caller-transactions.ts';
-import { Database, Statement } from './connection/database.ts';
+} from '../../store/store.errors.ts';
+import {
+  checkTransactionOptions,
+  type TransactionOptions,
+} from '../../store/transaction-options.ts';
+import { noteUnreadable } from '../../store/reading/unreadable-event.ts';
+import type { Consumer } from '../../subscriptions/consumer.ts';
+import { AppendCall } from './appending/append-call.ts';
+import { AppendQueue } from './appending/append-queue.ts';
+import { Appender } from './appending/appender.ts';
+import { CallerTransactions } from './appending/commit-reports.ts';
+import { Database, Statement } from '../connection/database.ts';
 import {
   type AggregateRange,
   EventReader,
@@ -65,12 +68,12 @@ import {
   type StoredAggregate,
   type StoredHistory,
   type StoredLogPage,
-} from './event-reader.ts';
-import { InlineProjections } from './projections/inline-projections.ts';
-import { translated, translateReadError } from './connection/errors/translate-error.ts';
-import { repeatedTransaction } from './connection/transactions/repeated-transaction.ts';
-import { SnapshotTable } from './snapshot-table.ts';
-import { durableCommit } from './schema/fragments/durable-commit.sql.ts';
+} from './reading/event-reader.ts';
+import { InlineProjections } from '../projections/inline-projections.ts';
+import { translated, translateReadError } from '../connection/errors/translate-error.ts';
+import { repeatedTransaction } from '../connection/transactions/repeated-transaction.ts';
+import { SnapshotTable } from './reading/snapshot-table.ts';
+import { durableCommit } from '../schema/fragments/durable-commit.sql.ts';
 
 export interface PostgresEventStoreOptions {
   readonly schema: string;

@@ -1,9 +1,9 @@
 import type { EntityManager, EntitySubscriberInterface, QueryRunner } from 'typeorm';
-import { type EventRecord, forgetRecord, recordOf } from '../events/event-record.ts';
+import { type EventRecord, forgetRecord, recordOf } from '../../../events/event-record.ts';
 import { aggregateKey } from './append-call.ts';
-import { type Database, Statement } from './connection/database.ts';
-import { originalOf } from './connection/transactions/revocable-manager.ts';
-import type { TransactionScope } from './connection/transactions/transaction-scopes.ts';
+import { type Database, Statement } from '../../connection/database.ts';
+import { originalOf } from '../../connection/transactions/revocable-manager.ts';
+import type { TransactionScope } from '../../connection/transactions/transaction-scopes.ts';
 
 /** A caller's transaction, and where in it a call was made. */
 export interface JoinedTransaction {

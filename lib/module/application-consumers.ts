@@ -2,7 +2,7 @@ import type { ChainedLog } from '../evidence/chained-log.ts';
 import type { EventClass } from '../events/domain-event.decorator.ts';
 import type { ConsumerExplorer } from './consumer-explorer.ts';
 import type { ResolvedOptions } from './options.ts';
-import type { PostgresConsumers } from '../postgres/postgres.consumers.ts';
+import type { PostgresConsumers } from '../postgres/subscriptions/postgres.consumers.ts';
 import type { EventStore } from '../store/event-store.ts';
 import { FirstAppended } from '../store/appending/first-appended.ts';
 import type { LogReader } from '../store/reading/log-reader.ts';

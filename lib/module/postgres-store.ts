@@ -11,7 +11,7 @@ import { restoreNames } from '../postgres/schema/entities/restore-names.ts';
 import { Migrator } from '../postgres/schema/migrator.ts';
 import { poolFaults } from '../postgres/connection/checks/pool.problems.ts';
 import { PostgresChainedLog } from '../postgres/postgres.chained-log.ts';
-import { postgresConsumers } from '../postgres/postgres.consumers.ts';
+import { postgresConsumers } from '../postgres/subscriptions/postgres.consumers.ts';
 import { PostgresEventStore } from '../postgres/store/postgres.event-store.ts';
 import {
   checkSequences,

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { DataSource, EntityManager } from 'typeorm';
 import type { EventRecord } from '../../lib/events/event-record.ts';
-import { postgresConsumers } from '../../lib/postgres/postgres.consumers.ts';
+import { postgresConsumers } from '../../lib/postgres/subscriptions/postgres.consumers.ts';
 import { ConsumerHost } from '../../lib/subscriptions/running/consumer-host.ts';
 import type { Delivery } from '../../lib/subscriptions/delivery.ts';
 import { consumer } from '../support/consumers.ts';

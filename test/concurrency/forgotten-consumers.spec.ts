@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { DataSource } from 'typeorm';
-import { postgresConsumers } from '../../lib/postgres/postgres.consumers.ts';
+import { postgresConsumers } from '../../lib/postgres/subscriptions/postgres.consumers.ts';
 import { ConsumerStateError } from '../../lib/subscriptions/subscriptions.errors.ts';
 import { consumer } from '../support/consumers.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';

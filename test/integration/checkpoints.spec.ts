@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import type { DataSource } from 'typeorm';
-import { postgresConsumers } from '../../lib/postgres/postgres.consumers.ts';
+import { postgresConsumers } from '../../lib/postgres/subscriptions/postgres.consumers.ts';
 import { LeaseLostError } from '../../lib/subscriptions/subscriptions.errors.ts';
 import { consumer } from '../support/consumers.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';

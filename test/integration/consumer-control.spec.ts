@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { DataSource } from 'typeorm';
 import type { Consumer } from '../../lib/subscriptions/consumer.ts';
 import { noRetry } from '../../lib/subscriptions/retry-policy.ts';
-import { discardParked } from '../../lib/postgres/sql/parked-events.ts';
+import { discardParked } from '../../lib/postgres/subscriptions/parked-events.sql.ts';
 import { consumer, startConsumers, type TestProcess } from '../support/consumers.ts';
 import { eventually } from '../support/eventually.ts';
 import { createTestRoles, type TestRoles } from '../support/roles.ts';

@@ -5,7 +5,7 @@ import { DomainEvent } from '../../lib/events/domain-event.decorator.ts';
 import type { EventRecord } from '../../lib/events/event-record.ts';
 import type { GenerationScope } from '../../lib/subscriptions/consumer.ts';
 import type { Delivery } from '../../lib/subscriptions/delivery.ts';
-import { postgresConsumers } from '../../lib/postgres/postgres.consumers.ts';
+import { postgresConsumers } from '../../lib/postgres/subscriptions/postgres.consumers.ts';
 import { consumer, startConsumers, type TestProcess } from '../support/consumers.ts';
 import { eventually } from '../support/eventually.ts';
 import { createTestRoles, type TestRoles } from '../support/roles.ts';

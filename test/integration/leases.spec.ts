@@ -10,7 +10,7 @@ import {
 } from '@jest/globals';
 import pg from 'pg';
 import type { DataSource } from 'typeorm';
-import { postgresConsumers } from '../../lib/postgres/postgres.consumers.ts';
+import { postgresConsumers } from '../../lib/postgres/subscriptions/postgres.consumers.ts';
 import type { HeldCheckpoint } from '../../lib/subscriptions/checkpoint-store.ts';
 import type { Consumer } from '../../lib/subscriptions/consumer.ts';
 import { LeaseLostError } from '../../lib/subscriptions/subscriptions.errors.ts';

@@ -1,9 +1,9 @@
 import type { DataSource } from 'typeorm';
 import { EventRegistry } from '../../lib/events/event-registry.ts';
-import { postgresConsumers } from '../../lib/postgres/postgres.consumers.ts';
+import { postgresConsumers } from '../../lib/postgres/subscriptions/postgres.consumers.ts';
 import type { Consumer } from '../../lib/subscriptions/consumer.ts';
 import { ConsumerHost } from '../../lib/subscriptions/running/consumer-host.ts';
-import { describeError } from '../../lib/subscriptions/describe-error.ts';
+import { describeError } from '../../lib/postgres/subscriptions/describe-error.ts';
 import {
   type ConsumerOptions,
   resolveConsumerOptions,

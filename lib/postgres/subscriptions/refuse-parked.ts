@@ -1,4 +1,4 @@
-import { ConsumerStateError } from '../subscriptions/subscriptions.errors.ts';
+import { ConsumerStateError } from '../../subscriptions/subscriptions.errors.ts';
 
 /** Parked events were never handled: afterwards they would come as replayed, or not at all. */
 export function refuseParked(name: string, parked: number, before: string): void {

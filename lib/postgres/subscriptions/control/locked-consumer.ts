@@ -1,10 +1,10 @@
 import type { EntityManager } from 'typeorm';
 import type { QueryResultRow } from 'pg';
-import type { ConsumerKind } from '../subscriptions/consumer.ts';
-import { UnknownConsumerError } from '../subscriptions/subscriptions.errors.ts';
-import { type Database, Statement } from './connection/database.ts';
-import { countParked, lockConsumer, lockPositions, readPositions } from './sql/generations.ts';
-import { readLastPosition } from './schema/functions/read-log.sql.ts';
+import type { ConsumerKind } from '../../../subscriptions/consumer.ts';
+import { UnknownConsumerError } from '../../../subscriptions/subscriptions.errors.ts';
+import { type Database, Statement } from '../../connection/database.ts';
+import { countParked, lockConsumer, lockPositions, readPositions } from '../generations.sql.ts';
+import { readLastPosition } from '../../schema/functions/read-log.sql.ts';
 
 interface ConsumerRow {
   kind: ConsumerKind;

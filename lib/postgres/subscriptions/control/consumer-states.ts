@@ -1,7 +1,7 @@
-import type { ConsumerKind } from '../subscriptions/consumer.ts';
-import type { ConsumerState, PartitionState } from '../subscriptions/consumer-state.ts';
-import { type ConsumerStatus, worstStatus } from '../subscriptions/consumer-status.ts';
-import { timeOf } from './schema/fragments/microseconds.sql.ts';
+import type { ConsumerKind } from '../../../subscriptions/consumer.ts';
+import type { ConsumerState, PartitionState } from '../../../subscriptions/consumer-state.ts';
+import { type ConsumerStatus, worstStatus } from '../../../subscriptions/consumer-status.ts';
+import { timeOf } from '../../schema/fragments/microseconds.sql.ts';
 
 /** One partition of one generation, with what its consumer's row says. */
 export interface CheckpointRow {

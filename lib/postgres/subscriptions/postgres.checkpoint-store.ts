@@ -1,7 +1,7 @@
 import type { PoolClient } from 'pg';
 import type { EntityManager } from 'typeorm';
-import { EventStoreError } from '../event-store.error.ts';
-import type { AggregateRef } from '../store/aggregate-ref.ts';
+import { EventStoreError } from '../../event-store.error.ts';
+import type { AggregateRef } from '../../store/aggregate-ref.ts';
 import {
   CheckpointStore,
   type CheckpointKey,
@@ -10,21 +10,21 @@ import {
   type HeldCheckpoint,
   type ParkedEvent,
   type Progress,
-} from '../subscriptions/checkpoint-store.ts';
-import type { Consumer } from '../subscriptions/consumer.ts';
-import { describeError } from '../subscriptions/describe-error.ts';
-import { HandlerFailure } from '../subscriptions/handler-failure.ts';
-import type { Mark } from '../subscriptions/marks.ts';
-import { HistoryDivergedError, LeaseLostError } from '../subscriptions/subscriptions.errors.ts';
-import type { ControlConnection } from './connection/control-connection.ts';
-import { type Database, Statement } from './connection/database.ts';
+} from '../../subscriptions/checkpoint-store.ts';
+import type { Consumer } from '../../subscriptions/consumer.ts';
+import { describeError } from './describe-error.ts';
+import { HandlerFailure } from '../../subscriptions/handler-failure.ts';
+import type { Mark } from '../../subscriptions/marks.ts';
+import { HistoryDivergedError, LeaseLostError } from '../../subscriptions/subscriptions.errors.ts';
+import type { ControlConnection } from '../connection/control-connection.ts';
+import { type Database, Statement } from '../connection/database.ts';
 import { Generations } from './generations.ts';
 import {
   isTimeLimit,
   isTransactionTimeout,
   isTransient,
   translateError,
-} from './connection/errors/translate-error.ts';
+} from '../connection/errors/translate-error.ts';
 import { channelOf } from './postgres.signals.ts';
 import {
   boundTransaction,
@@ -33,7 +33,7 @@ import {
   releaseProcess,
   saveCheckpoint,
   saveCheckpointSoon,
-} from './sql/checkpoints.ts';
+} from './checkpoints.sql.ts';
 import {
   keepParked,
   parkEvents,
@@ -41,8 +41,8 @@ import {
   readParkedAggregates,
   readParkedToRetry,
   unparkEvent,
-} from './sql/parked-events.ts';
-import { keepSkippedByPolicy } from './sql/skipped-events.ts';
+} from './parked-events.sql.ts';
+import { keepSkippedByPolicy } from './skipped-events.sql.ts';
 
 interface HeldRow {
   consumer: string;

@@ -1,9 +1,9 @@
-import type { AggregateRef } from '../store/aggregate-ref.ts';
-import type { ParkedAggregate } from '../subscriptions/consumer-state.ts';
-import type { SkipOptions } from '../subscriptions/control/skip-options.ts';
-import { type Database, Statement } from './connection/database.ts';
-import { timeOf } from './schema/fragments/microseconds.sql.ts';
-import { discardParked, lockParked, readParked, retryParked } from './sql/parked-events.ts';
+import type { AggregateRef } from '../../store/aggregate-ref.ts';
+import type { ParkedAggregate } from '../../subscriptions/consumer-state.ts';
+import type { SkipOptions } from '../../subscriptions/control/skip-options.ts';
+import { type Database, Statement } from '../connection/database.ts';
+import { timeOf } from '../schema/fragments/microseconds.sql.ts';
+import { discardParked, lockParked, readParked, retryParked } from './parked-events.sql.ts';
 
 interface ParkedRow {
   type: string;

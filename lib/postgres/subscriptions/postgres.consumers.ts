@@ -1,11 +1,11 @@
 import type { DataSource } from 'typeorm';
-import type { CheckpointStore } from '../subscriptions/checkpoint-store.ts';
-import type { ConsumerRegistry } from '../subscriptions/control/consumer-registry.ts';
-import type { Signals } from '../subscriptions/signals.ts';
-import { ControlConnection } from './connection/control-connection.ts';
-import { Database } from './connection/database.ts';
+import type { CheckpointStore } from '../../subscriptions/checkpoint-store.ts';
+import type { ConsumerRegistry } from '../../subscriptions/control/consumer-registry.ts';
+import type { Signals } from '../../subscriptions/signals.ts';
+import { ControlConnection } from '../connection/control-connection.ts';
+import { Database } from '../connection/database.ts';
 import { PostgresCheckpointStore } from './postgres.checkpoint-store.ts';
-import { PostgresConsumerRegistry } from './postgres.consumer-registry.ts';
+import { PostgresConsumerRegistry } from './control/postgres.consumer-registry.ts';
 import { PostgresSignals } from './postgres.signals.ts';
 
 export interface PostgresConsumersOptions {

@@ -1,5 +1,5 @@
-import { messageWithoutValues } from '../input/message-without-values.ts';
-import { errorOf } from '../input/thrown-error.ts';
+import { messageWithoutValues } from '../../input/message-without-values.ts';
+import { errorOf } from '../../input/thrown-error.ts';
 
 /**
  * Returns the name and the message of whatever was thrown, cut to what fits on a screen. Never throws.

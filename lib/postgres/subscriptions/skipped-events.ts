@@ -1,10 +1,10 @@
-import type { SkippedEvent } from '../subscriptions/consumer-state.ts';
-import type { SkipOptions } from '../subscriptions/control/skip-options.ts';
-import { ConsumerStateError } from '../subscriptions/subscriptions.errors.ts';
-import { type Database, Statement } from './connection/database.ts';
-import { ConsumerChanges } from './locked-consumer.ts';
-import { timeOf } from './schema/fragments/microseconds.sql.ts';
-import { keepSkipped, lockStopped, passStopped, readSkipped } from './sql/skipped-events.ts';
+import type { SkippedEvent } from '../../subscriptions/consumer-state.ts';
+import type { SkipOptions } from '../../subscriptions/control/skip-options.ts';
+import { ConsumerStateError } from '../../subscriptions/subscriptions.errors.ts';
+import { type Database, Statement } from '../connection/database.ts';
+import { ConsumerChanges } from './control/locked-consumer.ts';
+import { timeOf } from '../schema/fragments/microseconds.sql.ts';
+import { keepSkipped, lockStopped, passStopped, readSkipped } from './skipped-events.sql.ts';
 
 interface SkippedRow {
   generation: number;

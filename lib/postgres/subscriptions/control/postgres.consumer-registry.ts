@@ -1,29 +1,32 @@
-import type { AggregateRef } from '../store/aggregate-ref.ts';
-import { isStorableText } from '../input/storable-text.ts';
-import type { Consumer } from '../subscriptions/consumer.ts';
+import type { AggregateRef } from '../../../store/aggregate-ref.ts';
+import { isStorableText } from '../../../input/storable-text.ts';
+import type { Consumer } from '../../../subscriptions/consumer.ts';
 import {
   ConsumerRegistry,
   type ProcessLease,
   type Reached,
   type RebuildOptions,
-} from '../subscriptions/control/consumer-registry.ts';
+} from '../../../subscriptions/control/consumer-registry.ts';
 import type {
   ConsumerState,
   ParkedAggregate,
   SkippedEvent,
-} from '../subscriptions/consumer-state.ts';
-import { worstStatus } from '../subscriptions/consumer-status.ts';
-import type { SkipOptions } from '../subscriptions/control/skip-options.ts';
-import { ConsumerStateError, UnknownConsumerError } from '../subscriptions/subscriptions.errors.ts';
+} from '../../../subscriptions/consumer-state.ts';
+import { worstStatus } from '../../../subscriptions/consumer-status.ts';
+import type { SkipOptions } from '../../../subscriptions/control/skip-options.ts';
+import {
+  ConsumerStateError,
+  UnknownConsumerError,
+} from '../../../subscriptions/subscriptions.errors.ts';
 import { type CheckpointRow, toStates } from './consumer-states.ts';
-import { type Database, Statement } from './connection/database.ts';
+import { type Database, Statement } from '../../connection/database.ts';
 import { OperatorRequests } from './operator-requests.ts';
-import { ParkedEvents } from './parked-events.ts';
-import { translated, translateReadError } from './connection/errors/translate-error.ts';
-import { setPaused, startStopped } from './sql/generations.ts';
-import { readConsumers, readReached } from './sql/read-consumers.ts';
-import { registerConsumers } from './schema/functions/register-consumer.sql.ts';
-import { SkippedEvents } from './skipped-events.ts';
+import { ParkedEvents } from '../parked-events.ts';
+import { translated, translateReadError } from '../../connection/errors/translate-error.ts';
+import { setPaused, startStopped } from '../generations.sql.ts';
+import { readConsumers, readReached } from './read-consumers.sql.ts';
+import { registerConsumers } from '../../schema/functions/register-consumer.sql.ts';
+import { SkippedEvents } from '../skipped-events.ts';
 
 /** The consumers of a store, as its schema knows them. */
 export class PostgresConsumerRegistry extends ConsumerRegistry {

@@ -1,5 +1,5 @@
-import type { GenerationScope } from '../subscriptions/consumer.ts';
-import { HandlerFailure } from '../subscriptions/handler-failure.ts';
+import type { GenerationScope } from '../../subscriptions/consumer.ts';
+import { HandlerFailure } from '../../subscriptions/handler-failure.ts';
 
 /** Calls a hook of the projection, whose errors are its own. */
 export async function callHook(

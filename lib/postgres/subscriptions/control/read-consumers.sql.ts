@@ -1,5 +1,5 @@
-import { isShownAsHeld } from '../schema/fragments/leases.sql.ts';
-import { microseconds } from '../schema/fragments/microseconds.sql.ts';
+import { isShownAsHeld } from '../../schema/fragments/leases.sql.ts';
+import { microseconds } from '../../schema/fragments/microseconds.sql.ts';
 
 // The owner of a lease that has ended says nothing any more, whatever it wrote last.
 const statusNow = (schema: string): string => `CASE

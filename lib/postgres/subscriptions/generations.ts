@@ -1,16 +1,16 @@
 import type { EntityManager } from 'typeorm';
-import type { HeldCheckpoint } from '../subscriptions/checkpoint-store.ts';
-import { type Consumer, isTransactional } from '../subscriptions/consumer.ts';
-import { HandlerFailure } from '../subscriptions/handler-failure.ts';
-import type { Mark } from '../subscriptions/marks.ts';
-import { LeaseLostError } from '../subscriptions/subscriptions.errors.ts';
+import type { HeldCheckpoint } from '../../subscriptions/checkpoint-store.ts';
+import { type Consumer, isTransactional } from '../../subscriptions/consumer.ts';
+import { HandlerFailure } from '../../subscriptions/handler-failure.ts';
+import type { Mark } from '../../subscriptions/marks.ts';
+import { LeaseLostError } from '../../subscriptions/subscriptions.errors.ts';
 import { callHook } from './call-hook.ts';
-import { type Database, Statement } from './connection/database.ts';
-import { InlineLock } from './projections/inline-lock.ts';
-import { ConsumerChanges, type LockedConsumer } from './locked-consumer.ts';
-import { isLockTimeout } from './connection/errors/translate-error.ts';
+import { type Database, Statement } from '../connection/database.ts';
+import { InlineLock } from '../projections/inline-lock.ts';
+import { ConsumerChanges, type LockedConsumer } from './control/locked-consumer.ts';
+import { isLockTimeout } from '../connection/errors/translate-error.ts';
 import { channelOf } from './postgres.signals.ts';
-import { ReadModelTables } from './projections/read-model-tables.ts';
+import { ReadModelTables } from '../projections/read-model-tables.ts';
 import { refuseParked } from './refuse-parked.ts';
 import {
   activateGeneration,
@@ -19,9 +19,9 @@ import {
   haltGeneration,
   readPositionsInUse,
   setPreparedGeneration,
-} from './sql/generations.ts';
-import { readEnd } from './schema/functions/read-log.sql.ts';
-import { readUnprepared } from './schema/functions/register-consumer.sql.ts';
+} from './generations.sql.ts';
+import { readEnd } from '../schema/functions/read-log.sql.ts';
+import { readUnprepared } from '../schema/functions/register-consumer.sql.ts';
 
 type CatchUp = (manager: EntityManager, through: number) => Promise<boolean>;
 

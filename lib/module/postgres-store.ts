@@ -10,7 +10,7 @@ import { Database } from '../postgres/connection/database.ts';
 import { restoreNames } from '../postgres/schema/entities/restore-names.ts';
 import { Migrator } from '../postgres/schema/migrator.ts';
 import { poolFaults } from '../postgres/connection/checks/pool.problems.ts';
-import { PostgresChainedLog } from '../postgres/postgres.chained-log.ts';
+import { PostgresChainedLog } from '../postgres/evidence/postgres.chained-log.ts';
 import { postgresConsumers } from '../postgres/subscriptions/postgres.consumers.ts';
 import { PostgresEventStore } from '../postgres/store/postgres.event-store.ts';
 import {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect } from '@jest/globals';
 import { EventLogVerifier, eventStoreHashChain } from 'nest-event-store';
 import type { DataSource } from 'typeorm';
-import { PostgresChainedLog } from '../../lib/postgres/postgres.chained-log.ts';
+import { PostgresChainedLog } from '../../lib/postgres/evidence/postgres.chained-log.ts';
 import { postgresContract } from '../support/postgres-contract.ts';
 import { createTestRoles, type TestRoles } from '../support/roles.ts';
 

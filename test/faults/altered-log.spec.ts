@@ -6,7 +6,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import type { DataSource } from 'typeorm';
 import { BinaryCodec, EventLogVerifier, type LogFault, type LogReport } from 'nest-event-store';
 import { Migrator } from '../../lib/postgres/schema/migrator.ts';
-import { PostgresChainedLog } from '../../lib/postgres/postgres.chained-log.ts';
+import { PostgresChainedLog } from '../../lib/postgres/evidence/postgres.chained-log.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
 import { random, seed } from '../support/random.ts';

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { DataSource } from 'typeorm';
 import { EventLogVerifier, eventStoreHashChain } from 'nest-event-store';
-import { PostgresChainedLog } from '../../lib/postgres/postgres.chained-log.ts';
+import { PostgresChainedLog } from '../../lib/postgres/evidence/postgres.chained-log.ts';
 import { random, seed } from '../support/random.ts';
 import { createTestRoles, type TestRoles } from '../support/roles.ts';
 import { Counted, openStore, type TestStore } from '../support/store.ts';

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { BinaryCodec, EventLogVerifier, eventStoreHashChain } from 'nest-event-store';
 import type { DataSource } from 'typeorm';
-import { PostgresChainedLog } from '../../lib/postgres/postgres.chained-log.ts';
+import { PostgresChainedLog } from '../../lib/postgres/evidence/postgres.chained-log.ts';
 import { noRetry } from '../../lib/subscriptions/retry-policy.ts';
 import { consumer, startConsumers, type TestProcess } from '../support/consumers.ts';
 import { postgresContract } from '../support/postgres-contract.ts';

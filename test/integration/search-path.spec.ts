@@ -11,7 +11,7 @@ import {
   eventStoreMigrations,
 } from 'nest-event-store';
 import { Migrator } from '../../lib/postgres/schema/migrator.ts';
-import { PostgresChainedLog } from '../../lib/postgres/postgres.chained-log.ts';
+import { PostgresChainedLog } from '../../lib/postgres/evidence/postgres.chained-log.ts';
 import { consumer, startConsumers } from '../support/consumers.ts';
 import { createTestRoles, type TestRoles } from '../support/roles.ts';
 import { Counted, openStore } from '../support/store.ts';

@@ -11,7 +11,7 @@ import {
   getEventStoreToken,
 } from 'nest-event-store';
 import { EventStoreTestingModule } from 'nest-event-store/testing';
-import { PostgresChainedLog } from '../../lib/postgres/postgres.chained-log.ts';
+import { PostgresChainedLog } from '../../lib/postgres/evidence/postgres.chained-log.ts';
 import { createTestRoles, type TestRoles } from '../support/roles.ts';
 import { Counted } from '../support/store.ts';
 import { startApplication } from './start-application.ts';

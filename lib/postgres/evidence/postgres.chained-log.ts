@@ -1,6 +1,6 @@
 import type { QueryResultRow } from 'pg';
 import type { DataSource, EntityManager } from 'typeorm';
-import { eventHash, snapshotHash } from '../evidence/chain-hash.ts';
+import { eventHash, snapshotHash } from '../../evidence/chain-hash.ts';
 import {
   type Alteration,
   ChainedLog,
@@ -8,15 +8,15 @@ import {
   type ChainedLogReading,
   type ChainedSnapshot,
   type LostEnd,
-} from '../evidence/chained-log.ts';
-import { HashChainOffError } from '../evidence/evidence.errors.ts';
-import { ReadOnlyDatabaseError } from './connection/errors/database.errors.ts';
-import { Database, Statement } from './connection/database.ts';
-import { EventReader } from './store/reading/event-reader.ts';
-import { chainStart } from './schema/hash-chain.ts';
-import { translateError } from './connection/errors/translate-error.ts';
-import { alterationsOf, type SchemaFact } from './schema/released-schema.ts';
-import { describeSchema } from './schema/describe-schema.sql.ts';
+} from '../../evidence/chained-log.ts';
+import { HashChainOffError } from '../../evidence/evidence.errors.ts';
+import { ReadOnlyDatabaseError } from '../connection/errors/database.errors.ts';
+import { Database, Statement } from '../connection/database.ts';
+import { EventReader } from '../store/reading/event-reader.ts';
+import { chainStart } from '../schema/hash-chain.ts';
+import { translateError } from '../connection/errors/translate-error.ts';
+import { alterationsOf, type SchemaFact } from '../schema/released-schema.ts';
+import { describeSchema } from '../schema/describe-schema.sql.ts';
 import {
   lockAnchors,
   readChainedLog,
@@ -24,7 +24,7 @@ import {
   readIsStandby,
   readLostEnds,
   readSafely,
-} from './sql/chained-log.ts';
+} from './chained-log.sql.ts';
 
 // Bounded by bytes too, so that large events take little memory. Compressed ones take more once read.
 const pageRows = 1_000;

@@ -1,60 +1,98 @@
 /**
- * What each folder of lib/ may import besides its own files and the base error: other folders, files
- * of the wiring, packages, and packages of which it may know the types only. All else is refused.
+ * What each room of lib/ may import besides its own files and the base error: other rooms, packages, and
+ * packages of which it may know the types only. All else is refused. A room inside another has its own
+ * entry; the outer one does not cover it. `module` and `http` may import every room.
  */
-const layers = {
-  events: { packages: ['msgpackr'], types: ['@standard-schema/spec'] },
-  store: { folders: ['events'], types: ['typeorm'] },
-  aggregates: { folders: ['events', 'store'], packages: ['@nestjs/cqrs', 'lru-cache'] },
-  subscriptions: { folders: ['events', 'store'], types: ['typeorm'] },
-  projections: { folders: ['events', 'store', 'subscriptions'], types: ['typeorm'] },
-  evidence: { folders: ['events', 'store'] },
-  'event-bus': {
-    folders: ['events', 'store', 'subscriptions'],
+const core = ['input', 'events', 'store'];
+const rooms = {
+  input: {},
+  events: { rooms: ['input'], packages: ['msgpackr'], types: ['@standard-schema/spec'] },
+  store: { rooms: ['input', 'events'], types: ['typeorm'] },
+  aggregates: { rooms: core, packages: ['@nestjs/cqrs', 'lru-cache'] },
+  subscriptions: { rooms: core, types: ['typeorm'] },
+  'subscriptions/running': { rooms: [...core, 'subscriptions'], types: ['typeorm'] },
+  'subscriptions/control': { rooms: [...core, 'subscriptions', 'subscriptions/running'] },
+  projections: { rooms: [...core, 'subscriptions'], types: ['typeorm'] },
+  handlers: {
+    rooms: [...core, 'subscriptions'],
     packages: ['@nestjs/cqrs', '@nestjs/common', '@nestjs/core', 'rxjs'],
   },
-  postgres: {
-    folders: ['events', 'store', 'aggregates', 'subscriptions', 'projections', 'evidence'],
-    packages: ['typeorm', 'pg'],
+  evidence: { rooms: core },
+  'event-bus': { rooms: core, packages: ['@nestjs/cqrs', '@nestjs/common', 'rxjs'] },
+  'postgres/connection': { rooms: ['input', 'store'], packages: ['typeorm', 'pg'] },
+  'postgres/schema': { rooms: ['input', 'postgres/connection'], packages: ['typeorm'] },
+  'postgres/projections': {
+    rooms: [...core, 'subscriptions', 'postgres/connection'],
+    types: ['typeorm'],
+  },
+  'postgres/store': {
+    rooms: [
+      ...[...core, 'subscriptions'],
+      ...['postgres/connection', 'postgres/schema', 'postgres/projections'],
+    ],
+    types: ['typeorm'],
+  },
+  'postgres/subscriptions': {
+    rooms: [
+      ...[...core, 'subscriptions'],
+      ...['postgres/connection', 'postgres/schema', 'postgres/projections', 'postgres/store'],
+    ],
+    types: ['typeorm', 'pg'],
+  },
+  'postgres/evidence': {
+    rooms: [...core, 'evidence', 'postgres/connection', 'postgres/schema', 'postgres/store'],
+    types: ['typeorm', 'pg'],
   },
   testing: {
-    folders: ['events', 'store', 'aggregates', 'subscriptions', 'projections'],
+    rooms: [
+      ...[...core, 'aggregates', 'subscriptions', 'subscriptions/control', 'projections'],
+      // The testing module is the real one with another store.
+      'module',
+    ],
     packages: ['@nestjs/common'],
     types: ['typeorm'],
-    // The testing module is the real one with another store.
-    wiring: true,
   },
 };
 
 const baseError = '^lib/event-store[.]error[.]ts$';
-const escapedText = '^lib/events/printable-name[.]ts$';
-const wiringFiles = '^lib/event-store[.][^/]+[.]ts$';
+const escapedText = '^lib/input/printable-name[.]ts$';
+const wiring = '^lib/(module/|event-store[.]module[.]ts$)';
 const entryPoints = '^lib/(index|testing/index)[.]ts$';
 const anyPackage = ['npm', 'npm-dev', 'npm-peer', 'npm-optional', 'npm-no-pkg', 'npm-unknown'];
 
 const packagePaths = (names) => names.map((name) => `^node_modules/(@types/)?${name}/`);
 
-const layerRules = Object.entries(layers).flatMap(
-  ([folder, { folders = [], packages = [], types = [], wiring = false }]) => [
+/** The files of a room, without those of the rooms inside it. */
+const filesOf = (room) => {
+  const inner = Object.keys(rooms).filter((each) => each.startsWith(`${room}/`));
+  const excluded = inner.map((each) => `(?!${each.slice(room.length + 1)}/)`).join('');
+  return `^lib/${room}/${excluded}`;
+};
+
+const roomRules = Object.entries(rooms).flatMap(
+  ([room, { rooms: others = [], packages = [], types = [] }]) => [
     {
-      name: `${folder}-imports-only-its-layer`,
+      name: `${room}-imports-only-what-it-may`,
       severity: 'error',
-      from: { path: `^lib/${folder}/` },
+      from: { path: filesOf(room) },
       to: {
         path: '^lib/',
-        pathNot: [`^lib/(${[folder, ...folders].join('|')})/`, wiring ? wiringFiles : baseError],
+        pathNot: [
+          ...[room, ...others].map((each) => (each === 'module' ? wiring : filesOf(each))),
+          baseError,
+        ],
       },
     },
     {
-      name: `${folder}-imports-only-its-packages`,
+      name: `${room}-imports-only-its-packages`,
       severity: 'error',
-      from: { path: `^lib/${folder}/` },
+      from: { path: filesOf(room) },
       to: { dependencyTypes: anyPackage, pathNot: packagePaths([...packages, ...types]) },
     },
     {
-      name: `${folder}-knows-only-types-of-a-package`,
+      name: `${room}-knows-only-types-of-a-package`,
       severity: 'error',
-      from: { path: `^lib/${folder}/` },
+      from: { path: filesOf(room) },
       to: { path: packagePaths(types), dependencyTypesNot: ['type-only'] },
     },
   ],
@@ -62,7 +100,7 @@ const layerRules = Object.entries(layers).flatMap(
 
 export default {
   forbidden: [
-    ...layerRules.filter(({ to }) => to.path === undefined || to.path.length > 0),
+    ...roomRules.filter(({ to }) => to.path === undefined || to.path.length > 0),
     {
       name: 'the-base-error-imports-only-how-text-is-escaped',
       severity: 'error',
@@ -78,7 +116,7 @@ export default {
     {
       name: 'wiring-imports-only-nest-typeorm-and-rxjs',
       severity: 'error',
-      from: { path: '^lib/[^/]+[.]ts$' },
+      from: { path: '^lib/([^/]+[.]ts$|module/|http/)' },
       to: {
         dependencyTypes: anyPackage,
         pathNot: packagePaths(['@nestjs/[^/]+', 'typeorm', 'rxjs']),
@@ -87,7 +125,7 @@ export default {
     {
       name: 'the-core-does-no-input-or-output',
       severity: 'error',
-      from: { path: '^lib/(events|store|aggregates|subscriptions|projections)/' },
+      from: { path: '^lib/(input|events|store|aggregates|subscriptions|projections)/' },
       to: {
         dependencyTypes: ['core'],
         path: '^(node:)?(fs|net|tls|http|https|http2|dns|dgram|child_process|cluster)($|/)',

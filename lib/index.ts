@@ -1,3 +1,4 @@
+export type { HorizonHolder, LogHorizon } from './store/reading/log-horizon.ts';
 export { EventStoreModule } from './event-store.module.ts';
 export type { EventStoreExtras } from './module/module-definition.ts';
 export type { EventStoreOptions, MigrationsMode } from './module/options.ts';
@@ -63,8 +64,6 @@ export {
   type AppendOptions,
   type AppendResult,
   type HistoryOptions,
-  type HorizonHolder,
-  type LogHorizon,
   type LogPage,
   type Snapshot,
   type SnapshotOptions,
@@ -141,7 +140,7 @@ export { everyNEvents, noSnapshots, type SnapshotPolicy } from './aggregates/sna
 
 export type { ConsumerKind, GenerationHooks, GenerationScope } from './subscriptions/consumer.ts';
 export type { ConsumerOptions, FailurePolicy } from './subscriptions/consumer-options.ts';
-export type { RebuildOptions } from './subscriptions/control/consumer-registry.ts';
+export type { RebuildOptions } from './subscriptions/consumer-registry.ts';
 export type {
   ConsumerFailure,
   ConsumersState,
@@ -157,7 +156,7 @@ export {
   type SkippedOptions,
   type WaitOptions,
 } from './subscriptions/control/consumers.ts';
-export type { SkipOptions } from './subscriptions/control/skip-options.ts';
+export type { SkipOptions } from './subscriptions/skip-options.ts';
 export { currentDelivery, type Delivery } from './subscriptions/delivery.ts';
 export { Durable, type DurableOptions } from './handlers/durable.decorator.ts';
 export {

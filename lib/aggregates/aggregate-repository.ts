@@ -1,5 +1,4 @@
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
-import { inspect, type InspectOptions } from 'node:util';
 import { EventData } from '../events/event-data.ts';
 import { newEventId } from '../events/event-id.ts';
 import { KnownOptions } from '../input/known-options.ts';
@@ -12,7 +11,7 @@ import type {
   EventStore,
   SnapshotOptions,
 } from '../store/event-store.ts';
-import { checkPlace } from '../store/reading/read-options.ts';
+import { checkWholeNumber, show } from '../input/whole-number.ts';
 import { replayOf } from '../store/reading/replay.ts';
 import { TransactionOverError, WrongExpectedVersionError } from '../store/store.errors.ts';
 import { restoreState, stateOf } from './aggregate-snapshot.ts';
@@ -155,7 +154,7 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
     if (!(aggregate instanceof this.#aggregateClass)) {
       const { name } = this.#aggregateClass;
       throw new TypeError(
-        `save: the aggregate must be an instance of ${name}, got ${inspect(aggregate, shallow)}.`,
+        `save: the aggregate must be an instance of ${name}, got ${show(aggregate)}.`,
       );
     }
     return this.#save(aggregate, saveOptions.take(given));
@@ -221,11 +220,11 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
     given?: Options,
   ): Promise<ExecuteResult<ResultOf<R, Options>>> {
     if (typeof work !== 'function') {
-      throw new TypeError(`execute: the work must be a function, got ${inspect(work, shallow)}.`);
+      throw new TypeError(`execute: the work must be a function, got ${show(work)}.`);
     }
     const options = executeOptions.take(given === undefined ? {} : given);
-    checkPlace('retries', options.retries ?? 0);
-    checkPlace('expectedVersion', options.expectedVersion ?? 0);
+    checkWholeNumber('retries', options.retries ?? 0);
+    checkWholeNumber('expectedVersion', options.expectedVersion ?? 0);
     if (isInsideWorkOf(this, id)) throw new NestedExecuteError(this.#definition.type, id);
     // A call that waits for its turn must not be waited for by those before it. They may wait for an outer
     // work, which therefore takes its turn at once, and for the row that an open transaction holds, which
@@ -437,8 +436,5 @@ const retryDelayMs = (attempt: number): number => Math.random() * Math.min(20 * 
 
 const eventsOf = (history: AggregateHistory): object[] =>
   history.records.map((record) => record.event);
-
-/** Names what was given, and shows nothing of what is in it. */
-const shallow: InspectOptions = { depth: -1, maxStringLength: 50 };
 
 const ignore = (): void => undefined;

@@ -2,7 +2,7 @@ import { AsyncContext, type EventBus } from '@nestjs/cqrs';
 import { runAsReactionTo } from '../events/metadata/event-metadata.ts';
 import type { EventRecord } from '../events/event-record.ts';
 import { dispatcherOf } from '../store/appending/dispatcher.ts';
-import type { RunnerLog } from '../subscriptions/running/runner-log.ts';
+import type { OperatorLog } from '../store/operator-log.ts';
 import { asyncContextOf } from './async-context-of.ts';
 
 /**
@@ -14,7 +14,7 @@ import { asyncContextOf } from './async-context-of.ts';
 export class AppendPublisher {
   constructor(
     private readonly bus: EventBus,
-    private readonly log: RunnerLog,
+    private readonly log: OperatorLog,
   ) {}
 
   publish(records: readonly EventRecord[]): void {

@@ -5,7 +5,7 @@ import { FirstAppended } from '../store/appending/first-appended.ts';
 import { type LogPlace, startOfLog } from '../store/reading/log-place.ts';
 import type { LogReader } from '../store/reading/log-reader.ts';
 import { LogTail } from './log-tail.ts';
-import type { RunnerLog } from '../subscriptions/running/runner-log.ts';
+import type { OperatorLog } from '../store/operator-log.ts';
 import { AppendPublisher } from './append-publisher.ts';
 import { reactToStoredEvents } from './bus-reactions.ts';
 
@@ -42,7 +42,7 @@ export class EventBusBridge {
   constructor(
     private readonly store: EventStore & LogReader,
     private readonly options: EventBusBridgeOptions,
-    private readonly log: RunnerLog,
+    private readonly log: OperatorLog,
   ) {
     const { eventBus } = options;
     if (eventBus === 'own') this.#unsubscribe = store.onAppended((records) => this.#take(records));

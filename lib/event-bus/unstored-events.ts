@@ -1,7 +1,13 @@
 import type { EventBus } from '@nestjs/cqrs';
 import { recordOf } from '../events/event-record.ts';
-import type { Consumer } from '../subscriptions/consumer.ts';
-import type { RunnerLog } from '../subscriptions/running/runner-log.ts';
+import type { OperatorLog } from '../store/operator-log.ts';
+
+/** A consumer of the log that looks like a handler of the bus. */
+interface DurableConsumer {
+  readonly kind: string;
+  readonly name: string;
+  readonly events: readonly { readonly prototype: unknown }[];
+}
 
 /**
  * Warns of an event that is published but not stored, although a durable handler or saga takes it: that
@@ -12,8 +18,8 @@ import type { RunnerLog } from '../subscriptions/running/runner-log.ts';
  */
 export function warnOfUnstoredEvents(
   bus: EventBus,
-  consumers: Iterable<Consumer>,
-  log: RunnerLog,
+  consumers: Iterable<DurableConsumer>,
+  log: OperatorLog,
 ): void {
   const takers = new Map<object, string[]>();
   for (const { kind, name, events } of consumers) {

@@ -1,5 +1,5 @@
 import type { UnhandledExceptionBus } from '@nestjs/cqrs';
-import type { RunnerLog } from '../subscriptions/running/runner-log.ts';
+import type { OperatorLog } from '../store/operator-log.ts';
 
 /** Reports what a handler threw at an event, or at a command. */
 export type ReportException = (cause: object, exception: unknown) => void;
@@ -10,7 +10,7 @@ export type ReportException = (cause: object, exception: unknown) => void;
  * Never throws: whatever the publisher of that bus does, the consumer deals with the failure.
  */
 export const reportOn =
-  (bus: UnhandledExceptionBus | undefined, log: RunnerLog): ReportException =>
+  (bus: UnhandledExceptionBus | undefined, log: OperatorLog): ReportException =>
   (cause, exception) => {
     const failed = (error: unknown): void =>
       log.warn('An exception could not be published on the UnhandledExceptionBus.', error);

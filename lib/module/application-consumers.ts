@@ -9,7 +9,7 @@ import type { LogReader } from '../store/reading/log-reader.ts';
 import type { Consumer } from '../subscriptions/consumer.ts';
 import { ConsumerHost } from '../subscriptions/running/consumer-host.ts';
 import type { ConsumersHere } from '../subscriptions/control/consumers.ts';
-import type { RunnerLog } from '../subscriptions/running/runner-log.ts';
+import type { OperatorLog } from '../store/operator-log.ts';
 
 /** A store as it was made at boot. */
 export interface BootedStore {
@@ -33,7 +33,7 @@ export interface ApplicationConsumersOptions extends Pick<
   'autoStart' | 'leaseMs' | 'pollIntervalMs'
 > {
   readonly storedTypes: (events: readonly EventClass[]) => readonly string[];
-  readonly log: RunnerLog;
+  readonly log: OperatorLog;
 }
 
 const isInline = ({ kind }: Consumer): boolean => kind === 'inline-projection';

@@ -13,11 +13,7 @@ import { poolFaults } from '../postgres/connection/checks/pool.problems.ts';
 import { PostgresChainedLog } from '../postgres/evidence/postgres.chained-log.ts';
 import { postgresConsumers } from '../postgres/subscriptions/postgres.consumers.ts';
 import { PostgresEventStore } from '../postgres/store/postgres.event-store.ts';
-import {
-  checkSequences,
-  checkServer,
-  type ServerCheck,
-} from '../postgres/connection/checks/server-check.ts';
+import { checkSequences, checkServer, type ServerCheck } from '../postgres/schema/server-check.ts';
 import { checkSessions, type SessionCheck } from '../postgres/connection/checks/session-check.ts';
 import { troubleOf } from '../postgres/connection/errors/failure-kind.ts';
 

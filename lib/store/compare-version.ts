@@ -1,4 +1,4 @@
-import { checkPlace } from './reading/read-options.ts';
+import { checkWholeNumber } from '../input/whole-number.ts';
 
 export type VersionComparison = 'equal' | 'next' | 'future' | 'past';
 
@@ -12,8 +12,8 @@ export type VersionComparison = 'equal' | 'next' | 'future' | 'past';
  * @throws TypeError if either is not a whole number from 0 to `Number.MAX_SAFE_INTEGER`.
  */
 export function compareVersion(current: number, incoming: number): VersionComparison {
-  checkPlace('current', current);
-  checkPlace('incoming', incoming);
+  checkWholeNumber('current', current);
+  checkWholeNumber('incoming', incoming);
   if (incoming === current) return 'equal';
   if (incoming < current) return 'past';
   return incoming === current + 1 ? 'next' : 'future';

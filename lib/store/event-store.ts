@@ -1,3 +1,4 @@
+import type { LogHorizon } from './reading/log-horizon.ts';
 import type { EntityManager } from 'typeorm';
 import type { EventData } from '../events/event-data.ts';
 import type { EventMetadata } from '../events/metadata/event-metadata.ts';
@@ -106,35 +107,6 @@ export interface AggregateHistory {
 export interface HistoryOptions extends SnapshotOptions {
   /** The version already known to the caller: with it, no snapshot is read, only what came later. */
   readonly after?: number;
-}
-
-/** How far the log can be read now, and who keeps readers from what lies behind. */
-export interface LogHorizon {
-  /** No event above this position is handed to readers yet. */
-  readonly position: number;
-  /** The last position that was drawn; above `position` while appends are in flight. */
-  readonly lastPosition: number;
-  /** Transactions that have appended and are still open, the one that readers wait for first. */
-  readonly holders: readonly HorizonHolder[];
-}
-
-/** A transaction that has appended and is still open. Readers wait at its first position. */
-export interface HorizonHolder {
-  /** The process of the database that serves it; `null` for a prepared transaction. */
-  readonly pid: number | null;
-  /** What its connection calls itself; `null` if the database hides it from this role. */
-  readonly applicationName: string | null;
-  /** The role that it logged in as; `null` for a prepared transaction. */
-  readonly role: string | null;
-  /**
-   * The advisory lock by which it is found, as `pg_locks` shows it. Any role that may connect can take
-   * one; a holder that has appended nothing holds readers back all the same.
-   */
-  readonly lock: { readonly classid: number; readonly objid: number };
-  /** When the transaction began, by the clock of the database; `null` if it is hidden. */
-  readonly since: Date | null;
-  /** All of its positions are greater than this. */
-  readonly position: number;
 }
 
 /**

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 import { KnownOptions } from '../input/known-options.ts';
-import { checkPlace } from './reading/read-options.ts';
+import { checkWholeNumber } from '../input/whole-number.ts';
 
 const levels = ['READ COMMITTED', 'REPEATABLE READ', 'SERIALIZABLE'] as const;
 export type IsolationLevel = (typeof levels)[number];
@@ -20,7 +20,7 @@ const transactionOptions = new KnownOptions<TransactionOptions>('A transaction',
 /** Returns the options with their defaults. @throws TypeError if one of them cannot be meant. */
 export function checkTransactionOptions(given: TransactionOptions): Required<TransactionOptions> {
   const { isolationLevel = 'READ COMMITTED', retries = 5 } = transactionOptions.take(given);
-  checkPlace('retries', retries);
+  checkWholeNumber('retries', retries);
   if (levels.includes(isolationLevel)) return { isolationLevel, retries };
   throw new TypeError(
     `isolationLevel must be one of ${levels.join(', ')}, got ${inspect(isolationLevel, { depth: -1, maxStringLength: 50 })}.`,

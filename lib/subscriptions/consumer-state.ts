@@ -1,5 +1,5 @@
+import type { LogHorizon } from '../store/reading/log-horizon.ts';
 import type { AggregateRef } from '../store/aggregate-ref.ts';
-import type { LogHorizon } from '../store/event-store.ts';
 import type { ConsumerKind } from './consumer.ts';
 import type { ConsumerStatus } from './consumer-status.ts';
 

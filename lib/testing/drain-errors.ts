@@ -1,6 +1,5 @@
-import type { LogHorizon } from '../store/event-store.ts';
+import { describeHolder, type LogHorizon } from '../store/reading/log-horizon.ts';
 import type { ConsumerState, ParkedAggregate } from '../subscriptions/consumer-state.ts';
-import { describeHolder } from '../subscriptions/running/horizon-watch.ts';
 import { ConsumerStateError, WaitTimeoutError } from '../subscriptions/subscriptions.errors.ts';
 
 /** Tells whether a consumer has nothing left to do, but for what it has parked. */

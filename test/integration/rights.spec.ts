@@ -1,3 +1,4 @@
+import { describeHolder } from '../../lib/store/reading/log-horizon.ts';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { DataSource } from 'typeorm';
 import {
@@ -9,7 +10,6 @@ import {
 } from 'nest-event-store';
 import { Migrator } from '../../lib/postgres/schema/migrator.ts';
 import { lockNamespace } from '../../lib/postgres/schema/schema-name.ts';
-import { describeHolder } from '../../lib/subscriptions/running/horizon-watch.ts';
 import { startApplication } from '../module/start-application.ts';
 import { queryOnce } from '../../sample-app/database/query-once.ts';
 import { consumer, startConsumers } from '../support/consumers.ts';

@@ -7,7 +7,7 @@ import { JsonCodec } from './json.codec.ts';
 import { KnownOptions } from '../../input/known-options.ts';
 import { showAsJson, toPackableBytes } from './packable-bytes.ts';
 import { copyPayload } from './payload-copy.ts';
-import { refuseUnstorableText } from '../../input/storable-text.ts';
+import { refuseUnstorableText } from './storable-payload.ts';
 
 export interface BinaryCodecOptions {
   /** Packed payloads above this size are compressed if that makes them smaller. @default Infinity */

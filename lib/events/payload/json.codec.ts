@@ -2,7 +2,7 @@ import { dateTreeOf, reviveDates } from './date-paths.ts';
 import type { CodecHints, EncodedPayload, EventCodec } from './event-codec.ts';
 import { UndecodablePayloadError, unlikeStored } from '../events.errors.ts';
 import { copyPayload } from './payload-copy.ts';
-import { refuseUnstorableText } from '../../input/storable-text.ts';
+import { refuseUnstorableText } from './storable-payload.ts';
 
 /**
  * Stores payloads as JSON, and refuses what JSON would change.

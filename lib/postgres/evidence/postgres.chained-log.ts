@@ -15,8 +15,8 @@ import { Database, Statement } from '../connection/database.ts';
 import { EventReader } from '../store/reading/event-reader.ts';
 import { chainStart } from '../schema/hash-chain.ts';
 import { translateError } from '../connection/errors/translate-error.ts';
-import { alterationsOf, type SchemaFact } from '../schema/released-schema.ts';
-import { describeSchema } from '../schema/describe-schema.sql.ts';
+import { alterationsOf, type SchemaFact } from './released-schema.ts';
+import { describeSchema } from './describe-schema.sql.ts';
 import {
   lockAnchors,
   readChainedLog,

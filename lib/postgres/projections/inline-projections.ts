@@ -8,7 +8,7 @@ import { runInDelivery } from '../../subscriptions/delivery.ts';
 import { DurabilityUncertainError } from '../connection/errors/database.errors.ts';
 import { HandlerTimeoutError } from '../../subscriptions/subscriptions.errors.ts';
 import { within } from '../../input/with-timeout.ts';
-import type { JoinedTransaction } from '../store/appending/commit-reports.ts';
+import type { JoinedTransaction } from '../connection/transactions/transaction-scopes.ts';
 import type { Database } from '../connection/database.ts';
 import { InlineLock } from './inline-lock.ts';
 

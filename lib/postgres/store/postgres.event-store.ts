@@ -1,3 +1,5 @@
+import type { LogHorizon } from '../../store/reading/log-horizon.ts';
+import { checkWholeNumber } from '../../input/whole-number.ts';
 import { setImmediate } from 'node:timers/promises';
 import type { DataSource, EntityManager } from 'typeorm';
 import type { EventData } from '../../events/event-data.ts';
@@ -18,7 +20,6 @@ import {
   type AppendOptions,
   type AppendResult,
   type HistoryOptions,
-  type LogHorizon,
   type LogPage,
   type Snapshot,
   type SnapshotOptions,
@@ -34,7 +35,6 @@ import {
   checkAggregateTypes,
   checkDirection,
   checkLimit,
-  checkPlace,
   logReadOptions,
   type AggregateReadOptions,
   type ReadOptions,
@@ -250,7 +250,7 @@ export class PostgresEventStore extends EventStore implements LogReader {
     const options = logReadOptions.take(given);
     const { types } = options;
     return {
-      after: checkPlace('after', after),
+      after: checkWholeNumber('after', after),
       limit: checkLimit(options.limit),
       direction: checkDirection(options.direction),
       types: types && this.#registry.storedNames(types),
@@ -291,7 +291,7 @@ export class PostgresEventStore extends EventStore implements LogReader {
   #aggregateRangeOf(after: number, given: AggregateReadOptions): AggregateRange {
     const options = aggregateReadOptions.take(given);
     return {
-      after: checkPlace('after', after),
+      after: checkWholeNumber('after', after),
       limit: checkLimit(options.limit),
       direction: checkDirection(options.direction),
       manager: this.transactionOf(options.manager),
@@ -306,9 +306,9 @@ export class PostgresEventStore extends EventStore implements LogReader {
     const options = historyOptions.take(given);
     const { after } = options;
     if (after !== undefined)
-      return this.#historyAfter(aggregate, checkPlace('after', after), options);
+      return this.#historyAfter(aggregate, checkWholeNumber('after', after), options);
 
-    const revision = checkPlace('revision', options.revision ?? 1, 1);
+    const revision = checkWholeNumber('revision', options.revision ?? 1, 1);
     const manager = this.transactionOf(options.manager);
     const stored = await reading(this.#reader.history(aggregate, revision, manager));
     const snapshot = this.#reviveSnapshot(aggregate, stored.snapshot, revision);
@@ -325,7 +325,7 @@ export class PostgresEventStore extends EventStore implements LogReader {
   ): Promise<Snapshot | null> {
     const aggregate = checkAggregateRef(ref);
     const options = snapshotOptions.take(given);
-    const revision = checkPlace('revision', options.revision ?? 1, 1);
+    const revision = checkWholeNumber('revision', options.revision ?? 1, 1);
     const manager = this.transactionOf(options.manager);
     const stored = await reading(this.#snapshots.read(aggregate, manager));
     return this.#reviveSnapshot(aggregate, stored, revision);
@@ -339,8 +339,8 @@ export class PostgresEventStore extends EventStore implements LogReader {
   ): Promise<void> {
     const aggregate = checkAggregateRef(ref);
     const options = snapshotOptions.take(given);
-    checkPlace('version', version, 1);
-    const revision = checkPlace('revision', options.revision ?? 1, 1);
+    checkWholeNumber('version', version, 1);
+    const revision = checkWholeNumber('revision', options.revision ?? 1, 1);
     const snapshot = { version, revision, state: this.#serializer.serializeState(state) };
     const manager = this.transactionOf(options.manager);
     const current = await translated(this.#snapshots.write(aggregate, snapshot, manager));

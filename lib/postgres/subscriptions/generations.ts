@@ -10,7 +10,7 @@ import { InlineLock } from '../projections/inline-lock.ts';
 import { ConsumerChanges, type LockedConsumer } from './control/locked-consumer.ts';
 import { isLockTimeout } from '../connection/errors/translate-error.ts';
 import { channelOf } from './postgres.signals.ts';
-import { ReadModelTables } from '../projections/read-model-tables.ts';
+import { ReadModelTables } from './read-model-tables.ts';
 import { refuseParked } from './refuse-parked.ts';
 import {
   activateGeneration,

@@ -1,6 +1,6 @@
 import type { DataSource } from 'typeorm';
 import type { CheckpointStore } from '../../subscriptions/checkpoint-store.ts';
-import type { ConsumerRegistry } from '../../subscriptions/control/consumer-registry.ts';
+import type { ConsumerRegistry } from '../../subscriptions/consumer-registry.ts';
 import type { Signals } from '../../subscriptions/signals.ts';
 import { ControlConnection } from '../connection/control-connection.ts';
 import { Database } from '../connection/database.ts';

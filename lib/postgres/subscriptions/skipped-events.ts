@@ -1,5 +1,5 @@
 import type { SkippedEvent } from '../../subscriptions/consumer-state.ts';
-import type { SkipOptions } from '../../subscriptions/control/skip-options.ts';
+import type { SkipOptions } from '../../subscriptions/skip-options.ts';
 import { ConsumerStateError } from '../../subscriptions/subscriptions.errors.ts';
 import { type Database, Statement } from '../connection/database.ts';
 import { ConsumerChanges } from './control/locked-consumer.ts';

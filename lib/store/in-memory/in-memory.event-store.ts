@@ -1,3 +1,5 @@
+import type { LogHorizon } from '../reading/log-horizon.ts';
+import { checkWholeNumber } from '../../input/whole-number.ts';
 import type { EntityManager } from 'typeorm';
 import type { EventClass } from '../../events/domain-event.decorator.ts';
 import type { EventCodec } from '../../events/payload/event-codec.ts';
@@ -22,7 +24,6 @@ import {
   type AppendOptions,
   type AppendResult,
   type HistoryOptions,
-  type LogHorizon,
   type LogPage,
   type Snapshot,
   type SnapshotOptions,
@@ -41,7 +42,6 @@ import {
   aggregateReadOptions,
   checkAggregateTypes,
   checkLimit,
-  checkPlace,
   logReadOptions,
   type AggregateReadOptions,
   type ReadOptions,
@@ -189,7 +189,7 @@ export class InMemoryEventStore extends EventStore implements LogReader {
   async fetch(after = 0, given: ReadOptions = {}): Promise<LogPage> {
     const options = logReadOptions.take(given);
     refuseManager(options.manager);
-    checkPlace('after', after);
+    checkWholeNumber('after', after);
     const types = options.types && new Set(this.#registry.storedNames(options.types));
     const filter = checkAggregateTypes(options.aggregateTypes);
     const aggregateTypes = filter && new Set(filter);
@@ -235,7 +235,7 @@ export class InMemoryEventStore extends EventStore implements LogReader {
   ): Promise<AggregatePage> {
     const options = aggregateReadOptions.take(given);
     refuseManager(options.manager);
-    checkPlace('after', after);
+    checkWholeNumber('after', after);
     const row = this.#rowOf(aggregate);
     const stored = pageOf(
       row.events,
@@ -252,7 +252,7 @@ export class InMemoryEventStore extends EventStore implements LogReader {
     const options = historyOptions.take(given);
     refuseManager(options.manager);
     const { version, removedVersion, events } = this.#rowOf(aggregate);
-    if (options.after !== undefined) checkPlace('after', options.after);
+    if (options.after !== undefined) checkWholeNumber('after', options.after);
     const snapshot = options.after === undefined ? this.#usableSnapshot(aggregate, options) : null;
     const after = Math.max(snapshot?.version ?? options.after ?? 0, removedVersion);
     const stored = events.filter((event) => event.version > after);
@@ -286,8 +286,8 @@ export class InMemoryEventStore extends EventStore implements LogReader {
     const aggregate = checkAggregateRef(ref);
     const options = snapshotOptions.take(given);
     refuseManager(options.manager);
-    checkPlace('version', version, 1);
-    const revision = checkPlace('revision', options.revision ?? 1, 1);
+    checkWholeNumber('version', version, 1);
+    const revision = checkWholeNumber('revision', options.revision ?? 1, 1);
     const row = this.#rowOf(aggregate);
     const encoded = this.#serializer.serializeState(state);
     if (version > row.version) throw new SnapshotAheadError(aggregate, version, row.version);
@@ -332,7 +332,7 @@ export class InMemoryEventStore extends EventStore implements LogReader {
   }
 
   #usableSnapshot(aggregate: AggregateRef, options: SnapshotOptions): Snapshot | null {
-    const revision = checkPlace('revision', options.revision ?? 1, 1);
+    const revision = checkWholeNumber('revision', options.revision ?? 1, 1);
     const { snapshot } = this.#rowOf(aggregate);
     return reviveSnapshot(aggregate, snapshot, revision, this.#serializer, this.#warn);
   }

@@ -1,6 +1,6 @@
-import { inspect } from 'node:util';
 import type { EntityManager } from 'typeorm';
 import { KnownOptions } from '../../input/known-options.ts';
+import { show } from '../../input/whole-number.ts';
 import { isStorableText } from '../../input/storable-text.ts';
 
 /** Reading forward yields the oldest first; backward, the newest first. */
@@ -39,14 +39,6 @@ export const logReadOptions = new KnownOptions<ReadOptions>('A read of the log',
   aggregateTypes: true,
 });
 
-/** Returns `place`, a version or a position. @throws TypeError if it is not a whole number from `min` up. */
-export function checkPlace(name: string, place: number, min = 0): number {
-  if (Number.isSafeInteger(place) && place >= min) return place;
-  throw new TypeError(
-    `${name} must be a whole number from ${min} to ${Number.MAX_SAFE_INTEGER}, got ${show(place)}.`,
-  );
-}
-
 /** Returns `limit`. @throws TypeError if it is not a whole number from 1 to 10,000. */
 export function checkLimit(limit = 1000): number {
   if (Number.isInteger(limit) && limit >= 1 && limit <= 10_000) return limit;
@@ -72,5 +64,3 @@ export function checkAggregateTypes(
     `aggregateTypes must be a list of names without NUL or lone surrogates, got ${show(types)}.`,
   );
 }
-
-const show = (value: unknown): string => inspect(value, { depth: -1, maxStringLength: 50 });

@@ -1,14 +1,15 @@
+import { checkWholeNumber } from '../../input/whole-number.ts';
 import { setTimeout as delay } from 'node:timers/promises';
 import { KnownOptions } from '../../input/known-options.ts';
 import type { AggregateRef } from '../../store/aggregate-ref.ts';
 import { checkAggregateRef } from '../../store/check-aggregate-ref.ts';
 import type { EventStore } from '../../store/event-store.ts';
-import { checkLimit, checkPlace } from '../../store/reading/read-options.ts';
+import { checkLimit } from '../../store/reading/read-options.ts';
 import type { Consumer } from '../consumer.ts';
-import type { ConsumerRegistry, Reached, RebuildOptions } from './consumer-registry.ts';
+import type { ConsumerRegistry, Reached, RebuildOptions } from '../consumer-registry.ts';
 import type { ConsumersState, ParkedAggregate, SkippedEvent } from '../consumer-state.ts';
 import { ReachedPoll } from './reached-poll.ts';
-import { checkSkipOptions, type SkipOptions } from './skip-options.ts';
+import { checkSkipOptions, type SkipOptions } from '../skip-options.ts';
 import {
   ConsumerStateError,
   UnknownConsumerError,
@@ -105,7 +106,7 @@ export class Consumers {
    * if the log ends before the position.
    */
   async reset(name: string, position: number): Promise<void> {
-    checkPlace('position', position);
+    checkWholeNumber('position', position);
     await this.#reached(name);
     await this.#registry.reset(name, position);
     await this.#here.announce();
@@ -123,9 +124,9 @@ export class Consumers {
    */
   async rebuild(name: string, given: RebuildOptions = {}): Promise<number> {
     const options = rebuildOptions.take(given);
-    checkPlace('from', options.from ?? 0);
+    checkWholeNumber('from', options.from ?? 0);
     if (options.eventsPerSecond !== undefined) {
-      checkPlace('eventsPerSecond', options.eventsPerSecond, 1);
+      checkWholeNumber('eventsPerSecond', options.eventsPerSecond, 1);
     }
     const generation = await this.#registry.rebuild(await this.#consumerHere(name), options);
     await this.#here.announce();
@@ -162,7 +163,7 @@ export class Consumers {
    * @throws ConsumerStateError if no event is parked at that position.
    */
   async discardParked(name: string, position: number, options: SkipOptions = {}): Promise<void> {
-    checkPlace('position', position, 1);
+    checkWholeNumber('position', position, 1);
     await this.#registry.discardParked(name, position, checkSkipOptions('discardParked', options));
     await this.#here.announce();
   }
@@ -174,7 +175,7 @@ export class Consumers {
    * @throws ConsumerStateError if the consumer has not stopped, or not at that position.
    */
   async skip(name: string, position: number, options: SkipOptions = {}): Promise<void> {
-    checkPlace('position', position, 1);
+    checkWholeNumber('position', position, 1);
     await this.#registry.skip(name, position, checkSkipOptions('skip', options));
     await this.#here.announce();
   }
@@ -213,8 +214,8 @@ export class Consumers {
    */
   async waitFor(name: string, position: number, options: WaitOptions = {}): Promise<void> {
     const { timeoutMs = 5_000 } = waitOptions.take(options);
-    checkPlace('position', position);
-    checkPlace('timeoutMs', timeoutMs);
+    checkWholeNumber('position', position);
+    checkWholeNumber('timeoutMs', timeoutMs);
     const deadline = performance.now() + timeoutMs;
     let reached: Reached | undefined;
     const timeoutError = (): WaitTimeoutError => {

@@ -1,4 +1,4 @@
-import type { ConsumerRegistry, Reached } from './consumer-registry.ts';
+import type { ConsumerRegistry, Reached } from '../consumer-registry.ts';
 import { SharedQuestion } from './shared-question.ts';
 
 /** Asks how far consumers have come: one question at a time, for everybody who wants to know by then. */

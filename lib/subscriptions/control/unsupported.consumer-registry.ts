@@ -1,4 +1,4 @@
-import { ConsumerRegistry } from './consumer-registry.ts';
+import { ConsumerRegistry } from '../consumer-registry.ts';
 import { ConsumersUnsupportedError } from '../subscriptions.errors.ts';
 
 const refuse = (): Promise<never> => Promise.reject(new ConsumersUnsupportedError());

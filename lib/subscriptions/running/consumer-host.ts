@@ -8,12 +8,12 @@ import type { LogMark } from '../../store/reading/log-place.ts';
 import type { LogReader } from '../../store/reading/log-reader.ts';
 import type { CheckpointKey, CheckpointStore, HeldCheckpoint } from '../checkpoint-store.ts';
 import type { Consumer } from '../consumer.ts';
-import type { ConsumerRegistry } from '../control/consumer-registry.ts';
+import type { ConsumerRegistry } from '../consumer-registry.ts';
 import { HandlerFailure } from '../handler-failure.ts';
 import { HorizonWatch } from './horizon-watch.ts';
 import { LogHead } from './log-head.ts';
 import { Runner, type RunnerContext } from './runner.ts';
-import type { RunnerLog } from './runner-log.ts';
+import type { OperatorLog } from '../../store/operator-log.ts';
 import type { LogFilter } from './selection.ts';
 import type { Signal, Signals } from '../signals.ts';
 import { ConsumerStateError, LeaseLostError } from '../subscriptions.errors.ts';
@@ -34,7 +34,7 @@ export interface ConsumerHostParts {
   readonly signals: Signals;
   /** The names under which events of these classes may be stored. */
   readonly storedTypes: (events: readonly EventClass[]) => readonly string[];
-  readonly log: RunnerLog;
+  readonly log: OperatorLog;
 }
 
 interface Running {

@@ -4,7 +4,7 @@ import type { Consumer } from '../consumer.ts';
 import type { ParkedAggregates } from './parked-aggregates.ts';
 import { pause } from './sleep.ts';
 import type { Place } from './checkpoint-cursor.ts';
-import type { RunnerLog } from './runner-log.ts';
+import type { OperatorLog } from '../../store/operator-log.ts';
 import { HandlerCrashedError } from '../subscriptions.errors.ts';
 
 /** What becomes of an event that failed: it is tried again, it is done with, or its consumer stops. */
@@ -20,7 +20,7 @@ export class FailureHandling {
     private readonly place: Place,
     private readonly parked: ParkedAggregates,
     private readonly checkpoints: CheckpointStore,
-    private readonly log: RunnerLog,
+    private readonly log: OperatorLog,
   ) {}
 
   /** Which attempt at the event at this position comes next: 1 for the first one. */

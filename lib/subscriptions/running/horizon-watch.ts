@@ -1,13 +1,14 @@
-import type { EventStore, HorizonHolder } from '../../store/event-store.ts';
-import type { RunnerLog } from './runner-log.ts';
+import type { EventStore } from '../../store/event-store.ts';
+import { describeHolder, type HorizonHolder } from '../../store/reading/log-horizon.ts';
+import type { OperatorLog } from '../../store/operator-log.ts';
 
 /** Tells when an open transaction has held back the readers of the log for long, once for each. */
 export class HorizonWatch {
   readonly #store: EventStore;
-  readonly #log: RunnerLog;
+  readonly #log: OperatorLog;
   #holder: { readonly key: string; readonly seenAt: number; told: boolean } | undefined;
 
-  constructor(store: EventStore, log: RunnerLog) {
+  constructor(store: EventStore, log: OperatorLog) {
     this.#store = store;
     this.#log = log;
   }
@@ -35,16 +36,6 @@ export class HorizonWatch {
       );
     }
   }
-}
-
-/** Names who holds back readers, and by which lock: any role of the database can take it. */
-export function describeHolder({ pid, role, applicationName, lock }: HorizonHolder): string {
-  const process =
-    pid === null
-      ? 'a prepared transaction'
-      : `process ${pid} of the database, role '${role ?? 'unknown'}', application ` +
-        `'${applicationName ?? 'hidden'}'`;
-  return `${process}, by advisory lock (${lock.classid}, ${lock.objid})`;
 }
 
 const patienceMs = 10_000;

@@ -3,13 +3,13 @@ import type { ParkedEvent } from '../checkpoint-store.ts';
 import { isTransactional } from '../consumer.ts';
 import { callConsumer, type Deliverer } from './deliver-slice.ts';
 import { HandlerFailure } from '../handler-failure.ts';
-import type { RunnerLog } from './runner-log.ts';
+import type { OperatorLog } from '../../store/operator-log.ts';
 import { isInPartition, type LogFilter, passes } from './selection.ts';
 
 /** What it takes to hand parked events over again. */
 export interface ParkedRetryParts extends Deliverer {
   readonly store: EventStore;
-  readonly log: RunnerLog;
+  readonly log: OperatorLog;
   readonly filter: LogFilter;
 }
 

@@ -20,7 +20,7 @@ import { ParkedAggregates } from './parked-aggregates.ts';
 import { ParkedRetry } from './parked-retry.ts';
 import { pause } from './sleep.ts';
 import { Place, settleMs } from './checkpoint-cursor.ts';
-import type { RunnerLog } from './runner-log.ts';
+import type { OperatorLog } from '../../store/operator-log.ts';
 import { isDue, isLeftFor, isReplayed, type LogFilter } from './selection.ts';
 import {
   HandlerCrashedError,
@@ -35,7 +35,7 @@ export interface RunnerContext {
   readonly checkpoints: CheckpointStore;
   readonly head: LogHead;
   readonly wakeUp: WakeUp;
-  readonly log: RunnerLog;
+  readonly log: OperatorLog;
 }
 
 /** Owners that were lost in a row before events come one at a time, so as to find the one to blame. */

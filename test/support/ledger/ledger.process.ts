@@ -11,7 +11,7 @@ import { EventStoreModule } from '../../../lib/event-store.module.ts';
 import type { EventStoreOptions } from '../../../lib/module/options.ts';
 import type { AggregateRef } from '../../../lib/store/aggregate-ref.ts';
 import { EventStore } from '../../../lib/store/event-store.ts';
-import type { RebuildOptions } from '../../../lib/subscriptions/control/consumer-registry.ts';
+import type { RebuildOptions } from '../../../lib/subscriptions/consumer-registry.ts';
 import { Consumers } from '../../../lib/subscriptions/control/consumers.ts';
 import { Journal } from '../history/journal.ts';
 import { Workload, type WorkloadOptions } from '../history/workload.ts';

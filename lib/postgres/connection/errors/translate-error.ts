@@ -1,4 +1,3 @@
-import type { SerializedEvent } from '../../../events/event-serializer.ts';
 import { errorOf } from '../../../input/thrown-error.ts';
 import { EventStoreError } from '../../../event-store.error.ts';
 import { messageWithoutValues } from '../../../input/message-without-values.ts';
@@ -22,7 +21,7 @@ import { type Trouble, type TroubleFacts, factsOf, troubleOf } from './failure-k
 /** What the store was doing when the database refused: the facts that its errors name. */
 export interface AppendFacts {
   readonly aggregates: readonly AggregateRef[];
-  readonly events: readonly SerializedEvent[];
+  readonly events: readonly { readonly id: string }[];
   readonly lockTimeoutMs?: number | undefined;
   /** An earlier try was not answered, so this one's failure does not say that nothing is stored. */
   readonly mayBeStored?: boolean;

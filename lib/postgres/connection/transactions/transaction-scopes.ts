@@ -1,4 +1,4 @@
-import type { QueryRunner } from 'typeorm';
+import type { EntityManager, QueryRunner } from 'typeorm';
 import { originalOf } from './revocable-manager.ts';
 
 /** One transaction, or one savepoint inside it: what a call belongs to from its beginning. */
@@ -18,6 +18,12 @@ export class TransactionScope {
   rollBack(): void {
     this.#isRolledBack = true;
   }
+}
+
+/** A caller's transaction, and where in it a call was made. */
+export interface JoinedTransaction {
+  readonly manager: EntityManager;
+  readonly scope: TransactionScope;
 }
 
 /**

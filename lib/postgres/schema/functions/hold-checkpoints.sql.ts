@@ -1,5 +1,5 @@
 import { cutLeases, isHeld } from '../fragments/leases.sql.ts';
-import { lostTable } from '../../projections/read-model-tables.sql.ts';
+import { lostTable } from '../fragments/lost-table.sql.ts';
 import { pinSearchPath } from '../search-path.sql.ts';
 
 /**

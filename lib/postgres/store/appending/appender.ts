@@ -22,7 +22,8 @@ import {
 import type { AppendCall, AppendOutcome, CallOptions } from './append-call.ts';
 import type { Patience, Place } from './append-lines.ts';
 import type { AppendQueue } from './append-queue.ts';
-import type { CallerTransactions, JoinedTransaction } from './commit-reports.ts';
+import type { JoinedTransaction } from '../../connection/transactions/transaction-scopes.ts';
+import type { CallerTransactions } from './commit-reports.ts';
 import type { EventReader } from '../reading/event-reader.ts';
 import { AggregateHeld } from './held-appends.ts';
 import {

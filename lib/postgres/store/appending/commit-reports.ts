@@ -3,13 +3,10 @@ import { type EventRecord, forgetRecord, recordOf } from '../../../events/event-
 import { aggregateKey } from './append-call.ts';
 import { type Database, Statement } from '../../connection/database.ts';
 import { originalOf } from '../../connection/transactions/revocable-manager.ts';
-import type { TransactionScope } from '../../connection/transactions/transaction-scopes.ts';
-
-/** A caller's transaction, and where in it a call was made. */
-export interface JoinedTransaction {
-  readonly manager: EntityManager;
-  readonly scope: TransactionScope;
-}
+import type {
+  JoinedTransaction,
+  TransactionScope,
+} from '../../connection/transactions/transaction-scopes.ts';
 
 /** What one append inside a caller's transaction has written, and what to do if that is taken back. */
 interface Appended {

@@ -1,9 +1,9 @@
+import type { LogHorizon } from '../../../store/reading/log-horizon.ts';
 import type { EntityManager } from 'typeorm';
 import type { StoredEvent } from '../../../events/event-serializer.ts';
 import type { AggregateRef } from '../../../store/aggregate-ref.ts';
 import { type LogMark, markOf } from '../../../store/reading/log-place.ts';
 import { LogDivergedError } from '../../../store/store.errors.ts';
-import type { LogHorizon } from '../../../store/event-store.ts';
 import type { EventPlace } from '../../../store/appending/event-places.ts';
 import type { ReadDirection } from '../../../store/reading/read-options.ts';
 import type { StoredSnapshot } from '../../../store/reading/revive-snapshot.ts';

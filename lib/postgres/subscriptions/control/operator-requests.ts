@@ -1,12 +1,12 @@
 import { type Consumer, isTransactional } from '../../../subscriptions/consumer.ts';
-import type { RebuildOptions } from '../../../subscriptions/control/consumer-registry.ts';
+import type { RebuildOptions } from '../../../subscriptions/consumer-registry.ts';
 import { HandlerFailure } from '../../../subscriptions/handler-failure.ts';
 import type { Mark } from '../../../subscriptions/marks.ts';
 import { ConsumerStateError } from '../../../subscriptions/subscriptions.errors.ts';
 import { type Database, Statement } from '../../connection/database.ts';
 import { ConsumerChanges, type LockedConsumer } from './locked-consumer.ts';
 import { translateError } from '../../connection/errors/translate-error.ts';
-import { ReadModelTables } from '../../projections/read-model-tables.ts';
+import { ReadModelTables } from '../read-model-tables.ts';
 import { refuseParked } from '../refuse-parked.ts';
 import {
   beginGeneration,

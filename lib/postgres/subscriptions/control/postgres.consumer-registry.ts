@@ -6,14 +6,14 @@ import {
   type ProcessLease,
   type Reached,
   type RebuildOptions,
-} from '../../../subscriptions/control/consumer-registry.ts';
+} from '../../../subscriptions/consumer-registry.ts';
 import type {
   ConsumerState,
   ParkedAggregate,
   SkippedEvent,
 } from '../../../subscriptions/consumer-state.ts';
 import { worstStatus } from '../../../subscriptions/consumer-status.ts';
-import type { SkipOptions } from '../../../subscriptions/control/skip-options.ts';
+import type { SkipOptions } from '../../../subscriptions/skip-options.ts';
 import {
   ConsumerStateError,
   UnknownConsumerError,

@@ -1,6 +1,6 @@
 import type { Alteration } from '../../evidence/chained-log.ts';
-import { migrationStatements } from './migrations/statements.ts';
-import { startHashChain } from './hash-chain.sql.ts';
+import { migrationStatements } from '../schema/migrations/statements.ts';
+import { startHashChain } from '../schema/hash-chain.sql.ts';
 
 /** One fact of one object of a schema: of a function its body, say. Absent ones are empty. */
 export interface SchemaFact {

@@ -1,5 +1,5 @@
-import { appendsInFlight } from '../../schema/fragments/appends-in-flight.sql.ts';
-import { lockNamespace } from '../../schema/schema-name.ts';
+import { appendsInFlight } from './fragments/appends-in-flight.sql.ts';
+import { lockNamespace } from './schema-name.ts';
 
 /**
  * What the server and the session are set to, whether the role may append, and whether an advisory lock

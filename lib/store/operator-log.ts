@@ -1,5 +1,5 @@
 /** Told of what an operator should know. */
-export interface RunnerLog {
+export interface OperatorLog {
   warn(message: string, error?: unknown): void;
   error(message: string, error?: unknown): void;
 }

@@ -1,7 +1,7 @@
-import { type Database, Statement } from '../database.ts';
+import { type Database, Statement } from '../connection/database.ts';
 import { drawTwice, mayDraw, readServer } from './read-server.sql.ts';
-import { pinTransaction } from '../../schema/search-path.sql.ts';
-import { factsOf, troubleOf } from '../errors/failure-kind.ts';
+import { pinTransaction } from './search-path.sql.ts';
+import { factsOf, troubleOf } from '../connection/errors/failure-kind.ts';
 
 /** What is found out about a server before anything is written to it. */
 export interface ServerCheck {

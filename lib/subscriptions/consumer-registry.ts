@@ -1,6 +1,6 @@
-import type { Consumer } from '../consumer.ts';
-import type { ConsumerState, ParkedAggregate, SkippedEvent } from '../consumer-state.ts';
-import type { ConsumerStatus } from '../consumer-status.ts';
+import type { Consumer } from './consumer.ts';
+import type { ConsumerState, ParkedAggregate, SkippedEvent } from './consumer-state.ts';
+import type { ConsumerStatus } from './consumer-status.ts';
 import type { SkipOptions } from './skip-options.ts';
 
 export interface RebuildOptions {

@@ -1,5 +1,5 @@
-import { applyRules, type OptionRule } from '../../input/option-rules.ts';
-import { isStorableText } from '../../input/storable-text.ts';
+import { applyRules, type OptionRule } from '../input/option-rules.ts';
+import { isStorableText } from '../input/storable-text.ts';
 
 /** Who gives events up, and why; both are stored with each of them. */
 export interface SkipOptions {

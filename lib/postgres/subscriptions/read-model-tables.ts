@@ -2,9 +2,9 @@ import type { EntityManager } from 'typeorm';
 import type { Consumer } from '../../subscriptions/consumer.ts';
 import { HandlerFailure } from '../../subscriptions/handler-failure.ts';
 import { ReadModelLostError } from '../../subscriptions/subscriptions.errors.ts';
-import { callHook } from '../subscriptions/call-hook.ts';
+import { callHook } from './call-hook.ts';
 import { type Database, Statement } from '../connection/database.ts';
-import type { LockedConsumer } from '../subscriptions/control/locked-consumer.ts';
+import type { LockedConsumer } from './control/locked-consumer.ts';
 import {
   forgetLostTables,
   readLostTable,

@@ -1,7 +1,7 @@
 import { expect, it } from '@jest/globals';
-import { nameOf, objectsOf } from '../../../lib/postgres/schema/migrations/schema-objects.ts';
-import { migrationStatements } from '../../../lib/postgres/schema/migrations/statements.ts';
-import { alterationsOf } from '../../../lib/postgres/evidence/released-schema.ts';
+import { nameOf, objectsOf } from '../../../../lib/postgres/schema/migrations/schema-objects.ts';
+import { migrationStatements } from '../../../../lib/postgres/schema/migrations/statements.ts';
+import { alterationsOf } from '../../../../lib/postgres/evidence/released-schema.ts';
 
 it('compares every object that the migrations make, and the triggers of the hash chain', () => {
   const made = objectsOf(migrationStatements.length)

@@ -2,10 +2,10 @@ import { describe, expect, it } from '@jest/globals';
 import {
   ConsumerHost,
   type ConsumerHostParts,
-} from '../../../lib/subscriptions/running/consumer-host.ts';
-import { consumer } from '../../support/consumers.ts';
-import { eventually } from '../../support/eventually.ts';
-import { tally } from '../../support/tally.ts';
+} from '../../../../lib/subscriptions/running/consumer-host.ts';
+import { consumer } from '../../../support/consumers.ts';
+import { eventually } from '../../../support/eventually.ts';
+import { tally } from '../../../support/tally.ts';
 
 describe('ConsumerHost', () => {
   it('leaves nothing running if it is stopped while it starts', async () => {

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { Logger } from '@nestjs/common';
-import { logger, warn } from '../../lib/module/log.ts';
+import { logger, warn } from '../../../lib/module/log.ts';
 import { EventStoreConfigurationError, UnknownEventTypeError } from 'nest-event-store';
 
 const forged = 'a\u001b[2J\n[Nest] 1 LOG all is well\u202e\u2028\0';

@@ -9,7 +9,7 @@ import {
   isTransient,
   translateError,
   translateReadError,
-} from '../../../lib/postgres/connection/errors/translate-error.ts';
+} from '../../../../lib/postgres/connection/errors/translate-error.ts';
 
 type Said = Readonly<Record<string, string>>;
 

@@ -22,13 +22,13 @@ import {
   projectionScenario,
   scenario,
 } from 'nest-event-store/testing';
-import { AggregateRepository } from '../../lib/aggregates/aggregate-repository.ts';
-import { aggregateOf } from '../../lib/aggregates/aggregate.decorator.ts';
-import { resolveOptions } from '../../lib/module/options.ts';
-import { domainEventOf } from '../../lib/events/domain-event.decorator.ts';
-import { resolveConsumerOptions } from '../../lib/subscriptions/consumer-options.ts';
-import { durablesOf } from '../../lib/handlers/durable.decorator.ts';
-import { projectionOf } from '../../lib/projections/projection.decorator.ts';
+import { AggregateRepository } from '../../../lib/aggregates/aggregate-repository.ts';
+import { aggregateOf } from '../../../lib/aggregates/aggregate.decorator.ts';
+import { resolveOptions } from '../../../lib/module/options.ts';
+import { domainEventOf } from '../../../lib/events/domain-event.decorator.ts';
+import { resolveConsumerOptions } from '../../../lib/subscriptions/consumer-options.ts';
+import { durablesOf } from '../../../lib/handlers/durable.decorator.ts';
+import { projectionOf } from '../../../lib/projections/projection.decorator.ts';
 
 @Aggregate('door')
 class Door extends AggregateRoot<object> {

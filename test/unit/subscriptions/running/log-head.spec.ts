@@ -1,12 +1,12 @@
 import { beforeEach, describe, expect, it, jest } from '@jest/globals';
-import { InMemoryEventStore } from '../../../lib/store/in-memory/in-memory.event-store.ts';
-import type { LogPlace } from '../../../lib/store/reading/log-place.ts';
-import { LogHead } from '../../../lib/subscriptions/running/log-head.ts';
-import type { LogFilter } from '../../../lib/subscriptions/running/selection.ts';
-import { WakeUp } from '../../../lib/subscriptions/running/wake-up.ts';
-import { DomainEvent } from '../../../lib/events/domain-event.decorator.ts';
-import { EventRegistry } from '../../../lib/events/event-registry.ts';
-import { upcaster } from '../../../lib/events/upcaster.ts';
+import { InMemoryEventStore } from '../../../../lib/store/in-memory/in-memory.event-store.ts';
+import type { LogPlace } from '../../../../lib/store/reading/log-place.ts';
+import { LogHead } from '../../../../lib/subscriptions/running/log-head.ts';
+import type { LogFilter } from '../../../../lib/subscriptions/running/selection.ts';
+import { WakeUp } from '../../../../lib/subscriptions/running/wake-up.ts';
+import { DomainEvent } from '../../../../lib/events/domain-event.decorator.ts';
+import { EventRegistry } from '../../../../lib/events/event-registry.ts';
+import { upcaster } from '../../../../lib/events/upcaster.ts';
 
 @DomainEvent('head.sent')
 class Sent {

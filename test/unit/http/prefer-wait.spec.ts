@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { preferredWaitSeconds } from '../../lib/http/prefer-wait.ts';
+import { preferredWaitSeconds } from '../../../lib/http/prefer-wait.ts';
 
 describe('A Prefer header', () => {
   it.each<[string | undefined, number | null | undefined]>([

@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events';
 import { afterEach, beforeEach, expect, it, jest } from '@jest/globals';
-import { PostgresSignals } from '../../../lib/postgres/subscriptions/postgres.signals.ts';
+import { PostgresSignals } from '../../../../lib/postgres/subscriptions/postgres.signals.ts';
 
 beforeEach(() => void jest.useFakeTimers());
 afterEach(() => void jest.useRealTimers());

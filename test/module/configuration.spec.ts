@@ -576,7 +576,7 @@ describe('migrations', () => {
     const [fault, ...others] = await faultsOf({ imports: [root] });
     expect(others).toEqual([]);
     expect(fault).toBe(
-      `The schema "${schema}" is at version 0 and this release needs 2. Set migrations: 'run', or ` +
+      `The schema "${schema}" is at version 0 and this release needs 1. Set migrations: 'run', or ` +
         "add eventStoreMigrations() to the data source's `migrations` and run `typeorm migration:run`.",
     );
     expect(await tablesOf(schema)).toEqual([]);
@@ -594,7 +594,7 @@ describe('migrations', () => {
     );
     const root = EventStoreModule.forRoot({ schema, migrations });
     expect(await faultsOf({ imports: [root] })).toEqual([
-      `The schema "${schema}" is at version 99, newer than this release, which knows 2. ` +
+      `The schema "${schema}" is at version 99, newer than this release, which knows 1. ` +
         'Use the release that migrated it, or a later one.',
     ]);
   });

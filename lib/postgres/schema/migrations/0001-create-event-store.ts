@@ -3,7 +3,7 @@ import { dropLeftover, installedVersion } from './installed-version.ts';
 import { runPinned } from './run-pinned.ts';
 import { migrationStatements } from './statements.ts';
 
-/** The first schema: aggregates, domain events, and the functions that write and read them. */
+/** The first schema: events, checkpoints, and the functions that write and read them. */
 export abstract class CreateEventStore implements MigrationInterface {
   protected abstract readonly schema: string;
 
@@ -15,22 +15,29 @@ export abstract class CreateEventStore implements MigrationInterface {
   async up(queryRunner: QueryRunner): Promise<void> {
     if ((await installedVersion(queryRunner, this.schema)) >= 1) return;
     await dropLeftover(queryRunner, this.schema);
-    const statements = migrationStatements[0]!;
     await runPinned(
       queryRunner,
-      statements.map((each) => each(this.schema)),
+      migrationStatements[0]!.map((each) => each(this.schema)),
     );
   }
 
-  /** Drops the schema, but never one with an event in it. */
+  /** Drops the schema, but never one with an event or a checkpoint in it. */
   async down(queryRunner: QueryRunner): Promise<void> {
-    const rows = (await queryRunner.query(
-      `SELECT FROM "${this.schema}".domain_events LIMIT 1`,
-    )) as unknown[];
-    if (rows.length > 0) {
+    const holds = async (table: string): Promise<boolean> => {
+      const sql = `SELECT FROM "${this.schema}"."${table}" LIMIT 1`;
+      return ((await queryRunner.query(sql)) as unknown[]).length > 0;
+    };
+    if (await holds('domain_events')) {
       throw new Error(
         `The schema "${this.schema}" holds events, so it is not dropped. Drop it by hand if you ` +
           'are sure: they are the only copy.',
+      );
+    }
+    if (await holds('consumers')) {
+      throw new Error(
+        `The schema "${this.schema}" holds checkpoints of consumers, so it is not dropped. Without ` +
+          'them projections count every event a second time. Delete the rows of "consumers" by hand ' +
+          'if you are sure.',
       );
     }
     await queryRunner.query(`DROP SCHEMA "${this.schema}" CASCADE`);

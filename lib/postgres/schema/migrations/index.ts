@@ -1,6 +1,5 @@
 import type { MigrationInterface } from 'typeorm';
 import { CreateEventStore } from './0001-create-event-store.ts';
-import { CreateConsumers } from './0002-create-consumers.ts';
 
 /**
  * Returns the migrations of the store, in order, for the `migrations` of a TypeORM data source.
@@ -14,9 +13,6 @@ import { CreateConsumers } from './0002-create-consumers.ts';
 export function eventStoreMigrations(schema = 'event_store'): (new () => MigrationInterface)[] {
   return [
     class extends CreateEventStore {
-      protected override readonly schema = schema;
-    },
-    class extends CreateConsumers {
       protected override readonly schema = schema;
     },
   ];

@@ -1,5 +1,6 @@
 import type { Client, QueryResultRow } from 'pg';
-import type { Database, Statement } from './database.ts';
+import type { Database } from './database.ts';
+import type { Statement } from './statement.ts';
 
 /**
  * A connection of its own for what must not wait behind a busy pool: leases and signals.
@@ -32,7 +33,7 @@ export class ControlConnection {
   ): Promise<Row[]> {
     const client = await this.#connected();
     try {
-      return await this.#database.run<Row>(client, statement, values);
+      return await this.#database.sender.run<Row>(client, statement, values);
     } catch (error) {
       // An answer of the server has a severity; everything else means that there is none.
       if (!('severity' in (error as object))) this.#giveUp(client);
@@ -63,7 +64,7 @@ export class ControlConnection {
   }
 
   async #connect(): Promise<Client> {
-    const client = this.#database.newClient({
+    const client = this.#database.connections.newClient({
       keepAlive: true,
       connectionTimeoutMillis: answerTimeoutMs,
       query_timeout: answerTimeoutMs,

@@ -11,7 +11,8 @@ import {
 } from '../../evidence/chained-log.ts';
 import { HashChainOffError } from '../../evidence/evidence.errors.ts';
 import { ReadOnlyDatabaseError } from '../connection/errors/database.errors.ts';
-import { Database, Statement } from '../connection/database.ts';
+import { Database } from '../connection/database.ts';
+import { Statement } from '../connection/statement.ts';
 import { EventReader } from '../store/reading/event-reader.ts';
 import { chainStart } from '../schema/hash-chain.ts';
 import { translateError } from '../connection/errors/translate-error.ts';

@@ -1,5 +1,6 @@
 import type { EntityManager } from 'typeorm';
-import { type Database, Statement } from '../connection/database.ts';
+import type { Database } from '../connection/database.ts';
+import { Statement } from '../connection/statement.ts';
 import { lockInlineExclusively, lockInlineShared, readGenerations } from './inline-lock.sql.ts';
 
 /**

@@ -1,4 +1,5 @@
-import { type Database, Statement } from '../connection/database.ts';
+import type { Database } from '../connection/database.ts';
+import { Statement } from '../connection/statement.ts';
 import { drawTwice, mayDraw, readServer } from './read-server.sql.ts';
 import { pinTransaction } from './search-path.sql.ts';
 import { factsOf, troubleOf } from '../connection/errors/failure-kind.ts';

@@ -59,7 +59,8 @@ import { AppendCall } from './appending/append-call.ts';
 import { AppendQueue } from './appending/append-queue.ts';
 import { Appender } from './appending/appender.ts';
 import { CallerTransactions } from './appending/commit-reports.ts';
-import { Database, Statement } from '../connection/database.ts';
+import { Database } from '../connection/database.ts';
+import { Statement } from '../connection/statement.ts';
 import {
   type AggregateRange,
   EventReader,
@@ -136,7 +137,7 @@ export class PostgresEventStore extends EventStore implements LogReader {
     this.#inline = new InlineProjections(this.#database, schema);
     const call = new AppendCall(this.#database, schema);
     // Lanes wait with a connection each; most of the pool stays free for those that wait for nobody.
-    const maxLanes = Math.max(1, Math.floor(this.#database.poolSize / 3));
+    const maxLanes = Math.max(1, Math.floor(this.#database.connections.poolSize / 3));
     this.#appender = new Appender(
       serializer,
       call,

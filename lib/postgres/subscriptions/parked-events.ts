@@ -1,7 +1,8 @@
 import type { AggregateRef } from '../../store/aggregate-ref.ts';
 import type { ParkedAggregate } from '../../subscriptions/consumer-state.ts';
 import type { SkipOptions } from '../../subscriptions/skip-options.ts';
-import { type Database, Statement } from '../connection/database.ts';
+import type { Database } from '../connection/database.ts';
+import { Statement } from '../connection/statement.ts';
 import { timeOf } from '../schema/fragments/microseconds.sql.ts';
 import { discardParked, lockParked, readParked, retryParked } from './parked-events.sql.ts';
 

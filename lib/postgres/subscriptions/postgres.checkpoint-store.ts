@@ -17,7 +17,8 @@ import { HandlerFailure } from '../../subscriptions/handler-failure.ts';
 import type { Mark } from '../../subscriptions/marks.ts';
 import { HistoryDivergedError, LeaseLostError } from '../../subscriptions/subscriptions.errors.ts';
 import type { ControlConnection } from '../connection/control-connection.ts';
-import { type Database, Statement } from '../connection/database.ts';
+import type { Database } from '../connection/database.ts';
+import { Statement } from '../connection/statement.ts';
 import { Generations } from './generations.ts';
 import {
   isTimeLimit,

@@ -2,7 +2,8 @@ import type { Client } from 'pg';
 import { Signals, type Signal } from '../../subscriptions/signals.ts';
 import { atMostEvery, type Paced } from '../connection/at-most-every.ts';
 import type { ControlConnection } from '../connection/control-connection.ts';
-import { type Database, Statement } from '../connection/database.ts';
+import type { Database } from '../connection/database.ts';
+import { Statement } from '../connection/statement.ts';
 import { lockNamespace } from '../schema/schema-name.ts';
 
 /** The name under which the processes of a store hear of each other. */

@@ -3,7 +3,8 @@ import type { Consumer } from '../../subscriptions/consumer.ts';
 import { HandlerFailure } from '../../subscriptions/handler-failure.ts';
 import { ReadModelLostError } from '../../subscriptions/subscriptions.errors.ts';
 import { callHook } from './call-hook.ts';
-import { type Database, Statement } from '../connection/database.ts';
+import type { Database } from '../connection/database.ts';
+import { Statement } from '../connection/statement.ts';
 import type { LockedConsumer } from './control/locked-consumer.ts';
 import {
   forgetLostTables,

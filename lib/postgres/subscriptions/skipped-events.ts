@@ -1,7 +1,8 @@
 import type { SkippedEvent } from '../../subscriptions/consumer-state.ts';
 import type { SkipOptions } from '../../subscriptions/skip-options.ts';
 import { ConsumerStateError } from '../../subscriptions/subscriptions.errors.ts';
-import { type Database, Statement } from '../connection/database.ts';
+import type { Database } from '../connection/database.ts';
+import { Statement } from '../connection/statement.ts';
 import { ConsumerChanges } from './control/locked-consumer.ts';
 import { timeOf } from '../schema/fragments/microseconds.sql.ts';
 import { keepSkipped, lockStopped, passStopped, readSkipped } from './skipped-events.sql.ts';

@@ -9,7 +9,7 @@ import type { Database } from '../database.ts';
  */
 export function poolFaults(database: Database, lockTimeoutMs: number): readonly string[] {
   // Not by the data source's options: the driver takes it from the URL and the environment, too.
-  const { connectionParameters } = database.newClient({}) as Client & {
+  const { connectionParameters } = database.connections.newClient({}) as Client & {
     readonly connectionParameters: { readonly query_timeout: unknown };
   };
   const queryTimeoutMs = Number(connectionParameters.query_timeout);

@@ -1,5 +1,6 @@
 import type { Client } from 'pg';
-import { type Database, Statement } from '../database.ts';
+import type { Database } from '../database.ts';
+import { Statement } from '../statement.ts';
 import { readSession } from './read-session.sql.ts';
 import { troubleOf } from '../errors/failure-kind.ts';
 
@@ -54,14 +55,14 @@ async function isDirect(database: Database): Promise<boolean> {
  * came back last, which is then the other's, or the one that came back first, which then changes.
  */
 async function probe(database: Database): Promise<Sessions> {
-  const clients = [0, 1].map(() => database.newClient(timeouts).on('error', ignore));
+  const clients = [0, 1].map(() => database.connections.newClient(timeouts).on('error', ignore));
   const seen = clients.map(() => new Set<number>());
   try {
     for (const client of clients) await client.connect();
     for (let turn = 0; turn < turns; turn++) {
       const which = turn % 3 === 0 ? 0 : 1;
       const values = [statement.name];
-      const [session] = await database.run<SessionRow>(clients[which]!, statement, values);
+      const [session] = await database.sender.run<SessionRow>(clients[which]!, statement, values);
       const { pid, knows_name: mixStatements } = session!;
       seen[which]!.add(pid);
       // A pooler that keeps statements apart gives them names of its own.

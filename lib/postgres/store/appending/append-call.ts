@@ -3,7 +3,8 @@ import type { SerializedEvent } from '../../../events/event-serializer.ts';
 import type { AggregateRef } from '../../../store/aggregate-ref.ts';
 import type { ExpectedVersion } from '../../../store/appending/expected-version.ts';
 import type { PreparedAppend } from '../../../store/appending/prepare-append.ts';
-import { type Database, Statement } from '../../connection/database.ts';
+import type { Database } from '../../connection/database.ts';
+import { Statement } from '../../connection/statement.ts';
 
 /** What became of one append of a call. */
 export interface AppendOutcome {

@@ -1,7 +1,8 @@
 import type { EntityManager, EntitySubscriberInterface, QueryRunner } from 'typeorm';
 import { type EventRecord, forgetRecord, recordOf } from '../../../events/event-record.ts';
 import { aggregateKey } from './append-call.ts';
-import { type Database, Statement } from '../../connection/database.ts';
+import type { Database } from '../../connection/database.ts';
+import { Statement } from '../../connection/statement.ts';
 import { originalOf } from '../../connection/transactions/revocable-manager.ts';
 import type {
   JoinedTransaction,
@@ -115,7 +116,7 @@ export class CallerTransactions {
       followers: [],
     };
     this.#open.set(original, open);
-    this.#stopListening ??= this.#database.onRelease(this.#onRelease);
+    this.#stopListening ??= this.#database.connections.onRelease(this.#onRelease);
     open.appended.push({ records, scope, undo: [] });
     for (const { aggregate, version } of records) {
       const key = aggregateKey(aggregate);

@@ -1,7 +1,8 @@
 import type { EntityManager } from 'typeorm';
 import type { AggregateRef } from '../../../store/aggregate-ref.ts';
 import type { StoredSnapshot } from '../../../store/reading/revive-snapshot.ts';
-import { type Database, Statement } from '../../connection/database.ts';
+import type { Database } from '../../connection/database.ts';
+import { Statement } from '../../connection/statement.ts';
 import { readSnapshot, writeSnapshot } from './snapshots.sql.ts';
 
 /** Reads and writes the one snapshot that stands on an aggregate's row. */

@@ -2,7 +2,8 @@ import type { EntityManager } from 'typeorm';
 import type { QueryResultRow } from 'pg';
 import type { ConsumerKind } from '../../../subscriptions/consumer.ts';
 import { UnknownConsumerError } from '../../../subscriptions/subscriptions.errors.ts';
-import { type Database, Statement } from '../../connection/database.ts';
+import type { Database } from '../../connection/database.ts';
+import { Statement } from '../../connection/statement.ts';
 import { countParked, lockConsumer, lockPositions, readPositions } from '../generations.sql.ts';
 import { readLastPosition } from '../../schema/functions/read-log.sql.ts';
 

@@ -3,7 +3,8 @@ import type { RebuildOptions } from '../../../subscriptions/consumer-registry.ts
 import { HandlerFailure } from '../../../subscriptions/handler-failure.ts';
 import type { Mark } from '../../../subscriptions/marks.ts';
 import { ConsumerStateError } from '../../../subscriptions/subscriptions.errors.ts';
-import { type Database, Statement } from '../../connection/database.ts';
+import type { Database } from '../../connection/database.ts';
+import { Statement } from '../../connection/statement.ts';
 import { ConsumerChanges, type LockedConsumer } from './locked-consumer.ts';
 import { translateError } from '../../connection/errors/translate-error.ts';
 import { ReadModelTables } from '../read-model-tables.ts';

@@ -19,7 +19,8 @@ import {
   UnknownConsumerError,
 } from '../../../subscriptions/subscriptions.errors.ts';
 import { type CheckpointRow, toStates } from './consumer-states.ts';
-import { type Database, Statement } from '../../connection/database.ts';
+import type { Database } from '../../connection/database.ts';
+import { Statement } from '../../connection/statement.ts';
 import { OperatorRequests } from './operator-requests.ts';
 import { ParkedEvents } from '../parked-events.ts';
 import { translated, translateReadError } from '../../connection/errors/translate-error.ts';

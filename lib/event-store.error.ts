@@ -1,6 +1,6 @@
 import { escapeUnprintable } from './input/printable-name.ts';
 
-/** What is known of a write that failed: nothing of it was stored, or nobody can tell. */
+/** What is known of a write that failed: nothing of it was stored, or it is unknown. */
 export type FailureOutcome = 'not-applied' | 'unknown';
 
 /**

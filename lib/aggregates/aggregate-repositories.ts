@@ -51,7 +51,7 @@ export class AggregateRepositories {
     const holder = this.#byType.get(type);
     if (holder) {
       this.#faults.push(
-        `The aggregate type '${type}' stands on two classes, ${holder.name} and ` +
+        `The aggregate type '${type}' is used by two classes, ${holder.name} and ` +
           `${aggregateClass.name}. Rename one of them.`,
       );
     }

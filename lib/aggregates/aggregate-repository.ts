@@ -80,7 +80,7 @@ const beginning: Place = { version: 0, position: 0 };
 export interface AggregateRepositoryOptions {
   /** Of how many aggregates the history is kept in memory between calls of `execute`; 0 keeps none. */
   readonly cacheSize: number;
-  /** Told of what must not fail a call: a snapshot that could not be taken or restored. */
+  /** Called for what must not fail a call: a snapshot that could not be taken or restored. */
   readonly onWarning: (message: string, error?: unknown) => void;
 }
 
@@ -297,8 +297,8 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
   }
 
   /**
-   * Tells whether a new instance begins an aggregate again whose events were removed, and lets it continue
-   * the count. Another that has begun it meanwhile is a conflict: the version has changed then.
+   * Returns whether a new instance begins an aggregate again whose events were removed, and lets it
+   * continue the count. Another that has begun it meanwhile is a conflict: the version has changed then.
    */
   async #beginsAgain(
     aggregate: T,

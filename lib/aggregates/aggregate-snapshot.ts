@@ -4,7 +4,7 @@ import type { IdentifiedAggregate } from './aggregate.decorator.ts';
 export function stateOf(aggregate: IdentifiedAggregate): object {
   if (aggregate.toSnapshot) return aggregate.toSnapshot();
   const { id: _, ...state } = aggregate as IdentifiedAggregate & Record<string, unknown>;
-  // What AggregateRoot keeps for itself stands under symbols and is no state.
+  // AggregateRoot keeps its own fields under symbols; they are no state.
   return Object.fromEntries(Object.entries(state));
 }
 

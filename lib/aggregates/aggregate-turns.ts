@@ -12,7 +12,7 @@ const longestTurnMs = 5_000;
  * Lets the users of one aggregate work one after another, in the order in which they asked.
  *
  * That only saves conflicts: whether an append is accepted is decided by the version that it expects. So a
- * turn may be over before its user is: those behind it wait 5 seconds at most for each one before them.
+ * turn may be over before its user is: each caller waits 5 seconds at most for every caller before it.
  *
  * One that does not wait takes its turn at once, beside those before it. That is for callers that others
  * may be waiting for: a wait in both directions would last for ever.

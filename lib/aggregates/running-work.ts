@@ -10,7 +10,7 @@ interface RunningWork {
 // Holds no application state: each value lives in one asynchronous flow and ends with its work.
 const surrounding = new AsyncLocalStorage<RunningWork>();
 
-/** Runs the work of one aggregate, so that a call from inside it, however deep, can be told. */
+/** Runs the work of one aggregate, so that a call from inside it, however deep, is recognized. */
 export async function runWork<R>(
   owner: object,
   id: string,
@@ -25,10 +25,10 @@ export async function runWork<R>(
   }
 }
 
-/** Tells whether the caller is inside a work that is still running. */
+/** Returns whether the caller is inside a work that is still running. */
 export const isInsideWork = (): boolean => runningWorks().length > 0;
 
-/** Tells whether the caller is inside a work of this very aggregate. */
+/** Returns whether the caller is inside a work of this very aggregate. */
 export const isInsideWorkOf = (owner: object, id: string): boolean =>
   runningWorks().some((work) => work.owner === owner && work.id === id);
 

@@ -64,7 +64,7 @@ export function guardUncommittedEvents(prototype: Guarded, type: string): void {
 
 type ApplyOptions = boolean | { readonly fromHistory?: boolean; readonly skipHandler?: boolean };
 
-/** Tells whether events were applied that are neither uncommitted nor saved. */
+/** Returns whether events were applied that are neither uncommitted nor saved. */
 export const hasLostEvents = (aggregate: Guarded): boolean => aggregate[lostKey] === true;
 
 /** Makes these the aggregate's uncommitted events, without calling its handlers. */

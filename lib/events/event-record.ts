@@ -1,6 +1,6 @@
 import type { EventMetadata } from './metadata/metadata-members.ts';
 
-/** A recorded event: what was written, where it stands, and the event as an instance of its class. */
+/** A recorded event: what was written, its position, and the event as an instance of its class. */
 export interface EventRecord<E extends object = object> {
   /**
    * A UUID that no other record has, the same at every read: the id of the stored event, or, for the
@@ -23,7 +23,7 @@ export interface EventRecord<E extends object = object> {
   readonly recordedAt: Date;
 }
 
-/** Answers the object that it is given, so that a class behind it adds its fields to that one. */
+/** Returns the object that it is given, so that a subclass adds its fields to that object. */
 class Adopted {
   constructor(instance: object) {
     return instance;

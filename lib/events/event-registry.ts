@@ -5,7 +5,7 @@ import { nearestName } from '../input/nearest-name.ts';
 import type { Upcaster } from './upcaster.ts';
 import { isStorableText } from '../input/storable-text.ts';
 
-/** Which class stands for which stored name, and which upcasters there are. One per store. */
+/** Maps stored names to classes, and holds the upcasters. One per store. */
 export class EventRegistry {
   readonly #faults: string[] = [];
   /** By current name and by alias. */
@@ -92,8 +92,8 @@ export class EventRegistry {
   /**
    * Returns every name under which an event may be stored that is read as one of these classes.
    *
-   * An upcaster may make anything of what it reads, so all names that have one are included: whoever
-   * wants to miss nothing reads these and looks at the class of what comes.
+   * An upcaster may turn an event into any other, so all names that have one are included: a caller that
+   * must not miss any reads them all and checks the class of each event.
    */
   namesReadAs(eventClasses: readonly EventClass[]): readonly string[] {
     return [...new Set([...this.storedNames(eventClasses), ...this.#upcasters.keys()])];
@@ -115,7 +115,7 @@ export class EventRegistry {
     }
     const definition =
       typeof type === 'string' ? this.#byName.get(type) : this.#definitionFor(type.prototype);
-    // A former name stays: who asks for it wants what was stored under it, and nothing else.
+    // A former name matches only what was stored under that name.
     if (definition === undefined || definition.aliases.some((alias) => alias === type)) {
       return [type as string];
     }
@@ -136,7 +136,7 @@ export class EventRegistry {
     const holder = this.#byName.get(name);
     if (holder !== undefined && holder !== definition) {
       this.#faults.push(
-        `The event name '${name}' stands on two classes, ${holder.eventClass.name} and ` +
+        `The event name '${name}' is used by two classes, ${holder.eventClass.name} and ` +
           `${definition.eventClass.name}. Rename one of them.`,
       );
       return;

@@ -3,7 +3,7 @@ import { EventSchemaError, type EventSchemaIssue } from './events.errors.ts';
 import { formatPath } from './payload/payload-path.ts';
 import { within } from '../input/with-timeout.ts';
 
-/** What waits for a schema: the append, those behind it for the same aggregate, and a shutdown. */
+/** The append waits for its schema, and so do later appends to the aggregate and a shutdown. */
 const longestAnswerMs = 10_000;
 
 /**

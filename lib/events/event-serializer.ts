@@ -121,7 +121,7 @@ export class EventSerializer {
   }
 
   /**
-   * Tells whether a stored event and one that is appended under the same id are the same: of one type,
+   * Returns whether a stored event equals one that is appended under the same id: of one type,
    * and of equal content once decoded. A codec may encode it differently each time, and a codec's JSON
    * copy may look the same for different values. Of another revision, the content is not compared.
    */
@@ -185,7 +185,7 @@ export class EventSerializer {
     };
   }
 
-  /** Checks what readers will get, one event after the other, so that a failure leaves none behind. */
+  /** Checks what readers will get, one event after the other, so that a failure leaves none unchecked. */
   #checkSchemas(events: readonly SerializedEvent[], from: number): void | Promise<void> {
     for (let index = from; index < events.length; index++) {
       const { event, payload: json, binary } = events[index]!;

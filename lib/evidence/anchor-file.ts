@@ -7,7 +7,7 @@ export interface AnchorLines {
   readonly lines: readonly string[];
   /** How many bytes they take. */
   readonly bytes: number;
-  /** Whether half a line follows: whoever wrote it was never told that it is there. */
+  /** Whether half a line follows: its write never succeeded. */
   readonly isTorn: boolean;
 }
 
@@ -34,7 +34,7 @@ export async function readOrBegin(file: string): Promise<AnchorLines> {
   }
 }
 
-/** Writes a line behind those there are, over half a line. Resolves once it is on the disk. */
+/** Appends a line, over half a line if there is one. Resolves once it is on the disk. */
 export async function appendAnchorLine(
   file: string,
   { bytes, isTorn }: AnchorLines,

@@ -39,6 +39,6 @@ export async function checkAnchors(file: string, publicKey: KeyObject): Promise<
   return { anchors, isTorn, findings };
 }
 
-/** Whether an anchor goes on where the last one ends, or where the log begins. */
+/** Whether an anchor continues where the last one ends, or where the log begins. */
 const follows = (anchor: LogAnchor, last: LogAnchor | undefined): boolean =>
   anchor.after === (last?.position ?? 0) && anchor.previous === (last?.digest ?? firstDigest);

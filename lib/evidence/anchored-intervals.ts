@@ -59,11 +59,11 @@ export class AnchoredIntervals {
         fault: 'anchor',
         position: this.#blamed ?? after + 1,
         detail:
-          `Behind position ${after} and up to ${position}, the log is not what was signed at ${time} ` +
+          `After position ${after} and up to ${position}, the log is not what was signed at ${time} ` +
           `in line ${line}: ${digest.events} events, then ${events}. ` +
           (this.#blamed === undefined
-            ? 'No event of them contradicts itself: hashes were computed anew, or whole ends removed.'
-            : `The first one to blame stands at ${this.#blamed}.`),
+            ? 'No event of them contradicts itself: hashes were computed again, or whole ends removed.'
+            : `The first altered one is at ${this.#blamed}.`),
         stored: found,
         expected: anchor.digest,
       });

@@ -51,7 +51,7 @@ export interface LostEnd {
 
 /** The log while it is read. */
 export interface ChainedLogReading {
-  /** Every event behind this position has a hash. */
+  /** Every event after this position has a hash. */
   readonly start: number;
   /** Up to here, nothing will be added any more. */
   readonly horizon: number;

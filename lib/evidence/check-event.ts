@@ -1,7 +1,7 @@
 import type { ChainedEvent, ChainedSnapshot, LostEnd } from './chained-log.ts';
 import type { LogFinding } from './log-report.ts';
 
-/** Returns what is wrong with one event; `start` is the position behind which every event has a hash. */
+/** Returns what is wrong with one event; `start` is the position after which every event has a hash. */
 export function checkEvent(event: ChainedEvent, start: number): LogFinding | undefined {
   const { position, version, previousVersion, hash, expectedHash } = event;
   if (!event.aggregate) {

@@ -26,7 +26,7 @@ export interface VerifyOptions {
 
 /** With what an anchor is signed. */
 export interface AnchorOptions {
-  /** An Ed25519 key, which whoever can write to the database should not have. */
+  /** An Ed25519 key. Nobody with write access to the database should have it. */
   readonly privateKey: AnchorKey;
 }
 
@@ -37,17 +37,17 @@ const verifyOptions = new KnownOptions<VerifyOptions>('verify', {
 const anchorOptions = new KnownOptions<AnchorOptions>('anchor', { privateKey: true });
 
 /**
- * Finds what was changed in the log behind the back of the store; injected by its class.
+ * Finds what was changed in the log without the store; injected by its class.
  *
  * Every event has a hash of its content and of the hash before it in its aggregate, from where
- * `hashChain` was switched on. Whoever may write the tables can compute hashes anew: anchors, signed
- * and kept elsewhere, say what they were.
+ * `hashChain` was switched on. A role that may write the tables can compute all hashes again: anchors,
+ * signed and kept elsewhere, say what they were.
  */
 export class EventLogVerifier {
   constructor(private readonly log: ChainedLog) {}
 
   /**
-   * Reads the whole log, up to its horizon, and tells what is wrong with it.
+   * Reads the whole log, up to its horizon, and reports what is wrong with it.
    *
    * Takes one connection of the pool for as long as it reads, and little memory. Not on a standby.
    *
@@ -107,7 +107,7 @@ async function anchorOf(
   if (after > reading.lastPosition) {
     throw new AnchorFileError(
       file,
-      `is ahead of the log, which ends at position ${reading.lastPosition} and not behind ${after}: ` +
+      `is ahead of the log, which ends at position ${reading.lastPosition} and not after ${after}: ` +
         'the log was restored to an earlier time, or is another one',
     );
   }
@@ -140,15 +140,15 @@ async function verifyLog(reading: ChainedLogReading, signed: CheckedAnchors): Pr
     report({
       fault: 'anchor',
       detail:
-        `Every event behind position ${moved.anchor.chainStart} had a hash when line ${moved.line} of ` +
-        `the anchors was signed, and now those behind ${reading.start}: the chain was off meanwhile.`,
+        `Every event after position ${moved.anchor.chainStart} had a hash when line ${moved.line} of ` +
+        `the anchors was signed, and now only those after ${reading.start}: the chain was off meanwhile.`,
     });
   }
 
   for (const { object, detail } of reading.alterations) {
     report({ fault: 'altered', object, detail });
   }
-  // What stands in the place of a table may show the verifier other rows than anybody else.
+  // A view in the place of a table may show the verifier other rows than anybody else.
   const isReadable = reading.alterations.every(({ isUnreadable }) => !isUnreadable);
   const counts = isReadable
     ? await verifyRows(reading, { signed, upTo, findings })

@@ -26,7 +26,7 @@ export class AnchorFileError extends EventStoreError {
   }
 }
 
-/** The store keeps its events in memory, where nobody can change them behind its back. */
+/** The store keeps its events in memory, where nobody else can change them. */
 export class EvidenceUnsupportedError extends EventStoreError {
   readonly code = 'EVIDENCE_UNSUPPORTED';
 

@@ -4,11 +4,11 @@ import { createPrivateKey, createPublicKey, KeyObject, sign, verify } from 'node
 export interface LogAnchor {
   /** The position of the anchor before it; 0 for the first one. */
   readonly after: number;
-  /** It speaks of the events behind `after`, up to here. */
+  /** It covers the events after `after`, up to here. */
   readonly position: number;
   /** How many those are. */
   readonly events: number;
-  /** The position behind which every event had a hash. */
+  /** The position after which every event had a hash. */
   readonly chainStart: number;
   /** Over the digest of the anchor before it, and the positions and hashes of its events. */
   readonly digest: string;

@@ -4,7 +4,7 @@ import type { ChainedEvent } from './chained-log.ts';
 /** Where a log begins, before any anchor. */
 export const firstDigest = '00'.repeat(32);
 
-/** A digest over places and hashes of events, behind that of an earlier anchor. */
+/** A digest over places and hashes of events, which continues that of an earlier anchor. */
 export class LogDigest {
   readonly #hash = createHash('sha256');
   #events = 0;

@@ -33,11 +33,11 @@ export interface LogReport {
   readonly events: number;
   /** How many of them have no hash, being older than the chain: nothing is known of their content. */
   readonly unhashed: number;
-  /** How many events `removeEvents` has removed, whoever called it. */
+  /** How many events `removeEvents` has removed, in any process. */
   readonly removed: number;
   /** How many snapshots were checked. */
   readonly snapshots: number;
-  /** The position behind which every event has a hash. */
+  /** The position after which every event has a hash. */
   readonly chainStart: number;
   /** The position up to which the log was checked. */
   readonly upTo: number;
@@ -64,7 +64,7 @@ export class Findings {
     return this.#count;
   }
 
-  /** How many more a report holds; at least one, so that whoever asks for them learns of one. */
+  /** How many more a report holds; at least one, so that a caller that asks for them gets one. */
   get room(): number {
     return Math.max(1, maxFindings - this.first.length);
   }

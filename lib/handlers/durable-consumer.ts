@@ -65,7 +65,7 @@ export function durableConsumer(
     }
     if (handled.length === 0) return faulty('takes no event. Name one in @EventsHandler(…).');
     if (events)
-      return faulty("has `events`, but a handler's stand in its @EventsHandler. Remove them.");
+      return faulty('has `events`, but @EventsHandler names the events of a handler. Remove them.');
     takeHandlerOffBus(handlerClass);
     const { moduleRef, enhance, report, ready } = surroundings;
     const handle = reporting(durableHandler(provider, moduleRef, enhance), report);

@@ -13,7 +13,7 @@ export interface HandlerProvider {
 }
 
 /**
- * Calls the `handle` of a provider behind the guards, interceptors and filters of its class and method.
+ * Calls the `handle` of a provider inside the guards, interceptors and filters of its class and method.
  *
  * A guard that refuses is a failure, a `ForbiddenException`. A filter settles the event by answering
  * with a value, or a promise of one; if it answers `undefined` or `null`, or throws, the event has

@@ -27,9 +27,9 @@ type HandlerClass = abstract new (...args: never[]) => unknown;
  * Every event is handed over at least once, in the order of the log, and awaited before the next one,
  * by one process at a time, across crashes and restarts. The `EventBus` no longer calls it. A handler
  * that is new begins with the events that are appended from then on, unless `from: 'start'` says
- * otherwise. The order in which the two decorators stand does not matter.
+ * otherwise. The order of the two decorators does not matter.
  *
- * A durable saga is run anew for each event, on an observable of that event alone, and the commands
+ * A durable saga is run again for each event, on an observable of that event alone, and the commands
  * it emits are awaited. What needs to see several events (`scan`, `pairwise`, `buffer`, `debounceTime`
  * …) would lose its memory with the process and cannot be durable: keep it in a projection.
  *

@@ -5,7 +5,7 @@ import { isObservable, lastValueFrom } from 'rxjs';
 /** How the `handle` of a durable handler is called. */
 export type HandleEvent = (event: object) => Promise<unknown>;
 
-/** Calls `handle` behind the guards, interceptors and filters of its class and method. */
+/** Calls `handle` inside the guards, interceptors and filters of its class and method. */
 export type EnhanceHandler = (
   handler: IEventHandler,
   providerId: string,
@@ -28,7 +28,7 @@ interface ErrorProxy {
 type Methods = Record<string, (...args: unknown[]) => unknown>;
 
 /**
- * Returns what calls handlers behind the guards, interceptors and filters of their own class and method,
+ * Returns what calls handlers inside the guards, interceptors and filters of their own class and method,
  * in an execution context of the type `'event-store'`.
  *
  * Those of the application are left out, as they are for handlers on the bus: they were made for

@@ -54,7 +54,7 @@ export class HeldRequests {
       await this.wait(names, position, Math.max(0, deadline - performance.now()));
     } catch (error) {
       if (!(error instanceof WaitTimeoutError)) throw error;
-      // Not the error's own message: it may tell why the consumer is down, which is not for clients.
+      // Not the error's own message: it may say why the consumer is down, which is not for clients.
       throw new ServiceUnavailableException(
         `The consumer '${error.consumer}' did not reach position ${position} within ${seconds} s. ` +
           'Try again later.',

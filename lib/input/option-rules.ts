@@ -16,7 +16,7 @@ export const oneOf = (...words: string[]): OptionRule => [
 
 /**
  * Returns the given options over their defaults, and what is wrong with them: a key that there is no
- * rule for, or a value that its rule does not accept. `undefined` stands for the default.
+ * rule for, or a value that its rule does not accept. `undefined` means the default.
  *
  * @throws TypeError if they are no object or cannot be read; `subject` begins its message.
  */

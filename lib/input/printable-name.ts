@@ -62,12 +62,12 @@ const refused = new RegExp(refusedInNames(showRange).join('|'), 'u');
 const unprintables = new RegExp(`${refusedInNames(showRange)[0]}|\\p{Cs}`, 'gu');
 const visibleAscii = /^[!-~]+$/;
 
-/** The rule for names that are stored and shown, to stand behind "must be". */
+/** The rule for names that are stored and shown, to follow "must be". */
 export const nameRule = (maxBytes: number): string =>
   `well-formed text of 1 to ${maxBytes} bytes without control or invisible characters, and without ` +
   'blanks around it';
 
-/** Returns what is wrong with a name, to stand behind its subject; `undefined` for one that is good. */
+/** Returns what is wrong with a name, to follow its subject; `undefined` for a good name. */
 export function faultOfName(name: unknown, maxBytes: number): string | undefined {
   if (typeof name !== 'string') return `is ${name === null ? 'null' : `of type ${typeof name}`}`;
   // Nearly every name; on the path of every append.

@@ -18,7 +18,7 @@ export function errorOf(thrown: unknown): Error {
   return copy;
 }
 
-// What is read of an error when it is described, and when it is told apart from others.
+// What is read of an error when it is described, and when it is classified.
 const readKeys = ['name', 'message', 'code', 'constraint', 'syscall', 'cause', 'toString'];
 const copiedKeys = [
   ...['name', 'message', 'code', 'constraint', 'syscall'],

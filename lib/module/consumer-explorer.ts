@@ -117,7 +117,7 @@ export class ConsumerExplorer {
     return store === this.storeName;
   }
 
-  /** Nobody else would tell of a store that is not there. */
+  /** Nothing else reports a store that is not there. */
   #elsewhere(where: string, { store }: { readonly store?: string }): FoundConsumer[] {
     if (this.#find(getEventStoreToken(store))) return [];
     const fault =

@@ -28,13 +28,13 @@ export function consumerFaults(
     const holder = holders.get(name);
     if (holder !== undefined) {
       faults.push(
-        `The consumer name '${name}' stands on ${holder} and on ${className}. Rename one of them: ` +
+        `The consumer name '${name}' is used by ${holder} and by ${className}. Rename one of them: ` +
           'each name has one checkpoint.',
       );
     }
     holders.set(name, className);
     for (const event of events) {
-      // What is no class at all is a fault of the decorator, which tells it.
+      // The decorator reports what is no class at all.
       if (typeof event !== 'function' || isRegistered(event, registry)) continue;
       faults.push(
         `The consumer '${name}' takes ${event.name}, which is not registered in the store ` +

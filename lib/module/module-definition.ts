@@ -2,7 +2,7 @@ import { ConfigurableModuleBuilder } from '@nestjs/common';
 import { eventStoreOptionNames, type EventStoreOptions } from './options.ts';
 import { KnownOptions, ownOptions } from '../input/known-options.ts';
 
-/** What tells stores apart; known when the module is declared, also with `forRootAsync`. */
+/** What distinguishes stores; known when the module is declared, also with `forRootAsync`. */
 export interface EventStoreExtras {
   /** The store's name, where an application has several. @default 'default' */
   readonly name?: string;
@@ -24,7 +24,7 @@ type AsyncRootOptions = typeof ASYNC_OPTIONS_TYPE;
 export const rootOptions = (given: RootOptions): RootOptions =>
   ownOptions('forRoot', given, [...eventStoreOptionNames, 'name', 'dataSource']);
 
-/** What `forRootAsync` takes: where the options come from, and what tells stores apart. */
+/** What `forRootAsync` takes: where the options come from, and what distinguishes stores. */
 export const asyncRootOptions = new KnownOptions<AsyncRootOptions>('forRootAsync', {
   name: true,
   dataSource: true,

@@ -35,12 +35,12 @@ export interface EventStoreOptions {
    */
   readonly leaseMs?: number;
   /**
-   * Whether processes tell each other of appends, by LISTEN on a connection of its own and NOTIFY after
+   * Whether processes notify each other of appends, by LISTEN on a connection of its own and NOTIFY after
    * the commit. Off for a pooler that cannot keep a session: consumers then find appends of other
    * processes after `pollIntervalMs`. @default true
    */
   readonly listen?: boolean;
-  /** Milliseconds until an append is noticed that nobody has told of. @default 500 */
+  /** How often to poll for appends that no notification announced, in milliseconds. @default 500 */
   readonly pollIntervalMs?: number;
   /** The most bytes that one event may take, metadata included. @default 1048576 */
   readonly maxEventBytes?: number;

@@ -46,7 +46,7 @@ interface DatabaseCheck {
   readonly areSessionsShared?: boolean;
 }
 
-/** Brings the schema up to date before anybody is given the store, or tells what is wrong with it. */
+/** Brings the schema up to date before the store is handed out, or reports what is wrong with it. */
 async function checkDatabase(options: ResolvedOptions, source: DataSource): Promise<DatabaseCheck> {
   const { type } = source.options;
   if (type !== 'postgres') {

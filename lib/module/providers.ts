@@ -48,13 +48,13 @@ export const featureOptions = new KnownOptions<EventStoreFeature>('forFeature', 
   upcasters: true,
 });
 
-/** Makes a store; what is named in `inject` is handed over behind the options and the registry. */
+/** Makes a store; what `inject` names is passed after the options and the registry. */
 export interface StoreFactory {
   readonly inject?: readonly InjectionToken[];
   readonly boot: (
     options: ResolvedOptions,
     registry: EventRegistry,
-    // What is injected has the types that the factory knows behind its tokens.
+    // The injected values have the types that the factory expects for its tokens.
     ...injected: never[]
   ) => BootedStore | Promise<BootedStore>;
 }

@@ -3,7 +3,7 @@ import type { Consumer, GenerationHooks } from '../subscriptions/consumer.ts';
 import { resolveConsumerOptions } from '../subscriptions/consumer-options.ts';
 import type { ProjectionContext, ProjectionDefinition } from './projection.decorator.ts';
 
-/** Makes the consumer that a `@Projection` describes, and tells what is wrong with the description. */
+/** Makes the consumer that a `@Projection` describes, and reports what is wrong with the description. */
 export function projectionConsumer(
   projection: object,
   definition: ProjectionDefinition,

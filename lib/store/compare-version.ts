@@ -3,7 +3,7 @@ import { checkWholeNumber } from '../input/whole-number.ts';
 export type VersionComparison = 'equal' | 'next' | 'future' | 'past';
 
 /**
- * Tells a consumer that stands at `current` what to do with a pushed record at `incoming`.
+ * Returns what a consumer at `current` does with a pushed record at `incoming`.
  *
  * Apply the `'next'` (current + 1), drop the `'equal'` and the `'past'`, and for a `'future'` one
  * read from the store what lies between. Positions may have gaps, so a future record may turn out

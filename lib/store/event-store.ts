@@ -51,7 +51,7 @@ export interface AppendResult {
   readonly position: number;
   /**
    * The records, in order: with the instances that were appended, or, of a duplicate, as read. An instance
-   * that belongs to an earlier record is read again, so that `recordOf` tells one record for each. Of a
+   * that belongs to an earlier record is read again, so that `recordOf` returns one record for each. Of a
    * duplicate whose events have been removed, there are none.
    */
   readonly records: readonly EventRecord[];
@@ -170,8 +170,8 @@ export abstract class EventStore {
   /**
    * Reads the log strictly after a position, in the order of positions.
    *
-   * An event whose transaction is still open, and everything behind it, is left for a later call:
-   * a reader that goes on from the returned position sees every event exactly once.
+   * An event whose transaction is still open, and everything after it, is left for a later call:
+   * a reader that continues from the returned position sees every event exactly once.
    *
    * @throws TypeError if `after`, `limit` or `direction` is not one of the values they may have.
    */
@@ -180,8 +180,8 @@ export abstract class EventStore {
   /**
    * Reads one aggregate strictly after a version, in the order of versions.
    *
-   * An unknown aggregate is at version 0 and has no events. A page does not tell a removed event
-   * from one that is missing; `fetchHistory` does.
+   * An unknown aggregate is at version 0 and has no events. A page does not distinguish a removed
+   * event from a missing one; `fetchHistory` does.
    *
    * @throws TypeError if `after`, `limit` or `direction` is not one of the values they may have.
    */
@@ -228,7 +228,7 @@ export abstract class EventStore {
   /** Returns the position up to which the log can be read now; 0 for an empty log. */
   abstract currentPosition(): Promise<number>;
 
-  /** Tells how far the log can be read now, and which open transactions hold readers back. */
+  /** Returns how far the log can be read now, and which open transactions hold readers back. */
   abstract horizon(): Promise<LogHorizon>;
 
   /** Returns the version of the last event that the aggregate ever had; 0 if it never had one. */

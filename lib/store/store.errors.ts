@@ -16,7 +16,7 @@ export class WrongExpectedVersionError extends EventStoreError {
   ) {
     super(
       `${name(aggregate)} was expected at version ${expectedVersion} but is at ${actualVersion}; ` +
-        'nothing was written. Load it again and decide anew.',
+        'nothing was written. Load it again and decide again.',
     );
   }
 }

@@ -413,7 +413,7 @@ describe('everything that is wrong with a boot', () => {
     ],
   };
   const registrationFaults = [
-    "The event name 'parcel.sent' stands on two classes, ParcelSent and SentAgain. Rename one of them.",
+    "The event name 'parcel.sent' is used by two classes, ParcelSent and SentAgain. Rename one of them.",
     "The class Unnamed is listed in `events` but has no @DomainEvent of its own. Name it with @DomainEvent('…').",
     expect.stringMatching(/on Misspelt: unknown option `revison`.*did you mean `revision`\?/i),
     expect.stringContaining('@DomainEvent on Faulty: the name must be well-formed text'),
@@ -421,7 +421,7 @@ describe('everything that is wrong with a boot', () => {
     expect.stringContaining("Two upcasters read 'parcel.stamped' at revision 1. Keep one"),
     expect.stringMatching(/upcaster.*a whole number from 1 up/),
     expect.stringContaining("An upcaster reads 'parcel.sent' at revision 1, but its class is at"),
-    "The aggregate type 'parcel' stands on two classes, Parcel and SecondParcel. Rename one of them.",
+    "The aggregate type 'parcel' is used by two classes, Parcel and SecondParcel. Rename one of them.",
     "@Aggregate('parcel') has the snapshotRevision 1.5. Use a whole number from 1 up.",
     expect.stringMatching(/^@Aggregate\(' '\): An aggregate's type is blank\./),
     "@Aggregate(' '): `snapshots` must be a policy, such as everyNEvents(100).",

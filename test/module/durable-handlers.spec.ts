@@ -954,7 +954,7 @@ describe('At boot', () => {
       expect.stringContaining("@Durable('scoped') on Scoped.saga belongs to a class"),
       expect.stringContaining("@Durable('no-saga') on Scoped.noSaga finds no @Saga()"),
       expect.stringContaining("@Projection('scoped-projection'): ScopedProjection is transient"),
-      expect.stringContaining("'same' stands on First and on Second"),
+      expect.stringContaining("'same' is used by First and by Second"),
       expect.stringContaining("'same' takes Unregistered, which is not registered"),
       expect.stringContaining("' ' on Blank must be well-formed text of 1 to 255 bytes"),
     ]);

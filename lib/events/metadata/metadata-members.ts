@@ -3,7 +3,7 @@ export type JsonValue =
   string | number | boolean | null | JsonValue[] | { [key: string]: JsonValue | undefined };
 
 /**
- * What is stored beside an event: who caused it, why, and whatever else the caller adds.
+ * What is stored beside an event: its actor, its cause, and whatever else the caller adds.
  *
  * A JSON object, whose five named members are text. `correlationId` is shared by everything that one request set in motion;
  * `causationId` is the id under which the event is stored that a handler was reacting to.

@@ -39,7 +39,7 @@ function copyOf(given: EventMetadata, eventType: string | undefined): EventMetad
 /**
  * Says whether metadata is an object with members.
  *
- * Text, lists, Maps and Dates are told apart: spread, they would come out changed or as nothing.
+ * Refuses text, lists, Maps and Dates: a spread would change them or lose them.
  */
 export const hasMembers = (metadata: unknown): boolean =>
   Object.prototype.toString.call(metadata) === '[object Object]';

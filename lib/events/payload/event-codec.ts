@@ -1,6 +1,6 @@
 import type { DateMembers } from '../domain-event.ts';
 
-/** What a codec is told about the payload before it; without hints, it is the state of a snapshot. */
+/** What a codec knows about the payload; without hints, it is the state of a snapshot. */
 export interface CodecHints {
   /** The event's name, for the messages of errors. */
   readonly type?: string;

@@ -18,7 +18,7 @@ export interface CopyRules {
   readonly acceptsEveryDate: boolean;
   /** Keeps Date, Map, Set, BigInt, every number, and undefined in arrays as they are. */
   readonly keepsMoreThanJson: boolean;
-  /** Returns what stands for a buffer or typed array in the copy; `undefined` refuses it. */
+  /** Returns what replaces a buffer or typed array in the copy; `undefined` refuses it. */
   readonly copyBytes: (bytes: ArrayBufferView | ArrayBufferLike) => object | undefined;
 }
 

@@ -5,7 +5,7 @@ import { formatDatePath, formatPath, type PathStep } from './payload-path.ts';
 export class PayloadPlace {
   /** How many steps lead here. */
   depth = 0;
-  // Only the first `depth` of both are of this place; what stands behind them is stale.
+  // Only the first `depth` entries of both are current; the rest is stale.
   readonly #steps: PathStep[] = [];
   readonly #ancestors: object[] = [];
   readonly #type: string | undefined;
@@ -16,13 +16,13 @@ export class PayloadPlace {
     this.#root = root;
   }
 
-  /** Goes on to a member or an item of the object that stands at `depth`. */
+  /** Moves to a member or an item of the object at `depth`. */
   enter(depth: number, step: PathStep): void {
     this.#steps[depth] = step;
     this.depth = depth + 1;
   }
 
-  /** Remembers the object that stands here. */
+  /** Remembers the object at this point. */
   mark(value: object): void {
     this.#ancestors[this.depth] = value;
   }

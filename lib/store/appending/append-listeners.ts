@@ -1,7 +1,7 @@
 import type { EventRecord } from '../../events/event-record.ts';
 import type { AppendListener } from '../event-store.ts';
 
-/** Those who want to know what has been appended. One that throws never fails the append. */
+/** The listeners of appends. One that throws never fails the append. */
 export class AppendListeners {
   readonly #listeners = new Set<AppendListener>();
   readonly #onError: (error: unknown) => void;

@@ -14,7 +14,7 @@ export interface EventPlace {
 }
 
 /**
- * Tells whether the events of an append are at the place where the same append has once put them.
+ * Returns whether the events of an append are where the same append has stored them before.
  *
  * They are if all of them are in the aggregate, one after another, where its expectation let them in.
  */

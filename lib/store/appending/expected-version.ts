@@ -9,7 +9,7 @@ import { inspect } from 'node:util';
  */
 export type ExpectedVersion = 'any' | 'no_stream' | 'exists' | number;
 
-/** An expected version that has been checked, and the rule that it stands for. */
+/** An expected version that has been checked, and its rule. */
 export class VersionExpectation {
   readonly expected: ExpectedVersion;
 
@@ -25,7 +25,7 @@ export class VersionExpectation {
     this.expected = expected;
   }
 
-  /** Tells whether an aggregate at `version` may take the append. */
+  /** Returns whether an aggregate at `version` may take the append. */
   accepts(version: number): boolean {
     if (this.expected === 'any') return true;
     if (this.expected === 'exists') return version > 0;

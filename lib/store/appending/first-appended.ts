@@ -16,7 +16,7 @@ export class FirstAppended {
     });
   }
 
-  /** Returns the position behind which that event stands, if there is one, and notes nothing more. */
+  /** Returns the position before that event, if there is one, and stops noting. */
   end(): number | undefined {
     this.#unsubscribe();
     return this.#position === Infinity ? undefined : this.#position - 1;

@@ -13,7 +13,7 @@ export type EventIdAt = (place: number) => string;
  * version 5 of the store, the aggregate, the place and the key.
  *
  * They depend on nothing else, so that an append finds what an earlier one with the same key has stored,
- * whatever that was and whoever appended it.
+ * in any process.
  *
  * @throws TypeError if the key is empty, or has a NUL or a lone surrogate.
  */

@@ -24,7 +24,7 @@ export interface PreparedAppend {
   readonly aggregate: AggregateRef;
   readonly expectation: VersionExpectation;
   readonly events: readonly SerializedEvent[];
-  /** Whether the events have ids of the caller's, who may have appended them before. */
+  /** Whether the caller gave the ids, and so may have appended the events before. */
   readonly hasCallerIds: boolean;
   /** Where the events have an idempotency key: the ids that derive from it. */
   readonly idAt?: EventIdAt | undefined;
@@ -163,7 +163,7 @@ function withId(event: object, id: string): EventData {
   return new EventData(event.event as object, { id, ...(metadata && { metadata }) });
 }
 
-/** Tells whether an append still waits for a schema. */
+/** Returns whether an append still waits for a schema. */
 export const isUnfinished = (
   append: PreparedAppend | UnfinishedAppend,
 ): append is UnfinishedAppend => 'finished' in append;

@@ -18,7 +18,7 @@ export function trackAppends<T>(work: (lastAppended: () => number | undefined) =
   return surrounding.run(tracker, () => work(() => tracker.last));
 }
 
-/** Tells all who track this asynchronous flow that an append in it has reached this position. */
+/** Notes for all trackers of this asynchronous flow that an append in it has reached this position. */
 export function noteAppended(position: number): void {
   for (let each = surrounding.getStore(); each; each = each.outer) {
     each.last = Math.max(position, each.last ?? 0);

@@ -72,9 +72,9 @@ export interface InMemoryEventStoreOptions {
   readonly maxAppendEvents?: number;
   /** Whether `removeEvents` may remove anything. @default false */
   readonly allowRemoval?: boolean;
-  /** Tells when an append was written. @default () => new Date() */
+  /** Returns the time of an append. @default () => new Date() */
   readonly clock?: () => Date;
-  /** Told of snapshots that were left out and of listeners that threw. @default nobody is told */
+  /** Called for a snapshot that was left out and for a listener that threw. @default a no-op */
   readonly onWarning?: (message: string, error?: unknown) => void;
 }
 
@@ -122,7 +122,7 @@ export class InMemoryEventStore extends EventStore implements LogReader {
     for (const eventClass of options.events ?? []) this.#registry.register(eventClass);
     for (const upcaster of options.upcasters ?? []) this.#registry.registerUpcaster(upcaster);
     const { faults } = this.#registry;
-    // Whoever brings a registry may still be filling it, and checks it when that is done.
+    // A caller with a registry of its own may still be filling it, and checks it when that is done.
     if (!options.registry && faults.length > 0) throw new TypeError(faults.join('\n'));
 
     this.#serializer = new EventSerializer(

@@ -52,7 +52,7 @@ export class InMemoryLog {
     return this.aggregate(ref).events.find((event) => event.version === version)?.position ?? 0;
   }
 
-  /** Writes the appends in order; if one cannot be taken, none of them stands in the log. */
+  /** Writes the appends in order; if one cannot be taken, none of them is in the log. */
   write(appends: readonly PreparedAppend[], recordedAt: Date): Placement[] {
     const length = this.events.length;
     try {

@@ -1,4 +1,4 @@
-/** How far the log can be read now, and who keeps readers from what lies behind. */
+/** How far the log can be read now, and which transactions hold readers back. */
 export interface LogHorizon {
   /** No event above this position is handed to readers yet. */
   readonly position: number;
@@ -27,7 +27,7 @@ export interface HorizonHolder {
   readonly position: number;
 }
 
-/** Names who holds back readers, and by which lock: any role of the database can take it. */
+/** Names the session that holds back readers, and its lock: any role of the database can take it. */
 export function describeHolder({ pid, role, applicationName, lock }: HorizonHolder): string {
   const process =
     pid === null

@@ -32,6 +32,6 @@ export interface LogReader {
   /** Returns the place of the last event that can be read now. */
   endOfLog(): Promise<LogPlace>;
 
-  /** Tells whether the log still holds what was read up to a place. */
+  /** Returns whether the log still holds what was read up to a place. */
   holds(place: LogPlace): Promise<boolean>;
 }

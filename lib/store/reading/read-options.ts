@@ -13,7 +13,7 @@ export interface AggregateReadOptions {
    */
   readonly limit?: number;
   /**
-   * With `'backward'` the place given is where reading stopped last: what stands before it comes
+   * With `'backward'` the place given is where reading stopped last: what precedes it comes
    * next, newest first, and 0 starts at the end. @default 'forward'
    */
   readonly direction?: ReadDirection;

@@ -10,18 +10,18 @@ export type UnreadableEventError = UnknownEventTypeError | UpcastError | Undecod
 
 const marks = new WeakMap<UnreadableEventError, LogMark>();
 
-/** Notes which event a read has failed because of, so that a reader can leave it behind. */
+/** Notes which event made a read fail, so that a reader can skip it. */
 export function noteUnreadable(error: unknown, event: LogMark): void {
   if (isUnreadable(error)) marks.set(error, markOf(event));
 }
 
-/** The place of a reader that leaves an event behind that cannot be read. */
+/** The place of a reader that skips an event that cannot be read. */
 export const placeAfter = (error: UnreadableEventError): LogPlace => ({
   position: error.position,
   mark: marks.get(error) ?? null,
 });
 
-/** Tells whether a read failed because of one stored event that it came upon. */
+/** Returns whether a read failed because of one stored event. */
 export function isUnreadable(error: unknown): error is UnreadableEventError {
   return (
     error instanceof UnknownEventTypeError ||

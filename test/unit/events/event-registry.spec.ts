@@ -26,7 +26,7 @@ function registryOf(...classes: (new (...args: never[]) => object)[]): EventRegi
 }
 
 describe('@DomainEvent', () => {
-  it('says name, revision and aliases of the class it stands on', () => {
+  it('returns name, revision and aliases of its class', () => {
     expect(domainEventOf(OfferSent)).toMatchObject({
       name: 'offer.sent',
       revision: 3,

@@ -2,7 +2,7 @@ import { describeHolder, type LogHorizon } from '../store/reading/log-horizon.ts
 import type { ConsumerState, ParkedAggregate } from '../subscriptions/consumer-state.ts';
 import { ConsumerStateError, WaitTimeoutError } from '../subscriptions/subscriptions.errors.ts';
 
-/** Tells whether a consumer has nothing left to do, but for what it has parked. */
+/** Returns whether a consumer has nothing left to do except what it has parked. */
 export const isFinished = (state: ConsumerState): boolean =>
   state.lagEvents === 0 && state.rebuild === null && !stoppedPartition(state);
 
@@ -17,7 +17,7 @@ export function refuseIfDown(state: ConsumerState): void {
     const { message = 'unknown', position = null } = stopped.error ?? {};
     throw new ConsumerStateError(
       name,
-      `has stopped${position === null ? '' : ` at position ${position}`}: ${message}. Mend that, or ` +
+      `has stopped${position === null ? '' : ` at position ${position}`}: ${message}. Fix it, or ` +
         `expect it in the test and call start('${name}') before drain().`,
     );
   }
@@ -37,7 +37,7 @@ export function parkedError(
   return new ConsumerStateError(
     name,
     `has parked the events of ${aggregate.type} '${aggregate.id}' from position ${position} on: ` +
-      `${failure.message}. Mend that, or call drain() with allowParked: true.`,
+      `${failure.message}. Fix it, or call drain() with allowParked: true.`,
   );
 }
 

@@ -24,7 +24,7 @@ const drainOptions = new KnownOptions<DrainOptions>('drain', {
 });
 
 /**
- * Resolves once all projections and durable handlers have finished everything that stands in the log,
+ * Resolves once all projections and durable handlers have finished everything in the log,
  * the events that handlers have appended meanwhile and running rebuilds included.
  *
  * Waits for those that this application runs, and for those that another process holds. A consumer
@@ -67,7 +67,7 @@ export async function drain(
   }
 }
 
-/** Tells which consumers to wait for: those run here, and those that were seen in somebody's hands. */
+/** Returns which consumers to wait for: those run here, and those that another process runs. */
 function concernOf(
   app: INestApplicationContext,
   store: string | undefined,

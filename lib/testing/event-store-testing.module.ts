@@ -29,7 +29,7 @@ const inMemoryStore: StoreFactory = {
 };
 
 /**
- * Stands in for `EventStoreModule` where a test needs no database.
+ * Replaces `EventStoreModule` where a test needs no database.
  *
  * The store keeps its events in memory; repositories, features and the bridge to the `EventBus` are
  * the real ones. Modules that call `EventStoreModule.forFeature` work with it as they are. Options

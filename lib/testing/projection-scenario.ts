@@ -73,7 +73,7 @@ export class ProjectionScenario {
   /**
    * Adds events of one aggregate to the log, `EventData` among them; call it as often as needed.
    *
-   * An id alone stands for an aggregate of the first type that the projection takes, or of the type
+   * An id alone means an aggregate of the first type that the projection takes, or of the type
    * `'scenario'` if it takes all. Events that the projection does not take are left out, as ever.
    */
   given(aggregate: AggregateRef | string, ...events: readonly (object | EventData)[]): this {

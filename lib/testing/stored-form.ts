@@ -15,7 +15,7 @@ export class StoredForm {
   }
 
   /**
-   * Returns the events as they come back: instances of their classes, made anew.
+   * Returns the events as they come back: new instances of their classes.
    *
    * @throws UnregisteredEventError, InvalidEventError or EventSchemaError, as an append does.
    * @throws TypeError if the decorator of a class is wrong, or a schema answers with a promise.

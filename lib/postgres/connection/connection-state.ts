@@ -6,7 +6,7 @@ export type TransactionStatus = 'I' | 'T' | 'E';
 
 /** What the driver knows of a connection beside its public types. */
 interface DriverClient {
-  /** False while a statement is running, also one that nobody waits for any more. */
+  /** False while a statement is running, also an abandoned one. */
   readonly readyForQuery?: boolean;
   /** The statement that waits for its answer; named like this from pg 8.17 on. */
   readonly _activeQuery?: unknown;
@@ -85,7 +85,7 @@ const isAwaitingAnswer = (client: ClientBase): boolean => {
   return (current === undefined ? (client as DriverClient).activeQuery : current) != null;
 };
 
-/** Whether the connection runs nothing and is inside no transaction: nobody else still uses it. */
+/** Whether the connection runs nothing and is inside no transaction: no other code still uses it. */
 export const isIdle = (client: ClientBase): boolean =>
   isReady(client) && transactionStatus(client) === 'I';
 
@@ -96,8 +96,8 @@ export const isInTransaction = (client: ClientBase): boolean =>
 /**
  * Runs work that ends a transaction, and returns how the server said that it ended.
  *
- * The last such tag is that of the COMMIT: a statement that nobody awaits is answered before it, and
- * subscribers may query behind it.
+ * The last such tag is that of the COMMIT: a statement that is not awaited is answered before it, and
+ * subscribers may query after it.
  */
 export async function endOfTransaction(
   client: ClientBase,

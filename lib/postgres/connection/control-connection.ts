@@ -3,9 +3,9 @@ import type { Database } from './database.ts';
 import type { Statement } from './statement.ts';
 
 /**
- * A connection of its own for what must not wait behind a busy pool: leases and signals.
+ * A connection of its own for what must not wait for a busy pool: leases and signals.
  *
- * It heals itself: a statement that fails for want of a connection, or is not answered in time, as
+ * It heals itself: a statement that fails because the connection is gone, or is not answered in time, as
  * over a half-open socket, gives the connection up, and a new one is made until `close`.
  */
 export class ControlConnection {
@@ -22,7 +22,7 @@ export class ControlConnection {
     this.#onConnected = onConnected;
   }
 
-  /** Connects and keeps connected; rejects if the first try fails, and goes on trying. */
+  /** Connects and keeps connected; rejects if the first try fails, and keeps trying. */
   async open(): Promise<void> {
     await this.#connected();
   }
@@ -46,7 +46,7 @@ export class ControlConnection {
     clearTimeout(this.#retry);
     const client = await this.#client?.catch(() => undefined);
     this.#client = undefined;
-    // A socket that nobody answers on would never end by itself.
+    // A socket without answers would never end by itself.
     if (client) await Promise.race([client.end(), wait(1_000)]).catch(() => undefined);
   }
 

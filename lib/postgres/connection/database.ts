@@ -18,7 +18,7 @@ import { inTurn } from './transactions/turns.ts';
 
 export interface DatabaseOptions {
   readonly preparedStatements: boolean;
-  /** Called when a connection of the pool is closed because somebody else still uses it. */
+  /** Called when a connection of the pool is closed because other code still uses it. */
   readonly onWarning?: (message: string) => void;
 }
 
@@ -75,9 +75,9 @@ export class Database {
   }
 
   /**
-   * Runs one statement like `query`, and tells whether its standby has it too.
+   * Runs one statement like `query`, and reports whether its standby has it too.
    *
-   * In a manager's transaction there is nothing to tell: its COMMIT is still to come.
+   * In a manager's transaction there is nothing to report: its COMMIT is still to come.
    */
   async commit<Row extends QueryResultRow>(
     statement: Statement,
@@ -110,7 +110,7 @@ export class Database {
   }
 
   /**
-   * Runs work in the manager's transaction, behind all that was begun in it through here before.
+   * Runs work in the manager's transaction, after all work that was begun in it through here earlier.
    *
    * @throws TransactionRequiredError if the manager has no transaction open.
    * @throws TransactionOverError if the scope of the call is over when its turn comes.
@@ -127,7 +127,7 @@ export class Database {
   }
 
   /**
-   * Runs work behind a savepoint of the manager's transaction, which stays usable if the work fails.
+   * Runs work after a savepoint of the manager's transaction, which stays usable if the work fails.
    *
    * Not one of TypeORM's savepoints: those are numbered by depth, and a caller that ends its
    * transaction meanwhile would end the savepoint instead, and leave the transaction open.
@@ -172,7 +172,7 @@ export class Database {
 
   /**
    * Runs work in a transaction of its own. The manager it is given sends nothing any more once the work
-   * has settled, whoever still has it.
+   * has settled.
    *
    * When this resolves, the server has committed: it answers the COMMIT of an aborted transaction with
    * a rollback, which TypeORM does not notice. The connection goes back to the pool only if it is idle.
@@ -201,7 +201,7 @@ export class Database {
     }
   }
 
-  /** Runs work in a transaction of its own, and tells whether its standby has it too. */
+  /** Runs work in a transaction of its own, and reports whether its standby has it too. */
   async commitTransaction<T>(
     work: (manager: EntityManager) => Promise<T>,
     isolationLevel?: IsolationLevel,

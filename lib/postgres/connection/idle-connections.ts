@@ -14,7 +14,7 @@ import { Statement } from './statement.ts';
 import { close, type StatementSender } from './statement-sender.ts';
 
 /**
- * Takes connections from TypeORM's pool that nobody else uses.
+ * Takes connections from TypeORM's pool that no other code uses.
  *
  * The pool belongs to the application, and so may what a connection is in the middle of: a transaction
  * whose ROLLBACK was never sent, a statement that is still running. What the store did there would look
@@ -40,7 +40,7 @@ export class IdleConnections {
     const pool = (this.#dataSource.driver as unknown as { master?: Pool }).master;
     if (pool && !guardedPools.has(pool)) {
       guardedPools.add(pool);
-      // At once: the moment in which the pool hands a connection to somebody counts too.
+      // At once: the moment in which the pool hands out a connection counts too.
       pool.on('connect', (client) => {
         keepQuiet(client);
         watchStatus(client, 'I');
@@ -77,7 +77,7 @@ export class IdleConnections {
   }
 
   async client(): Promise<PoolClient> {
-    // Comes to an end: one that is closed makes room for a new one, which nobody has used.
+    // Ends: a closed connection makes room for a new one, which is unused.
     for (;;) {
       const client = await connect(this.#pool);
       if (await this.#isUnused(client)) return client;
@@ -99,7 +99,7 @@ export class IdleConnections {
   }
 
   async #isUnused(client: PoolClient): Promise<boolean> {
-    // A connection that was made before the store began to listen, with a driver that does not tell.
+    // A connection from before the store began to listen, with a driver that does not report its status.
     if (transactionStatus(client) === undefined) {
       watchStatus(client);
       await this.#sender

@@ -7,10 +7,10 @@ export interface Committed<T> {
 }
 
 /**
- * Runs work that commits, and tells whether the server has waited for its synchronous standby.
+ * Runs work that commits, and reports whether the server has waited for its synchronous standby.
  *
  * A wait that is cancelled, as by `pg_cancel_backend`, ends in success with a warning: the commit
- * stands on this server and perhaps nowhere else. The warning comes before the answer, so it is here
+ * is on this server and perhaps nowhere else. The warning comes before the answer, so it is here
  * when the work has settled. It is known by the place in the server's source that raises it, since its
  * SQLSTATE is that of any warning, and its wording is translated.
  */

@@ -19,8 +19,7 @@ import type { TransactionScope } from './transactions/transaction-scopes.ts';
 /**
  * Sends statements over a connection that the caller has.
  *
- * Each statement is prepared once per connection, unless told otherwise for a pooler that cannot keep
- * prepared statements. Values come back as the store needs them, whatever type parsers the application
+ * Each statement is prepared once per connection, unless a pooler cannot keep prepared statements. Values come back as the store needs them, whatever type parsers the application
  * has set for itself.
  */
 export class StatementSender {
@@ -132,13 +131,13 @@ type QueryClass = new <Row extends QueryResultRow>(
   callback: (error: Error | null | undefined, result: QueryResult<Row>) => void,
 ) => Submittable & { submit(connection: Connection): Error | null | undefined | void };
 
-/** The connection was in the middle of what somebody else had begun. */
+/** The connection was inside a transaction of other code. */
 class ForeignTransaction extends Error {
   // A connection_exception: whatever was to be written has to be sent again over another one.
   readonly code = '08000';
 
   constructor() {
-    super('The connection turned out to be inside a transaction of somebody else');
+    super('The connection turned out to be inside a transaction of other code');
   }
 }
 
@@ -158,7 +157,7 @@ function failed(error: Error, client: ClientBase): Error {
 }
 
 /**
- * Closes a connection that has not answered, or that somebody else still uses. A statement that the driver
+ * Closes a connection that has not answered, or that other code still uses. A statement that the driver
  * no longer waits for still blocks it, and TypeORM would give it back to the pool.
  */
 export function close(client: Client | PoolClient): void {

@@ -9,13 +9,13 @@ import {
 import { schemaNameRule } from './schema-name.ts';
 import { revokeOwnersRights } from './fragments/with-owners-rights.sql.ts';
 
-/** Who may do what with one store. The roles must exist, and neither may be the owner of the tables. */
+/** What each role may do with one store. The roles must exist, and neither may be the owner of the tables. */
 export interface EventStoreGrantsOptions {
   /** The PostgreSQL schema that holds the store's tables. @default 'event_store' */
   readonly schema?: string;
   /** The role of applications that append, read and run consumers. */
   readonly application: string;
-  /** A role that reads the log, single aggregates, and the status of consumers. @default nobody */
+  /** A role that reads the log, single aggregates, and the status of consumers. @default none */
   readonly reader?: string;
   /** Whether the application may call `removeEvents`. @default false */
   readonly allowRemoval?: boolean;
@@ -25,7 +25,7 @@ export interface EventStoreGrantsOptions {
  * Returns the SQL that gives two roles the rights on a store that they need, and takes away whatever
  * else they were granted on it.
  *
- * To be run by the owner of the tables, who has run the migrations, and again after each migration; in
+ * Run it as the owner of the tables, after the migrations and again after each new one; in
  * one transaction, if the store is in use. What the roles may do as members of other roles, or as
  * PUBLIC, is not looked at. It fails if a role does not exist, is the owner, or is a superuser.
  *

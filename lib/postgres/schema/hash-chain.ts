@@ -4,10 +4,10 @@ import { schemaNameRule } from './schema-name.ts';
 
 /**
  * Returns the SQL that switches the hash chain of a store on, where the application may not do it with
- * the option `hashChain`: it runs as the owner of the tables, behind the migrations. Run again, it does
+ * the option `hashChain`: it runs as the owner of the tables, after the migrations. Run again, it does
  * nothing.
  *
- * It waits for open transactions that have appended, and appends wait behind it meanwhile.
+ * It waits for open transactions that have appended, and appends wait for it meanwhile.
  *
  * @throws TypeError if the schema's name cannot be one.
  *
@@ -20,7 +20,7 @@ export function eventStoreHashChain(schema = 'event_store'): string {
   throw new TypeError(`The schema must be ${wanted}, got '${schema}'.`);
 }
 
-/** Returns the position behind which every event has a hash; `undefined` if the chain is off. */
+/** Returns the position after which every event has a hash; `undefined` if the chain is off. */
 export async function chainStart(
   queryable: Queryable,
   schema: string,

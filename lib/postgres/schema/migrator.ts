@@ -20,7 +20,7 @@ WHERE s.name IN (
   'lock_timeout', 'statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout'
 )`;
 
-/** Brings the store's schema up to date, or tells that it is not. */
+/** Brings the store's schema up to date, or reports that it is not. */
 export class Migrator {
   readonly #migrations;
 

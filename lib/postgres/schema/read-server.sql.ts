@@ -37,7 +37,7 @@ FROM probe`;
 };
 
 /**
- * Draws two keys of aggregates, of which gaps are seen by nobody, and reads the sequence: on a server that
+ * Draws two keys of aggregates, whose gaps are invisible, and reads the sequence: on a server that
  * hands out numbers in blocks, by connection or node, it is further than the last one drawn.
  */
 export const drawTwice = (schema: string): string => `

@@ -4,7 +4,7 @@ import type { OptionRule } from '../../input/option-rules.ts';
 // A schema's name ends up in identifiers, in a channel and in settings, all cut silently at 63 bytes.
 const pattern = /^[a-z_][a-z0-9_]{0,62}$/;
 
-/** Tells whether `name` can be the store's schema: a plain lower-case PostgreSQL name of up to 63 bytes. */
+/** Returns whether `name` can be the store's schema: a plain lower-case PostgreSQL name of up to 63 bytes. */
 export function isSchemaName(name: unknown): name is string {
   return typeof name === 'string' && pattern.test(name) && !name.startsWith('pg_');
 }

@@ -9,7 +9,7 @@ export const positionsDefinition =
  * The store's sequences: the last number that each has drawn, the greatest number in use, and how that of
  * positions is defined.
  *
- * A position is in use where an event stands, has stood, or a consumer has come: one that is drawn behind
+ * A position is in use where an event is, was, or a consumer has come: one that is drawn below
  * it is never seen. Read before the sequences, so that nothing drawn meanwhile looks greater.
  */
 export const readSequences = (schema: string): string => `

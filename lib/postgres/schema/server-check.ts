@@ -23,7 +23,7 @@ interface ServerRow {
   sees_locks: boolean;
 }
 
-/** Tells whether the store can keep its promises on this server, with the settings of this session. */
+/** Returns whether the store can keep its promises on this server, with the settings of this session. */
 export async function checkServer(database: Database, schema: string): Promise<ServerCheck> {
   let server: ServerRow;
   try {
@@ -88,7 +88,7 @@ interface DrawnRow {
   last: number;
 }
 
-/** Tells why the server's sequences cannot order a log; nothing if they can, or the role may not find out. */
+/** Returns why the server's sequences cannot order a log; nothing if they can, or the role may not find out. */
 export async function checkSequences(
   database: Database,
   schema: string,

@@ -85,7 +85,7 @@ export interface PostgresEventStoreOptions {
   readonly preparedStatements: boolean;
   /** The manager of the ambient transaction, if one is open. */
   readonly transactionManager: () => EntityManager | undefined;
-  /** Told of what must not fail a call: unreadable snapshots, listeners that throw. */
+  /** Called for what must not fail a call: unreadable snapshots, listeners that throw. */
   readonly onWarning: (message: string, error?: unknown) => void;
 }
 
@@ -136,7 +136,7 @@ export class PostgresEventStore extends EventStore implements LogReader {
     );
     this.#inline = new InlineProjections(this.#database, schema);
     const call = new AppendCall(this.#database, schema);
-    // Lanes wait with a connection each; most of the pool stays free for those that wait for nobody.
+    // Lanes wait with a connection each; most of the pool stays free for other appends.
     const maxLanes = Math.max(1, Math.floor(this.#database.connections.poolSize / 3));
     this.#appender = new Appender(
       serializer,

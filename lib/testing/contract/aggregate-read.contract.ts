@@ -34,7 +34,7 @@ export function aggregateReadContract(test: ContractTest): void {
     }
   });
 
-  test('goes on where a full page has ended', async ({ store }) => {
+  test('continues where a full page has ended', async ({ store }) => {
     const account = newAccount();
     const { records } = await store.append(account, deposits(3));
     const first = await store.fetchByAggregate(account, 0, { limit: 2 });
@@ -43,7 +43,7 @@ export function aggregateReadContract(test: ContractTest): void {
     assert.deepEqual(second, { version: 3, records: records.slice(2) });
   });
 
-  test('reads a thousand events unless told otherwise', async ({ store }) => {
+  test('reads a thousand events by default', async ({ store }) => {
     const account = newAccount();
     await store.append(account, deposits(1001));
     assert.equal((await store.fetchByAggregate(account)).version, 1000);
@@ -79,7 +79,7 @@ export function aggregateReadContract(test: ContractTest): void {
     });
   }
 
-  test('a reader that stops early leaves nothing behind', async ({ store }) => {
+  test('a reader that stops early leaves no open read', async ({ store }) => {
     const account = newAccount();
     await store.append(account, deposits(5));
     for (let round = 0; round < 50; round++) {

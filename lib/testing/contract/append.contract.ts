@@ -55,7 +55,7 @@ export function appendContract(test: ContractTest): void {
     assert.deepEqual((await store.fetchByAggregate(other)).records, later.records);
   });
 
-  test('goes on counting where the aggregate stands', async ({ store }) => {
+  test('continues the count of the aggregate', async ({ store }) => {
     const account = newAccount();
     const first = await store.append(account, deposits(2));
     const second = await store.append(account, deposits(3));

@@ -81,9 +81,7 @@ export function duplicateContract(test: ContractTest): void {
   });
 
   for (const expectedVersion of [1, 2, 'no_stream'] satisfies ExpectedVersion[]) {
-    test(`refuses events that stand where ${expectedVersion} cannot have let them in`, async ({
-      store,
-    }) => {
+    test(`refuses events whose place ${expectedVersion} does not allow`, async ({ store }) => {
       const account = newAccount();
       await store.append(account, deposits(3));
       const event = deposit(5);

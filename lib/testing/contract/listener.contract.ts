@@ -8,7 +8,7 @@ import { deposits, MoneyDeposited, newAccount } from './contract-events.ts';
 import type { ContractTest } from './contract-test.ts';
 
 export function listenerContract(test: ContractTest): void {
-  test('tells the records of every append, in order', async ({ store }) => {
+  test('gets the records of every append, in order', async ({ store }) => {
     const heard: EventRecord[] = [];
     store.onAppended((records) => heard.push(...records));
     const first = await store.append(newAccount(), deposits(2));
@@ -24,11 +24,11 @@ export function listenerContract(test: ContractTest): void {
     assert.equal(heard[0]?.event, first.records[0]?.event);
   });
 
-  test('has told when the append answers', async ({ store }) => {
-    const told: string[] = [];
-    store.onAppended(() => told.push('listener'));
-    await store.append(newAccount(), deposits(1)).then(() => told.push('caller'));
-    assert.deepEqual(told, ['listener', 'caller']);
+  test('is called before the append answers', async ({ store }) => {
+    const calls: string[] = [];
+    store.onAppended(() => calls.push('listener'));
+    await store.append(newAccount(), deposits(1)).then(() => calls.push('caller'));
+    assert.deepEqual(calls, ['listener', 'caller']);
   });
 
   test('says nothing when nothing was written', async ({ store }) => {

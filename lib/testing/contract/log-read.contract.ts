@@ -61,7 +61,7 @@ export function logReadContract(test: ContractTest): void {
     assert.deepEqual(await store.horizon(), { position, lastPosition: position, holders: [] });
   });
 
-  test('goes on where a full page has ended', async ({ store }) => {
+  test('continues where a full page has ended', async ({ store }) => {
     const log = await writeLog(store);
     const first = await store.fetch(0, { limit: 4 });
     const second = await store.fetch(first.position, { limit: 2 });
@@ -72,7 +72,7 @@ export function logReadContract(test: ContractTest): void {
     assert.deepEqual(third, { position: log[5]?.position, records: [] });
   });
 
-  test('reads a thousand events unless told otherwise', async ({ store }) => {
+  test('reads a thousand events by default', async ({ store }) => {
     await store.append(newAccount(), deposits(1001));
     assert.equal((await store.fetch()).records.length, 1000);
     assert.equal((await store.fetch(0, { limit: 10_000 })).records.length, 1001);
@@ -137,7 +137,7 @@ export function logReadContract(test: ContractTest): void {
     });
   }
 
-  test('a reader that stops early leaves nothing behind', async ({ store }) => {
+  test('a reader that stops early leaves no open read', async ({ store }) => {
     const log = await writeLog(store);
     for (let round = 0; round < 50; round++) {
       for await (const record of store.stream(0, { limit: 2 })) {
@@ -150,7 +150,7 @@ export function logReadContract(test: ContractTest): void {
     assert.deepEqual(versionsOf((await store.fetch(log[5]?.position)).records), [5]);
   });
 
-  test('revives events anew for every read', async ({ store }) => {
+  test('revives events again for every read', async ({ store }) => {
     await writeLog(store);
     const [first, second] = [await store.fetch(), await store.fetch()];
     assert.notEqual(first.records[0]?.event, second.records[0]?.event);

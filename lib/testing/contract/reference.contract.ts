@@ -88,7 +88,7 @@ export function referenceContract(test: ContractTest): void {
     });
   }
 
-  test('tells ids and types apart byte by byte', async ({ store }) => {
+  test('distinguishes ids and types byte by byte', async ({ store }) => {
     const ids = ['a', 'A', 'ä'.normalize('NFC'), 'ä'.normalize('NFD'), 'a b', 'a  b', 'aa'];
     const references = [
       ...ids.map((id) => ({ type: 'account', id })),

@@ -8,7 +8,7 @@ export interface SessionCheckOptions {
   readonly pollIntervalMs: number;
 }
 
-/** What becomes of a store behind the pooler that there may be. */
+/** How a store works through a pooler, if there is one. */
 export interface SessionCheck {
   readonly areShared: boolean;
   /** What would fail at random under load, with the remedy. */
@@ -17,7 +17,7 @@ export interface SessionCheck {
   readonly notice?: string;
 }
 
-/** Tells whether the store works as configured behind what is between it and the server. */
+/** Returns whether the store works as configured through what is between it and the server. */
 export async function checkSessions(
   database: Database,
   { schema, preparedStatements, listen, pollIntervalMs }: SessionCheckOptions,

@@ -8,7 +8,7 @@ import { troubleOf } from '../errors/failure-kind.ts';
 export interface Sessions {
   /** A pooler may give it another one for each transaction; what was set up in the last is not there. */
   readonly areShared: boolean;
-  /** Nobody keeps apart what is prepared in them: a statement may be missing, or there already. */
+  /** The pooler mixes what is prepared in them: a statement may be missing, or there already. */
   readonly mixStatements: boolean;
 }
 
@@ -29,13 +29,13 @@ export async function findSessions(database: Database): Promise<Sessions> {
   try {
     return (await isDirect(database)) ? own : await probe(database);
   } catch (error) {
-    // A statement of this name was left behind, or is gone.
+    // A statement of this name is left over, or gone.
     if (troubleOf(error) === 'pooler') return { areShared: true, mixStatements: true };
     throw error;
   }
 }
 
-/** A server tells its clients the numbers of their sessions at the start; a pooler makes some up. */
+/** A server sends its clients the numbers of their sessions at the start; a pooler makes some up. */
 async function isDirect(database: Database): Promise<boolean> {
   const queryRunner = database.dataSource.createQueryRunner();
   try {

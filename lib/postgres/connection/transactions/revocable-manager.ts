@@ -2,7 +2,7 @@ import type { ClientBase } from 'pg';
 import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
 import { TransactionOverError } from '../../../store/store.errors.ts';
 
-/** A manager that can be taken back from whoever works with it. */
+/** A manager that can be revoked. */
 export interface RevocableManager {
   readonly manager: EntityManager;
   /** From now on it refuses to send anything. */
@@ -12,7 +12,7 @@ export interface RevocableManager {
 // Keyed by the stand-in, so it holds nothing that the application does not hold already.
 const originals = new WeakMap<QueryRunner, QueryRunner>();
 
-/** Returns the query runner that a stand-in stands for; any other one is returned as it is. */
+/** Returns the query runner of a stand-in; any other one is returned as it is. */
 export const originalOf = (queryRunner: QueryRunner): QueryRunner =>
   originals.get(queryRunner) ?? queryRunner;
 
@@ -20,7 +20,7 @@ export const originalOf = (queryRunner: QueryRunner): QueryRunner =>
  * Returns a manager that works in the transaction of another one until it is revoked.
  *
  * Handlers cannot be ended: one that has timed out may go on for as long as it likes. What it sends
- * then would run behind the rollback, on the same connection, in no transaction at all, and stay. So
+ * then would run after the rollback, on the same connection, in no transaction at all, and stay. So
  * handlers are given a stand-in, which is revoked before the transaction ends in any way. It looks at
  * the last moment, when a statement is handed to the driver.
  */

@@ -6,7 +6,7 @@ import { DomainEventEntity, domainEventEntity } from './domain-event.entity.ts';
  * Gives the store's entities the names that their tables and columns have in the database.
  *
  * A naming strategy or `entityPrefix` of the data source is for the tables of the application, and TypeORM
- * knows no way to leave an entity out of it: the entities would look for tables that nobody makes.
+ * knows no way to leave an entity out of it: the entities would look for tables that do not exist.
  */
 export function restoreNames({ entityMetadatas, driver }: DataSource): void {
   const stored = new Map<unknown, ReturnType<typeof domainEventEntity | typeof aggregateEntity>>([

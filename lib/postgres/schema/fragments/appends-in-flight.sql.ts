@@ -1,12 +1,12 @@
 import { lockNamespace } from '../schema-name.ts';
 
 /**
- * The appends that are registered as in flight: who, by which lock, and the number under which they
+ * The appends that are registered as in flight: the session, its lock, and the number under which they
  * registered.
  *
  * All positions of such an append are greater than that number. `last` is an expression for the last
  * position drawn, read before. A lock's key holds the low 31 bits of the number, so the number is
- * found by how far it lies behind `last`. Just below 2^31, that means an append that has registered
+ * found by how far it is below `last`. Just below 2^31, that means an append that has registered
  * since `last` was read: it is above it and left out.
  */
 export const appendsInFlight = (schema: string, last: string): string => `

@@ -1,7 +1,7 @@
 /**
  * How many bytes an event takes once it is read, in terms of a row of the log.
  *
- * Values that are stored as they are tell their size without being read. One that is compressed has to
+ * The size of a value that is stored as it is is known without reading it. One that is compressed has to
  * be unpacked: a megabyte of text may take a few kilobytes on the disk.
  */
 export const storedBytes = (event: string): string => {

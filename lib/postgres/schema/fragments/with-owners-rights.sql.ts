@@ -4,7 +4,7 @@ import { pinSearchPath } from '../search-path.sql.ts';
 export const withOwnersRights = `SECURITY DEFINER
 ${pinSearchPath}`;
 
-/** Takes such functions away from everybody, who could otherwise call them with USAGE on the schema. */
+/** Revokes such functions from PUBLIC: any role with USAGE on the schema could call them otherwise. */
 export const revokeOwnersRights = (schema: string): string => `
 REVOKE ALL ON FUNCTION
   "${schema}".append_event, "${schema}".append_events, "${schema}".remove_events

@@ -12,7 +12,7 @@ import { withOwnersRights } from '../fragments/with-owners-rights.sql.ts';
  * expected, an aggregate that another transaction holds. `append_events` then decides. Since the event
  * was never sent, it is not looked for; its id is unique all the same.
  *
- * As few statements and expressions as can be: PL/pgSQL prepares each anew in every transaction.
+ * As few statements and expressions as can be: PL/pgSQL prepares each again in every transaction.
  */
 export const appendEvent = (schema: string): string => `
 CREATE FUNCTION "${schema}".append_event(
@@ -58,7 +58,7 @@ BEGIN
     IF p_lock_timeout_ms IS NOT NULL THEN
       v_setting := set_config('lock_timeout', p_lock_timeout_ms::text, true);
     END IF;
-    -- One that is there already is left alone: an insert would wait for whoever is changing it.
+    -- One that is there already is left alone: an insert would wait for the transaction that is changing it.
     INSERT INTO "${schema}".aggregates AS g (type, id, version)
     SELECT p_aggregate_type, p_aggregate_id, 1
     WHERE NOT EXISTS (

@@ -9,7 +9,7 @@ import { withOwnersRights } from '../fragments/with-owners-rights.sql.ts';
  *
  * Expected conflicts are rows, never exceptions: a neighbour in the same call is untouched, and a
  * caller's transaction stays usable. Outcomes: ok · duplicate · wrong_version · corrupt_duplicate ·
- * busy (another transaction holds the aggregate and the call was told not to wait).
+ * busy (another transaction holds the aggregate and the call does not wait).
  *
  * Aggregates come once each, in four parallel arrays; appends point at them, events at appends.
  * A planned version is the one a new aggregate will have if all its appends succeed, or 0 where
@@ -75,7 +75,7 @@ DECLARE
   v_versions bigint[] := array_fill(0::bigint, ARRAY[v_aggregates]);
   v_starts bigint[];
   v_stored bigint[] := array_fill(0::bigint, ARRAY[v_aggregates]);
-  -- Not looked for before somebody else turns out to have created them. Where a call waits, all are
+  -- Not looked for before another transaction turns out to have created them. Where a call waits, all are
   -- locked before any is created: the order against deadlocks.
   v_unsought boolean[] := CASE WHEN p_wait THEN v_held ELSE p_expected_new END;
   v_payloads text[] := string_to_array(p_payloads, E'\\x1f');
@@ -110,7 +110,7 @@ DECLARE
 BEGIN
   -- The application may call this by hand. All arrays are read by subscripts from 1 on; those that
   -- begin elsewhere, or have two dimensions, lack the first or the last of them. One expression of few
-  -- functions: in every transaction, PL/pgSQL prepares each expression, and looks up who may call what.
+  -- functions: in every transaction, PL/pgSQL prepares each expression, and checks the right to call each function.
   IF NOT coalesce(
     p_aggregate_types[1] IS NOT NULL AND p_aggregate_types[v_aggregates] IS NOT NULL
     AND p_aggregate_ids[1] IS NOT NULL AND p_aggregate_ids[v_aggregates] IS NOT NULL
@@ -177,7 +177,7 @@ BEGIN
     EXIT WHEN cardinality(v_missing) = 0;
 
     -- Created at once with the planned version: one row version written instead of two. One that is
-    -- there already is left alone: an insert would wait for whoever is changing it.
+    -- there already is left alone: an insert would wait for the transaction that is changing it.
     WITH created AS (
       INSERT INTO "${schema}".aggregates AS g (key, type, id, version)
       SELECT v_keys[m.n], p_aggregate_types[m.n], p_aggregate_ids[m.n], p_planned_versions[m.n]
@@ -231,7 +231,7 @@ BEGIN
     IF v_repeats AND v_counts[i] > 0 THEN
       -- The same ids, whole, at one place that the expectation allows: a repetition. v_place is the
       -- version they end at, or 0 if only some of them are there. Removed events were there too. What
-      -- the events hold is compared by the caller, who alone can decode it.
+      -- the events hold is compared by the caller, which alone can decode it.
       SELECT CASE
         WHEN count(*) = 0 THEN NULL
         WHEN count(*) = v_counts[i]

@@ -3,12 +3,12 @@ import { pinSearchPath } from '../search-path.sql.ts';
 
 /**
  * Gives a consumer the number of partitions that it was registered with last, in each generation of
- * which nobody holds a checkpoint now.
+ * which no process holds a checkpoint now.
  *
  * The new ones start at the lowest position of the old ones and remember, in `finished`, how far each
  * old one had come beyond it: nothing is left out and nothing is done twice. A higher fence keeps an
  * owner whose lease has run out from committing anything. Of several processes that come at once one
- * does it, and nobody waits; all are told to take their share.
+ * does it, and none waits; all are asked to take their share.
  */
 export const changePartitions = (schema: string): string => `
 CREATE FUNCTION "${schema}".change_partitions(p_consumer text, p_channel text) RETURNS void
@@ -55,7 +55,7 @@ BEGIN
     SELECT
       p_consumer, v_generation, n.n, v_lowest.position, v_lowest.event_position, v_lowest.event_id,
       v_lowest.event_aggregate_key, v_lowest.event_version,
-      -- Marks that all lie behind the new start say nothing any more.
+      -- Marks that are all before the new start say nothing any more.
       coalesce(
         (
           SELECT jsonb_agg(m.mark)

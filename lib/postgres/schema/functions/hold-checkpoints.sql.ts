@@ -13,10 +13,10 @@ import { pinSearchPath } from '../search-path.sql.ts';
  *
  * Taking a checkpoint raises its fence, and the checkpoint commits for that fence alone. So an owner
  * whose lease has ended, by the clock or because the clock was set forward, does no harm: it commits
- * what it has in hand if nobody has taken the checkpoint, and nothing otherwise. A checkpoint that is
- * being committed is locked, and skipped here: nobody waits.
+ * what it has in hand if no process has taken the checkpoint, and nothing otherwise. A checkpoint that is
+ * being committed is locked, and skipped here: no call waits.
  *
- * Where the number of partitions is to change, the old ones are unwanted and nobody takes them up,
+ * Where the number of partitions is to change, the old ones are unwanted and no process takes them up,
  * until none is held and `change_partitions` can deal out the new ones.
  */
 export const holdCheckpoints = (schema: string): string => `
@@ -37,8 +37,8 @@ DECLARE
   v_last bigint;
   v_share record;
 BEGIN
-  -- A sequence that draws numbers behind events, or in blocks, lets consumers pass events that they never
-  -- see: nobody holds a checkpoint until it is repaired. The greatest position is read before the sequence.
+  -- A sequence that draws numbers below events, or in blocks, lets consumers pass events that they never
+  -- see: no process holds a checkpoint until it is repaired. The greatest position is read before the sequence.
   v_used := coalesce((SELECT max(e.position) FROM "${schema}".domain_events AS e), 0);
   v_last := (SELECT CASE WHEN s.is_called THEN s.last_value ELSE 0 END FROM "${schema}".positions AS s);
   IF v_used > v_last OR EXISTS (
@@ -152,7 +152,7 @@ ${cutLeases(schema)};
   SELECT
     m.consumer, m.generation, m.partition, l.partitions::bigint, m.fence, m.position, m.finished,
     m.replayed, m.takeovers,
-    -- Let go one at a time, if there are more than a fair share, or if somebody has too few.
+    -- Let go one at a time, if there are more than a fair share, or if another process has too few.
     c.paused OR m.status = 'replaced' OR l.partitions <> c.partitions OR m.place = 1 AND (
       m.held > ceil(l.partitions / l.processes)
       OR m.held > div(l.partitions, l.processes) AND l.least < div(l.partitions, l.processes)

@@ -138,7 +138,7 @@ BEGIN
     event_id := NULL;
   ELSE
     -- A writer that was held up between reading the sequence and taking its lock may bring the horizon
-    -- back behind what readers have passed. Its positions are greater all the same: nobody goes back.
+    -- back below what readers have passed. Its positions are greater all the same: no reader goes back.
     v_head := greatest(coalesce(${lastUpTo('v_horizon')}, 0), least(p_after, v_last));
     v_from := (
       SELECT e.position FROM "${schema}".domain_events AS e

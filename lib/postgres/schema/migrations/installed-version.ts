@@ -28,7 +28,7 @@ export interface InstalledSchema {
  *
  * Asks the catalogue's tables: to_regprocedure() answers from a cache of the connection, which may not
  * know yet what another process has just committed. The version alone proves nothing: the function that
- * tells it outlives tables that somebody drops.
+ * returns it outlives dropped tables.
  */
 export async function installedSchema(
   queryable: Queryable,
@@ -55,7 +55,7 @@ export async function installedVersion(queryable: Queryable, schema: string): Pr
 }
 
 /**
- * Tells whether a schema is in pieces and holds nothing, so that it may be made again: as where TypeORM's
+ * Returns whether a schema is in pieces and holds nothing, so that it may be made again: as where TypeORM's
  * `dropSchema` has dropped its tables, which leaves the functions.
  */
 export async function isEmptyLeftover(

@@ -1,6 +1,6 @@
 import { unprintableName } from './printable-name.sql.ts';
 
-/** The tables of consumers: who they are, how far they have come, and what they have set aside. */
+/** The tables of consumers: their names, their progress, and what they have set aside. */
 export const createConsumers = (schema: string): string => `
 CREATE TABLE "${schema}".consumers (
   name text COLLATE "C" CONSTRAINT consumers_pkey PRIMARY KEY
@@ -8,7 +8,7 @@ CREATE TABLE "${schema}".consumers (
     CONSTRAINT consumers_name_printable CHECK (name !~ ${unprintableName}),
   kind text NOT NULL
     CONSTRAINT consumers_kind_known CHECK (kind IN ('projection', 'inline-projection', 'handler', 'saga')),
-  -- How many it is to have: whoever was registered last says so.
+  -- How many it is to have, by the last registration.
   partitions integer NOT NULL CONSTRAINT consumers_partitions_range CHECK (partitions >= 1),
   -- The generation in use; 0 while an inline projection is built for the first time.
   generation integer NOT NULL CONSTRAINT consumers_generation_range CHECK (generation >= 0),
@@ -105,7 +105,7 @@ CREATE TABLE "${schema}".skipped_events (
   cause text NOT NULL
     CONSTRAINT skipped_events_cause_known CHECK (cause IN ('policy', 'skip', 'discard', 'forget')),
   reason text NOT NULL,
-  -- NULL for one that was parked behind another and never tried.
+  -- NULL for one that was parked after another and never tried.
   error text,
   failures integer NOT NULL,
   skipped_by text NOT NULL,

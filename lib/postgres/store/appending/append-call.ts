@@ -159,7 +159,7 @@ export class AppendCall {
   }
 }
 
-/** Whether `append_event` can write it: one new event, for whose aggregate nobody waits. */
+/** Whether `append_event` can write it: one new event, without a wait for its aggregate. */
 function isQuick(
   { events, hasCallerIds }: PreparedAppend,
   { resent, wait, lockTimeoutMs, manager }: CallOptions,
@@ -169,7 +169,7 @@ function isQuick(
   return manager ? lockTimeoutMs === undefined : !wait;
 }
 
-/** Tells aggregates apart; types and ids contain no control characters. */
+/** A key for each aggregate; types and ids contain no control characters. */
 export function aggregateKey({ type, id }: AggregateRef): string {
   return `${type}\n${id}`;
 }

@@ -51,7 +51,7 @@ const maxQueuedBytes = 128 * 1024 * 1024;
  * calls for each aggregate, in either case; see `Line`.
  *
  * No call waits for an aggregate that another transaction holds: what is for it comes back as busy, and
- * goes on in `HeldAppends`. A batch that fails as a whole is halved and sent again, down to the one
+ * continues in `HeldAppends`. A batch that fails as a whole is halved and sent again, down to the one
  * append that fails alone.
  */
 export class AppendQueue {
@@ -123,7 +123,7 @@ export class AppendQueue {
     this.#wake();
   }
 
-  /** From now on, the calls behind this one wait for no longer than for another transaction. */
+  /** From now on, the calls after this one wait for no longer than for another transaction. */
   isHolding(place: Place): void {
     this.#held.mark(place);
   }
@@ -204,7 +204,7 @@ export class AppendQueue {
         const middle = batch.length >> 1;
         const next = mayWait ? toFindHeld : patience;
         await this.#send(batch.slice(0, middle), next);
-        // What the first half has left behind is not overtaken by the second.
+        // The second half does not overtake what is left of the first.
         const rest = this.#stillInTurn(batch.slice(middle));
         return rest.length === 0 ? undefined : this.#send(rest, next);
       }

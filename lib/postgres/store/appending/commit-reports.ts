@@ -76,7 +76,7 @@ export class CallerTransactions {
     database.dataSource.subscribers.push(this.#subscriber);
   }
 
-  /** Nobody has ended a transaction whose connection goes back to the pool, or not through TypeORM. */
+  /** A transaction whose connection goes back to the pool was not ended, or not through TypeORM. */
   readonly #onRelease = (): void => {
     for (const queryRunner of this.#open.keys()) {
       if (!queryRunner.isReleased) continue;
@@ -106,9 +106,9 @@ export class CallerTransactions {
   /** Keeps the records of an append until the transaction has ended. */
   remember({ manager, scope }: JoinedTransaction, records: readonly EventRecord[]): void {
     if (records.length === 0) return;
-    // Rolled back while the answer was on its way, which nobody has waited for.
+    // Rolled back while the answer was on its way: the append was not awaited.
     if (!scope.isOpen) return records.forEach(({ event }) => forgetRecord(event));
-    // TypeORM reports the end of the query runner itself, not of one that stands in for it.
+    // TypeORM reports the end of the query runner itself, not of its stand-in.
     const original = originalOf(manager.queryRunner!);
     const open = this.#open.get(original) ?? {
       appended: [],
@@ -136,11 +136,11 @@ export class CallerTransactions {
       .get(originalOf(queryRunner))
       ?.appended.find((each) => each.records.some(({ position }) => position === first.position));
     if (appended) appended.undo.push(undo);
-    // Nobody has waited for the append: its transaction has ended meanwhile.
+    // The append was not awaited: its transaction has ended meanwhile.
     else if (recordOf(first.event) === undefined) undo();
   }
 
-  /** Reports records that have committed, behind those of the same aggregates with lower versions. */
+  /** Reports records that have committed, after those of the same aggregates with lower versions. */
   report(records: readonly EventRecord[]): void {
     for (const { lowestVersions, followers } of this.#open.values()) {
       if (records.some((record) => follows(record, lowestVersions))) {

@@ -30,7 +30,7 @@ export class AggregateHeld extends Error {
  * They share a few connections, on which they wait in short turns: one that waited for as long as it
  * may would keep the connection from those whose aggregates are free again long before. `lockTimeoutMs`
  * counts for every append from the moment from which its aggregate is known to be held, whether it waits
- * on a connection, for one, or behind an earlier append; so it is over for all that wait for one
+ * on a connection, for one, or after an earlier append; so it is over for all that wait for one
  * transaction at once, and not for one after the other.
  */
 export class HeldAppends {
@@ -51,7 +51,7 @@ export class HeldAppends {
     place.isSent = false;
     place.obstacle ??= obstacle;
     this.mark(place);
-    // One behind others comes back when it is its turn.
+    // One that follows others comes back when it is its turn.
     if (!place.isFirst) return;
     this.#waiting.push(place);
     this.#takeTurns();
@@ -108,13 +108,13 @@ export class HeldAppends {
     return this.#options.lockTimeoutMs - (performance.now() - Math.max(heldSince, calledAt));
   }
 
-  /** Fails those that wait for a turn, or behind others, for longer than they may. */
+  /** Fails those that wait for a turn, or for earlier calls, for longer than they may. */
   #giveUpLate(): void {
     for (const line of this.#lines) {
       if (line.places.length === 0) this.#lines.delete(line);
       for (const place of line.places.slice()) {
         if (!place.isReady) continue;
-        // Those behind it were called later.
+        // The rest of the line was called later.
         if (this.#leftMs(place) > 0) break;
         this.#giveUp(place);
       }

@@ -29,7 +29,7 @@ interface EventRow {
   recorded_at: number;
 }
 
-/** A row of a left join: it has an event, or says only where the aggregate or the log stands. */
+/** A row of a left join: it has an event, or only the version of the aggregate or the end of the log. */
 type Nullable<Row> = { [Column in keyof Row]: Row[Column] | null };
 type LogRow = Nullable<EventRow & { aggregate_type: string; aggregate_id: string }>;
 /** The last row of a page; its event is the last one up to where the page ends. */
@@ -116,9 +116,9 @@ export interface LogRange extends AggregateRange {
   readonly aggregateTypes?: readonly string[] | undefined;
 }
 
-/** After so many positions a filtered page ends, whatever it has found. */
+/** A filtered page ends after this many positions, whatever it has found. */
 const scannedPositions = 10_000;
-/** And any page after so many bytes of payloads and metadata. */
+/** Any page ends after this many bytes of payloads and metadata. */
 export const pageBytes = 4 * 1_048_576;
 /** One event at a time. */
 const leastEffort = 1 / 16_384;
@@ -205,7 +205,7 @@ export class EventReader {
     };
   }
 
-  /** Tells whether the log still holds an event, or held it until it was removed. */
+  /** Returns whether the log still holds an event, or held it until it was removed. */
   async holds({ position, id, aggregate, version }: LogMark): Promise<boolean> {
     const values = [position, id, aggregate.type, aggregate.id, version];
     const rows = await this.#database.read<{ holds: boolean }>(this.#holds, values);

@@ -39,7 +39,8 @@ ORDER BY p.version`;
  * The last snapshot and all events after it, in one statement and so at one moment: $1 type, $2 id,
  * $3 revision. A snapshot of another revision is named without its state, and all events are read.
  *
- * Every row also names the event at the snapshot's version. The state stands on the first row only, so that it is sent once however many events follow.
+ * Every row also names the event at the snapshot's version. The state is in the
+ * first row only, so that it is sent once however many events follow.
  */
 export const readHistory = (schema: string): string => `
 SELECT

@@ -5,7 +5,7 @@ import type { Database } from '../../connection/database.ts';
 import { Statement } from '../../connection/statement.ts';
 import { readSnapshot, writeSnapshot } from './snapshots.sql.ts';
 
-/** Reads and writes the one snapshot that stands on an aggregate's row. */
+/** Reads and writes the one snapshot in an aggregate's row. */
 export class SnapshotTable {
   readonly #database: Database;
   readonly #read: Statement;
@@ -35,7 +35,7 @@ export class SnapshotTable {
   /**
    * Keeps the snapshot unless a newer one is there. Returns the aggregate's version.
    *
-   * Behind a savepoint, because a snapshot may be given up: a refused statement would otherwise
+   * After a savepoint, because a snapshot may be given up: a refused statement would otherwise
    * abort the caller's transaction, whose COMMIT then loses all of it without an error.
    */
   write(

@@ -15,7 +15,7 @@ import { postgresConsumers } from '../postgres/subscriptions/postgres.consumers.
 import { PostgresEventStore } from '../postgres/store/postgres.event-store.ts';
 import { checkSequences, checkServer, type ServerCheck } from '../postgres/schema/server-check.ts';
 import { checkSessions, type SessionCheck } from '../postgres/connection/checks/session-check.ts';
-import { troubleOf } from '../postgres/connection/errors/failure-kind.ts';
+import { failureKindOf } from '../postgres/connection/errors/failure-kind.ts';
 
 /** The store in PostgreSQL, on the application's data source of that name. */
 export const postgresStore = (dataSource?: string): StoreFactory => ({
@@ -81,7 +81,7 @@ async function schemaFaults(
     try {
       for (const repaired of await migrator.run()) warn(repaired);
     } catch (error) {
-      if (troubleOf(error) !== 'denied') throw error;
+      if (failureKindOf(error) !== 'denied') throw error;
       return [deniedMigration(schema, error)];
     }
   }

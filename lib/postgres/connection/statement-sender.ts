@@ -12,7 +12,7 @@ import { TransactionOverError } from '../../store/store.errors.ts';
 import { columnTypes } from './column-types.ts';
 import { isIdle, isInTransaction, transactionStatus, watchStatus } from './connection-state.ts';
 import { noteRole } from './errors/failure-kind.ts';
-import { isIsolationTrouble, isOutcomeUnknown } from './errors/translate-error.ts';
+import { isWrongIsolation, isOutcomeUnknown } from './errors/translate-error.ts';
 import { Statement } from './statement.ts';
 import type { TransactionScope } from './transactions/transaction-scopes.ts';
 
@@ -47,7 +47,7 @@ export class StatementSender {
     if (aboveReadCommitted.has(client)) return this.#runReadCommitted(client, statement, values);
     return new Promise((resolve, reject) => {
       client.query<Row>(this.#configOf(statement, values), (error, result) => {
-        if (isIsolationTrouble(error) && !isInTransaction(client)) {
+        if (isWrongIsolation(error) && !isInTransaction(client)) {
           aboveReadCommitted.add(client);
           return resolve(this.#runReadCommitted(client, statement, values));
         }

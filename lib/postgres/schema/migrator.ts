@@ -12,7 +12,7 @@ import { repairSequences, sequenceProblems } from './sequences.ts';
 import { startHashChain } from './hash-chain.sql.ts';
 import { lockKey } from './schema-name.ts';
 import { pinTransaction } from './search-path.sql.ts';
-import { troubleOf } from '../connection/errors/failure-kind.ts';
+import { failureKindOf } from '../connection/errors/failure-kind.ts';
 
 const liftLimits = `
 SELECT set_config(s.name, '0'::text, true) FROM pg_settings AS s
@@ -174,4 +174,4 @@ export class Migrator {
   }
 }
 
-const isDenied = (error: unknown): boolean => troubleOf(error) === 'denied';
+const isDenied = (error: unknown): boolean => failureKindOf(error) === 'denied';

@@ -2,7 +2,7 @@ import type { Database } from '../connection/database.ts';
 import { Statement } from '../connection/statement.ts';
 import { drawTwice, mayDraw, readServer } from './read-server.sql.ts';
 import { pinTransaction } from './search-path.sql.ts';
-import { factsOf, troubleOf } from '../connection/errors/failure-kind.ts';
+import { factsOf, failureKindOf } from '../connection/errors/failure-kind.ts';
 
 /** What is found out about a server before anything is written to it. */
 export interface ServerCheck {
@@ -30,7 +30,7 @@ export async function checkServer(database: Database, schema: string): Promise<S
     server = await ask<ServerRow>(database, readServer(schema), schema);
   } catch (error) {
     // One of PostgreSQL's own functions or views is not there.
-    if (troubleOf(error) === 'schema')
+    if (failureKindOf(error) === 'schema')
       return { faults: [`${notPostgres(schema)} It says: ${factsOf(error).message}`] };
     throw error;
   }

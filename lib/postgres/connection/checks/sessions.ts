@@ -2,7 +2,7 @@ import type { Client } from 'pg';
 import type { Database } from '../database.ts';
 import { Statement } from '../statement.ts';
 import { readSession } from './read-session.sql.ts';
-import { troubleOf } from '../errors/failure-kind.ts';
+import { failureKindOf } from '../errors/failure-kind.ts';
 
 /** What a connection has of the server's sessions. */
 export interface Sessions {
@@ -30,7 +30,7 @@ export async function findSessions(database: Database): Promise<Sessions> {
     return (await isDirect(database)) ? own : await probe(database);
   } catch (error) {
     // A statement of this name is left over, or gone.
-    if (troubleOf(error) === 'pooler') return { areShared: true, mixStatements: true };
+    if (failureKindOf(error) === 'pooler') return { areShared: true, mixStatements: true };
     throw error;
   }
 }

@@ -62,9 +62,9 @@ export class DiskFullError extends EventStoreError {
   }
 }
 
-/** The database server is in trouble itself, as when it has no memory left or cannot read a file. */
-export class ServerTroubleError extends EventStoreError {
-  readonly code = 'SERVER_TROUBLE';
+/** The database server itself cannot go on, as when it has no memory left or cannot read a file. */
+export class DatabaseServerError extends EventStoreError {
+  readonly code = 'DATABASE_SERVER';
   override readonly retryable = true;
 
   constructor(
@@ -73,7 +73,7 @@ export class ServerTroubleError extends EventStoreError {
     options: ErrorOptions,
   ) {
     super(
-      `The database server is in trouble (SQLSTATE ${sqlState}: ${reason}); nothing was written. Try ` +
+      `The database server could not do its work (SQLSTATE ${sqlState}: ${reason}); nothing was written. Try ` +
         'again later, and look into the log of the server.',
       options,
     );

@@ -1,7 +1,7 @@
 import { errorOf } from '../../../input/thrown-error.ts';
 
 /** What can happen to a statement, as far as it makes a difference to whoever sent it. */
-export type Trouble =
+export type FailureKind =
   // Nobody knows whether it was carried out; or it was certainly never sent.
   | 'lost'
   | 'unreachable'
@@ -26,7 +26,7 @@ export type Trouble =
   | 'refused';
 
 /** What an error of the driver says of itself. */
-export interface TroubleFacts {
+export interface DriverFacts {
   readonly code?: string;
   readonly constraint?: string;
   /** The function of the server's source that raised it. */
@@ -41,7 +41,7 @@ export interface TroubleFacts {
 }
 
 /** By SQLSTATE with constraint or routine, by SQLSTATE, or by its class, which is its first two characters. */
-const bySqlState: ReadonlyMap<string, Trouble> = new Map<string, Trouble>([
+const bySqlState: ReadonlyMap<string, FailureKind> = new Map<string, FailureKind>([
   ['08', 'lost'], // connection_exception, and whatever a pooler has to say
   ['08001', 'unreachable'], // sqlclient_unable_to_establish_sqlconnection
   ['08004', 'unreachable'], // sqlserver_rejected_establishment_of_sqlconnection
@@ -81,7 +81,7 @@ const bySqlState: ReadonlyMap<string, Trouble> = new Map<string, Trouble>([
 ]);
 
 /** By the code of the system, where no connection was made; while one is in use it may say the same. */
-const bySystemCode: ReadonlyMap<string, Trouble> = new Map<string, Trouble>([
+const bySystemCode: ReadonlyMap<string, FailureKind> = new Map<string, FailureKind>([
   ['EAI_AGAIN', 'unreachable'],
   ['ECONNABORTED', 'lost'],
   ['ECONNREFUSED', 'unreachable'],
@@ -94,7 +94,7 @@ const bySystemCode: ReadonlyMap<string, Trouble> = new Map<string, Trouble>([
 ]);
 
 /** By what node-postgres and TypeORM say where they give no code. The first that fits counts. */
-const byMessage: readonly (readonly [RegExp, Trouble])[] = [
+const byMessage: readonly (readonly [RegExp, FailureKind])[] = [
   [/^timeout exceeded when trying to connect/, 'pool-crowded'],
   [/^Connection terminated due to connection timeout/, 'unreachable'],
   [/^Connection terminated|^Query read timeout/, 'lost'],
@@ -104,21 +104,21 @@ const byMessage: readonly (readonly [RegExp, Trouble])[] = [
 ];
 
 /** Tells what happened by what an error of the driver says of itself. */
-export function troubleOf(error: unknown): Trouble {
+export function failureKindOf(error: unknown): FailureKind {
   const { syscall, isUnsent } = factsOf(error);
-  const trouble = saidBy(error);
-  return trouble === 'lost' && (isUnsent || syscall === 'connect') ? 'unreachable' : trouble;
+  const kind = saidBy(error);
+  return kind === 'lost' && (isUnsent || syscall === 'connect') ? 'unreachable' : kind;
 }
 
-function saidBy(error: unknown): Trouble {
+function saidBy(error: unknown): FailureKind {
   const { code = '', constraint, routine, name = '', message = '' } = factsOf(error);
-  const trouble =
+  const kind =
     bySqlState.get(`${code} ${constraint}`) ??
     bySqlState.get(`${code} ${routine}`) ??
     bySqlState.get(code) ??
     (code.length === 5 ? bySqlState.get(code.slice(0, 2)) : undefined) ??
     bySystemCode.get(code);
-  if (trouble) return trouble;
+  if (kind) return kind;
   // TypeORM gives a query runner back to the pool by itself when its connection is lost.
   if (/^QueryRunner(Provider)?AlreadyReleasedError$/.test(name)) return 'unreachable';
   if (code !== '' && code !== '55000') return 'refused';
@@ -126,13 +126,13 @@ function saidBy(error: unknown): Trouble {
 }
 
 /** Projections may throw anything, also what cannot be read. */
-export function factsOf(error: unknown): TroubleFacts {
+export function factsOf(error: unknown): DriverFacts {
   return errorOf(error);
 }
 
 /** Notes whose right was refused, as the server's message does not say; for `AccessDeniedError`. */
 export function noteRole(error: unknown, role: string | undefined): void {
-  if (error instanceof Error && troubleOf(error) === 'denied') Object.assign(error, { role });
+  if (error instanceof Error && failureKindOf(error) === 'denied') Object.assign(error, { role });
 }
 
 /**

@@ -9,14 +9,14 @@ import {
   DiskFullError,
   ReadOnlyDatabaseError,
   SchemaMismatchError,
-  ServerTroubleError,
+  DatabaseServerError,
   StatementCancelledError,
   StatementFailedError,
   TooManyConnectionsError,
   TransactionConflictError,
 } from './database.errors.ts';
 import { AggregateLockedError, DuplicateEventError } from '../../../store/store.errors.ts';
-import { type Trouble, type TroubleFacts, factsOf, troubleOf } from './failure-kind.ts';
+import { type FailureKind, type DriverFacts, factsOf, failureKindOf } from './failure-kind.ts';
 
 /** What the store was doing when the database refused: the facts that its errors name. */
 export interface AppendFacts {
@@ -28,13 +28,13 @@ export interface AppendFacts {
 }
 
 type Translation = (
-  said: TroubleFacts & { readonly sqlState: string; readonly reason: string },
+  said: DriverFacts & { readonly sqlState: string; readonly reason: string },
   options: { readonly cause: Error },
   facts: AppendFacts,
 ) => EventStoreError;
 
-/** The error for each trouble; it knows whether trying again helps, and what became of the write. */
-const translations: Readonly<Record<Trouble, Translation>> = {
+/** The error for each kind of failure; it knows whether trying again helps, and what became of the write. */
+const translations: Readonly<Record<FailureKind, Translation>> = {
   lost: ({ reason }, options) => new ConnectionLostError('unknown', reason, options),
   unreachable: ({ reason }, options) => new ConnectionLostError('not-applied', reason, options),
   'server-crowded': ({ reason }, options) => new TooManyConnectionsError('server', reason, options),
@@ -46,7 +46,7 @@ const translations: Readonly<Record<Trouble, Translation>> = {
     new StatementCancelledError(sqlState, reason, options),
   ended: ({ sqlState, reason }, options) => new StatementCancelledError(sqlState, reason, options),
   'disk-full': ({ reason }, options) => new DiskFullError(reason, options),
-  server: ({ sqlState, reason }, options) => new ServerTroubleError(sqlState, reason, options),
+  server: ({ sqlState, reason }, options) => new DatabaseServerError(sqlState, reason, options),
   'read-only': ({ reason }, options) => new ReadOnlyDatabaseError(reason, options),
   denied: ({ sqlState, role, reason }, options) =>
     new AccessDeniedError(sqlState, role, reason, options),
@@ -110,12 +110,12 @@ export function isTransactionConflict(error: unknown): boolean {
  * The functions that read the log refuse other levels, and only those levels know serialization
  * failures. Either way, nothing was done.
  */
-export function isIsolationTrouble(error: unknown): boolean {
+export function isWrongIsolation(error: unknown): boolean {
   return ['25001', '40001'].includes(factsOf(error).code ?? '');
 }
 
 /** Tells whether any other statement would fail in the same way just now, whatever it writes. */
-export function isEverybodysTrouble(error: unknown): boolean {
+export function failsEveryStatement(error: unknown): boolean {
   return is(
     error,
     ...(['lost', 'unreachable', 'server-crowded', 'pool-crowded'] as const),
@@ -172,14 +172,15 @@ function translate(error: unknown, facts: AppendFacts): EventStoreError {
   const cause = errorOf(error);
   const said = factsOf(cause);
   const sqlState = isSqlState(said.code) ? said.code : '';
-  return translations[troubleOf(error)](
+  return translations[failureKindOf(error)](
     { ...said, sqlState, reason: reasonOf(error) },
     { cause },
     facts,
   );
 }
 
-const is = (error: unknown, ...troubles: Trouble[]): boolean => troubles.includes(troubleOf(error));
+const is = (error: unknown, ...kinds: FailureKind[]): boolean =>
+  kinds.includes(failureKindOf(error));
 
 // A code of the system is a word, like EPIPE; a SQLSTATE has at least one digit.
 const isSqlState = (code = ''): code is string => /^(?=.*\d)[0-9A-Z]{5}$/.test(code);

@@ -8,7 +8,7 @@ import { AppendLines, type Line, type Patience, type Place } from './append-line
 import { AggregateHeld, HeldAppends } from './held-appends.ts';
 import {
   isConnectionLoss,
-  isEverybodysTrouble,
+  failsEveryStatement,
   isHeld,
   isLockTimeout,
   isOutcomeUnknown,
@@ -199,7 +199,7 @@ export class AppendQueue {
       if (isConnectionLoss(error) && !isSecondTry) return this.#send(batch, patience, true);
       const mayWait = isHeld(error);
       const hopeless =
-        isEverybodysTrouble(error) || (isLockTimeout(error) && (patience.wait || !mayWait));
+        failsEveryStatement(error) || (isLockTimeout(error) && (patience.wait || !mayWait));
       if (batch.length > 1 && !hopeless) {
         const middle = batch.length >> 1;
         const next = mayWait ? toFindHeld : patience;

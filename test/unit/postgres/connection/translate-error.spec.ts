@@ -3,7 +3,7 @@ import { QueryFailedError } from 'typeorm';
 import {
   isConnectionLoss,
   isConnectionSpoilt,
-  isEverybodysTrouble,
+  failsEveryStatement,
   isLockTimeout,
   isTransactionConflict,
   isTransient,
@@ -68,10 +68,10 @@ const table: readonly [Said, string, boolean, 'not-applied' | 'unknown'][] = [
     'not-applied',
   ],
   [{ code: '53100' }, 'DiskFullError', true, 'not-applied'],
-  [{ code: '53200' }, 'ServerTroubleError', true, 'not-applied'],
-  [{ code: '53400' }, 'ServerTroubleError', true, 'not-applied'],
-  [{ code: '57000' }, 'ServerTroubleError', true, 'not-applied'],
-  [{ code: '58030' }, 'ServerTroubleError', true, 'not-applied'],
+  [{ code: '53200' }, 'DatabaseServerError', true, 'not-applied'],
+  [{ code: '53400' }, 'DatabaseServerError', true, 'not-applied'],
+  [{ code: '57000' }, 'DatabaseServerError', true, 'not-applied'],
+  [{ code: '58030' }, 'DatabaseServerError', true, 'not-applied'],
   [{ code: '25006' }, 'ReadOnlyDatabaseError', true, 'not-applied'],
   [{ code: '57014' }, 'StatementCancelledError', true, 'not-applied'],
   [{ code: '25P03' }, 'StatementCancelledError', true, 'not-applied'],
@@ -185,6 +185,6 @@ describe('Which failures are', () => {
       ...['53100', '53300', '25006', '28000', '28P01', '3D000', '3F000'],
       ...['42501', '42703', '42883', '42P01', 'timeout exceeded when trying to connect'],
     ];
-    expect(codesOf(isEverybodysTrouble)).toEqual([...connectionLosses, ...more].toSorted());
+    expect(codesOf(failsEveryStatement)).toEqual([...connectionLosses, ...more].toSorted());
   });
 });

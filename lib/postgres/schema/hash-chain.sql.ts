@@ -1,3 +1,4 @@
+import { lastDrawn } from './fragments/last-drawn.sql.ts';
 import { pinTransaction } from './search-path.sql.ts';
 
 const hasTrigger = (schema: string): string => `EXISTS (
@@ -24,8 +25,7 @@ BEGIN
     LOCK TABLE "${schema}".domain_events IN SHARE ROW EXCLUSIVE MODE;
   END IF;
   IF NOT ${hasTrigger(schema)} THEN
-    SELECT CASE WHEN s.is_called THEN s.last_value ELSE 0 END INTO v_last
-    FROM "${schema}".positions AS s;
+    v_last := (${lastDrawn(schema)});
     EXECUTE format(
       'CREATE TRIGGER domain_events_hash BEFORE INSERT ON "${schema}".domain_events
         FOR EACH ROW EXECUTE FUNCTION "${schema}".hash_event(%L)',

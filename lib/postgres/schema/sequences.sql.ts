@@ -1,5 +1,4 @@
-const last = (schema: string, sequence: string): string =>
-  `(SELECT CASE WHEN s.is_called THEN s.last_value ELSE 0 END FROM "${schema}".${sequence} AS s)`;
+import { lastDrawn } from './fragments/last-drawn.sql.ts';
 
 /** How the sequence of positions is defined, as CREATE and ALTER SEQUENCE take it. */
 export const positionsDefinition =
@@ -28,7 +27,9 @@ SELECT
   q.seqincrement AS increment, q.seqcache AS cache, q.seqmax AS max, q.seqmin AS min, q.seqcycle AS cycles
 FROM used AS u
 CROSS JOIN LATERAL (
-  SELECT ${last(schema, 'positions')} AS last_position, ${last(schema, 'aggregates_key_seq')} AS last_key
+  SELECT
+    (${lastDrawn(schema)}) AS last_position,
+    (${lastDrawn(schema, 'aggregates_key_seq')}) AS last_key
   WHERE u.position >= 0
 ) AS l
 JOIN pg_sequence AS q ON q.seqrelid = '"${schema}".positions'::regclass`;

@@ -1,3 +1,4 @@
+import { lastDrawn } from '../schema/fragments/last-drawn.sql.ts';
 import { isMarkThere } from '../schema/fragments/log-mark.sql.ts';
 
 const key = 'k.consumer = $1 AND k.generation = $2 AND k.partition = $3';
@@ -18,7 +19,7 @@ const save = (schema: string, settings: string): string => `
 WITH log AS MATERIALIZED (
   SELECT
     (
-      $6 <= (SELECT CASE WHEN s.is_called THEN s.last_value ELSE 0 END FROM "${schema}".positions AS s)
+      $6 <= (${lastDrawn(schema)})
       OR $6 <= (SELECT max(e.position) FROM "${schema}".domain_events AS e)
     ) AND ($10::bigint IS NULL OR ${isMarkThere(schema, {
       position: '$10',

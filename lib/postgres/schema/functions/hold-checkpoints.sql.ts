@@ -1,3 +1,4 @@
+import { lastDrawn } from '../fragments/last-drawn.sql.ts';
 import { cutLeases, isHeld } from '../fragments/leases.sql.ts';
 import { lostTable } from '../fragments/lost-table.sql.ts';
 import { pinSearchPath } from '../search-path.sql.ts';
@@ -40,7 +41,7 @@ BEGIN
   -- A sequence that draws numbers below events, or in blocks, lets consumers pass events that they never
   -- see: no process holds a checkpoint until it is repaired. The greatest position is read before the sequence.
   v_used := coalesce((SELECT max(e.position) FROM "${schema}".domain_events AS e), 0);
-  v_last := (SELECT CASE WHEN s.is_called THEN s.last_value ELSE 0 END FROM "${schema}".positions AS s);
+  v_last := (${lastDrawn(schema)});
   IF v_used > v_last OR EXISTS (
     SELECT FROM pg_sequence AS q
     WHERE q.seqrelid = '"${schema}".positions'::regclass AND q.seqcache > 1
@@ -159,7 +160,7 @@ ${cutLeases(schema)};
     ),
     -- Read here, where it is not older than the checkpoints: a holder may commit progress meanwhile.
     m.position > (
-      SELECT CASE WHEN s.is_called THEN s.last_value ELSE 0 END FROM "${schema}".positions AS s
+      ${lastDrawn(schema)}
     ) OR m.event_id IS NOT NULL
       AND NOT EXISTS (
         SELECT FROM "${schema}".domain_events AS e

@@ -1,3 +1,4 @@
+import { lastDrawn } from '../fragments/last-drawn.sql.ts';
 import { appendsInFlight } from '../fragments/appends-in-flight.sql.ts';
 import { microseconds } from '../fragments/microseconds.sql.ts';
 import { pinSearchPath } from '../search-path.sql.ts';
@@ -111,7 +112,7 @@ BEGIN
   -- it has yet to register, and its positions will be above v_last.
   -- Not pg_sequence_last_value(): to a role without rights on the sequence that is NULL, and the log
   -- would look empty.
-  v_last := (SELECT CASE WHEN s.is_called THEN s.last_value ELSE 0 END FROM "${schema}".positions AS s);
+  v_last := (${lastDrawn(schema)});
 
   SELECT coalesce(min(f.registered), v_last) INTO v_horizon
   FROM (${appendsInFlight(schema, 'v_last')}
@@ -175,5 +176,4 @@ export const readEnd = (schema: string): string =>
   `SELECT l.head FROM "${schema}".read_log(0, 0, NULL, NULL, false) AS l`;
 
 /** The last position drawn, whether or not the event can be read yet. */
-export const readLastPosition = (schema: string): string =>
-  `SELECT CASE WHEN s.is_called THEN s.last_value ELSE 0 END AS last FROM "${schema}".positions AS s`;
+export const readLastPosition = (schema: string): string => `SELECT (${lastDrawn(schema)}) AS last`;

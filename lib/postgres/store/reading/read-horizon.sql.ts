@@ -1,3 +1,4 @@
+import { lastDrawn } from '../../schema/fragments/last-drawn.sql.ts';
 import { appendsInFlight } from '../../schema/fragments/appends-in-flight.sql.ts';
 import { microseconds } from '../../schema/fragments/microseconds.sql.ts';
 
@@ -9,9 +10,7 @@ export const readHorizon = (schema: string): string => `
 SELECT
   l.last, f.registered, f.pid, f.classid, f.objid, a.application_name, a.usename AS role,
   ${microseconds('a.xact_start')} AS since
-FROM (
-  SELECT CASE WHEN s.is_called THEN s.last_value ELSE 0 END AS last FROM "${schema}".positions AS s
-) AS l
+FROM (${lastDrawn(schema)}) AS l (last)
 LEFT JOIN LATERAL (${appendsInFlight(schema, 'l.last')}
 ) AS f ON true
 LEFT JOIN pg_stat_activity AS a ON a.pid = f.pid

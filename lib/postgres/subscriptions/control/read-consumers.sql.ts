@@ -1,3 +1,4 @@
+import { lastDrawn } from '../../schema/fragments/last-drawn.sql.ts';
 import { isShownAsHeld } from '../../schema/fragments/leases.sql.ts';
 import { microseconds } from '../../schema/fragments/microseconds.sql.ts';
 
@@ -30,9 +31,7 @@ LEFT JOIN (
   SELECT p.consumer, p.generation, count(*) AS parked FROM "${schema}".parked_events AS p
   GROUP BY p.consumer, p.generation
 ) AS a ON a.consumer = c.name AND a.generation = c.generation
-CROSS JOIN (
-  SELECT CASE WHEN s.is_called THEN s.last_value ELSE 0 END AS last FROM "${schema}".positions AS s
-) AS l
+CROSS JOIN (${lastDrawn(schema)}) AS l (last)
 LEFT JOIN LATERAL (
   SELECT e.recorded_at FROM "${schema}".domain_events AS e
   WHERE e.position > k.position

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { DataSource } from 'typeorm';
-import { Migrator } from '../../lib/postgres/migrator.ts';
+import { Migrator } from '../../lib/postgres/schema/migrator.ts';
 import { consumer, startConsumers } from '../support/consumers.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';

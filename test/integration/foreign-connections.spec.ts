@@ -2,7 +2,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { DataSource } from 'typeorm';
 import type { AggregateRef } from 'nest-event-store';
-import { postgresConsumers } from '../../lib/postgres/postgres.consumers.ts';
+import { postgresConsumers } from '../../lib/postgres/subscriptions/postgres.consumers.ts';
 import { consumer, startConsumers } from '../support/consumers.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';

@@ -6,18 +6,18 @@ export interface Target {
 }
 
 const postgres = (file: string): string => `lib/postgres/${file}.ts`;
-const subscriptions = (file: string): string => `lib/subscriptions/${file}.ts`;
+const running = (file: string): string => `lib/subscriptions/running/${file}.ts`;
 
 export const targets: Readonly<Record<string, Target>> = {
   append: {
     files: [
-      'append-queue',
-      'append-lines',
-      'append-batch',
-      'held-appends',
-      'appender',
-      'append-call',
-      'sql/append-events',
+      'store/appending/append-queue',
+      'store/appending/append-lines',
+      'store/appending/append-batch',
+      'store/appending/held-appends',
+      'store/appending/appender',
+      'store/appending/append-call',
+      'schema/functions/append-events.sql',
     ].map(postgres),
     specs: [
       'integration/transactions',
@@ -31,9 +31,12 @@ export const targets: Readonly<Record<string, Target>> = {
     ],
   },
   horizon: {
-    files: ['appends-in-flight', 'register-in-flight', 'read-log', 'read-horizon'].map((file) =>
-      postgres(`sql/${file}`),
-    ),
+    files: [
+      'schema/fragments/appends-in-flight.sql',
+      'schema/fragments/register-in-flight.sql',
+      'schema/functions/read-log.sql',
+      'store/reading/read-horizon.sql',
+    ].map(postgres),
     specs: [
       'integration/transactions',
       'faults/late-commits',
@@ -44,9 +47,14 @@ export const targets: Readonly<Record<string, Target>> = {
     ],
   },
   runner: {
-    files: ['runner', 'place', 'delivering', 'failure-handling', 'log-head', 'parked-retry'].map(
-      subscriptions,
-    ),
+    files: [
+      'runner',
+      'checkpoint-cursor',
+      'deliver-slice',
+      'failure-handling',
+      'log-head',
+      'parked-retry',
+    ].map(running),
     specs: [
       'unit/subscriptions',
       'integration/consumers',
@@ -59,7 +67,11 @@ export const targets: Readonly<Record<string, Target>> = {
     ],
   },
   checkpoints: {
-    files: ['postgres.checkpoint-store', 'sql/checkpoints', 'sql/hold-checkpoints'].map(postgres),
+    files: [
+      'subscriptions/postgres.checkpoint-store',
+      'subscriptions/checkpoints.sql',
+      'schema/functions/hold-checkpoints.sql',
+    ].map(postgres),
     specs: [
       'integration/checkpoints',
       'concurrency/consumers-late-answers',
@@ -71,9 +83,12 @@ export const targets: Readonly<Record<string, Target>> = {
     ],
   },
   transactions: {
-    files: ['caller-transactions', 'transaction-scopes', 'turns', 'repeated-transaction'].map(
-      postgres,
-    ),
+    files: [
+      'store/appending/commit-reports',
+      'connection/transactions/transaction-scopes',
+      'connection/transactions/turns',
+      'connection/transactions/repeated-transaction',
+    ].map(postgres),
     specs: [
       'integration/ending-transactions',
       'integration/transactions',

@@ -60,7 +60,7 @@ describe('appends that are called without waiting for those before', () => {
     await database.drop();
   });
 
-  it('are stored in call order for each aggregate, whatever way they go and whoever is in the way', async () => {
+  it('are stored in call order for each aggregate, by whatever way and beside any other transaction', async () => {
     const choices = random(testSeed);
     const aggregates = Array.from({ length: 12 }, (_, n) => ref(`mixed-${n}`));
     for (const aggregate of aggregates.slice(0, 5)) await store.append(aggregate, []);

@@ -83,7 +83,7 @@ describe('a consumer that another process takes over', () => {
     expect(faults).toEqual([]);
   }
 
-  it('counts each event once, although the former owner wakes up and goes on', async () => {
+  it('counts each event once, although the former owner wakes up and continues', async () => {
     const { holder, other, position } = await inTheMiddleOfABatch('journal');
     holder.freeze();
     await other.call.waitFor('journal', position);
@@ -102,7 +102,7 @@ describe('a consumer that another process takes over', () => {
     expectNothingWrong(await readHistory(dataSource));
   });
 
-  it('goes on, although the former owner is frozen with rows that it has locked', async () => {
+  it('continues, although the former owner is frozen with rows that it has locked', async () => {
     const { holder, other, position } = await inTheMiddleOfABatch('balances');
     holder.freeze();
     await other.call.waitFor('balances', position);

@@ -77,7 +77,7 @@ describe('the sequence of positions, damaged and repaired again and again', () =
       ),
   };
 
-  it('hands out no position twice, none behind a checkpoint, and none that consumers miss', async () => {
+  it('hands out no position twice, none below a checkpoint, and none that consumers miss', async () => {
     const choices = random(seed());
     const writers = await Promise.all(
       Array.from({ length: 3 }, async () => {

@@ -169,7 +169,7 @@ describe('The consumers of README.md', () => {
     expect([...(await ofWorkers(Mailer)).letters]).toEqual([[id, 'Welcome, Ivy.']]);
   });
 
-  it('apply what was parked behind an event that is given up', async () => {
+  it('apply what was parked after an event that is given up', async () => {
     const consumers = await ofWorkers(library.Consumers);
     await eventually(async () => (await consumers.parked('statements')).length === 0);
   });

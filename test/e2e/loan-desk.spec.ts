@@ -120,7 +120,7 @@ describe('submitting an application', () => {
 });
 
 describe('an application', () => {
-  it('is shown with its version as ETag, and not again to who has it', async () => {
+  it('is shown with its version as ETag, and not again to a client that has it', async () => {
     const id = await submit();
     const response = await http().get(`/applications/${id}`).expect(200);
     expect(response.headers['etag']).toBe('"1"');
@@ -158,7 +158,7 @@ describe('an application', () => {
     });
   });
 
-  it('tells what happened to it, page by page, and who did it', async () => {
+  it('shows what happened to it, page by page, and by which actor', async () => {
     const id = await submit();
     await http().post(`/applications/${id}/partly-submit`).set('X-Actor', 'anna').expect(200);
     const { body } = await http().get(`/applications/${id}/events?after=1&limit=5`).expect(200);
@@ -381,7 +381,7 @@ describe('an offer that is not answered', () => {
 });
 
 describe('the report', () => {
-  it('shows a write to whoever waited for it, or names its position', async () => {
+  it('shows a write to a client that waited for it, or names its position', async () => {
     await untilCaughtUp(app);
     const before = await http().get('/report').expect(200);
     const { body } = await http()
@@ -423,7 +423,7 @@ describe('the report', () => {
     expect(body.meanHoursToApproval).toBeGreaterThan(0);
   });
 
-  it('is the same in another application, and after it was built anew', async () => {
+  it('is the same in another application, and after a rebuild', async () => {
     await untilCaughtUp(app);
     const { body } = await http().get('/report').expect(200);
     const other = await startApp();

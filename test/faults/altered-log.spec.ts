@@ -163,7 +163,7 @@ const named = (
 const expectClean = ({ findings, faults }: LogReport): void =>
   expect({ findings, faults }).toEqual({ findings: [], faults: 0 });
 
-describe('a log that nobody has altered', () => {
+describe('an unaltered log', () => {
   it('verifies, however it was appended to, also while the chain was switched on', async () => {
     const report = await verifier.verify({ anchors, publicKey });
     const [{ stored, unhashed, removed }] = await dataSource.query(
@@ -297,7 +297,7 @@ describe('an event', () => {
     }
   });
 
-  it('that was removed with all behind it is named by its version', async () => {
+  it('that was removed with all later ones is named by its version', async () => {
     const { aggregate, key, version } = await pickEvent();
     await behindTheBack(
       `DELETE FROM ${events} WHERE aggregate_key = ${key} AND version >= ${version}`,
@@ -390,7 +390,7 @@ describe('a snapshot', () => {
     }
   };
 
-  it('that nobody has changed verifies, in both forms, of events with and without a hash', async () => {
+  it('that is unchanged verifies, in both forms, of events with and without a hash', async () => {
     await takeSnapshots();
     const old = await pickEvent();
     await stores[0]!.snapshot(old.aggregate, { total: 1 }, 1);
@@ -594,7 +594,7 @@ describe('an object of the schema', () => {
     },
   );
 
-  it('that somebody has added for himself is none of them', async () => {
+  it('that an operator has added is none of them', async () => {
     expectClean(
       await altered(
         `CREATE INDEX by_payload ON ${events} USING gin (payload)`,
@@ -604,7 +604,7 @@ describe('an object of the schema', () => {
   });
 });
 
-describe('who computes hashes anew', () => {
+describe('an attacker that computes hashes again', () => {
   /** Writes the events of an aggregate again, changed by SQL: the chain itself hashes them. */
   const rewrite = async (key: number, change: string): Promise<void> => {
     await dataSource.transaction(async (manager) => {

@@ -108,7 +108,7 @@ describe('When the wait for the synchronous standby is cancelled', () => {
     expect(await cancelled(transaction)).toMatchObject({ version: 1 });
   });
 
-  it('a repetition waits anew, and what it answers is certain', async () => {
+  it('a repetition waits again, and its answer is certain', async () => {
     const [cut, lost] = [newCounter(), newCounter()];
     const events = [counted()];
     await cancelled(store.append(cut, events));

@@ -24,7 +24,7 @@ describe('two transactions of callers that append to two aggregates in opposite 
   });
   afterAll(() => database.drop());
 
-  it('end with one stored, and one that is told to begin again and then succeeds', async () => {
+  it('end with one stored, and one that is refused, begins again and succeeds', async () => {
     let arrived = 0;
     let open!: () => void;
     const bothAreHalfWay = new Promise<void>((resolve) => (open = resolve));

@@ -65,7 +65,7 @@ class Inlined {
   }
 }
 
-describe('a projection that goes on writing after its time is over', () => {
+describe('a projection that keeps writing after its time is over', () => {
   let database: TestDatabase;
   let dataSource: DataSource;
   let application: TestingModule;
@@ -97,7 +97,7 @@ describe('a projection that goes on writing after its time is over', () => {
     tally('F16', { acknowledged: 1 });
   });
 
-  it('leaves nothing in the transaction of a caller who goes on without the append', async () => {
+  it('leaves nothing in the transaction of a caller that continues without the append', async () => {
     const ended = handlerEnded();
     await dataSource.transaction(async (manager) => {
       const events = [new MeterRead(1_000)];

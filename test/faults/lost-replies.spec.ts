@@ -54,7 +54,7 @@ describe('an append whose connection is reset', () => {
     };
   }
 
-  it.each(everyKind)('once (%s) is stored once, and nobody notices', async (kind) => {
+  it.each(everyKind)('once (%s) is stored once, and no caller notices', async (kind) => {
     const id = randomUUID();
     const aggregate = { type: 'counter', id: `once-${kind}` };
     interfere(kind, id, 1);
@@ -161,7 +161,7 @@ describe('an append over a half-open connection', () => {
     },
   );
 
-  it('in a transaction is the end of the connection, which nobody is given any more', async () => {
+  it('in a transaction is the end of the connection, which is not used again', async () => {
     const extra = { query_timeout: 1_000, connectionTimeoutMillis: 1_000, max: 1 };
     const single = new DataSource(Object.assign({}, dataSource.options, { extra }));
     await single.initialize();

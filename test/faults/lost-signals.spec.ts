@@ -36,7 +36,7 @@ class Bells {
   }
 }
 
-describe('a consumer that is not told of appends', () => {
+describe('a consumer that hears of no append', () => {
   let database: TestDatabase;
   let proxy: TcpProxy;
   let admin: DataSource;

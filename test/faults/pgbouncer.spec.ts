@@ -294,7 +294,7 @@ describeBehindPgBouncer('a store behind PgBouncer', () => {
       },
     );
 
-    it('with LISTEN says that it does not hear others, finds their appends, and tells of its own', async () => {
+    it('with LISTEN says that it does not hear others, finds their appends, and announces its own', async () => {
       const pooler = await openPooler(database.url);
       const pooled = await startAt(pooler.url, { preparedStatements: false, pollIntervalMs: 50 });
       expect(said).toEqual([

@@ -59,7 +59,7 @@ describe('a rebuild', () => {
     expect(faults).toEqual([]);
   }
 
-  it('goes on where it stood when its process was killed, and until then the former one is in use', async () => {
+  it('continues where it was when its process was killed, and until it is done the former one is in use', async () => {
     await one.call.closeGate('journal', 2);
     await one.call.rebuild('journal');
     // Two batches of twenty have committed, and the third one is in the middle.

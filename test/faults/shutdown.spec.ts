@@ -12,7 +12,7 @@ import type { CounterFunctions, CounterStart, CountRequest } from './harness/cou
 type Application = TestProcess<CounterFunctions>;
 type Answer = { readonly status: number; readonly position?: number } | 'refused' | 'reset';
 
-describe('an application that is told to end', () => {
+describe('an application that is asked to end', () => {
   let database: TestDatabase;
   let port: number;
   beforeEach(async () => {

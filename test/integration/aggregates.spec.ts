@@ -158,7 +158,7 @@ describe('saving', () => {
     expect(await store.currentPosition()).toBe(position);
   });
 
-  it('is refused if somebody else has saved since the load, and keeps the events', async () => {
+  it('is refused if another save came after the load, and keeps the events', async () => {
     await filled('pen');
     const [first, second] = await Promise.all([baskets.load(id), baskets.load(id)]);
     expect(first).not.toBe(second);
@@ -321,7 +321,7 @@ describe('loading', () => {
     expect(baskets.versionOf(loaded)).toBe(3);
   });
 
-  it('tells an aggregate without events by an error, or by null', async () => {
+  it('reports an aggregate without events by an error, or by null', async () => {
     await expect(baskets.load(id)).rejects.toMatchObject({
       constructor: AggregateNotFoundError,
       aggregateType: 'basket',
@@ -666,7 +666,7 @@ describe('executing', () => {
     expect(version).toBe(4);
   });
 
-  it('gives up after so many retries', async () => {
+  it('gives up after the given number of retries', async () => {
     await filled('pen');
     let runs = 0;
     const disturbed = (retries?: number) =>
@@ -833,7 +833,7 @@ describe('a history in memory', () => {
     expect(reads()).toEqual([undefined, 1, 1]);
   });
 
-  it('leaves out events that were applied during a save, which nobody else may save', async () => {
+  it('leaves out events that were applied during a save, which only that instance may save', async () => {
     const instances: Basket[] = [];
     const append = store.append.bind(store);
     const late = jest.spyOn(store, 'append').mockImplementationOnce((...call) => {

@@ -177,7 +177,7 @@ const refused: [what: string, append: { [K in keyof Append]?: unknown }, error: 
 ];
 
 describe('an append of', () => {
-  it.each(refused)('%s is refused, and leaves nothing behind', async (_, given, error) => {
+  it.each(refused)('%s is refused, and nothing is stored', async (_, given, error) => {
     const { aggregate, events, ...options } = { aggregate: note, events: taken(1), ...given };
     const before = await traces();
     const thrown = await store.append(aggregate as never, events as never, options as never).then(
@@ -216,7 +216,7 @@ describe('an append of', () => {
     expect({}).not.toHaveProperty('polluted');
   });
 
-  it('SQL, wherever it stands, is text like any other', async () => {
+  it('SQL, wherever it is, is text like any other', async () => {
     const sql = `'"; DROP SCHEMA event_store CASCADE; -- $1 %s \\`;
     const aggregate = { type: sql, id: sql };
     const metadata = { [sql]: sql };

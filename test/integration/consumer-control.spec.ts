@@ -246,7 +246,7 @@ const stopped = (process: TestProcess) =>
 describe('an event that is given up', () => {
   const counter = (id: string) => ({ type: 'counter', id });
 
-  it('by skip is the one that the consumer has stopped at, and the consumer goes on behind it', async () => {
+  it('by skip is the one that the consumer has stopped at, and the consumer continues after it', async () => {
     const letters = await start([stopping()]);
     const { control } = letters;
     const { position, records } = await append('a', 1, 13, 2);
@@ -480,7 +480,7 @@ describe('a consumer that was never started', () => {
 });
 
 describe('a lost connection', () => {
-  it('leaves nothing unknown to who waits or looks, and everything to who changes', async () => {
+  it('reports everything to readers, and leaves every decision to operators', async () => {
     await start([parking('handler')]);
     const proxy = await startProxy((dataSource.options as { url: string }).url);
     const proxied = new DataSource({ type: 'postgres', url: proxy.url, installExtensions: false });

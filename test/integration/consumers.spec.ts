@@ -179,7 +179,7 @@ describe('an event that fails', () => {
     });
   });
 
-  it('is parked with those behind it, while other aggregates go on, and applied later in order', async () => {
+  it('is parked with later ones of its aggregate, while other aggregates continue, and applied later in order', async () => {
     let mended = false;
     const { control } = await start(dataSource, store, [
       consumer(
@@ -218,7 +218,7 @@ describe('an event that fails', () => {
 describe('an aggregate that is parked', () => {
   afterEach(() => tally('F16', { acknowledged }));
 
-  it('leaves nothing behind that came after its retry or the discard of its only event', async () => {
+  it('keeps nothing parked that came after its retry or the discard of its only event', async () => {
     let mended = false;
     let reached = false;
     let goOn = (): void => undefined;
@@ -264,7 +264,7 @@ describe('an aggregate that is parked', () => {
     expect(await control.parked('parks')).toEqual([]);
   });
 
-  it('is that of the event, if it cannot be read, and no other partition minds', async () => {
+  it('is that of the event, if it cannot be read, and other partitions are unaffected', async () => {
     await append('a', 1);
     await superuser.query(`SET session_replication_role = replica;
       UPDATE "${store.schema}".domain_events SET revision = 9;
@@ -397,7 +397,7 @@ describe('an append of another process', () => {
 });
 
 describe('the number of partitions', () => {
-  it('can change while the consumer is in use: nothing is left out, doubled or turned round', async () => {
+  it('can change while the consumer is in use: nothing is left out, doubled or reordered', async () => {
     const ids = Array.from({ length: 12 }, (_, n) => `p${n}`);
     const appendToAll = async (by: number): Promise<number> => {
       const results = await Promise.all(ids.map((id) => append(id, by, by + 1)));
@@ -704,7 +704,7 @@ describe('a rebuild', () => {
     expect(attempts).toEqual([1, 2, 2]);
   });
 
-  it('mends a projection that has stopped', async () => {
+  it('repairs a projection that has stopped', async () => {
     let broken = true;
     const { schema } = store;
     const { control } = await start(dataSource, store, [
@@ -804,7 +804,7 @@ describe('a log that is not the one a consumer has read', () => {
     expect((await control.list()).consumers[0]!.position).toBe(0);
   });
 
-  it('is followed anew by a rebuild, also if it is shorter than before', async () => {
+  it('is followed again by a rebuild, also if it is shorter than before', async () => {
     const all = [consumer('all', recordInto(store.schema), { partitions: 2 })];
     await append('a', 1, 2, 3);
     const first = await start(dataSource, store, all);
@@ -997,7 +997,7 @@ describe('a reset', () => {
     ]);
   });
 
-  it('and a rebuild behind it still know what was handled before', async () => {
+  it('and a rebuild after it still know what was handled before', async () => {
     let broken = 0;
     const seen: string[] = [];
     const { control } = await start(dataSource, store, [

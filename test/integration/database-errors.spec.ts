@@ -199,7 +199,7 @@ describe('An append that the database refuses says why, and that nothing was wri
     expect(error.message).toContain("migrations: 'run'");
   });
 
-  it('where somebody has added a constraint', async () => {
+  it('where a constraint was added', async () => {
     const own = await openStore(await database.dataSource(), { schema: 'constrained' });
     await admin.query(
       `ALTER TABLE constrained.domain_events
@@ -229,7 +229,7 @@ describe('An append whose connection is lost', () => {
     expect(error.message).toContain('ECONNREFUSED');
   });
 
-  it('is told to an append whose transaction is lost already', async () => {
+  it('is reported to an append whose transaction is lost already', async () => {
     const source = await database.dataSource({ poolSize: 1 });
     const own = await openStore(source);
     const runner = source.createQueryRunner();
@@ -288,7 +288,7 @@ it('What a codec writes beyond its own event reaches no neighbour', async () => 
   expect(await own.currentVersion(bad)).toBe(0);
 });
 
-it('A read whose connection is lost twice has left nothing behind', async () => {
+it('A read whose connection is lost twice leaves no connection open', async () => {
   const own = await storeOn({ applicationName: 'cut-off-reader' });
   const error = await admin.transaction(async (manager) => {
     await manager.query('LOCK TABLE event_store.aggregates IN ACCESS EXCLUSIVE MODE');

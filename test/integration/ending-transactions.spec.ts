@@ -112,7 +112,7 @@ describe.each(Object.entries(calls))('%s in a transaction', (_, call) => {
     }
   });
 
-  it('that nobody awaited is part of it or refused, never a transaction of its own', async () => {
+  it('that was not awaited is part of it or refused, never a transaction of its own', async () => {
     const account = await opened();
     const choices = random(seed());
     for (let round = 0; round < 10; round++) {
@@ -208,7 +208,7 @@ describe('an aggregate saved in a transaction that is rolled back', () => {
     expect((await accounts.save(account.deposit(3))).version).toBe(3);
   });
 
-  it('keeps its later events behind those that were rolled back', async () => {
+  it('keeps its later events after those that were rolled back', async () => {
     const account = new Account(newRef().id).deposit(1);
     const failing = dataSource.transaction(async (manager) => {
       await accounts.save(account, { manager });
@@ -242,7 +242,7 @@ describe('an aggregate saved in a transaction that is rolled back', () => {
     expect(accounts.versionOf(account)).toBe(4);
   });
 
-  it('is as before also if nobody has awaited its save', async () => {
+  it('is as before also if its save was not awaited', async () => {
     const choices = random(seed());
     for (let round = 0; round < 30; round++) {
       const account = new Account(newRef().id).deposit(1);

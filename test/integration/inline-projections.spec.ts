@@ -123,7 +123,7 @@ describe('an inline projection', () => {
     expect(await store.currentVersion(counter('b'))).toBe(0);
   });
 
-  it('leaves neither behind when it hides an error of SQL', async () => {
+  it('stores neither when it hides an error of SQL', async () => {
     await start();
     await expect(store.append(counter('a'), [new Counted(13)])).rejects.toMatchObject({
       code: 'STATEMENT_FAILED',
@@ -132,7 +132,7 @@ describe('an inline projection', () => {
     expect(await storedNumbers()).toEqual([]);
   });
 
-  it('joins the transaction of a caller, who may catch its error and go on', async () => {
+  it('joins the transaction of a caller, which may catch its error and continue', async () => {
     await start();
     await store.append(counter('a'), [new Counted(1)]);
     await dataSource.transaction(async (manager) => {
@@ -271,7 +271,7 @@ describe('an inline projection', () => {
     expect(await numbers()).toEqual([1]);
   });
 
-  it('refuses all but one of many who want the same number', async () => {
+  it('refuses all but one of many that want the same number', async () => {
     await start();
     const appends = Array.from({ length: 20 }, (_, n) =>
       store.append(counter(`n${n}`), [new Counted(7)]),

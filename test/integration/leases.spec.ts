@@ -215,7 +215,7 @@ describe('a lease that ends early, as the clock of the database was set forward'
 
   beforeEach(() => dataSource.query(`CREATE TABLE "${store.schema}".counted (position bigint)`));
 
-  it('lets its owner commit what it has in hand, if nobody has taken over', async () => {
+  it('lets its owner commit what it has in hand, if no other process has taken over', async () => {
     const { control } = await start([counting()], { leaseMs: 60_000 });
     gates.close('batch');
     const { position } = await append(1, 2);
@@ -313,7 +313,7 @@ describe('checkpoints that are taken', () => {
 });
 
 describe('a process', () => {
-  it('that is dead leaves no row behind', async () => {
+  it('that is dead keeps no row', async () => {
     const counter = [consumer('counter', async () => undefined)];
     await (await start(counter, { leaseMs: 300 })).stop();
     await diedHolding('counter', 100, 0);

@@ -147,7 +147,7 @@ describe('consumers, where every setting of the database is odd', () => {
 
   afterEach(() => process?.stop());
 
-  it('apply each event once, park what fails, and tell when', async () => {
+  it('apply each event once, park what fails, and note when', async () => {
     const store = await openStore(application);
     const applied: number[] = [];
     process = await startConsumers(application, store, [

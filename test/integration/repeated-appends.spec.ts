@@ -70,7 +70,7 @@ describe('a repeated append', () => {
       });
     });
 
-    it('is told from other content that only looks the same as JSON', async () => {
+    it('is distinguished from other content that only looks the same as JSON', async () => {
       const store = await stores[name](new BinaryCodec());
       const ref = parcel();
       const id = randomUUID();

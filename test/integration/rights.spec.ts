@@ -165,14 +165,14 @@ describe('the reader', () => {
     await Promise.all([process.stop(), watching.stop()]);
   });
 
-  it('may call no function that changes events, though nobody has run the grants', async () => {
+  it('may call no function that changes events, also before the grants are run', async () => {
     await new Migrator(owner, 'by_hand').run();
     await owner.query(`GRANT USAGE ON SCHEMA by_hand TO ${roles.names.reader}`);
     const removal = reader.query(`SELECT by_hand.remove_events('counter', 'kept')`);
     expect(await refusal(removal)).toMatchObject({ code: '42501' });
   });
 
-  it('is told that it may not append', async () => {
+  it('gets an error that says that it may not append', async () => {
     const error = await refusal(log.append(kept, [new Counted(5)]));
     expect(error).toBeInstanceOf(AccessDeniedError);
     expect(error).toMatchObject({ role: roles.names.reader, outcome: 'not-applied' });
@@ -233,7 +233,7 @@ describe('a role that may do nothing but connect', () => {
 });
 
 describe('a role that may not migrate', () => {
-  it("is told so at boot with migrations: 'run'", async () => {
+  it("is refused at boot with migrations: 'run'", async () => {
     const starting = startApplication(await roles.dataSource('reader'), {
       imports: [EventStoreModule.forRoot({ schema: 'made_by_nobody', migrations: 'run' })],
     });

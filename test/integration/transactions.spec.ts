@@ -120,7 +120,7 @@ describe("an append with the caller's manager", () => {
     expect(await dataSource.query('SELECT FROM orders WHERE id = $1', [one.id])).toHaveLength(1);
   });
 
-  it('commits on connections older than the store, by a driver that tells no status', async () => {
+  it('commits on connections older than the store, by a driver that reports no status', async () => {
     const older = await database.dataSource();
     // Both at once, so that there are two of them before there is a store.
     await Promise.all([older.query('SELECT pg_sleep(0.1)'), older.query('SELECT pg_sleep(0.1)')]);
@@ -155,7 +155,7 @@ describe("an append with the caller's manager", () => {
     expect(listeners()).toEqual(before);
   });
 
-  it('leaves nothing behind when the transaction is rolled back', async () => {
+  it('stores nothing when the transaction is rolled back', async () => {
     const [known, unknown] = [newCounter(), newCounter()];
     await store.append(known, counted(1));
     const end = await store.currentPosition();

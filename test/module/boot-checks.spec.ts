@@ -75,7 +75,7 @@ describe('a boot', () => {
     tally('F27');
   });
 
-  it('tells all that it cannot work with in one error', async () => {
+  it('reports everything that it cannot work with in one error', async () => {
     await create({
       settings: { default_transaction_read_only: 'on', session_replication_role: 'replica' },
     });
@@ -168,20 +168,23 @@ describe('the sequence of positions', () => {
     return (await admin.query(sql, [position]))[0].n;
   };
 
-  it.each(['check', 'off'] as const)("behind the log is refused with '%s'", async (migrations) => {
-    const admin = await create();
-    const store = await start();
-    await store.append(parcel('a'), events(5));
-    await store.append(parcel('b'), events(5));
-    await setBack(admin);
-    expect(await faultsOf({ migrations })).toEqual([
-      expect.stringMatching(/positions is at 2, behind position 10.*migrations: 'run'/),
-      expect.stringMatching(/aggregates_key_seq is at 1, behind key \d+.*migrations: 'run'/),
-    ]);
-    tally('F26');
-  });
+  it.each(['check', 'off'] as const)(
+    "that is behind the log is refused with '%s'",
+    async (migrations) => {
+      const admin = await create();
+      const store = await start();
+      await store.append(parcel('a'), events(5));
+      await store.append(parcel('b'), events(5));
+      await setBack(admin);
+      expect(await faultsOf({ migrations })).toEqual([
+        expect.stringMatching(/positions is at 2, behind position 10.*migrations: 'run'/),
+        expect.stringMatching(/aggregates_key_seq is at 1, behind key \d+.*migrations: 'run'/),
+      ]);
+      tally('F26');
+    },
+  );
 
-  it("behind the log is repaired with 'run'", async () => {
+  it("that is behind the log is repaired with 'run'", async () => {
     const admin = await create();
     const first = await start();
     await first.append(parcel('a'), events(10));
@@ -195,7 +198,7 @@ describe('the sequence of positions', () => {
     tally('F26', { acknowledged: 3, lost: 0, skipped: 0 });
   });
 
-  it('behind a checkpoint is repaired as well', async () => {
+  it('that is behind a checkpoint is repaired as well', async () => {
     const admin = await create();
     const store = await start();
     await store.append(parcel('a'), events(10));
@@ -204,7 +207,7 @@ describe('the sequence of positions', () => {
     expect((await again.append(parcel('b'), events(1))).position).toBe(21);
   });
 
-  it('behind a removed event is repaired as well', async () => {
+  it('that is behind a removed event is repaired as well', async () => {
     const admin = await create();
     const store = await start({ allowRemoval: true });
     await store.append(parcel('a'), events(10));
@@ -214,7 +217,7 @@ describe('the sequence of positions', () => {
     expect((await again.append(parcel('b'), events(1))).position).toBe(11);
   });
 
-  it('is named by an append that meets it, and by consumers, who go on when it is repaired', async () => {
+  it('is named by an append that meets it, and by consumers, which continue once it is repaired', async () => {
     const admin = await create();
     const application = await database.dataSource();
     const store = await openStore(application);
@@ -322,7 +325,7 @@ describe('the sequence of positions', () => {
     expect((await store.append(parcel('b'), events(1))).position).toBe(1_001);
   });
 
-  it('is repaired beside appends of other processes: none is stored behind it afterwards', async () => {
+  it('is repaired beside appends of other processes: none is stored below it afterwards', async () => {
     const admin = await create();
     const writers = await Promise.all([1, 2, 3].map(() => start()));
     await admin.query(`ALTER SEQUENCE ${schema}.positions CACHE 20`);

@@ -430,7 +430,7 @@ describe('everything that is wrong with a boot', () => {
   ];
   const noBus = expect.stringContaining('There is no EventBus to publish on. Import CqrsModule');
 
-  it('is told in one error: options, classes, and the missing bus', async () => {
+  it('is reported in one error: options, classes, and the missing bus', async () => {
     const options = {
       schem: 'x',
       quiet: true,
@@ -490,7 +490,7 @@ describe('everything that is wrong with a boot', () => {
     ]);
   });
 
-  it('is told together with a data source that is not PostgreSQL', async () => {
+  it('is reported together with a data source that is not PostgreSQL', async () => {
     const stub = {
       provide: getDataSourceToken(),
       useValue: { options: { type: 'mysql' }, driver: {}, subscribers: [] },

@@ -243,7 +243,7 @@ describe('A durable handler', () => {
     expect(await store.currentVersion(order('sent-lamp'))).toBe(1);
   });
 
-  it('is made anew for each event if it is request-scoped, with an AsyncContext as REQUEST', async () => {
+  it('is made for each event if it is request-scoped, with an AsyncContext as REQUEST', async () => {
     const requests: unknown[] = [];
 
     @Injectable({ scope: Scope.REQUEST })
@@ -265,7 +265,7 @@ describe('A durable handler', () => {
     expect(requests[0]).not.toBe(requests[1]);
   });
 
-  it('is made anew for each event if it is transient', async () => {
+  it('is made for each event if it is transient', async () => {
     @Durable('letters')
     @EventsHandler(OrderPlaced, { scope: Scope.TRANSIENT })
     class Letters implements IEventHandler<OrderPlaced> {
@@ -892,7 +892,7 @@ describe('A durable saga', () => {
 });
 
 describe('At boot', () => {
-  it('all faults of all consumers are told together, each with its remedy', async () => {
+  it('all problems of all consumers are reported together, each with its remedy', async () => {
     @Durable('same')
     @EventsHandler(OrderPlaced)
     class First {

@@ -538,7 +538,7 @@ describe("eventBus: 'all'", () => {
     expect(wide.heard.items).toEqual(['unknown', 'known', 'unknown', 'later']);
   });
 
-  it('gives handlers the metadata of the event, not of whoever happens to append', async () => {
+  it('gives handlers the metadata of the event, not that of a later append', async () => {
     const surroundings: object[] = [];
     @EventsHandler(OrderPlaced)
     class Observer implements IEventHandler<OrderPlaced> {
@@ -584,7 +584,7 @@ describe("eventBus: 'all'", () => {
     logged.mockRestore();
   });
 
-  it('goes on after an error', async () => {
+  it('continues after an error', async () => {
     const schema = newSchema();
     const { store, heard, dataSource } = await start(options(schema));
     const logged = jest.spyOn(Logger.prototype, 'error');

@@ -175,7 +175,7 @@ describe('A projection', () => {
     expect(sizes.length).toBeLessThan(10);
   });
 
-  it('keeps nothing of what failed, and goes on from there once that is mended', async () => {
+  it('keeps nothing of what failed, and continues from there once that is fixed', async () => {
     let isMended = false;
 
     @Projection('owners', { retry: noRetry })

@@ -315,7 +315,7 @@ describe('A read', () => {
     expect(readHeaders['event-position']).toBeUndefined();
   });
 
-  it('gives up after the time the client prefers, and says who is behind', async () => {
+  it('gives up after the time the client prefers, and names the consumer that is late', async () => {
     shut();
     const { headers } = await take('/notes', 'not yet');
     const position = headers['event-position']!;

@@ -175,7 +175,7 @@ describe('drain', () => {
     expect(script.lines.filter((line) => line.endsWith('Due'))).toHaveLength(3);
   });
 
-  it('waits for a rebuild, and for events that stand behind an open transaction', async () => {
+  it('waits for a rebuild, and for events that an open transaction holds back', async () => {
     const { application, open, store, script } = await start([Log]);
     await open('1');
     await drain(application, patiently);
@@ -210,7 +210,7 @@ describe('drain', () => {
     await drain(application, patiently);
   });
 
-  it('waits for what other processes run, and leaves out what nobody runs', async () => {
+  it('waits for what other processes run, and leaves out what no process runs', async () => {
     const worker = await start([Log, Fragile], { leaseMs: 60_000 });
     const { schema } = worker;
     const web = await start([Log, Fragile], { schema, autoStart: false, leaseMs: 60_000 });
@@ -228,7 +228,7 @@ describe('drain', () => {
     expect(half.script.lines).toEqual(['AccountOpened']);
   });
 
-  it('tells why a consumer has stopped, and goes on once it was started', async () => {
+  it('says why a consumer has stopped, and continues once it was started', async () => {
     const { application, open, script } = await start([Fragile]);
     script.error = new RangeError('no ink');
     await open('1');
@@ -280,7 +280,7 @@ describe('drain', () => {
     await drain(application, patiently);
   });
 
-  it('tells which consumer is late', async () => {
+  it('names the consumer that is late', async () => {
     const { application, open, script } = await start([Fragile]);
     const release = close(script);
     await open('1');
@@ -364,7 +364,7 @@ describe('projectionScenario', () => {
     return rows.map(({ name }) => name);
   };
 
-  it('compares rows after events of several aggregates, and leaves nothing behind', async () => {
+  it('compares rows after events of several aggregates, and keeps none', async () => {
     const accounts = projectionScenario(AccountList, { dataSource })
       .given('1', new AccountOpened('Ada'))
       .given(account('2'), new LetterDue(1), new AccountOpened('Bob'))

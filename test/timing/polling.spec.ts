@@ -12,7 +12,7 @@ const pollIntervalMs = 300;
 /** What it may take to handle one event. */
 const slackMs = 400;
 
-describe('a consumer that is not told of appends', () => {
+describe('a consumer that hears of no append', () => {
   let database: TestDatabase;
   let reading: DataSource;
   let writer: TestStore;

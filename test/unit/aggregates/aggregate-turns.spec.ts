@@ -49,7 +49,7 @@ describe('turns', () => {
     expect(turns.size).toBe(0);
   });
 
-  it('are over after a while, though the use is not, so that one that hangs stops nobody', async () => {
+  it('are over after a while, though the use is not, so that one that hangs stops no other', async () => {
     const turns = new AggregateTurns(20);
     const begun: string[] = [];
     const [hanging, next, last] = ['hanging', 'next', 'last'].map((name) => lasting(name, begun));

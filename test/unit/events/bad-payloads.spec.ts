@@ -435,7 +435,7 @@ describe('A store that changes its codec', () => {
     expect(new BinaryCodec().decode(encoded, hints)).toStrictEqual(payload);
   });
 
-  it('is told to keep BinaryCodec for what BinaryCodec wrote', () => {
+  it('is advised to keep BinaryCodec for what BinaryCodec wrote', () => {
     const encoded = new BinaryCodec().encode(payload, hints);
     expect(() => new JsonCodec().decode(encoded, hints)).toThrow(/configure.*BinaryCodec/);
   });

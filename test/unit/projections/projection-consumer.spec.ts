@@ -151,7 +151,7 @@ describe('The consumer of a projection', () => {
 describe('The decorators of a projection', () => {
   const faultsOf = (projectionClass: new () => object) => consumerOf(new projectionClass()).faults;
 
-  it('are told what is wrong with them, all of it', () => {
+  it('have all their problems reported', () => {
     @Projection('faulty', {
       mode: 'sometimes',
       batchSze: 3,
@@ -178,7 +178,7 @@ describe('The decorators of a projection', () => {
     ]);
   });
 
-  it('are told of a projection that takes no event', () => {
+  it('report a projection that takes no event', () => {
     @Projection('idle')
     class Idle {}
     expect(faultsOf(Idle)).toEqual([expect.stringContaining('takes no event')]);

@@ -175,7 +175,7 @@ describe('EventStoreTestingModule', () => {
     await module.close();
   });
 
-  it('tells what is wrong with projections and durable handlers', async () => {
+  it('reports what is wrong with projections and durable handlers', async () => {
     @Projection('empty')
     class Empty {}
 

@@ -117,7 +117,7 @@ describe('What a statement failed with', () => {
     expect(isTransient(cause)).toBe(retryable);
   });
 
-  it('is known behind the error that TypeORM wraps it in', () => {
+  it('is recognized inside the error that TypeORM wraps around it', () => {
     const cause = driverError({ code: '53100', message: 'could not extend file' });
     expect(translateError(new QueryFailedError('SELECT', [], cause)).message).toBe(
       'The disk of the database server is full (could not extend file); nothing was written. Make ' +

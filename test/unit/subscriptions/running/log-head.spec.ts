@@ -44,7 +44,7 @@ const positions = async (after: number, filter: LogFilter, limit = 100): Promise
   (await head.read(at(after), filter, limit)).records.map(({ position }) => position);
 
 describe('the head of the log', () => {
-  it('is read once for all who stand at it', async () => {
+  it('is read once for all runners that have reached it', async () => {
     await append(new Sent(1), new Received(2), new Sent(3));
     const pages = await Promise.all([
       positions(0, filterFor(Sent)),
@@ -69,7 +69,7 @@ describe('the head of the log', () => {
     expect(await positions(0, filterFor(Sent))).toEqual([1]);
   });
 
-  it('tells whether something may have been left behind the page', async () => {
+  it('reports whether later events may exist after the page', async () => {
     await append(...Array.from({ length: 5 }, (_, n) => new Sent(n)));
     expect(await head.read(at(0), filterFor(Sent), 2)).toMatchObject({ position: 2, atEnd: false });
     expect(await head.read(at(4), filterFor(Sent), 2)).toMatchObject({ position: 5, atEnd: true });

@@ -639,7 +639,7 @@ describe('an attacker that computes hashes again', () => {
     expect.objectContaining({
       fault: 'anchor',
       detail: expect.stringContaining(
-        `Behind position ${after} and up to ${position}, the log is not`,
+        `After position ${after} and up to ${position}, the log is not`,
       ),
     });
 

@@ -362,23 +362,6 @@ describe('A read', () => {
     expect([status, body.texts.at(-1), position]).toEqual([200, 'drawn', await currentPosition()]);
   });
 
-  it('is refused at once while a thousand others wait', async () => {
-    const open = shut();
-    const { headers } = await take('/notes', 'wanted by many');
-    const server = await listening();
-    const wanted = { 'event-position': headers['event-position']!, prefer: 'wait=30' };
-    const statuses: number[] = [];
-    const all = Array.from({ length: 1_100 }, async () =>
-      statuses.push(await statusOf(server, wanted)),
-    );
-    await eventually(() => statuses.length === 100);
-    expect(new Set(statuses)).toEqual(new Set([503]));
-    open();
-    await Promise.all(all);
-    expect(statuses.filter((status) => status === 200)).toHaveLength(1_000);
-    await read(headers['event-position']!).expect(200);
-  });
-
   it('may name a consumer of another store, and one that is unknown is an error', async () => {
     await http.get('/other').expect(200);
     await http.get('/other/unknown').expect(200);

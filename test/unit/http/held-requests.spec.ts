@@ -1,0 +1,32 @@
+import { expect, it } from '@jest/globals';
+import { HeldRequests } from '../../../lib/http/held-requests.ts';
+import { WaitTimeoutError } from '../../../lib/subscriptions/subscriptions.errors.ts';
+import { eventually } from '../../support/eventually.ts';
+
+it('is refused at once while a thousand others wait', async () => {
+  let open!: () => void;
+  const opened = new Promise<void>((resolve) => (open = resolve));
+  let isOpen = false;
+  let waiting = 0;
+  const consumers = {
+    async waitFor(name: string, position: number, { timeoutMs }: { timeoutMs: number }) {
+      if (isOpen) return;
+      if (timeoutMs === 0) throw new WaitTimeoutError(name, position, undefined, 0, '');
+      waiting += 1;
+      await opened;
+    },
+  };
+  const store = { horizon: async () => ({ lastPosition: 7 }) };
+  const requests = HeldRequests.of(store as never, consumers as never);
+
+  const held = Array.from({ length: 1_000 }, () => requests.waitBefore(['list'], 7, 30));
+  await eventually(() => waiting === 1_000);
+  await expect(requests.waitBefore(['list'], 7, 30)).rejects.toMatchObject({
+    status: 503,
+    message: '1000 requests wait already for what was written. Try again later.',
+  });
+  isOpen = true;
+  open();
+  await Promise.all(held);
+  await requests.waitBefore(['list'], 7, 30);
+});

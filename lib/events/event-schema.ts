@@ -1,7 +1,7 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { EventSchemaError, type EventSchemaIssue } from './events.errors.ts';
 import { formatPath } from './payload/payload-path.ts';
-import { within } from '../input/with-timeout.ts';
+import { withTimeout } from '../input/with-timeout.ts';
 
 /** The append waits for its schema, and so do later appends to the aggregate and a shutdown. */
 const longestAnswerMs = 10_000;
@@ -22,7 +22,7 @@ export function checkSchema(
     return undefined;
   }
   const late = (): Error => new Error(`The schema has not answered for ${longestAnswerMs} ms.`);
-  return within(longestAnswerMs, pending, late).then(
+  return withTimeout(longestAnswerMs, pending, late).then(
     (result) => void outputOf(result, eventType),
     (cause: unknown) => {
       throw new EventSchemaError(eventType, [], { cause });

@@ -3,7 +3,7 @@ import type { EventStore } from '../store/event-store.ts';
 import type { Consumers } from '../subscriptions/control/consumers.ts';
 import { SharedQuestion } from '../subscriptions/control/shared-question.ts';
 import { WaitTimeoutError } from '../subscriptions/subscriptions.errors.ts';
-import { within } from '../input/with-timeout.ts';
+import { withTimeout } from '../input/with-timeout.ts';
 
 /** Every held request keeps its connection to the client, and whatever the server keeps for it. */
 const maxHeld = 1_000;
@@ -45,7 +45,7 @@ export class HeldRequests {
       if (await this.#hasReached(names, position)) return;
       const timeoutError = (): Error => new WaitTimeoutError(names[0]!, position, undefined, 0, '');
       const patienceMs = Math.max(deadline - performance.now(), leastPatienceMs);
-      if (position > (await within(patienceMs, this.#lastPosition.ask(), timeoutError))) {
+      if (position > (await withTimeout(patienceMs, this.#lastPosition.ask(), timeoutError))) {
         throw new BadRequestException(
           `The header Event-Position is ahead of the log: no response has given out ${position}. ` +
             'Leave the header out, or use the position of the last response.',

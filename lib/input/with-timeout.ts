@@ -1,5 +1,5 @@
 /** Settles as `work` does, or rejects once the time is over; `work` itself cannot be ended. */
-export async function within<T>(
+export async function withTimeout<T>(
   timeoutMs: number,
   work: Promise<T>,
   timeoutError: () => Error,

@@ -1,6 +1,7 @@
 import type { ChainedLog } from '../evidence/chained-log.ts';
 import type { EventClass } from '../events/domain-event.decorator.ts';
 import type { ConsumerExplorer } from './consumer-explorer.ts';
+import { untilInlineInUse } from './until-inline-in-use.ts';
 import type { ResolvedOptions } from './options.ts';
 import type { PostgresConsumers } from '../postgres/subscriptions/postgres.consumers.ts';
 import type { EventStore } from '../store/event-store.ts';
@@ -43,6 +44,7 @@ export class ApplicationConsumers implements ConsumersHere {
   #consumers: ReadonlyMap<string, Consumer> = new Map();
   readonly #host: ConsumerHost | undefined;
   readonly #firstAppended: FirstAppended;
+  readonly #stopping = new AbortController();
   #stopSignalling: (() => void) | undefined;
 
   constructor(
@@ -94,10 +96,14 @@ export class ApplicationConsumers implements ConsumersHere {
     const inline = all.filter(isInline);
     const run = all.filter(({ name }) => this.runs(name));
     await this.#host.start(run, this.#firstAppended.end());
-    if (inline.length > 0) await this.#host.inlineInUse(inline.map(({ name }) => name));
+    if (inline.length === 0) return;
+    const names = inline.map(({ name }) => name);
+    const { log } = this.options;
+    await untilInlineInUse(names, { ...consumers, log }, this.#stopping.signal);
   }
 
   async stop(): Promise<void> {
+    this.#stopping.abort();
     this.#firstAppended.end();
     this.#stopSignalling?.();
     await this.#host?.stop();

@@ -1,9 +1,7 @@
 import type { EntityManager } from 'typeorm';
-import type { AggregateRef } from '../store/aggregate-ref.ts';
 import type { LogPlace } from '../store/reading/log-place.ts';
-import type { Consumer } from './consumer.ts';
 import type { ConsumerStatus } from './consumer-status.ts';
-import type { Mark } from './marks.ts';
+import type { PartitionPositions } from './partition-positions.ts';
 
 /** Which checkpoint: that of one partition of one generation of a consumer. */
 export interface CheckpointKey {
@@ -22,9 +20,9 @@ export interface HeldCheckpoint extends CheckpointKey {
   /** Everything up to here is finished. */
   readonly position: number;
   /** What other partitions had finished beyond it before their number was changed. */
-  readonly finished: readonly Mark[];
+  readonly finished: readonly PartitionPositions[];
   /** What was handled before a reset, or by a former generation. */
-  readonly replayed: readonly Mark[];
+  readonly replayed: readonly PartitionPositions[];
   /** How many processes have lost it in a row without getting any further. */
   readonly takeovers: number;
   /**
@@ -45,7 +43,7 @@ export interface HeldCheckpoint extends CheckpointKey {
 }
 
 /**
- * How far a holder has come, marked with the last event that it was handed or has passed. Without a mark,
+ * How far an owner has come, marked with the last event that it was handed or has passed. Without a mark,
  * the position is that of the checkpoint.
  */
 export interface Progress extends LogPlace {
@@ -57,13 +55,6 @@ export interface Failure {
   readonly error: unknown;
   /** The event that failed. */
   readonly position: number | null;
-  readonly failures: number;
-}
-
-/** An event that was set aside, and how often it has failed. */
-export interface ParkedEvent {
-  readonly position: number;
-  readonly aggregate: AggregateRef;
   readonly failures: number;
 }
 
@@ -124,45 +115,6 @@ export abstract class CheckpointStore {
     status: 'retrying' | 'stopped',
     failure: Failure,
   ): Promise<void>;
-
-  /** Returns the aggregates that this generation of a consumer has set aside. */
-  abstract parkedAggregates(key: CheckpointKey): Promise<readonly AggregateRef[]>;
-
-  /** Returns the first event of each aggregate whose next attempt was asked for. */
-  abstract parkedToRetry(key: CheckpointKey): Promise<readonly ParkedEvent[]>;
-
-  /** Tells whether the next attempt at a parked event is still asked for. */
-  abstract isToRetry(key: CheckpointKey, position: number): Promise<boolean>;
-
-  /** Stores that the next attempt of parked events has failed; they wait to be asked for again. */
-  abstract keepParked(key: CheckpointKey, event: ParkedEvent, failure: Failure): Promise<void>;
-
-  /** Calls `prepare` and `activate` for the generation in use of each consumer, unless that was done. */
-  abstract prepare(consumers: readonly Consumer[]): Promise<void>;
-
-  /** Calls `prepare` for one generation, and `activate` if it is in use, unless that was done. */
-  abstract prepareGeneration(consumer: Consumer, generation: number): Promise<void>;
-
-  /** Returns how far the generation in use has come, partition by partition; `null` if there is none. */
-  abstract markInUse(consumer: string): Promise<Mark | null>;
-
-  /**
-   * Puts a rebuilt generation in the place of the one in use, if it has come as far.
-   *
-   * Otherwise the one in use is halted where it stands, so that the next try will do. Returns whether
-   * the generation is in use now.
-   *
-   * @throws ConsumerStateError while a handler or a saga has parked events in the one in use.
-   */
-  abstract replace(
-    held: HeldCheckpoint,
-    consumer: Consumer,
-    /**
-     * For an inline projection: applies the log up to `through`, to which nothing that concerns it is
-     * added meanwhile; false if it cannot come so far now.
-     */
-    catchUp: (manager: EntityManager, through: number) => Promise<boolean>,
-  ): Promise<boolean>;
 
   /**
    * Tells whether the database, the lease or another log is to blame for an error, and not an event:

@@ -6,6 +6,7 @@ import { EventRegistry } from '../events/event-registry.ts';
 import type { Append } from '../store/event-store.ts';
 import { InMemoryEventStore } from '../store/in-memory/in-memory.event-store.ts';
 import type { Consumer } from '../subscriptions/consumer.ts';
+import { eventFilterOf } from '../subscriptions/event-filter.ts';
 
 /**
  * Returns what a consumer would see of these appends, as a store gives it back.
@@ -13,7 +14,7 @@ import type { Consumer } from '../subscriptions/consumer.ts';
  * @throws TypeError if the decorator of an event class is wrong, and whatever `appendAll` throws.
  */
 export async function recordsFor(
-  { events, settings }: Consumer,
+  consumer: Consumer,
   appends: readonly Append[],
   { codec, recordedAt = new Date() }: { readonly codec?: EventCodec; readonly recordedAt?: Date },
 ): Promise<readonly EventRecord[]> {
@@ -30,13 +31,10 @@ export async function recordsFor(
   await store.appendAll(appends);
   if (registry.faults.length > 0) throw new TypeError(registry.faults.join('\n'));
 
-  const prototypes = new Set(events.map((each) => each.prototype as unknown));
+  const isTaken = eventFilterOf(consumer);
   const records: EventRecord[] = [];
   for await (const record of store.stream()) {
-    const isTaken =
-      prototypes.has(Object.getPrototypeOf(record.event)) &&
-      (settings.aggregateTypes?.includes(record.aggregate.type) ?? true);
-    if (isTaken) records.push(record);
+    if (isTaken(record)) records.push(record);
   }
   return records;
 }

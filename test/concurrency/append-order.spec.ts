@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { DataSource } from 'typeorm';
 import { DomainEvent } from '../../lib/events/domain-event.decorator.ts';
 import type { AggregateRef } from '../../lib/store/aggregate-ref.ts';
+import { untilInlineInUse } from '../../lib/module/until-inline-in-use.ts';
 import { consumer, startConsumers, type TestProcess } from '../support/consumers.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { random, seed } from '../support/random.ts';
@@ -53,7 +54,7 @@ describe('appends that are called without waiting for those before', () => {
     });
     store.applyInline([inline]);
     consumers = await startConsumers(dataSource, store, [inline]);
-    await consumers.host.inlineInUse(['inline']);
+    await untilInlineInUse(['inline'], consumers);
   });
   afterAll(async () => {
     await consumers.stop();

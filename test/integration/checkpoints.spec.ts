@@ -19,7 +19,7 @@ it('A checkpoint that was given back is not moved by its former holder', async (
   const schema = 'given_back';
   const store = await openStore(dataSource, { schema });
   const { position } = await store.append({ type: 'counter', id: 'a' }, [new Counted(1)]);
-  const { registry, checkpoints, signals } = postgresConsumers(dataSource, {
+  const { registry, checkpoints, generations, signals } = postgresConsumers(dataSource, {
     schema,
     preparedStatements: true,
     listen: false,
@@ -27,7 +27,7 @@ it('A checkpoint that was given back is not moved by its former holder', async (
   await signals.start(() => undefined);
   const counting = consumer('counting', async () => undefined);
   await registry.register([counting]);
-  await checkpoints.prepare([counting]);
+  await generations.prepare([counting]);
   const [held] = await checkpoints.hold('owner', ['counting'], 60_000);
   await checkpoints.release('owner', [held!]);
   const progress = { position, mark: null, status: 'live', eventsPerSecond: 0 } as const;

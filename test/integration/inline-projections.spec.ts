@@ -6,6 +6,7 @@ import type { EventRecord } from '../../lib/events/event-record.ts';
 import type { GenerationScope } from '../../lib/subscriptions/consumer.ts';
 import type { Delivery } from '../../lib/subscriptions/delivery.ts';
 import { postgresConsumers } from '../../lib/postgres/subscriptions/postgres.consumers.ts';
+import { untilInlineInUse } from '../../lib/module/until-inline-in-use.ts';
 import { consumer, startConsumers, type TestProcess } from '../support/consumers.ts';
 import { eventually } from '../support/eventually.ts';
 import { createTestRoles, type TestRoles } from '../support/roles.ts';
@@ -99,7 +100,7 @@ const start = async (): Promise<TestProcess> => {
   store.applyInline([numbers]);
   const started = await startConsumers(dataSource, store, [numbers]);
   processes.push(started);
-  await started.host.inlineInUse(['numbers']);
+  await untilInlineInUse(['numbers'], started);
   return started;
 };
 
@@ -163,7 +164,7 @@ describe('an inline projection', () => {
     store.applyInline([picky]);
     const started = await startConsumers(dataSource, store, [picky]);
     processes.push(started);
-    await started.host.inlineInUse(['picky']);
+    await untilInlineInUse(['picky'], started);
     const refused = store.append(counter('a'), [new Counted(13)]);
     await expect(refused).rejects.toThrow('a value that cannot be read');
     await dataSource.transaction(async (manager) => {

@@ -246,7 +246,7 @@ describe('a lease that ends early, as the clock of the database was set forward'
 describe('a checkpoint', () => {
   it('is saved by its present holder alone', async () => {
     const counter = consumer('counter', async () => undefined);
-    const { checkpoints, registry } = postgresConsumers(dataSource, {
+    const { checkpoints, generations, registry } = postgresConsumers(dataSource, {
       schema: store.schema,
       preparedStatements: true,
       listen: false,
@@ -272,7 +272,7 @@ describe('a checkpoint', () => {
     await registry.rebuild(counter, {});
     const next = await hold();
     expect(next.generation).toBe(2);
-    const replace = () => checkpoints.replace(next, counter, async () => true);
+    const replace = () => generations.replace(next, counter, async () => true);
     expect(await replace()).toBe(false);
     await checkpoints.release('one', [third]);
     expect(await replace()).toBe(true);

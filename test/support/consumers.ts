@@ -1,7 +1,9 @@
 import type { DataSource } from 'typeorm';
 import { EventRegistry } from '../../lib/events/event-registry.ts';
 import { postgresConsumers } from '../../lib/postgres/subscriptions/postgres.consumers.ts';
+import type { OperatorLog } from '../../lib/store/operator-log.ts';
 import type { Consumer } from '../../lib/subscriptions/consumer.ts';
+import type { ConsumerRegistry } from '../../lib/subscriptions/consumer-registry.ts';
 import { ConsumerHost } from '../../lib/subscriptions/running/consumer-host.ts';
 import { describeError } from '../../lib/postgres/subscriptions/describe-error.ts';
 import {
@@ -38,6 +40,8 @@ class PatientConsumers extends Consumers {
 export interface TestProcess {
   readonly control: Consumers;
   readonly host: ConsumerHost;
+  readonly registry: ConsumerRegistry;
+  readonly log: OperatorLog;
   /** What was logged. */
   readonly messages: string[];
   stop(): Promise<void>;
@@ -50,12 +54,13 @@ export async function startConsumers(
   consumers: readonly Consumer[],
   { leaseMs = 1_000, pollIntervalMs = 100, listen = true } = {},
 ): Promise<TestProcess> {
-  const registry = new EventRegistry();
-  for (const each of consumers) for (const event of each.events) registry.register(event);
+  const events = new EventRegistry();
+  for (const each of consumers) for (const event of each.events) events.register(event);
   const messages: string[] = [];
-  const log = (message: string, error?: unknown): void => {
+  const note = (message: string, error?: unknown): void => {
     messages.push(error === undefined ? message : `${message} ${describeError(error)}`);
   };
+  const log = { warn: note, error: note };
   const parts = postgresConsumers(dataSource, {
     schema: store.schema,
     preparedStatements: true,
@@ -65,8 +70,8 @@ export async function startConsumers(
     {
       ...parts,
       store,
-      storedTypes: (events) => registry.namesReadAs(events),
-      log: { warn: log, error: log },
+      storedTypes: (classes) => events.namesReadAs(classes),
+      log,
     },
     { leaseMs, pollIntervalMs },
   );
@@ -75,5 +80,6 @@ export async function startConsumers(
     announce: () => host.announce(),
   });
   await host.start(consumers);
-  return { control, host, messages, stop: () => host.stop() };
+  const { registry } = parts;
+  return { control, host, registry, log, messages, stop: () => host.stop() };
 }

@@ -3,17 +3,17 @@ import { isMarkThere } from '../schema/fragments/log-mark.sql.ts';
 
 const key = 'k.consumer = $1 AND k.generation = $2 AND k.partition = $3';
 /**
- * Only the present holder may write. Whatever takes a checkpoint away from its owner clears the owner,
+ * Only the present owner may write. Whatever takes a checkpoint away from its owner clears the owner,
  * and taking it raises the fence: so one that was taken away and taken again, by the same process too, is
  * not held any more by what had it before.
  */
-const holder = `${key} AND k.fence = $4 AND k.owner = $5`;
+const owned = `${key} AND k.fence = $4 AND k.owner = $5`;
 
 /**
- * From the position that the holder knows as saved: progress counts from there, or not at all. And only
- * if the log is the one that the holder has read: it still has the event ($10 to $14) that was the last
+ * From the position that the owner knows as saved: progress counts from there, or not at all. And only
+ * if the log is the one that the owner has read: it still has the event ($10 to $14) that was the last
  * one up to the new position. What is there now is never taken for what was read. A sequence that was
- * set back behind the events says nothing about them: the renewal of the lease reports it.
+ * set back below the events says nothing about them: the renewal of the lease reports it.
  */
 const save = (schema: string, settings: string): string => `
 WITH log AS MATERIALIZED (
@@ -43,7 +43,7 @@ WITH log AS MATERIALIZED (
       WHERE $6 <> $9
     )
   FROM log AS l
-  WHERE l.holds AND ${holder} AND k.position = $9
+  WHERE l.holds AND ${owned} AND k.position = $9
   RETURNING k.position
 )
 SELECT l.holds, s.position IS NOT NULL AS held
@@ -68,7 +68,7 @@ WITH failed AS (
     error_event_id = (SELECT e.event_id FROM "${schema}".domain_events AS e WHERE e.position = $8),
     failures = $9, failed_at = clock_timestamp(),
     owner = CASE $6 WHEN 'stopped' THEN NULL ELSE k.owner END
-  WHERE ${holder}
+  WHERE ${owned}
   RETURNING k.status
 ), halted AS (
   UPDATE "${schema}".checkpoints AS k SET status = 'waiting'

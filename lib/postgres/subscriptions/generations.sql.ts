@@ -63,7 +63,7 @@ WITH consumer AS (
   SET generation = c.next_generation, next_generation = NULL, events_per_second = NULL
   WHERE c.name = $1
 ), former AS (
-  SELECT f.replayed || f.finished || $4::jsonb AS marks
+  SELECT f.replayed || f.finished || $4::jsonb AS covered
   FROM "${schema}".checkpoints AS f
   WHERE f.consumer = $1 AND f.generation <> $2
   ORDER BY f.position
@@ -73,12 +73,12 @@ UPDATE "${schema}".checkpoints AS k
 SET owner = NULL, status = $3,
   replayed = coalesce(
     (
-      SELECT pg_catalog.jsonb_agg(m.mark)
+      SELECT pg_catalog.jsonb_agg(m.earlier)
       FROM former AS f
-      CROSS JOIN jsonb_array_elements(f.marks) AS m (mark)
-      -- Marks that all lie behind the checkpoint say nothing any more.
+      CROSS JOIN jsonb_array_elements(f.covered) AS m (earlier)
+      -- Positions that the checkpoint has passed all say nothing any more.
       WHERE EXISTS (
-        SELECT FROM jsonb_array_elements_text(m.mark -> 'positions') AS p (position)
+        SELECT FROM jsonb_array_elements_text(m.earlier -> 'positions') AS p (position)
         WHERE p.position::bigint > k.position
       )
     ),

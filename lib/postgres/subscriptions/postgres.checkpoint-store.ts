@@ -1,25 +1,22 @@
 import type { PoolClient } from 'pg';
 import type { EntityManager } from 'typeorm';
 import { EventStoreError } from '../../event-store.error.ts';
-import type { AggregateRef } from '../../store/aggregate-ref.ts';
 import {
   CheckpointStore,
   type CheckpointKey,
   type CheckpointTransaction,
   type Failure,
   type HeldCheckpoint,
-  type ParkedEvent,
   type Progress,
 } from '../../subscriptions/checkpoint-store.ts';
-import type { Consumer } from '../../subscriptions/consumer.ts';
 import { describeError } from './describe-error.ts';
 import { HandlerFailure } from '../../subscriptions/handler-failure.ts';
-import type { Mark } from '../../subscriptions/marks.ts';
+import type { PartitionPositions } from '../../subscriptions/partition-positions.ts';
 import { HistoryDivergedError, LeaseLostError } from '../../subscriptions/subscriptions.errors.ts';
 import type { ControlConnection } from '../connection/control-connection.ts';
 import type { Database } from '../connection/database.ts';
 import { Statement } from '../connection/statement.ts';
-import { Generations } from './generations.ts';
+import { CheckpointTransactions } from './checkpoint-transactions.ts';
 import {
   isTimeLimit,
   isTransactionTimeout,
@@ -35,15 +32,6 @@ import {
   saveCheckpoint,
   saveCheckpointSoon,
 } from './checkpoints.sql.ts';
-import {
-  keepParked,
-  parkEvents,
-  readIsToRetry,
-  readParkedAggregates,
-  readParkedToRetry,
-  unparkEvent,
-} from './parked-events.sql.ts';
-import { keepSkippedByPolicy } from './skipped-events.sql.ts';
 
 interface HeldRow {
   consumer: string;
@@ -68,7 +56,7 @@ interface HeldRow {
 export class PostgresCheckpointStore extends CheckpointStore {
   readonly #database: Database;
   readonly #connection: ControlConnection;
-  readonly #generations: Generations;
+  readonly #transactions: CheckpointTransactions;
   readonly #channel: string;
   readonly #statements;
 
@@ -76,7 +64,7 @@ export class PostgresCheckpointStore extends CheckpointStore {
     super();
     this.#database = database;
     this.#connection = connection;
-    this.#generations = new Generations(database, schema);
+    this.#transactions = new CheckpointTransactions(database, schema);
     this.#channel = channelOf(schema);
     this.#statements = {
       hold: new Statement(`SELECT * FROM "${schema}".hold_checkpoints($1, $2, $3, $4)`),
@@ -86,13 +74,6 @@ export class PostgresCheckpointStore extends CheckpointStore {
       saveSoon: new Statement(saveCheckpointSoon(schema)),
       fail: new Statement(failCheckpoint(schema)),
       bound: new Statement(boundTransaction),
-      park: new Statement(parkEvents(schema)),
-      skip: new Statement(keepSkippedByPolicy(schema)),
-      unpark: new Statement(unparkEvent(schema)),
-      parkedAggregates: new Statement(readParkedAggregates(schema)),
-      parkedToRetry: new Statement(readParkedToRetry(schema)),
-      isToRetry: new Statement(readIsToRetry(schema)),
-      keepParked: new Statement(keepParked(schema)),
     };
   }
 
@@ -111,8 +92,8 @@ export class PostgresCheckpointStore extends CheckpointStore {
       partitions: row.partitions,
       fence: row.fence,
       position: row.position,
-      finished: JSON.parse(row.finished) as Mark[],
-      replayed: JSON.parse(row.replayed) as Mark[],
+      finished: JSON.parse(row.finished) as PartitionPositions[],
+      replayed: JSON.parse(row.replayed) as PartitionPositions[],
       takeovers: row.takeovers,
       unwanted: row.unwanted,
       diverged: row.diverged,
@@ -147,7 +128,7 @@ export class PostgresCheckpointStore extends CheckpointStore {
   ): Promise<void> {
     await this.#namingTimeouts(async (manager) => {
       await this.#database.query(this.#statements.bound, [String(timeoutMs)], manager);
-      const progress = await work(this.#transaction(held, manager));
+      const progress = await work(this.#transactions.of(held, manager));
       // The last statement: it fails if the handlers have left the transaction aborted, so that a
       // COMMIT which PostgreSQL would answer with ROLLBACK is never sent, and it locks the row for as
       // short a time as can be, so that a frozen owner holds up nobody who wants to take over.
@@ -186,69 +167,9 @@ export class PostgresCheckpointStore extends CheckpointStore {
     failure: Failure,
   ): Promise<void> {
     const { error, position, failures } = failure;
-    const values = [...holder(held), status, describeError(error), position, failures];
+    const values = [...ownership(held), status, describeError(error), position, failures];
     const rows = await this.#database.query(this.#statements.fail, values);
     if (rows.length === 0) throw new LeaseLostError(held.consumer, held.partition);
-  }
-
-  async parkedAggregates({ consumer, generation }: CheckpointKey): Promise<AggregateRef[]> {
-    const values = [consumer, generation];
-    return this.#database.query<{ type: string; id: string }>(
-      this.#statements.parkedAggregates,
-      values,
-    );
-  }
-
-  async parkedToRetry({ consumer, generation }: CheckpointKey): Promise<ParkedEvent[]> {
-    const rows = await this.#database.query<{
-      position: number;
-      type: string;
-      id: string;
-      failures: number;
-    }>(this.#statements.parkedToRetry, [consumer, generation]);
-    return rows.map(({ position, type, id, failures }) => ({
-      position,
-      aggregate: { type, id },
-      failures,
-    }));
-  }
-
-  async isToRetry({ consumer, generation }: CheckpointKey, position: number): Promise<boolean> {
-    const values = [consumer, generation, position];
-    return (await this.#database.query(this.#statements.isToRetry, values)).length > 0;
-  }
-
-  async keepParked(key: CheckpointKey, event: ParkedEvent, failure: Failure): Promise<void> {
-    const { type, id } = event.aggregate;
-    await this.#database.query(this.#statements.keepParked, [
-      key.consumer,
-      key.generation,
-      type,
-      id,
-      event.position,
-      describeError(failure.error),
-      failure.failures,
-    ]);
-  }
-
-  prepare(consumers: readonly Consumer[]): Promise<void> {
-    return this.#generations.prepare(consumers);
-  }
-
-  prepareGeneration(consumer: Consumer, generation: number): Promise<void> {
-    return this.#generations.prepareGeneration(consumer, generation);
-  }
-
-  markInUse(consumer: string): Promise<Mark | null> {
-    return this.#generations.markInUse(consumer);
-  }
-
-  replace(
-    held: HeldCheckpoint,
-    consumer: Consumer,
-    catchUp: (manager: EntityManager, through: number) => Promise<boolean>,
-  ): Promise<boolean> {
-    return this.#generations.replace(held, consumer, catchUp);
   }
 
   isInterruption(error: unknown): boolean {
@@ -262,31 +183,6 @@ export class PostgresCheckpointStore extends CheckpointStore {
       : isTransactionTimeout(saidByDriver(error));
   }
 
-  #transaction(held: HeldCheckpoint, manager: EntityManager): CheckpointTransaction {
-    const { consumer, generation } = held;
-    return {
-      manager,
-      park: async (positions, failure) => {
-        const error = failure && describeError(failure.error);
-        const values = [consumer, generation, positions, error, failure?.failures ?? 0];
-        await this.#database.query(this.#statements.park, values, manager);
-      },
-      skip: async (position, { error, failures }) => {
-        const values = [consumer, generation, position, describeError(error), failures, held.owner];
-        await this.#database.query(this.#statements.skip, values, manager);
-      },
-      unpark: async (position) => {
-        const values = [consumer, generation, position];
-        const rows = await this.#database.query<{ is_last: boolean }>(
-          this.#statements.unpark,
-          values,
-          manager,
-        );
-        return rows[0]?.is_last ?? false;
-      },
-    };
-  }
-
   async #write(
     statement: Statement,
     held: HeldCheckpoint,
@@ -294,7 +190,7 @@ export class PostgresCheckpointStore extends CheckpointStore {
     manager?: EntityManager,
   ): Promise<void> {
     const values = [
-      ...[...holder(held), position, status, eventsPerSecond, held.position],
+      ...[...ownership(held), position, status, eventsPerSecond, held.position],
       ...[mark?.position, mark?.id, mark?.aggregate.type, mark?.aggregate.id, mark?.version],
     ];
     const [saved] = await this.#database.query<{ holds: boolean; held: boolean }>(
@@ -311,10 +207,10 @@ export class PostgresCheckpointStore extends CheckpointStore {
 const saidByDriver = (error: unknown): unknown =>
   error instanceof EventStoreError ? (error.cause ?? error) : error;
 
-const holder = ({ consumer, generation, partition, fence, owner }: HeldCheckpoint): unknown[] => [
+const ownership = ({
   consumer,
   generation,
   partition,
   fence,
   owner,
-];
+}: HeldCheckpoint): unknown[] => [consumer, generation, partition, fence, owner];

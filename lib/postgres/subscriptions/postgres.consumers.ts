@@ -6,6 +6,10 @@ import { ControlConnection } from '../connection/control-connection.ts';
 import { Database } from '../connection/database.ts';
 import { PostgresCheckpointStore } from './postgres.checkpoint-store.ts';
 import { PostgresConsumerRegistry } from './control/postgres.consumer-registry.ts';
+import { PostgresGenerations } from './postgres.generations.ts';
+import { PostgresParkedEvents } from './postgres.parked-events.ts';
+import type { Generations } from '../../subscriptions/generations.ts';
+import type { ParkedEvents } from '../../subscriptions/parked-events.ts';
 import { PostgresSignals } from './postgres.signals.ts';
 
 export interface PostgresConsumersOptions {
@@ -19,6 +23,8 @@ export interface PostgresConsumersOptions {
 /** What consumers need of PostgreSQL. */
 export interface PostgresConsumers {
   readonly checkpoints: CheckpointStore;
+  readonly parkedEvents: ParkedEvents;
+  readonly generations: Generations;
   readonly registry: ConsumerRegistry;
   readonly signals: Signals;
 }
@@ -36,6 +42,8 @@ export function postgresConsumers(
   const signals = new PostgresSignals(database, connection, options);
   return {
     checkpoints: new PostgresCheckpointStore(database, connection, schema),
+    parkedEvents: new PostgresParkedEvents(database, schema),
+    generations: new PostgresGenerations(database, schema),
     registry: new PostgresConsumerRegistry(database, schema),
     signals,
   };

@@ -1,8 +1,7 @@
 import type { EntityManager } from 'typeorm';
 import type { Consumer } from '../../subscriptions/consumer.ts';
-import { HandlerFailure } from '../../subscriptions/handler-failure.ts';
+import { HandlerFailure, runHandler } from '../../subscriptions/handler-failure.ts';
 import { ReadModelLostError } from '../../subscriptions/subscriptions.errors.ts';
-import { callHook } from './call-hook.ts';
 import type { Database } from '../connection/database.ts';
 import { Statement } from '../connection/statement.ts';
 import type { LockedConsumer } from './control/locked-consumer.ts';
@@ -56,7 +55,7 @@ export class ReadModelTables {
    */
   async discard(consumer: LockedConsumer, { hooks }: Consumer, generation: number): Promise<void> {
     const discard = (manager: EntityManager): Promise<void> =>
-      callHook(hooks.discard?.bind(hooks), { generation, manager });
+      runHandler(() => hooks.discard?.({ generation, manager }));
     const { manager } = consumer;
     if ((await this.#lost(consumer, generation)) === null) return discard(manager);
     await this.#database.nested(manager, discard).catch((error: unknown) => {
@@ -84,8 +83,8 @@ export class ReadModelTables {
   async #refuseLost(consumer: LockedConsumer, generation: number): Promise<void> {
     const lost = await this.#lost(consumer, generation);
     if (lost === null) return;
-    const places = await consumer.places(generation);
-    const position = Math.min(...places.map((each) => each.position));
+    const partitions = await consumer.partitions(generation);
+    const position = Math.min(...partitions.map((each) => each.position));
     throw new HandlerFailure(new ReadModelLostError(consumer.name, generation, lost, position));
   }
 }

@@ -84,12 +84,12 @@ export class SkippedEvents {
 
 function whyNotAt(position: number, stopped: readonly StoppedRow[], name: string): string {
   if (stopped.length === 0) return 'has not stopped, so there is no event to skip.';
-  const places = stopped.flatMap((each) => each.error_position ?? []);
-  if (places.length === 0) {
+  const positions = stopped.flatMap((each) => each.error_position ?? []);
+  if (positions.length === 0) {
     return `has stopped, but no event is to blame: ${stopped[0]!.error}. See its error in list().`;
   }
   return (
-    `has stopped at position ${places.join(' and ')}, not at ${position}. Call ` +
-    `skip('${name}', ${places[0]}) if that event is to be left out.`
+    `has stopped at position ${positions.join(' and ')}, not at ${position}. Call ` +
+    `skip('${name}', ${positions[0]}) if that event is to be left out.`
   );
 }

@@ -15,7 +15,7 @@ import {
   UnknownConsumerError,
   WaitTimeoutError,
 } from '../subscriptions.errors.ts';
-import { within } from '../../input/with-timeout.ts';
+import { withTimeout } from '../../input/with-timeout.ts';
 
 export interface WaitOptions {
   /**
@@ -226,7 +226,7 @@ export class Consumers {
       const patienceMs = Math.max(deadline - performance.now(), reached ? 0 : leastPatienceMs);
       // The question has to wait as well while all connections of the pool are taken.
       const answer = this.#reached(name);
-      reached = await within(Math.min(patienceMs, longestTimerMs), answer, timeoutError);
+      reached = await withTimeout(Math.min(patienceMs, longestTimerMs), answer, timeoutError);
       if (reached.position >= position) return;
       const remainingMs = deadline - performance.now();
       if (remainingMs < 2) throw timeoutError();

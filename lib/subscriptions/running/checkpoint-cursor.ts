@@ -8,7 +8,7 @@ import { LeaseLostError } from '../subscriptions.errors.ts';
 export const settleMs = 50;
 
 /** Where a runner stands in the log, and what of that the database knows. */
-export class Place {
+export class CheckpointCursor {
   readonly #checkpoints: CheckpointStore;
   readonly #rate = new RateMeter();
   #held: HeldCheckpoint;

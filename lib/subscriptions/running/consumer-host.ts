@@ -9,6 +9,9 @@ import type { LogReader } from '../../store/reading/log-reader.ts';
 import type { CheckpointKey, CheckpointStore, HeldCheckpoint } from '../checkpoint-store.ts';
 import type { Consumer } from '../consumer.ts';
 import type { ConsumerRegistry } from '../consumer-registry.ts';
+import { eventFilterOf } from '../event-filter.ts';
+import type { Generations } from '../generations.ts';
+import type { ParkedEvents } from '../parked-events.ts';
 import { HandlerFailure } from '../handler-failure.ts';
 import { HorizonWatch } from './horizon-watch.ts';
 import { LogHead } from './log-head.ts';
@@ -16,7 +19,7 @@ import { Runner, type RunnerContext } from './runner.ts';
 import type { OperatorLog } from '../../store/operator-log.ts';
 import type { LogFilter } from './selection.ts';
 import type { Signal, Signals } from '../signals.ts';
-import { ConsumerStateError, LeaseLostError } from '../subscriptions.errors.ts';
+import { LeaseLostError } from '../subscriptions.errors.ts';
 import { WakeUp } from './wake-up.ts';
 
 export interface ConsumerHostOptions {
@@ -30,6 +33,8 @@ export interface ConsumerHostOptions {
 export interface ConsumerHostParts {
   readonly store: EventStore & LogReader;
   readonly checkpoints: CheckpointStore;
+  readonly parkedEvents: ParkedEvents;
+  readonly generations: Generations;
   readonly registry: ConsumerRegistry;
   readonly signals: Signals;
   /** The names under which events of these classes may be stored. */
@@ -93,13 +98,13 @@ export class ConsumerHost {
   }
 
   async #start(consumers: readonly Consumer[], latestStart?: number): Promise<void> {
-    const { store, registry, checkpoints, signals } = this.#parts;
+    const { store, registry, generations, signals } = this.#parts;
     // Without consumers nothing is asked of a schema that another process may still have to migrate.
     if (consumers.length === 0) return;
     const { leaseMs } = this.#options;
     await registry.register(consumers, { owner: this.#owner, leaseMs }, latestStart);
     // Queries that come right after the start find their tables, though they may be empty yet.
-    await checkpoints.prepare(consumers).catch((error: unknown) => {
+    await generations.prepare(consumers).catch((error: unknown) => {
       throw error instanceof HandlerFailure ? error.cause : error;
     });
     if (this.#stopped) return;
@@ -119,33 +124,6 @@ export class ConsumerHost {
     await this.#beat();
     // The others let go of what falls to this process, or of all if the number of partitions changes.
     signals.announce('control');
-  }
-
-  /**
-   * Resolves once these inline projections are in use: from then on every append applies them.
-   *
-   * @throws ConsumerStateError if one has stopped while it was built.
-   */
-  async inlineInUse(names: readonly string[]): Promise<void> {
-    const { registry, log } = this.#parts;
-    const askedAt = performance.now();
-    let told = false;
-    for (;;) {
-      const states = (await registry.states()).filter(({ name }) => names.includes(name));
-      const missing = states.filter(({ generation }) => generation === 0);
-      if (missing.length === 0 || this.#stopped) return;
-      for (const { name, status, partitions } of missing) {
-        if (status !== 'stopped') continue;
-        const reason = partitions.find(({ error }) => error)?.error?.message ?? 'unknown';
-        throw new ConsumerStateError(name, `could not be built from the log: ${reason}`);
-      }
-      if (!told && performance.now() - askedAt > 2_000) {
-        told = true;
-        const which = missing.map(({ name, position }) => `${name} at position ${position}`);
-        log.warn(`Waiting until inline projections are built: ${which.join(', ')}.`);
-      }
-      await delay(20);
-    }
   }
 
   /** Looks at once at what the database says, here and in the other processes. */
@@ -293,11 +271,11 @@ export class ConsumerHost {
       .catch(() => 'the log was told');
   }
 
-  #filterOf({ events, settings }: Consumer): LogFilter {
+  #filterOf(consumer: Consumer): LogFilter {
     return {
-      storedTypes: this.#parts.storedTypes(events),
-      prototypes: new Set(events.map((each) => each.prototype as object)),
-      aggregateTypes: settings.aggregateTypes && new Set(settings.aggregateTypes),
+      storedTypes: this.#parts.storedTypes(consumer.events),
+      aggregateTypes: consumer.settings.aggregateTypes,
+      passes: eventFilterOf(consumer),
     };
   }
 }

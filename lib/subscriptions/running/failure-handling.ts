@@ -2,8 +2,8 @@ import type { LogPlace } from '../../store/reading/log-place.ts';
 import type { CheckpointStore, CheckpointTransaction, Failure } from '../checkpoint-store.ts';
 import type { Consumer } from '../consumer.ts';
 import type { ParkedAggregates } from './parked-aggregates.ts';
-import { pause } from './sleep.ts';
-import type { Place } from './checkpoint-cursor.ts';
+import { sleep } from '../../input/sleep.ts';
+import type { CheckpointCursor } from './checkpoint-cursor.ts';
 import type { OperatorLog } from '../../store/operator-log.ts';
 import { HandlerCrashedError } from '../subscriptions.errors.ts';
 
@@ -17,7 +17,7 @@ export class FailureHandling {
 
   constructor(
     private readonly consumer: Consumer,
-    private readonly place: Place,
+    private readonly cursor: CheckpointCursor,
     private readonly parked: ParkedAggregates,
     private readonly checkpoints: CheckpointStore,
     private readonly log: OperatorLog,
@@ -38,12 +38,12 @@ export class FailureHandling {
     const crashed = error instanceof HandlerCrashedError;
     const delayMs = crashed ? undefined : settings.retry.delayMs(this.#failures);
     if (delayMs !== undefined) {
-      await this.checkpoints.fail(this.place.held, 'retrying', failure);
+      await this.checkpoints.fail(this.cursor.held, 'retrying', failure);
       this.log.warn(
         `The consumer '${name}' failed at position ${position}; trying again in ${delayMs} ms.`,
         error,
       );
-      await pause(delayMs, stopping);
+      await sleep(delayMs, stopping);
       return 'again';
     }
     switch (settings.onFailure) {
@@ -59,7 +59,7 @@ export class FailureHandling {
         await this.#finish(at, (transaction) => transaction.park([position], failure));
         // Reading all of them again would make a thousand that park a million reads.
         if (at.mark) this.parked.add(at.mark.aggregate);
-        else await this.parked.refresh(this.place.held);
+        else await this.parked.refresh(this.cursor.held);
         return 'done';
     }
   }
@@ -69,7 +69,7 @@ export class FailureHandling {
     const { position } = at;
     this.#failures = this.attemptAt(position);
     this.#position = position;
-    await this.checkpoints.fail(this.place.held, 'retrying', {
+    await this.checkpoints.fail(this.cursor.held, 'retrying', {
       ...{ error, position, failures: this.#failures },
     });
     this.log.warn(
@@ -82,7 +82,7 @@ export class FailureHandling {
   /** Stops the consumer, with the reason where everybody can read it. */
   async stop(failure: Failure): Promise<void> {
     const { name } = this.consumer;
-    await this.checkpoints.fail(this.place.held, 'stopped', failure);
+    await this.checkpoints.fail(this.cursor.held, 'stopped', failure);
     this.log.error(
       `The consumer '${name}' has stopped` +
         `${failure.position === null ? '' : ` at position ${failure.position}`}. When the cause is ` +
@@ -96,12 +96,12 @@ export class FailureHandling {
     at: LogPlace,
     work: (transaction: CheckpointTransaction) => Promise<void>,
   ): Promise<void> {
-    const { place, checkpoints, consumer } = this;
-    const progress = place.progress(at, 0);
-    await checkpoints.transaction(place.held, consumer.settings.timeoutMs, async (transaction) => {
+    const { cursor, checkpoints, consumer } = this;
+    const progress = cursor.progress(at, 0);
+    await checkpoints.transaction(cursor.held, consumer.settings.timeoutMs, async (transaction) => {
       await work(transaction);
       return progress;
     });
-    place.hasSaved(progress);
+    cursor.hasSaved(progress);
   }
 }

@@ -3,7 +3,7 @@ import { type LogPlace, markOf, startOfLog } from '../../store/reading/log-place
 import type { LogReader } from '../../store/reading/log-reader.ts';
 import { LogDivergedError } from '../../store/store.errors.ts';
 import { isUnreadable } from '../../store/reading/unreadable-event.ts';
-import { type LogFilter, passes } from './selection.ts';
+import type { LogFilter } from './selection.ts';
 import type { WakeUp } from './wake-up.ts';
 
 /** What comes next for one consumer, and the place that it reaches with it. */
@@ -82,7 +82,7 @@ export class LogHead {
     const records: EventRecord[] = [];
     for (let index = firstAfter(this.#records, after); index < this.#records.length; index++) {
       const record = this.#records[index]!;
-      if (!passes(record, filter)) continue;
+      if (!filter.passes(record)) continue;
       const last = records.at(-1);
       // Parts of one stored event have one position and are never torn apart.
       if (last && records.length >= limit && last.position !== record.position) {
@@ -98,7 +98,7 @@ export class LogHead {
     const { position, mark, atEnd, records } = await this.#log.readOn(after, {
       types: storedTypes,
       limit,
-      ...(aggregateTypes && { aggregateTypes: [...aggregateTypes] }),
+      ...(aggregateTypes && { aggregateTypes }),
     });
     if (atEnd && position > this.#end.position) {
       this.#records = [];
@@ -109,7 +109,7 @@ export class LogHead {
     }
     return {
       ...(position < after.position ? after : { position, mark }),
-      records: records.filter((record) => passes(record, filter)),
+      records: records.filter((record) => filter.passes(record)),
       atEnd,
     };
   }

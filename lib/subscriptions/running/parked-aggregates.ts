@@ -1,13 +1,14 @@
 import type { AggregateRef } from '../../store/aggregate-ref.ts';
-import type { CheckpointStore, HeldCheckpoint } from '../checkpoint-store.ts';
+import type { HeldCheckpoint } from '../checkpoint-store.ts';
+import type { ParkedEvents } from '../parked-events.ts';
 
 /** Which aggregates a consumer has set aside, as its one runner knows without asking each time. */
 export class ParkedAggregates {
-  readonly #checkpoints: CheckpointStore;
+  readonly #parkedEvents: ParkedEvents;
   #keys = new Set<string>();
 
-  constructor(checkpoints: CheckpointStore) {
-    this.#checkpoints = checkpoints;
+  constructor(parkedEvents: ParkedEvents) {
+    this.#parkedEvents = parkedEvents;
   }
 
   has(aggregate: AggregateRef): boolean {
@@ -26,7 +27,7 @@ export class ParkedAggregates {
 
   /** Asks the database; needed at the start, as all later changes are made by the same runner. */
   async refresh(held: HeldCheckpoint): Promise<void> {
-    const parked = await this.#checkpoints.parkedAggregates(held);
+    const parked = await this.#parkedEvents.aggregates(held);
     this.#keys = new Set(parked.map(keyOf));
   }
 }

@@ -1,14 +1,16 @@
+import type { EntityManager } from 'typeorm';
 import type { EventStore } from '../../store/event-store.ts';
-import type { ParkedEvent } from '../checkpoint-store.ts';
+import type { ParkedEvent, ParkedEvents } from '../parked-events.ts';
 import { isTransactional } from '../consumer.ts';
-import { callConsumer, type Deliverer } from './deliver-slice.ts';
+import { callWhileHeld, type Deliverer } from './deliver-slice.ts';
 import { HandlerFailure } from '../handler-failure.ts';
 import type { OperatorLog } from '../../store/operator-log.ts';
-import { isInPartition, type LogFilter, passes } from './selection.ts';
+import { isInPartition, type LogFilter } from './selection.ts';
 
 /** What it takes to hand parked events over again. */
 export interface ParkedRetryParts extends Deliverer {
   readonly store: EventStore;
+  readonly parkedEvents: ParkedEvents;
   readonly log: OperatorLog;
   readonly filter: LogFilter;
 }
@@ -40,11 +42,11 @@ export class ParkedRetry {
 
   /** Hands over the next event; returns whether there was one. */
   async next(): Promise<boolean> {
-    const { checkpoints, place } = this.#parts;
+    const { parkedEvents, cursor } = this.#parts;
     if (this.#due.length === 0 && !(await this.#findDue())) return false;
     const event = this.#due.shift()!;
     // It may have been discarded while it waited for its turn.
-    if (!(await checkpoints.isToRetry(place.held, event.position))) return true;
+    if (!(await parkedEvents.isToRetry(cursor.held, event.position))) return true;
     if (!(await handOver(this.#parts, event))) this.#failed.add(event.position);
     return true;
   }
@@ -52,11 +54,11 @@ export class ParkedRetry {
   async #findDue(): Promise<boolean> {
     if (!this.#isAsked) return false;
     this.#isAsked = false;
-    const { checkpoints, place } = this.#parts;
-    const asked = await checkpoints.parkedToRetry(place.held);
+    const { parkedEvents, cursor } = this.#parts;
+    const asked = await parkedEvents.toRetry(cursor.held);
     this.#due = asked.filter(
       ({ aggregate, position }) =>
-        isInPartition(aggregate, place.held) && !this.#failed.has(position),
+        isInPartition(aggregate, cursor.held) && !this.#failed.has(position),
     );
     if (this.#due.length === 0) this.#failed.clear();
     // Those that follow them in their aggregates come after these.
@@ -67,34 +69,34 @@ export class ParkedRetry {
 
 /** Returns whether the event was handled; if not, its aggregate stays parked. */
 async function handOver(retry: ParkedRetryParts, event: ParkedEvent): Promise<boolean> {
-  const { consumer, place, parked, checkpoints, store, log } = retry;
+  const { consumer, cursor, parked, parkedEvents, checkpoints, store, log } = retry;
   const { position, failures } = event;
   try {
     // One that was removed from the log since then is handled by leaving it out.
     const { records } = await store.fetch(position - 1, { limit: 1 });
     const due = records.filter(
-      (record) => record.position === position && passes(record, retry.filter),
+      (record) => record.position === position && retry.filter.passes(record),
     );
-    const call = async (manager?: Parameters<typeof callConsumer>[3]): Promise<void> => {
-      if (due.length > 0) await callConsumer(consumer, place, due, manager, failures + 1);
+    const call = async (manager?: EntityManager): Promise<void> => {
+      if (due.length > 0) await callWhileHeld(retry, due, manager, failures + 1);
     };
     if (!isTransactional(consumer)) await call();
-    const progress = place.progress(place.at, due.length);
+    const progress = cursor.progress(cursor.at, due.length);
     const { timeoutMs } = consumer.settings;
     let isLast = false;
-    await checkpoints.transaction(place.held, timeoutMs, async (transaction) => {
+    await checkpoints.transaction(cursor.held, timeoutMs, async (transaction) => {
       if (isTransactional(consumer)) await call(transaction.manager);
       isLast = await transaction.unpark(position);
       return progress;
     });
-    place.hasSaved(progress);
+    cursor.hasSaved(progress);
     if (isLast) parked.delete(event.aggregate);
     return true;
   } catch (error) {
     if (!checkpoints.isTimeLimit(error) && checkpoints.isInterruption(error)) throw error;
     const cause = error instanceof HandlerFailure ? error.cause : error;
     const failure = { error: cause, position, failures: failures + 1 };
-    await checkpoints.keepParked(place.held, event, failure);
+    await parkedEvents.keep(cursor.held, event, failure);
     log.warn(
       `The consumer '${consumer.name}' failed again at the parked event at position ${position}.`,
       cause,

@@ -1,4 +1,5 @@
-import { isMarked, partitionOf } from '../../../lib/subscriptions/marks.ts';
+import { isCoveredBy } from '../../../lib/subscriptions/partition-positions.ts';
+import { partitionOf } from '../../../lib/subscriptions/partitions.ts';
 import type { HistoryFault } from '../history/history.ts';
 import { ledgerConsumers, type LedgerConsumer } from './ledger.events.ts';
 import type { CheckpointRow, LedgerHistory, LoggedEvent, Tally } from './ledger.history.ts';
@@ -162,7 +163,7 @@ function isBehind(
   const row = rows[partitionOf(aggregate, rows.length)]!;
   return (
     event.position <= row.position ||
-    isMarked({ aggregate, position: event.position }, row.finished)
+    isCoveredBy({ aggregate, position: event.position }, row.finished)
   );
 }
 

@@ -1,5 +1,5 @@
 import type { DataSource } from 'typeorm';
-import type { Mark } from '../../../lib/subscriptions/marks.ts';
+import type { PartitionPositions } from '../../../lib/subscriptions/partition-positions.ts';
 
 export interface LoggedEvent {
   readonly id: string;
@@ -32,7 +32,7 @@ export interface CheckpointRow {
   readonly generation: number;
   readonly partition: number;
   readonly position: number;
-  readonly finished: readonly Mark[];
+  readonly finished: readonly PartitionPositions[];
   readonly inUse: boolean;
 }
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import { isMarked, partitionOf } from '../../../lib/subscriptions/marks.ts';
+import { isCoveredBy } from '../../../lib/subscriptions/partition-positions.ts';
+import { partitionOf } from '../../../lib/subscriptions/partitions.ts';
 import { exponentialBackoff, noRetry } from '../../../lib/subscriptions/retry-policy.ts';
 
 describe('the partition of an aggregate', () => {
@@ -19,9 +20,9 @@ describe('the partition of an aggregate', () => {
     const aggregate = { type: 'account', id: 'ada' };
     const positions = [10, 10, 10];
     positions[partitionOf(aggregate, 3)] = 20;
-    expect(isMarked({ aggregate, position: 20 }, [{ positions }])).toBe(true);
-    expect(isMarked({ aggregate, position: 21 }, [{ positions }])).toBe(false);
-    expect(isMarked({ aggregate, position: 1 }, [])).toBe(false);
+    expect(isCoveredBy({ aggregate, position: 20 }, [{ positions }])).toBe(true);
+    expect(isCoveredBy({ aggregate, position: 21 }, [{ positions }])).toBe(false);
+    expect(isCoveredBy({ aggregate, position: 1 }, [])).toBe(false);
   });
 });
 

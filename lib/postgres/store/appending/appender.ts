@@ -26,11 +26,8 @@ import type { JoinedTransaction } from '../../connection/transactions/transactio
 import type { CallerTransactions } from './commit-reports.ts';
 import type { EventReader } from '../reading/event-reader.ts';
 import { AggregateHeld } from './held-appends.ts';
-import {
-  InlineFailure,
-  type InlineProjections,
-  newRecords,
-} from '../../projections/inline-projections.ts';
+import { type InlineProjections, newRecords } from '../../projections/inline-projections.ts';
+import { HandlerFailure } from '../../../subscriptions/handler-failure.ts';
 import {
   type AppendFacts,
   isConnectionLoss,
@@ -195,9 +192,9 @@ export class Appender {
         const options = { ...patience, resent: place.resent };
         return await this.#write(prepared, options, undefined, () => this.queue.isHolding(place));
       } catch (error) {
-        // One that a projection has run into is an InlineFailure, and no reason to wait.
+        // One that a projection has run into is a HandlerFailure, and no reason to wait.
         if (isHeld(error)) throw new AggregateHeld({ cause: error });
-        const cause = error instanceof InlineFailure ? error.cause : error;
+        const cause = error instanceof HandlerFailure ? error.cause : error;
         // A lost connection once more, as the ids make that safe; a deadlock until it is gone.
         const mayRetry = isConnectionLoss(cause) ? attempt === 1 : isTransactionConflict(cause);
         if (!mayRetry || attempt === 10) {
@@ -374,7 +371,7 @@ const factsOf = (prepared: readonly PreparedAppend[]): AppendFacts => ({
 
 /** What a projection throws is its own affair, unless the database has failed it. */
 function toError(error: unknown, facts: AppendFacts): unknown {
-  if (!(error instanceof InlineFailure)) return translateError(error, facts);
+  if (!(error instanceof HandlerFailure)) return translateError(error, facts);
   const { cause } = error;
   const isDatabases = isConnectionLoss(cause) || isTransactionConflict(cause);
   return isDatabases ? translateError(cause, facts) : cause;

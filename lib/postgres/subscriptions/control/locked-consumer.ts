@@ -15,7 +15,7 @@ interface ConsumerRow {
 }
 
 /** Where one partition of a generation stands, and whether a process holds it. */
-export interface PartitionPlace {
+export interface PartitionProgress {
   readonly position: number;
   readonly status: string;
   readonly held: boolean;
@@ -89,12 +89,12 @@ export class LockedConsumer {
     return this.database.query<Row>(statement, values, this.manager);
   }
 
-  places(generation: number): Promise<PartitionPlace[]> {
+  partitions(generation: number): Promise<PartitionProgress[]> {
     return this.query(this.statements.positions, [this.name, generation]);
   }
 
   /** What its owners are committing is awaited: they can neither park nor finish anything from now on. */
-  lockPlaces(generation: number): Promise<PartitionPlace[]> {
+  lockPartitions(generation: number): Promise<PartitionProgress[]> {
     return this.query(this.statements.lockPositions, [this.name, generation]);
   }
 

@@ -1,7 +1,7 @@
 import { type Consumer, isTransactional } from '../../../subscriptions/consumer.ts';
 import type { RebuildOptions } from '../../../subscriptions/consumer-registry.ts';
 import { HandlerFailure } from '../../../subscriptions/handler-failure.ts';
-import type { Mark } from '../../../subscriptions/marks.ts';
+import type { PartitionPositions } from '../../../subscriptions/partition-positions.ts';
 import { ConsumerStateError } from '../../../subscriptions/subscriptions.errors.ts';
 import type { Database } from '../../connection/database.ts';
 import { Statement } from '../../connection/statement.ts';
@@ -41,7 +41,7 @@ export class OperatorRequests {
     return this.#changes.change(name, async (consumer) => {
       refuseDuringRebuild(consumer);
       const { kind, generation } = consumer;
-      const inUse = kind === 'inline-projection' ? [] : await consumer.places(generation);
+      const inUse = kind === 'inline-projection' ? [] : await consumer.partitions(generation);
       const last = await consumer.lastPosition();
       const furthest = Math.min(last, ...inUse.map(({ position }) => position));
       if (from > furthest) {
@@ -102,10 +102,12 @@ export class OperatorRequests {
           `cannot be put to position ${position}: the log ends at ${last}.`,
         );
       }
-      const reached = await consumer.lockPlaces(generation);
+      const reached = await consumer.lockPartitions(generation);
       refuseParked(name, await consumer.parked(generation), `reset('${name}', ${position})`);
-      const marks: Mark[] = [{ positions: reached.map((each) => each.position) }];
-      await consumer.query(this.#statements.reset, [name, position, JSON.stringify(marks)]);
+      const reachedBefore: PartitionPositions[] = [
+        { positions: reached.map((each) => each.position) },
+      ];
+      await consumer.query(this.#statements.reset, [name, position, JSON.stringify(reachedBefore)]);
       // The caller vouches for the read model as it is.
       await this.#tables.forgetLost(consumer, generation);
     });

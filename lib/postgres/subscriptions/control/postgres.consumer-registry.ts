@@ -22,7 +22,7 @@ import { type CheckpointRow, toStates } from './consumer-states.ts';
 import type { Database } from '../../connection/database.ts';
 import { Statement } from '../../connection/statement.ts';
 import { OperatorRequests } from './operator-requests.ts';
-import { ParkedEvents } from '../parked-events.ts';
+import { ParkedRequests } from './parked-requests.ts';
 import { translated, translateReadError } from '../../connection/errors/translate-error.ts';
 import { setPaused, startStopped } from '../generations.sql.ts';
 import { readConsumers, readReached } from './read-consumers.sql.ts';
@@ -33,7 +33,7 @@ import { SkippedEvents } from '../skipped-events.ts';
 export class PostgresConsumerRegistry extends ConsumerRegistry {
   readonly #database: Database;
   readonly #requests: OperatorRequests;
-  readonly #parked: ParkedEvents;
+  readonly #parked: ParkedRequests;
   readonly #skipped: SkippedEvents;
   readonly #statements;
 
@@ -41,7 +41,7 @@ export class PostgresConsumerRegistry extends ConsumerRegistry {
     super();
     this.#database = database;
     this.#requests = new OperatorRequests(database, schema);
-    this.#parked = new ParkedEvents(database, schema);
+    this.#parked = new ParkedRequests(database, schema);
     this.#skipped = new SkippedEvents(database, schema);
     this.#statements = {
       register: new Statement(registerConsumers(schema)),

@@ -16,7 +16,8 @@ describe('ConsumerHost', () => {
     const parts = {
       store: { onAppended: () => () => calls.push('unsubscribe') },
       registry: { register: called('register') },
-      checkpoints: { prepare: called('prepare'), release: called('release'), hold: called('hold') },
+      generations: { prepare: called('prepare') },
+      checkpoints: { release: called('release'), hold: called('hold') },
       signals: {
         start: () => (calls.push('connect'), connecting),
         announce: () => undefined,

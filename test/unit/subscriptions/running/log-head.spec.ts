@@ -2,8 +2,10 @@ import { beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { InMemoryEventStore } from '../../../../lib/store/in-memory/in-memory.event-store.ts';
 import type { LogPlace } from '../../../../lib/store/reading/log-place.ts';
 import { LogHead } from '../../../../lib/subscriptions/running/log-head.ts';
+import { eventFilterOf } from '../../../../lib/subscriptions/event-filter.ts';
 import type { LogFilter } from '../../../../lib/subscriptions/running/selection.ts';
 import { WakeUp } from '../../../../lib/subscriptions/running/wake-up.ts';
+import { consumer } from '../../../support/consumers.ts';
 import { DomainEvent } from '../../../../lib/events/domain-event.decorator.ts';
 import { EventRegistry } from '../../../../lib/events/event-registry.ts';
 import { upcaster } from '../../../../lib/events/upcaster.ts';
@@ -20,8 +22,8 @@ class Received {
 
 const filterFor = (...classes: (typeof Sent | typeof Received)[]): LogFilter => ({
   storedTypes: classes.map((each) => (each === Sent ? 'head.sent' : 'head.received')),
-  prototypes: new Set(classes.map((each) => each.prototype)),
   aggregateTypes: undefined,
+  passes: eventFilterOf(consumer('any', async () => undefined, { events: classes })),
 });
 
 let store: InMemoryEventStore;

@@ -1,10 +1,10 @@
-import type { AggregateRef } from '../../store/aggregate-ref.ts';
-import type { ParkedAggregate } from '../../subscriptions/consumer-state.ts';
-import type { SkipOptions } from '../../subscriptions/skip-options.ts';
-import type { Database } from '../connection/database.ts';
-import { Statement } from '../connection/statement.ts';
-import { timeOf } from '../schema/fragments/microseconds.sql.ts';
-import { discardParked, lockParked, readParked, retryParked } from './parked-events.sql.ts';
+import type { AggregateRef } from '../../../store/aggregate-ref.ts';
+import type { ParkedAggregate } from '../../../subscriptions/consumer-state.ts';
+import type { SkipOptions } from '../../../subscriptions/skip-options.ts';
+import type { Database } from '../../connection/database.ts';
+import { Statement } from '../../connection/statement.ts';
+import { timeOf } from '../../schema/fragments/microseconds.sql.ts';
+import { discardParked, lockParked, readParked, retryParked } from '../parked-events.sql.ts';
 
 interface ParkedRow {
   type: string;
@@ -19,7 +19,7 @@ interface ParkedRow {
 }
 
 /** The events that consumers have set aside. */
-export class ParkedEvents {
+export class ParkedRequests {
   readonly #database: Database;
   readonly #statements;
 

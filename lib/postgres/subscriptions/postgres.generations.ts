@@ -1,12 +1,12 @@
 import type { EntityManager } from 'typeorm';
 import type { HeldCheckpoint } from '../../subscriptions/checkpoint-store.ts';
 import { type Consumer, isTransactional } from '../../subscriptions/consumer.ts';
-import { HandlerFailure } from '../../subscriptions/handler-failure.ts';
-import type { Mark } from '../../subscriptions/marks.ts';
+import { HandlerFailure, runHandler } from '../../subscriptions/handler-failure.ts';
+import type { PartitionPositions } from '../../subscriptions/partition-positions.ts';
 import { LeaseLostError } from '../../subscriptions/subscriptions.errors.ts';
-import { callHook } from './call-hook.ts';
 import type { Database } from '../connection/database.ts';
 import { Statement } from '../connection/statement.ts';
+import { Generations } from '../../subscriptions/generations.ts';
 import { InlineLock } from '../projections/inline-lock.ts';
 import { ConsumerChanges, type LockedConsumer } from './control/locked-consumer.ts';
 import { isLockTimeout } from '../connection/errors/translate-error.ts';
@@ -31,7 +31,7 @@ type CatchUp = (manager: EntityManager, through: number) => Promise<boolean>;
  *
  * The hooks of the projection run in the transaction of the change.
  */
-export class Generations {
+export class PostgresGenerations extends Generations {
   readonly #database: Database;
   readonly #changes: ConsumerChanges;
   readonly #tables: ReadModelTables;
@@ -40,6 +40,7 @@ export class Generations {
   readonly #statements;
 
   constructor(database: Database, schema: string) {
+    super();
     this.#database = database;
     this.#changes = new ConsumerChanges(database, schema);
     this.#tables = new ReadModelTables(database, schema);
@@ -81,16 +82,16 @@ export class Generations {
       // One that was given up meanwhile: nobody would remove what is made for it now.
       if (![consumer.generation, consumer.next].includes(generation)) return;
       await this.#tables.record(consumer, generation, async () => {
-        await callHook(hooks.prepare?.bind(hooks), { generation, manager });
+        await runHandler(() => hooks.prepare?.({ generation, manager }));
         if (consumer.generation === generation) {
-          await callHook(hooks.activate?.bind(hooks), { generation, manager });
+          await runHandler(() => hooks.activate?.({ generation, manager }));
         }
       });
       await consumer.query(this.#statements.prepared, [name, generation]);
     });
   }
 
-  async markInUse(consumer: string): Promise<Mark | null> {
+  async positionsInUse(consumer: string): Promise<PartitionPositions | null> {
     const rows = await this.#database.query<{ position: number }>(this.#statements.positionsInUse, [
       consumer,
     ]);
@@ -145,8 +146,10 @@ export class Generations {
   ): Promise<boolean> {
     const { name, generation } = locked;
     const hasEffects = !isTransactional(locked);
-    const inUse = await (hasEffects ? locked.lockPlaces(generation) : locked.places(generation));
-    const next = await locked.places(nextGeneration);
+    const inUse = await (hasEffects
+      ? locked.lockPartitions(generation)
+      : locked.partitions(generation));
+    const next = await locked.partitions(nextGeneration);
     const [end] = await locked.query<{ head: number }>(this.#statements.endOfLog, []);
     // One that stands behind the end of the log, as after a restore, need not be reached.
     const target = Math.min(end!.head, ...inUse.map(({ position }) => position));
@@ -164,8 +167,8 @@ export class Generations {
       return false;
     }
     if (inUse.some((each) => each.held)) return false;
-    const mark = { positions: inUse.map(({ position }) => position) };
-    await this.#exchange(locked, consumer, nextGeneration, mark);
+    const reached = { positions: inUse.map(({ position }) => position) };
+    await this.#exchange(locked, consumer, nextGeneration, reached);
     return true;
   }
 
@@ -173,16 +176,16 @@ export class Generations {
     locked: LockedConsumer,
     consumer: Consumer,
     next: number,
-    mark: Mark | null,
+    reached: PartitionPositions | null,
   ): Promise<void> {
     const { name, hooks } = consumer;
     const { generation: former, manager } = locked;
     await this.#tables.record(locked, next, async () => {
-      await callHook(hooks.activate?.bind(hooks), { generation: next, manager });
+      await runHandler(() => hooks.activate?.({ generation: next, manager }));
       if (former > 0) await this.#tables.discard(locked, consumer, former);
     });
-    const status = mark ? 'waiting' : 'live';
-    const values = [name, next, status, JSON.stringify(mark ? [mark] : [])];
+    const status = reached ? 'waiting' : 'live';
+    const values = [name, next, status, JSON.stringify(reached ? [reached] : [])];
     await locked.query(this.#statements.activate, values);
     await locked.query(this.#statements.delete, [name, former]);
   }

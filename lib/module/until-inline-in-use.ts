@@ -1,0 +1,35 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { OperatorLog } from '../store/operator-log.ts';
+import type { ConsumerRegistry } from '../subscriptions/consumer-registry.ts';
+import { ConsumerStateError } from '../subscriptions/subscriptions.errors.ts';
+
+/**
+ * Resolves once these inline projections are in use, or `stopping` aborts: from then on every append
+ * applies them.
+ *
+ * @throws ConsumerStateError if one has stopped while it was built.
+ */
+export async function untilInlineInUse(
+  names: readonly string[],
+  { registry, log }: { readonly registry: ConsumerRegistry; readonly log: OperatorLog },
+  stopping?: AbortSignal,
+): Promise<void> {
+  const askedAt = performance.now();
+  let hasWarned = false;
+  for (;;) {
+    const states = (await registry.states()).filter(({ name }) => names.includes(name));
+    const missing = states.filter(({ generation }) => generation === 0);
+    if (missing.length === 0 || stopping?.aborted) return;
+    for (const { name, status, partitions } of missing) {
+      if (status !== 'stopped') continue;
+      const reason = partitions.find(({ error }) => error)?.error?.message ?? 'unknown';
+      throw new ConsumerStateError(name, `could not be built from the log: ${reason}`);
+    }
+    if (!hasWarned && performance.now() - askedAt > 2_000) {
+      hasWarned = true;
+      const which = missing.map(({ name, position }) => `${name} at position ${position}`);
+      log.warn(`Waiting until inline projections are built: ${which.join(', ')}.`);
+    }
+    await delay(20);
+  }
+}

@@ -1,0 +1,19 @@
+import type { AggregateRef } from '../store/aggregate-ref.ts';
+import type { Consumer } from './consumer.ts';
+
+/** Tells whether an event of an aggregate is for a consumer. */
+export type EventFilter = (record: {
+  readonly event: object;
+  readonly aggregate: Pick<AggregateRef, 'type'>;
+}) => boolean;
+
+/** Returns what tells which events are for a consumer: the class that an event is read as decides. */
+export function eventFilterOf({
+  events,
+  settings,
+}: Pick<Consumer, 'events' | 'settings'>): EventFilter {
+  const prototypes = new Set<unknown>(events.map((each) => each.prototype as unknown));
+  const aggregateTypes = settings.aggregateTypes && new Set(settings.aggregateTypes);
+  return ({ event, aggregate }) =>
+    prototypes.has(Object.getPrototypeOf(event)) && (aggregateTypes?.has(aggregate.type) ?? true);
+}

@@ -1,0 +1,170 @@
+import type { EventRecord } from '../../events/event-record.ts';
+import { type LogPlace, markOf, placeOf } from '../../store/reading/log-place.ts';
+import {
+  isUnreadable,
+  placeAfter,
+  type UnreadableEventError,
+} from '../../store/reading/unreadable-event.ts';
+import { isTransactional } from '../consumer.ts';
+import { HandlerFailure } from '../handler-failure.ts';
+import { HandlerCrashedError } from '../subscriptions.errors.ts';
+import { deliver, type Deliverer } from './deliver-slice.ts';
+import type { FailureHandling } from './failure-handling.ts';
+import type { HeadPage, LogHead } from './log-head.ts';
+import { PageReader } from './page-reader.ts';
+import type { ParkedRetry } from './parked-retry.ts';
+import { isDue, isLeftFor, isReplayed, type LogFilter } from './selection.ts';
+import { sleep } from '../../input/sleep.ts';
+
+/** What it takes to hand over the log, page by page. */
+export interface PageDeliveryParts extends Deliverer {
+  readonly head: LogHead;
+  readonly filter: LogFilter;
+  readonly failures: FailureHandling;
+  readonly parkedRetry: ParkedRetry;
+}
+
+/** Owners that were lost in a row before events come one at a time, so as to find the one to blame. */
+const carefulAfterTakeovers = 5;
+/** And before the first event is taken for what ends them. */
+const blamedAfterTakeovers = 10;
+
+/**
+ * Hands over the log page by page. The records of a page come in slices, each of which commits together
+ * with its checkpoint.
+ *
+ * When a slice fails it is halved, until the event to blame stands alone: that one is tried again, and
+ * then dealt with by the consumer's policy.
+ */
+export class PageDelivery {
+  readonly #parts: PageDeliveryParts;
+  readonly #pages: PageReader;
+  readonly #stopping: AbortSignal;
+  /** How many events the next slice may have. */
+  #sliceSize: number;
+
+  constructor(parts: PageDeliveryParts, stopping: AbortSignal) {
+    this.#parts = parts;
+    this.#stopping = stopping;
+    const { head, filter, consumer, cursor } = parts;
+    this.#pages = new PageReader(head, filter, consumer.settings.batchSize, stopping);
+    const { takeovers } = cursor.held;
+    this.#sliceSize = takeovers >= carefulAfterTakeovers ? 1 : this.#largestSlice;
+  }
+
+  /** Handles the next page, but nothing after `bound`; tells whether there may be more to do. */
+  async handleNext(bound: number): Promise<'busy' | 'idle' | 'stopped'> {
+    const { cursor, filter } = this.#parts;
+    let page: HeadPage;
+    try {
+      page = await this.#pages.next(cursor.at);
+    } catch (error) {
+      if (!isUnreadable(error)) throw error;
+      return this.#leaveUnreadable(error);
+    }
+    const through = this.#throughOf(page, bound);
+    cursor.atEnd = page.atEnd && page.position <= bound;
+    const records = page.records.filter(
+      (record) => record.position <= through.position && isDue(record, filter, cursor.held),
+    );
+    if (records.length === 0) {
+      // A page that others have read may be older than the last wake-up: then look again from its end.
+      const isAtEnd = page.atEnd && cursor.position === through.position;
+      cursor.at = through;
+      if (isAtEnd) return 'idle';
+      // What was passed over need not be passed over again after an interruption.
+      await cursor.saveIdle();
+      return 'busy';
+    }
+    return (await this.#handle(records, through)) ? 'busy' : 'stopped';
+  }
+
+  /** The end of a page, or the bound if that comes first, with the last event that is known up to it. */
+  #throughOf(page: HeadPage, bound: number): LogPlace {
+    const { position, mark } = page;
+    if (position <= bound) return { position, mark };
+    const last = page.records.findLast((record) => record.position <= bound);
+    return { position: bound, mark: last ? markOf(last) : this.#parts.cursor.at.mark };
+  }
+
+  async #leaveUnreadable(error: UnreadableEventError): Promise<'busy' | 'stopped'> {
+    const { cursor, failures } = this.#parts;
+    const at = placeAfter(error);
+    const settlement = isLeftFor(error, cursor.held)
+      ? await failures.settle(at, error, this.#stopping)
+      : 'done';
+    if (settlement === 'done') cursor.at = at;
+    return settlement === 'stopped' ? 'stopped' : 'busy';
+  }
+
+  /** Hands over records, and finishes everything up to `through`; returns whether the consumer goes on. */
+  async #handle(records: readonly EventRecord[], through: LogPlace): Promise<boolean> {
+    const { cursor, failures, parkedRetry } = this.#parts;
+    let rest = records;
+    while (rest.length > 0 && !this.#stopping.aborted) {
+      const slice = this.#sliceOf(rest);
+      const remaining = rest.slice(slice.length);
+      const { position } = slice[0]!;
+      const end = remaining.length === 0 ? through : placeOf(slice.at(-1)!);
+      try {
+        this.#refuseAfterCrashes(position);
+        await deliver(this.#parts, slice, end, failures.attemptAt(position));
+        this.#sliceSize = Math.min(this.#largestSlice, this.#sliceSize * 2);
+      } catch (error) {
+        const { checkpoints } = this.#parts;
+        // What took too long for the database would take too long again.
+        const isTooLong = checkpoints.isTimeLimit(error);
+        if (!isTooLong && checkpoints.isInterruption(error)) throw error;
+        const cause = error instanceof HandlerFailure ? error.cause : error;
+        if (position !== slice.at(-1)!.position) {
+          this.#sliceSize = slice.length >> 1;
+          if (isTooLong) await failures.noteTimeLimit(placeOf(slice[0]!), cause);
+          continue;
+        }
+        const settlement = await failures.settle(placeOf(slice[0]!), cause, this.#stopping);
+        if (settlement === 'stopped') return false;
+        if (settlement === 'again') continue;
+      }
+      cursor.at = end;
+      rest = remaining;
+      await this.#throttle(slice.length);
+      // Takes turns: neither new events wait for all parked ones, nor those for a whole page.
+      if (rest.length > 0 && !this.#stopping.aborted) await parkedRetry.next();
+    }
+    return true;
+  }
+
+  /** The first records that are handed over together: all of them replayed, or all of them new. */
+  #sliceOf(records: readonly EventRecord[]): readonly EventRecord[] {
+    const { held } = this.#parts.cursor;
+    const replayed = isReplayed(records[0]!, held);
+    let length = 1;
+    while (
+      length < records.length &&
+      isReplayed(records[length]!, held) === replayed &&
+      // The parts of one stored event stay together: a checkpoint cannot stand between them.
+      (length < this.#sliceSize || records[length]!.position === records[length - 1]!.position)
+    ) {
+      length += 1;
+    }
+    return records.slice(0, length);
+  }
+
+  get #largestSlice(): number {
+    const { consumer } = this.#parts;
+    return isTransactional(consumer) ? consumer.settings.batchSize : 1;
+  }
+
+  /** @throws HandlerFailure if the event at this position has ended every process that tried it. */
+  #refuseAfterCrashes(position: number): void {
+    const { cursor } = this.#parts;
+    const { takeovers, consumer } = cursor.held;
+    if (takeovers < blamedAfterTakeovers || cursor.hasMoved) return;
+    throw new HandlerFailure(new HandlerCrashedError(consumer, position, takeovers));
+  }
+
+  async #throttle(events: number): Promise<void> {
+    const most = this.#parts.cursor.held.rebuild?.eventsPerSecond;
+    if (most) await sleep((events / most) * 1_000, this.#stopping);
+  }
+}

@@ -1,0 +1,50 @@
+import type { LogPlace } from '../../store/reading/log-place.ts';
+import { isUnreadable } from '../../store/reading/unreadable-event.ts';
+import type { HeadPage, LogHead } from './log-head.ts';
+import type { LogFilter } from './selection.ts';
+
+/** Reads the log for one runner, page by page, and the next page while the one before it is handed over. */
+export class PageReader {
+  readonly #head: LogHead;
+  readonly #filter: LogFilter;
+  readonly #batchSize: number;
+  readonly #stopping: AbortSignal;
+  /** A page that is being read while the one before it is handed over. */
+  #ahead: { readonly after: number; readonly page: Promise<HeadPage> } | undefined;
+
+  constructor(head: LogHead, filter: LogFilter, batchSize: number, stopping: AbortSignal) {
+    this.#head = head;
+    this.#filter = filter;
+    this.#batchSize = batchSize;
+    this.#stopping = stopping;
+  }
+
+  /** Returns the next page. The one after it is read meanwhile, as long as there is one. */
+  async next(at: LogPlace): Promise<HeadPage> {
+    const ahead = this.#ahead;
+    this.#ahead = undefined;
+    const wasReadAhead = ahead?.after === at.position;
+    const page = await (wasReadAhead ? ahead.page : this.#read(at, this.#batchSize));
+    // One that was read some time ago cannot tell whether it still is the last one.
+    if (page.atEnd) return { ...page, atEnd: !wasReadAhead };
+    if (!this.#stopping.aborted) {
+      const next = this.#read(page, this.#batchSize);
+      // It is thrown where it is awaited.
+      next.catch(ignore);
+      this.#ahead = { after: page.position, page: next };
+    }
+    return page;
+  }
+
+  /** A page; a shorter one, if need be, to end before an event that cannot be read. */
+  async #read(after: LogPlace, limit: number): Promise<HeadPage> {
+    try {
+      return await this.#head.read(after, this.#filter, limit);
+    } catch (error) {
+      if (!isUnreadable(error) || limit === 1) throw error;
+      return this.#read(after, limit >> 1);
+    }
+  }
+}
+
+const ignore = (): void => undefined;

@@ -48,12 +48,8 @@ export const targets: Readonly<Record<string, Target>> = {
   },
   runner: {
     files: [
-      'runner',
-      'checkpoint-cursor',
-      'deliver-slice',
-      'failure-handling',
-      'log-head',
-      'parked-retry',
+      ...['runner', 'page-reader', 'page-delivery', 'deliver-slice', 'checkpoint-cursor'],
+      ...['failure-handling', 'generation-change', 'log-head', 'parked-retry'],
     ].map(running),
     specs: [
       'unit/subscriptions',
@@ -69,6 +65,7 @@ export const targets: Readonly<Record<string, Target>> = {
   checkpoints: {
     files: [
       'subscriptions/postgres.checkpoint-store',
+      'subscriptions/checkpoint-transactions',
       'subscriptions/checkpoints.sql',
       'schema/functions/hold-checkpoints.sql',
     ].map(postgres),

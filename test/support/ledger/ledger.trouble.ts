@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { DataSource } from 'typeorm';
+import { eventually } from '../eventually.ts';
 import { type Random, random } from '../random.ts';
 import { type LedgerProcess, startLedger } from './ledger.ts';
 import type { LedgerProcessOptions } from './ledger.process.ts';
@@ -134,9 +135,13 @@ export class LedgerTrouble {
       cut: () => this.#cutConnections(choices),
       paused: async () => {
         const consumer = choices.pick(rebuildable);
-        await control.call.pause(consumer);
-        await delay(choices.integer(0, 60));
-        await control.call.resume(consumer);
+        try {
+          await control.call.pause(consumer);
+          await delay(choices.integer(0, 60));
+        } finally {
+          // Also after a lost answer: a consumer must not stay paused.
+          await eventually(() => control.call.resume(consumer).then(() => true));
+        }
       },
     };
     for (;;) {
@@ -147,8 +152,10 @@ export class LedgerTrouble {
         await kinds[kind]!();
         this.#troubles[kind] += 1;
       } catch (error) {
-        // Not every consumer can be rebuilt, or has a rebuild to cancel, at any time.
-        if (!/ConsumerStateError|UnknownConsumerError/.test(String(error))) throw error;
+        // Not every consumer can be rebuilt, or has a rebuild to cancel, at any time. A frozen process may
+        // hold a row for longer than a statement may take.
+        const expected = /ConsumerStateError|UnknownConsumerError|ConnectionLostError/;
+        if (!expected.test(String(error))) throw error;
       }
     }
   }

@@ -17,23 +17,24 @@ interface DriverClient {
 }
 
 // Holds nothing that the application does not hold already.
-const heard = new WeakMap<ClientBase, TransactionStatus | undefined>();
+// By the connection itself: a client may be a stand-in for another one.
+const heard = new WeakMap<object, TransactionStatus | undefined>();
 
 /** Notes the status of a connection from now on, for drivers that do not keep it. */
 export function watchStatus(client: ClientBase, status?: TransactionStatus): void {
   const { connection } = client as DriverClient;
-  if ('getTransactionStatus' in client || !connection || heard.has(client)) return;
-  heard.set(client, status);
+  if ('getTransactionStatus' in client || !connection || heard.has(connection)) return;
+  heard.set(connection, status);
   // Before the listener of the driver, which settles the statement.
   connection.prependListener('readyForQuery', (message: { readonly status: TransactionStatus }) =>
-    heard.set(client, message.status),
+    heard.set(connection, message.status),
   );
 }
 
 /** Returns what the server said last; `undefined` if it was not heard. */
 export function transactionStatus(client: ClientBase): TransactionStatus | undefined {
   const driver = client as DriverClient;
-  if (!driver.getTransactionStatus) return heard.get(client);
+  if (!driver.getTransactionStatus) return driver.connection && heard.get(driver.connection);
   return (driver.getTransactionStatus() as TransactionStatus | null) ?? undefined;
 }
 

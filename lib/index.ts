@@ -157,7 +157,7 @@ export {
   type WaitOptions,
 } from './subscriptions/control/consumers.ts';
 export type { SkipOptions } from './subscriptions/skip-options.ts';
-export { currentDelivery, type Delivery } from './subscriptions/delivery.ts';
+export { currentDelivery, type Delivery } from './subscriptions/delivery/delivery.ts';
 export { Durable, type DurableOptions } from './handlers/durable.decorator.ts';
 export {
   exponentialBackoff,

@@ -1,6 +1,6 @@
 import { runAsReactionTo } from '../events/metadata/event-metadata.ts';
 import type { Consumer } from '../subscriptions/consumer.ts';
-import { runForEvent } from '../subscriptions/delivery.ts';
+import { runForEvent } from '../subscriptions/delivery/delivery.ts';
 
 /** Delivers each event by itself, as what its record set in motion; none before `ready`. */
 export const oneByOne =

@@ -3,7 +3,7 @@ import type { EventClass } from '../events/domain-event.decorator.ts';
 import type { EventRecord } from '../events/event-record.ts';
 import { ownOptions } from '../input/known-options.ts';
 import { consumerOptionNames, type ConsumerOptions } from '../subscriptions/consumer-options.ts';
-import type { Delivery } from '../subscriptions/delivery.ts';
+import type { Delivery } from '../subscriptions/delivery/delivery.ts';
 
 /** When a read model follows the log: after the commit, by a runner, or inside the append itself. */
 export type ProjectionMode = 'eventual' | 'inline';

@@ -2,7 +2,7 @@ import type { EntityManager } from 'typeorm';
 import type { EventClass } from '../events/domain-event.decorator.ts';
 import type { EventRecord } from '../events/event-record.ts';
 import type { ConsumerSettings } from './consumer-options.ts';
-import type { Delivery } from './delivery.ts';
+import type { Delivery } from './delivery/delivery.ts';
 
 export type ConsumerKind = 'projection' | 'inline-projection' | 'handler' | 'saga';
 

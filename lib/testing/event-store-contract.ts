@@ -2,12 +2,12 @@ import { KnownOptions } from '../input/known-options.ts';
 import { appendContract } from './contract/append.contract.ts';
 import { appendAllContract } from './contract/append-all.contract.ts';
 import { aggregateReadContract } from './contract/aggregate-read.contract.ts';
-import { contractEvents } from './contract/contract-events.ts';
+import { contractEvents } from './contract/support/contract-events.ts';
 import type {
   ContractStoreOptions,
   ContractSubject,
   ContractTest,
-} from './contract/contract-test.ts';
+} from './contract/support/contract-test.ts';
 import { duplicateContract } from './contract/duplicate.contract.ts';
 import { expectedVersionContract } from './contract/expected-version.contract.ts';
 import { historyContract } from './contract/history.contract.ts';

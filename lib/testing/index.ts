@@ -1,7 +1,7 @@
 export { drain, type DrainOptions } from './drain.ts';
 export { EventStoreTestingModule } from './event-store-testing.module.ts';
 export { eventStoreContract, type EventStoreContractOptions } from './event-store-contract.ts';
-export type { ContractStoreOptions, ContractSubject } from './contract/contract-test.ts';
+export type { ContractStoreOptions, ContractSubject } from './contract/support/contract-test.ts';
 export {
   projectionScenario,
   type ProjectionScenario,

@@ -9,7 +9,7 @@ import { projectionOf } from '../projections/projection.decorator.ts';
 import type { AggregateRef } from '../store/aggregate-ref.ts';
 import type { Append } from '../store/event-store.ts';
 import type { Consumer } from '../subscriptions/consumer.ts';
-import { runInDelivery } from '../subscriptions/delivery.ts';
+import { runInDelivery } from '../subscriptions/delivery/delivery.ts';
 import { recordsFor } from './records-for.ts';
 
 export interface ProjectionScenarioOptions {

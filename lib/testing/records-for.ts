@@ -6,7 +6,7 @@ import { EventRegistry } from '../events/event-registry.ts';
 import type { Append } from '../store/event-store.ts';
 import { InMemoryEventStore } from '../store/in-memory/in-memory.event-store.ts';
 import type { Consumer } from '../subscriptions/consumer.ts';
-import { eventFilterOf } from '../subscriptions/event-filter.ts';
+import { eventFilterOf } from '../subscriptions/delivery/event-filter.ts';
 
 /**
  * Returns what a consumer would see of these appends, as a store gives it back.

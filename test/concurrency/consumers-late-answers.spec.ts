@@ -4,7 +4,7 @@ import type { DataSource, EntityManager } from 'typeorm';
 import type { EventRecord } from '../../lib/events/event-record.ts';
 import { postgresConsumers } from '../../lib/postgres/subscriptions/postgres.consumers.ts';
 import { ConsumerHost } from '../../lib/subscriptions/running/consumer-host.ts';
-import type { Delivery } from '../../lib/subscriptions/delivery.ts';
+import type { Delivery } from '../../lib/subscriptions/delivery/delivery.ts';
 import { consumer } from '../support/consumers.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';

@@ -14,7 +14,7 @@ import type { DataSource, EntityManager } from 'typeorm';
 import type { EventRecord } from '../../lib/events/event-record.ts';
 import type { AppendResult } from '../../lib/store/event-store.ts';
 import type { GenerationScope } from '../../lib/subscriptions/consumer.ts';
-import type { Delivery } from '../../lib/subscriptions/delivery.ts';
+import type { Delivery } from '../../lib/subscriptions/delivery/delivery.ts';
 import { channelOf } from '../../lib/postgres/subscriptions/postgres.signals.ts';
 import { exponentialBackoff, noRetry } from '../../lib/subscriptions/retry-policy.ts';
 import { consumer, startConsumers, type TestProcess } from '../support/consumers.ts';

@@ -4,7 +4,7 @@ import type { DataSource, EntityManager } from 'typeorm';
 import { DomainEvent } from '../../lib/events/domain-event.decorator.ts';
 import type { EventRecord } from '../../lib/events/event-record.ts';
 import type { GenerationScope } from '../../lib/subscriptions/consumer.ts';
-import type { Delivery } from '../../lib/subscriptions/delivery.ts';
+import type { Delivery } from '../../lib/subscriptions/delivery/delivery.ts';
 import { postgresConsumers } from '../../lib/postgres/subscriptions/postgres.consumers.ts';
 import { untilInlineInUse } from '../../lib/module/until-inline-in-use.ts';
 import { consumer, startConsumers, type TestProcess } from '../support/consumers.ts';

@@ -10,7 +10,7 @@ import {
   type Progress,
 } from '../../subscriptions/checkpoint-store.ts';
 import { describeError } from './describe-error.ts';
-import { HandlerFailure } from '../../subscriptions/handler-failure.ts';
+import { HandlerFailure } from '../../subscriptions/delivery/handler-failure.ts';
 import type { PartitionPositions } from '../../subscriptions/partition-positions.ts';
 import { HistoryDivergedError, LeaseLostError } from '../../subscriptions/subscriptions.errors.ts';
 import type { ControlConnection } from '../connection/control-connection.ts';

@@ -1,7 +1,7 @@
 import type { EntityManager } from 'typeorm';
 import type { HeldCheckpoint } from '../../subscriptions/checkpoint-store.ts';
 import { type Consumer, isTransactional } from '../../subscriptions/consumer.ts';
-import { HandlerFailure, runHandler } from '../../subscriptions/handler-failure.ts';
+import { HandlerFailure, runHandler } from '../../subscriptions/delivery/handler-failure.ts';
 import type { PartitionPositions } from '../../subscriptions/partition-positions.ts';
 import { LeaseLostError } from '../../subscriptions/subscriptions.errors.ts';
 import type { Database } from '../connection/database.ts';

@@ -1,6 +1,6 @@
 import type { EntityManager } from 'typeorm';
 import type { Consumer } from '../../subscriptions/consumer.ts';
-import { HandlerFailure, runHandler } from '../../subscriptions/handler-failure.ts';
+import { HandlerFailure, runHandler } from '../../subscriptions/delivery/handler-failure.ts';
 import { ReadModelLostError } from '../../subscriptions/subscriptions.errors.ts';
 import type { Database } from '../connection/database.ts';
 import { Statement } from '../connection/statement.ts';

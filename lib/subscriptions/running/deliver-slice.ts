@@ -2,7 +2,7 @@ import type { EntityManager } from 'typeorm';
 import type { EventRecord } from '../../events/event-record.ts';
 import { type LogPlace, markOf } from '../../store/reading/log-place.ts';
 import { type Consumer, isTransactional } from '../consumer.ts';
-import { callConsumer } from '../call-consumer.ts';
+import { callConsumer } from '../delivery/call-consumer.ts';
 import type { CheckpointStore } from '../checkpoint-store.ts';
 import type { ParkedAggregates } from './parked-aggregates.ts';
 import type { CheckpointCursor } from './checkpoint-cursor.ts';

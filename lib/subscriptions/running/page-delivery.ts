@@ -6,7 +6,7 @@ import {
   type UnreadableEventError,
 } from '../../store/reading/unreadable-event.ts';
 import { isTransactional } from '../consumer.ts';
-import { HandlerFailure } from '../handler-failure.ts';
+import { HandlerFailure } from '../delivery/handler-failure.ts';
 import { HandlerCrashedError } from '../subscriptions.errors.ts';
 import { deliver, type Deliverer } from './deliver-slice.ts';
 import type { FailureHandling } from './failure-handling.ts';

@@ -3,7 +3,7 @@ import type { EventStore } from '../../store/event-store.ts';
 import type { ParkedEvent, ParkedEvents } from '../parked-events.ts';
 import { isTransactional } from '../consumer.ts';
 import { callWhileHeld, type Deliverer } from './deliver-slice.ts';
-import { HandlerFailure } from '../handler-failure.ts';
+import { HandlerFailure } from '../delivery/handler-failure.ts';
 import type { OperatorLog } from '../../store/operator-log.ts';
 import { isInPartition, type LogFilter } from './selection.ts';
 

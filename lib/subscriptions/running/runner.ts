@@ -7,7 +7,7 @@ import type { Consumer } from '../consumer.ts';
 import type { Generations } from '../generations.ts';
 import type { ParkedEvents } from '../parked-events.ts';
 import { FailureHandling } from './failure-handling.ts';
-import { HandlerFailure } from '../handler-failure.ts';
+import { HandlerFailure } from '../delivery/handler-failure.ts';
 import { GenerationChange } from './generation-change.ts';
 import { PageDelivery } from './page-delivery.ts';
 import type { LogHead } from './log-head.ts';

@@ -1,7 +1,7 @@
 import type { AggregateRef } from '../../store/aggregate-ref.ts';
 import type { EventRecord } from '../../events/event-record.ts';
 import type { HeldCheckpoint } from '../checkpoint-store.ts';
-import type { EventFilter } from '../event-filter.ts';
+import type { EventFilter } from '../delivery/event-filter.ts';
 import { isCoveredBy } from '../partition-positions.ts';
 import { partitionOf } from '../partitions.ts';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { collect } from './assertions.ts';
-import { deposits, newAccount } from './contract-events.ts';
-import type { ContractTest } from './contract-test.ts';
+import { collect } from './support/assertions.ts';
+import { deposits, newAccount } from './support/contract-events.ts';
+import type { ContractTest } from './support/contract-test.ts';
 
 export function aggregateReadContract(test: ContractTest): void {
   test('an unknown aggregate is at version 0', async ({ store }) => {

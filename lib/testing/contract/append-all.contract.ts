@@ -8,9 +8,9 @@ import {
   InvalidAggregateRefError,
   WrongExpectedVersionError,
 } from '../../store/store.errors.ts';
-import { assertNothingWritten, eventsOf, positionsOf, rejection } from './assertions.ts';
-import { deposits, MoneyDeposited, newAccount } from './contract-events.ts';
-import type { ContractTest } from './contract-test.ts';
+import { assertNothingWritten, eventsOf, positionsOf, rejection } from './support/assertions.ts';
+import { deposits, MoneyDeposited, newAccount } from './support/contract-events.ts';
+import type { ContractTest } from './support/contract-test.ts';
 
 export function appendAllContract(test: ContractTest): void {
   test('writes to several aggregates and answers in the order of the list', async ({ store }) => {

@@ -9,7 +9,7 @@ import {
   positionsOf,
   rejection,
   versionsOf,
-} from './assertions.ts';
+} from './support/assertions.ts';
 import {
   AccountAudited,
   AccountClosed,
@@ -18,8 +18,8 @@ import {
   MoneyDeposited,
   NeverRegistered,
   newAccount,
-} from './contract-events.ts';
-import type { ContractTest } from './contract-test.ts';
+} from './support/contract-events.ts';
+import type { ContractTest } from './support/contract-test.ts';
 
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const openedAt = new Date('2026-02-03T04:05:06.789Z');

@@ -4,9 +4,9 @@ import { EventData } from '../../events/event-data.ts';
 import type { AppendResult, EventStore } from '../../store/event-store.ts';
 import type { ExpectedVersion } from '../../store/appending/expected-version.ts';
 import { DuplicateEventError } from '../../store/store.errors.ts';
-import { assertNothingWritten, rejection } from './assertions.ts';
-import { deposits, MoneyDeposited, MoneyWithdrawn, newAccount } from './contract-events.ts';
-import type { ContractTest } from './contract-test.ts';
+import { assertNothingWritten, rejection } from './support/assertions.ts';
+import { deposits, MoneyDeposited, MoneyWithdrawn, newAccount } from './support/contract-events.ts';
+import type { ContractTest } from './support/contract-test.ts';
 
 const deposit = (amount: number, id: string = randomUUID()): EventData =>
   new EventData(new MoneyDeposited(amount), { id });

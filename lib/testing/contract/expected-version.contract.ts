@@ -4,9 +4,9 @@ import type { AggregateRef } from '../../store/aggregate-ref.ts';
 import type { EventStore } from '../../store/event-store.ts';
 import type { ExpectedVersion } from '../../store/appending/expected-version.ts';
 import { WrongExpectedVersionError } from '../../store/store.errors.ts';
-import { assertNothingWritten, rejection } from './assertions.ts';
-import { deposits, newAccount } from './contract-events.ts';
-import type { ContractTest } from './contract-test.ts';
+import { assertNothingWritten, rejection } from './support/assertions.ts';
+import { deposits, newAccount } from './support/contract-events.ts';
+import type { ContractTest } from './support/contract-test.ts';
 
 interface Situation {
   readonly name: string;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { deposits, newAccount } from './contract-events.ts';
-import type { ContractTest } from './contract-test.ts';
+import { deposits, newAccount } from './support/contract-events.ts';
+import type { ContractTest } from './support/contract-test.ts';
 
 export function historyContract(test: ContractTest): void {
   test('is empty for an unknown aggregate', async ({ store }) => {

@@ -3,9 +3,9 @@ import { randomUUID } from 'node:crypto';
 import { EventData } from '../../events/event-data.ts';
 import type { EventRecord } from '../../events/event-record.ts';
 import { WrongExpectedVersionError } from '../../store/store.errors.ts';
-import { rejection } from './assertions.ts';
-import { deposits, MoneyDeposited, newAccount } from './contract-events.ts';
-import type { ContractTest } from './contract-test.ts';
+import { rejection } from './support/assertions.ts';
+import { deposits, MoneyDeposited, newAccount } from './support/contract-events.ts';
+import type { ContractTest } from './support/contract-test.ts';
 
 export function listenerContract(test: ContractTest): void {
   test('gets the records of every append, in order', async ({ store }) => {

@@ -2,15 +2,15 @@ import assert from 'node:assert/strict';
 import type { EventRecord } from '../../events/event-record.ts';
 import type { EventStore } from '../../store/event-store.ts';
 import type { ReadOptions } from '../../store/reading/read-options.ts';
-import { collect, eventsOf, positionsOf, rejection, versionsOf } from './assertions.ts';
+import { collect, eventsOf, positionsOf, rejection, versionsOf } from './support/assertions.ts';
 import {
   AccountClosed,
   AccountOpened,
   deposits,
   MoneyDeposited,
   newAccount,
-} from './contract-events.ts';
-import type { ContractTest } from './contract-test.ts';
+} from './support/contract-events.ts';
+import type { ContractTest } from './support/contract-test.ts';
 
 /** Six events: account 1 2 3, savings 1 2, account 4. */
 async function writeLog(store: EventStore): Promise<readonly EventRecord[]> {

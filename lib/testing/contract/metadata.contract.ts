@@ -3,9 +3,9 @@ import { EventData } from '../../events/event-data.ts';
 import { runWithMetadata, type EventMetadata } from '../../events/metadata/event-metadata.ts';
 import { InvalidEventError } from '../../events/events.errors.ts';
 import type { EventStore } from '../../store/event-store.ts';
-import { assertNothingWritten, rejection } from './assertions.ts';
-import { deposits, MoneyDeposited, newAccount } from './contract-events.ts';
-import type { ContractTest } from './contract-test.ts';
+import { assertNothingWritten, rejection } from './support/assertions.ts';
+import { deposits, MoneyDeposited, newAccount } from './support/contract-events.ts';
+import type { ContractTest } from './support/contract-test.ts';
 
 const metadataOf = async (store: EventStore): Promise<readonly EventMetadata[]> =>
   (await store.fetch()).records.map((record) => record.metadata);

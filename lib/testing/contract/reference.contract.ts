@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import type { AggregateRef } from '../../store/aggregate-ref.ts';
 import { InvalidAggregateRefError } from '../../store/store.errors.ts';
-import { assertNothingWritten, collect, rejection } from './assertions.ts';
-import { deposits, newAccount } from './contract-events.ts';
-import type { ContractTest } from './contract-test.ts';
+import { assertNothingWritten, collect, rejection } from './support/assertions.ts';
+import { deposits, newAccount } from './support/contract-events.ts';
+import type { ContractTest } from './support/contract-test.ts';
 
 const unusable: readonly (readonly [string, unknown])[] = [
   ['nothing', ''],

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { InvalidEventError } from '../../events/events.errors.ts';
 import { SnapshotAheadError } from '../../store/store.errors.ts';
-import { rejection } from './assertions.ts';
-import { deposits, newAccount } from './contract-events.ts';
-import type { ContractTest } from './contract-test.ts';
+import { rejection } from './support/assertions.ts';
+import { deposits, newAccount } from './support/contract-events.ts';
+import type { ContractTest } from './support/contract-test.ts';
 
 export function snapshotContract(test: ContractTest): void {
   test('is null until one is taken', async ({ store }) => {

@@ -10,7 +10,7 @@ import {
   type ProjectionContext,
 } from '../../../lib/projections/projection.decorator.ts';
 import type { GenerationScope } from '../../../lib/subscriptions/consumer.ts';
-import { currentDelivery } from '../../../lib/subscriptions/delivery.ts';
+import { currentDelivery } from '../../../lib/subscriptions/delivery/delivery.ts';
 import { Durable } from '../../../lib/handlers/durable.decorator.ts';
 import { Gates } from './gates.ts';
 import { Deposited, type Movement, Withdrawn } from './ledger.events.ts';

@@ -27,7 +27,7 @@ import type { CallerTransactions } from './commit-reports.ts';
 import type { EventReader } from '../reading/event-reader.ts';
 import { AggregateHeld } from './held-appends.ts';
 import { type InlineProjections, newRecords } from '../../projections/inline-projections.ts';
-import { HandlerFailure } from '../../../subscriptions/handler-failure.ts';
+import { HandlerFailure } from '../../../subscriptions/delivery/handler-failure.ts';
 import {
   type AppendFacts,
   isConnectionLoss,

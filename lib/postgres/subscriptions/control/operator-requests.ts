@@ -1,6 +1,6 @@
 import { type Consumer, isTransactional } from '../../../subscriptions/consumer.ts';
 import type { RebuildOptions } from '../../../subscriptions/consumer-registry.ts';
-import { HandlerFailure } from '../../../subscriptions/handler-failure.ts';
+import { HandlerFailure } from '../../../subscriptions/delivery/handler-failure.ts';
 import type { PartitionPositions } from '../../../subscriptions/partition-positions.ts';
 import { ConsumerStateError } from '../../../subscriptions/subscriptions.errors.ts';
 import type { Database } from '../../connection/database.ts';

@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { InMemoryEventStore } from '../../../../lib/store/in-memory/in-memory.event-store.ts';
 import type { LogPlace } from '../../../../lib/store/reading/log-place.ts';
 import { LogHead } from '../../../../lib/subscriptions/running/log-head.ts';
-import { eventFilterOf } from '../../../../lib/subscriptions/event-filter.ts';
+import { eventFilterOf } from '../../../../lib/subscriptions/delivery/event-filter.ts';
 import type { LogFilter } from '../../../../lib/subscriptions/running/selection.ts';
 import { WakeUp } from '../../../../lib/subscriptions/running/wake-up.ts';
 import { consumer } from '../../../support/consumers.ts';

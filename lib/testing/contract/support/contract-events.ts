@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { DomainEvent } from '../../events/domain-event.decorator.ts';
-import type { AggregateRef } from '../../store/aggregate-ref.ts';
+import { DomainEvent } from '../../../events/domain-event.decorator.ts';
+import type { AggregateRef } from '../../../store/aggregate-ref.ts';
 
 @DomainEvent('account.opened', { dates: ['openedAt'] })
 export class AccountOpened {

@@ -1,6 +1,6 @@
-import type { EventClass } from '../../events/domain-event.decorator.ts';
-import type { AggregateRef } from '../../store/aggregate-ref.ts';
-import type { EventStore } from '../../store/event-store.ts';
+import type { EventClass } from '../../../events/domain-event.decorator.ts';
+import type { AggregateRef } from '../../../store/aggregate-ref.ts';
+import type { EventStore } from '../../../store/event-store.ts';
 
 /** How the store under test has to be configured. */
 export interface ContractStoreOptions {

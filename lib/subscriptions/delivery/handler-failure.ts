@@ -1,4 +1,4 @@
-import { errorOf } from '../input/thrown-error.ts';
+import { errorOf } from '../../input/thrown-error.ts';
 
 /** What the consumer's own code threw, told apart from what went wrong around it. */
 export class HandlerFailure extends Error {

@@ -1,10 +1,10 @@
 import type { EntityManager } from 'typeorm';
-import type { EventRecord } from '../events/event-record.ts';
-import { withTimeout } from '../input/with-timeout.ts';
-import type { Consumer } from './consumer.ts';
+import type { EventRecord } from '../../events/event-record.ts';
+import { withTimeout } from '../../input/with-timeout.ts';
+import type { Consumer } from '../consumer.ts';
 import { type Delivery, runInDelivery } from './delivery.ts';
 import { runHandler } from './handler-failure.ts';
-import { HandlerTimeoutError } from './subscriptions.errors.ts';
+import { HandlerTimeoutError } from '../subscriptions.errors.ts';
 
 /**
  * Calls a consumer with records, as one delivery and for no longer than its `timeoutMs`.

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import type { EventRecord } from '../../events/event-record.ts';
-import type { EventStore } from '../../store/event-store.ts';
+import type { EventRecord } from '../../../events/event-record.ts';
+import type { EventStore } from '../../../store/event-store.ts';
 
 /** Waits for the rejection and returns its error, which must be an instance of `errorClass`. */
 export async function rejection<E extends Error>(

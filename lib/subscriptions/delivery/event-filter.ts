@@ -1,5 +1,5 @@
-import type { AggregateRef } from '../store/aggregate-ref.ts';
-import type { Consumer } from './consumer.ts';
+import type { AggregateRef } from '../../store/aggregate-ref.ts';
+import type { Consumer } from '../consumer.ts';
 
 /** Tells whether an event of an aggregate is for a consumer. */
 export type EventFilter = (record: {

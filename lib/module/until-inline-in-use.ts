@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { sleep } from '../input/sleep.ts';
 import type { OperatorLog } from '../store/operator-log.ts';
 import type { ConsumerRegistry } from '../subscriptions/consumer-registry.ts';
 import { ConsumerStateError } from '../subscriptions/subscriptions.errors.ts';
@@ -30,6 +30,6 @@ export async function untilInlineInUse(
       const which = missing.map(({ name, position }) => `${name} at position ${position}`);
       log.warn(`Waiting until inline projections are built: ${which.join(', ')}.`);
     }
-    await delay(20);
+    await sleep(20, stopping);
   }
 }

@@ -15,7 +15,7 @@ export interface HeldCheckpoint extends CheckpointKey {
   /** The process that holds it. */
   readonly owner: string;
   readonly partitions: number;
-  /** Grows whenever the lease changes hands; whoever comes with another number commits nothing. */
+  /** Grows whenever the lease changes hands; a process with another number commits nothing. */
   readonly fence: number;
   /** Everything up to here is finished. */
   readonly position: number;
@@ -38,7 +38,7 @@ export interface HeldCheckpoint extends CheckpointKey {
   readonly lostTable: string | null;
   /** The read model of its generation is made, if the consumer makes one. */
   readonly isPrepared: boolean;
-  /** It is built beside the generation in use, no faster than so many events in a second. */
+  /** It is built beside the generation in use, at most this many events per second. */
   readonly rebuild: { readonly eventsPerSecond: number | null } | null;
 }
 
@@ -58,7 +58,7 @@ export interface Failure {
   readonly failures: number;
 }
 
-/** A transaction that ends with the checkpoint of whoever runs it. */
+/** A transaction that ends with the checkpoint of its runner. */
 export interface CheckpointTransaction {
   readonly manager: EntityManager;
   /** Sets events aside, by their positions; the failure is that of the first one. */
@@ -117,13 +117,13 @@ export abstract class CheckpointStore {
   ): Promise<void>;
 
   /**
-   * Tells whether the database, the lease or another log is to blame for an error, and not an event:
-   * then no attempt is counted.
+   * Returns whether the database, the lease or another log caused an error, and not an event. Then no
+   * attempt is counted.
    */
   abstract isInterruption(error: unknown): boolean;
 
   /**
-   * Tells whether the database gave something up because it took longer than a time limit allows: then
+   * Returns whether the database gave something up because it took longer than a time limit allows. Then
    * less may succeed, and the same again would not.
    */
   abstract isTimeLimit(error: unknown): boolean;

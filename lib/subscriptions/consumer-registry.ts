@@ -4,7 +4,7 @@ import type { ConsumerStatus } from './consumer-status.ts';
 import type { SkipOptions } from './skip-options.ts';
 
 export interface RebuildOptions {
-  /** The position to begin behind, no further than what was handled. @default 0, the start of the log */
+  /** The position to begin after, no further than what was handled. @default 0, the start of the log */
   readonly from?: number;
   /** The most events in a second over one partition, to spare the database. @default no limit */
   readonly eventsPerSecond?: number;
@@ -16,7 +16,7 @@ export interface ProcessLease {
   readonly leaseMs: number;
 }
 
-/** How far a consumer has come, for those who wait for it. */
+/** How far a consumer has come, for callers that wait for it. */
 export interface Reached {
   readonly position: number;
   readonly status: ConsumerStatus;

@@ -3,19 +3,19 @@ import type { AggregateRef } from '../store/aggregate-ref.ts';
 import type { ConsumerKind } from './consumer.ts';
 import type { ConsumerStatus } from './consumer-status.ts';
 
-/** Where one partition of one generation of a consumer stands. */
+/** The state of one partition of one generation of a consumer. */
 export interface PartitionState {
   readonly generation: number;
   /** From 0 up. */
   readonly partition: number;
   readonly status: ConsumerStatus;
-  /** The process that holds it, as host, process id and a random part; `null` if nobody does. */
+  /** The process that holds it, as host, process id and a random part; `null` if none does. */
   readonly owner: string | null;
   /** Everything up to here is finished. */
   readonly position: number;
   /** How many positions lie between it and the end of the log; gaps count, so it is an upper bound. */
   readonly lagEvents: number;
-  /** How long ago the first event behind its position was recorded; 0 if there is none. */
+  /** How long ago the first event after its position was recorded; 0 if there is none. */
   readonly lagMs: number;
   /** Events handled in a second, smoothed over the last seconds in which it had any. */
   readonly eventsPerSecond: number;
@@ -38,11 +38,11 @@ export interface RebuildProgress {
   readonly generation: number;
   /** The lowest position of its partitions. */
   readonly position: number;
-  /** Where the generation that it will replace stands, at its lowest. */
+  /** The lowest position of the generation that it will replace. */
   readonly target: number;
   /** From 0 up to 1. */
   readonly progress: number;
-  /** Milliseconds until it has caught up at its present rate; `null` while nobody can tell. */
+  /** Milliseconds until it has caught up at its present rate; `null` while unknown. */
   readonly remainingMs: number | null;
 }
 
@@ -98,7 +98,7 @@ export interface SkippedEvent {
   readonly cause: 'policy' | 'skip' | 'discard' | 'forget';
   /** What the caller gave as its reason; otherwise the name of the option or the method. */
   readonly reason: string;
-  /** The name and the message of the last error; `null` if it was parked behind another and not tried. */
+  /** The name and the message of the last error; `null` if it was parked after another and not tried. */
   readonly error: string | null;
   readonly failures: number;
   /** What the caller gave; otherwise the role in the database, or the process for the policy. */

@@ -1,13 +1,13 @@
 /**
- * Where a consumer, or one partition of it, stands.
+ * The status of a consumer, or of one partition of it.
  *
  *     waiting → catching-up ⇄ live ⇄ retrying → stopped → waiting
  *
- * `waiting`: no process runs it now. `catching-up`: it reads what is behind it. `live`: it is at the
+ * `waiting`: no process runs it now. `catching-up`: it reads older events. `live`: it is at the
  * end of the log. `retrying`: an event has failed and comes again. `stopped`: it has given up, until
  * `start` or the next start of an application. From each of the others a lost lease or a shutdown leads
- * to `waiting`, and `pause` to `paused`, which `resume` turns into `waiting`. `replaced`: it stands
- * still for a moment, until the generation that was built beside it takes its place.
+ * to `waiting`, and `pause` to `paused`, which `resume` turns into `waiting`. `replaced`: it is halted
+ * for a moment, until the generation that was built beside it takes its place.
  */
 export type ConsumerStatus =
   'waiting' | 'catching-up' | 'live' | 'retrying' | 'paused' | 'stopped' | 'replaced';

@@ -6,7 +6,7 @@ import type { Delivery } from './delivery/delivery.ts';
 
 export type ConsumerKind = 'projection' | 'inline-projection' | 'handler' | 'saga';
 
-/** What a projection's hooks are told: which generation of its read model, in which transaction. */
+/** What a projection's hooks are given: the generation of its read model, and the transaction. */
 export interface GenerationScope {
   readonly generation: number;
   readonly manager: EntityManager;
@@ -22,7 +22,7 @@ export interface GenerationHooks {
   discard?(scope: GenerationScope): Promise<void> | void;
 }
 
-/** Somebody who follows the log under a name, as found in the application. */
+/** What follows the log under a name, as found in the application. */
 export interface Consumer {
   readonly name: string;
   readonly kind: ConsumerKind;

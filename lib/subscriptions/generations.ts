@@ -17,7 +17,7 @@ export abstract class Generations {
   /**
    * Puts a rebuilt generation in the place of the one in use, if it has come as far.
    *
-   * Otherwise the one in use is halted where it stands, so that the next try will do. Returns whether
+   * Otherwise the one in use is halted where it is, so that the next try succeeds. Returns whether
    * the generation is in use now.
    *
    * @throws ConsumerStateError while a handler or a saga has parked events in the one in use.

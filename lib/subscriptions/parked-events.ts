@@ -19,7 +19,7 @@ export abstract class ParkedEvents {
   /** Returns the first event of each aggregate whose next attempt was asked for. */
   abstract toRetry(key: CheckpointKey): Promise<readonly ParkedEvent[]>;
 
-  /** Tells whether the next attempt at a parked event is still asked for. */
+  /** Returns whether the next attempt at a parked event is still asked for. */
   abstract isToRetry(key: CheckpointKey, position: number): Promise<boolean>;
 
   /** Stores that the next attempt of parked events has failed; they wait to be asked for again. */

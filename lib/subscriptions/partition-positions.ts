@@ -8,7 +8,7 @@ export interface PartitionPositions {
 }
 
 /**
- * Tells whether a record was finished by its partition at one of several earlier times.
+ * Returns whether a record was finished by its partition at one of several earlier times.
  *
  * When the number of partitions changes, the new ones all start at the lowest position of the old
  * ones, and leave out what the old partition of the aggregate had finished beyond it.

@@ -29,7 +29,7 @@ const backoffOptions = new KnownOptions<ExponentialBackoffOptions>('exponentialB
 });
 
 /**
- * Doubles the delay after every failure and takes a random part of its upper half, so that many who
+ * Doubles the delay after every failure and takes a random part of its upper half, so that many that
  * failed together do not come back together.
  */
 export function exponentialBackoff(options: ExponentialBackoffOptions = {}): RetryPolicy {

@@ -1,15 +1,15 @@
-/** What processes tell each other: that something was appended, or that leases are to be looked at. */
+/** What processes signal to each other: that something was appended, or that leases need a look. */
 export type Signal = 'append' | 'control';
 
 /**
- * Wakes up those who wait for appends or leases, in this process and in others.
+ * Wakes up what waits for appends or leases, in this process and in others.
  *
- * A signal may get lost or come too often; whoever relies on it also looks by the clock.
+ * A signal may get lost or come too often; its listeners also look by the clock.
  */
 export abstract class Signals {
   /** Calls `onSignal` from now on, also after every interruption of the service. */
   abstract start(onSignal: (signal: Signal) => void): Promise<void>;
-  /** Tells the other processes. Never throws: what is not heard is found by the clock. */
+  /** Signals to the other processes. Never throws: what is not heard is found by the clock. */
   abstract announce(signal: Signal): void;
   abstract stop(): Promise<void>;
 }

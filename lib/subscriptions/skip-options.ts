@@ -1,9 +1,9 @@
 import { applyRules, type OptionRule } from '../input/option-rules.ts';
 import { isStorableText } from '../input/storable-text.ts';
 
-/** Who gives events up, and why; both are stored with each of them. */
+/** The person that gives events up, and the reason; both are stored with each event. */
 export interface SkipOptions {
-  /** Who decides it, such as the name of an operator, in up to 255 bytes. @default the database role */
+  /** The person that decides it, such as the name of an operator, in up to 255 bytes. @default the database role */
   readonly by?: string;
   /** Why, in up to 2,000 bytes. @default the name of the method */
   readonly reason?: string;

@@ -102,7 +102,7 @@ export class LeaseLostError extends EventStoreError {
   ) {
     super(
       `This process no longer holds partition ${partition} of the consumer '${consumer}': its ` +
-        'lease ran out or was taken back, and the batch was rolled back. Whoever holds it now goes on.',
+        'lease ran out or was taken back, and the batch was rolled back. The process that holds it now continues.',
     );
   }
 }
@@ -115,7 +115,7 @@ export class WaitTimeoutError extends EventStoreError {
   constructor(
     readonly consumer: string,
     readonly position: number,
-    /** Where it stood when that was asked last; `undefined` if the database did not answer. */
+    /** Its position at the last look; `undefined` if the database did not answer. */
     readonly reached: number | undefined,
     readonly timeoutMs: number,
     readonly reason: string | undefined,
@@ -123,7 +123,7 @@ export class WaitTimeoutError extends EventStoreError {
     super(
       `The consumer '${consumer}' ${reached === undefined ? '' : `is at position ${reached} and `}` +
         `did not reach ${position} within ${timeoutMs} ms. ` +
-        (reason ?? 'It is behind; see Consumers.list() for its lag.'),
+        (reason ?? 'It lags; see Consumers.list().'),
     );
   }
 }

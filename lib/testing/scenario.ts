@@ -62,7 +62,8 @@ export class Scenario<T extends ScenarioAggregate> {
     try {
       const result: unknown = work(this.#aggregate);
       if (types.isPromise(result)) {
-        result.catch(() => 'refused below, whatever comes of it');
+        // Refused below in any case.
+        result.catch(ignore);
         throw new TypeError('The work given to when() returned a promise. It must end at once.');
       }
     } catch (error) {
@@ -122,3 +123,5 @@ export class ScenarioOutcome<T extends ScenarioAggregate> {
     if (this.#failure !== undefined) throw this.#failure.error;
   }
 }
+
+const ignore = (): void => undefined;

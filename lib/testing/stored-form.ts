@@ -25,7 +25,8 @@ export class StoredForm {
     const serialized = this.#serializer.serialize(events);
     if (this.#registry.faults.length > 0) throw new TypeError(this.#registry.faults.join('\n'));
     if (serialized instanceof Promise) {
-      serialized.catch(() => 'refused below, whatever comes of it');
+      // Refused below in any case.
+      serialized.catch(ignore);
       throw new TypeError('A scenario cannot wait for a schema that answers with a promise.');
     }
     return serialized.flatMap((event, index) =>
@@ -42,3 +43,5 @@ export class StoredForm {
     );
   }
 }
+
+const ignore = (): void => undefined;

@@ -34,14 +34,14 @@ export async function showUnansweredOffer({ app, url }: LoanDesk): Promise<void>
   }
 }
 
-/** The report is built anew beside the one that answers, and takes its place. */
+/** The report is built again beside the one that answers, and takes its place. */
 export async function showRebuild(app: INestApplicationContext): Promise<void> {
   console.log('\nA rebuild of the report');
   const { rebuilt, meanwhile, seconds } = await rebuildReport(app, (percent) =>
     console.log(`  ${percent} % is built, and the old report answers`),
   );
   console.log(
-    `  ${rebuilt.events} events counted anew in ${seconds.toFixed(1)} s; meanwhile the old report ` +
+    `  ${rebuilt.events} events counted again in ${seconds.toFixed(1)} s; meanwhile the old report ` +
       `answered ${meanwhile.length} times`,
   );
 }

@@ -21,7 +21,7 @@ const texts = new Map<EventClass, string>([
  * so that nobody waits for the letters to all others.
  *
  * An event may come a second time, after a crash: its id, under which the letter is kept, tells. It
- * also comes again when somebody starts the handler anew from an earlier event; that letter is out.
+ * also comes again when an operator starts the handler again from an earlier event; that letter is out.
  */
 @Durable('letters', { partitions: 4 })
 @EventsHandler(...texts.keys())

@@ -17,7 +17,7 @@ export function countLog(log: ReadonlyMap<string, readonly LogRow[]>): Counts {
   return counts;
 }
 
-/** Counts what stands in the store, by reading all of it. */
+/** Counts what is in the store, by reading all of it. */
 export async function countStore(store: EventStore): Promise<Counts> {
   const counts = { applications: 0, amount: 0, events: 0 };
   const applicationIds = new Set<string>();

@@ -19,7 +19,7 @@ export interface ReplayOptions {
   /** How many applications are worked on at the same time. */
   readonly inFlight: number;
   readonly interruption: AbortSignal;
-  /** Whether to build the report anew in the end, twice. */
+  /** Whether to rebuild the report in the end, twice. */
   readonly rebuild: boolean;
 }
 
@@ -27,7 +27,7 @@ export interface ReplayOptions {
  * Replays a log file: every row is one command, which records one event.
  *
  * A row that was replayed before is not replayed again: an application at version 7 has its first
- * seven rows, so an interrupted replay goes on where it stopped.
+ * seven rows, so an interrupted replay continues where it stopped.
  *
  * Returns whether the store, the report and the file agree in the end; with `rebuild`, so must the
  * report after each of two rebuilds, and whatever it answered during them.

@@ -13,7 +13,7 @@ export interface ReportRebuild {
 }
 
 /**
- * Builds the report anew from the whole log, while the old one answers.
+ * Builds the report again from the whole log, while the old one answers.
  *
  * `onProgress` is told how much is done, in percent, after each tenth of it. Resolves when the new one
  * has taken the place of the old one.

@@ -22,7 +22,7 @@ CREATE TABLE report_events_${generation} (
 export const dropReportTables = (generation: number): string =>
   `DROP TABLE report_applications_${generation}, report_events_${generation} CASCADE`;
 
-/** Dropped and made anew, because a view that is replaced could not change its columns. */
+/** Dropped and made again, because a view that is replaced could not change its columns. */
 export const showReportTables = (generation: number): string => `
 DROP VIEW IF EXISTS application_report;
 CREATE VIEW application_report AS

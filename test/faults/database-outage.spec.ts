@@ -30,7 +30,7 @@ describe('an application whose database goes down and comes back', () => {
   });
 
   it.each(['stopped', 'killed'] as const)(
-    'goes on with every consumer, without a restart, after the server was %s',
+    'continues with every consumer, without a restart, after the server was %s',
     async (how) => {
       await application.call.startWriting(1, 4);
       const before = await application.call.append({ type: 'account', id: '1' }, [1]);

@@ -114,7 +114,7 @@ describe('an application that is asked to end', () => {
         return answer;
       });
       await eventually(() => answered === 15);
-      // All others are in the middle when it is told to end, however slow it is.
+      // All other requests are in progress when the application is asked to end, on any machine.
       await eventually(async () => (await application.call.held()) === 45);
       await application.call.letGo();
       await (endsBy === 'hooks' ? stopTwice(application) : application.stop());

@@ -180,12 +180,12 @@ describe('an event that fails', () => {
   });
 
   it('is parked with later ones of its aggregate, while other aggregates continue, and applied later in order', async () => {
-    let mended = false;
+    let fixed = false;
     const { control } = await start(dataSource, store, [
       consumer(
         'parks',
         async (records, delivery, manager) => {
-          if (!mended && records.some(({ event }) => (event as Counted).by === 13)) {
+          if (!fixed && records.some(({ event }) => (event as Counted).by === 13)) {
             throw new Error('thirteen');
           }
           await recordInto(store.schema)(records, delivery, manager);
@@ -206,7 +206,7 @@ describe('an event that fails', () => {
       const [parked] = await control.parked('parks');
       return parked!.failure.failures === 2 && !parked!.retrying;
     });
-    mended = true;
+    fixed = true;
     await control.retryParked('parks', { type: 'counter', id: 'a' });
     await eventually(async () => (await control.parked('parks')).length === 0);
     expect(await seenPositions('parks')).toEqual([1, 4, 2, 3, 5]);
@@ -219,7 +219,7 @@ describe('an aggregate that is parked', () => {
   afterEach(() => tally('F16', { acknowledged }));
 
   it('keeps nothing parked that came after its retry or the discard of its only event', async () => {
-    let mended = false;
+    let fixed = false;
     let reached = false;
     let goOn = (): void => undefined;
     const gate = new Promise<void>((resolve) => (goOn = resolve));
@@ -231,7 +231,7 @@ describe('an aggregate that is parked', () => {
           'parks',
           async (records, delivery, manager) => {
             const numbers = records.map(({ event }) => (event as Counted).by);
-            if (numbers.includes(13) && !mended) throw new Error('thirteen');
+            if (numbers.includes(13) && !fixed) throw new Error('thirteen');
             if (numbers.includes(50)) {
               reached = true;
               await gate;
@@ -250,12 +250,12 @@ describe('an aggregate that is parked', () => {
       { aggregate: { type: 'counter', id: 'a' }, events: [new Counted(14)] },
     ]);
     await eventually(() => reached);
-    mended = true;
+    fixed = true;
     await control.retryParked('parks');
     goOn();
     await eventually(async () => (await seenPositions('parks')).join() === '2,1,3');
 
-    mended = false;
+    fixed = false;
     const { position } = await append('a', 13);
     await control.waitFor('parks', position);
     await control.discardParked('parks', position);
@@ -710,7 +710,7 @@ describe('a rebuild', () => {
     const { control } = await start(dataSource, store, [
       summing(),
       consumer(
-        'mended',
+        'fixed',
         async (records, delivery, manager) => {
           if (broken) throw new Error('broken');
           await recordInto(schema)(records, delivery, manager);
@@ -720,15 +720,15 @@ describe('a rebuild', () => {
     ]);
     const { position } = await append('a', 1, 2);
     const status = async () =>
-      (await control.list()).consumers.find(({ name }) => name === 'mended')!.status;
+      (await control.list()).consumers.find(({ name }) => name === 'fixed')!.status;
     await eventually(async () => (await status()) === 'stopped');
-    await expect(control.waitFor('mended', position, { timeoutMs: 10 })).rejects.toThrow(
-      "It has stopped: Error: broken. Mend that and call start('mended').",
+    await expect(control.waitFor('fixed', position, { timeoutMs: 10 })).rejects.toThrow(
+      "It has stopped: Error: broken. Fix it, then call start('fixed').",
     );
     broken = false;
-    await control.rebuild('mended');
-    await control.waitFor('mended', position);
-    expect(await seenPositions('mended')).toEqual([1, 2]);
+    await control.rebuild('fixed');
+    await control.waitFor('fixed', position);
+    expect(await seenPositions('fixed')).toEqual([1, 2]);
   });
 });
 

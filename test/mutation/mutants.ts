@@ -78,7 +78,7 @@ export function mutantsOf(fileName: string, text: string): Mutant[] {
       const code = line.replace(/--.*/, '').replace(/`[;,)]*$/, '');
       for (const [pattern, replacement] of sqlChanges) {
         const match = pattern.exec(code);
-        // A clause that goes on in the next line cannot be left out: that would be no SQL any more.
+        // Without the first line of a longer clause the SQL would be invalid, so it stays.
         if (!match || !isWhole(match[0]) || !/[A-Z]{2}|[<>=]/.test(code)) continue;
         const changed = match[0].replace(pattern, replacement);
         add(offset + match.index, offset + match.index + match[0].length, changed);

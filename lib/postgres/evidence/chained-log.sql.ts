@@ -93,7 +93,7 @@ SET LOCAL enable_hashjoin = off;
 SET LOCAL enable_mergejoin = off;
 SET LOCAL jit = off`;
 
-/** Until the transaction ends, nobody else writes an anchor: two would follow the same one. */
+/** Until the transaction ends, no other process writes an anchor: two would follow the same one. */
 export const lockAnchors = (schema: string): string =>
   `SELECT pg_advisory_xact_lock(${lockKey('anchors', schema)})`;
 

@@ -12,7 +12,7 @@ export interface SchemaFact {
 /**
  * Compares a schema with what the statements of this release make.
  *
- * The statements are read and not run: whoever verifies may create nothing. Constraints and indexes are
+ * The statements are read and not run: the role that verifies may create nothing. Constraints and indexes are
  * compared by name, as PostgreSQL writes their expressions in its own way. Further indexes are allowed;
  * they change what is fast and not what is true.
  */
@@ -49,7 +49,7 @@ export function alterationsOf(schema: string, installed: readonly SchemaFact[]):
 // Those that a verification reads.
 const tablesRead = new Set(['table aggregates', 'table domain_events', 'table removed_hashes']);
 
-/** Tells whether rows are other ones than are stored, or have not the columns of the release. */
+/** Returns whether rows differ from what is stored, or lack columns of the release. */
 const hidesRows =
   (found: readonly SchemaFact[]) =>
   ({ fact, value }: SchemaFact): boolean => {

@@ -3,7 +3,7 @@
 const key = (schema: string, name: string): string =>
   `hashtextextended('nest-event-store inline ${schema} ' || ${name}, 0::bigint)`;
 
-/** Waits for the open appends, but not for long: the appends that come meanwhile wait behind it. */
+/** Waits for the open appends, but not for long: the appends that come meanwhile wait for it. */
 export const lockInlineExclusively = (schema: string): string => `
 SELECT pg_advisory_xact_lock(${key(schema, '$1')})
 FROM (SELECT set_config('lock_timeout', '1000', true)) AS t (timeout)`;

@@ -6,8 +6,8 @@ import { lockInlineExclusively, lockInlineShared, readGenerations } from './inli
 /**
  * Keeps the appends that an inline projection concerns apart from the change of its generation.
  *
- * Appends share the lock, so they never wait for each other. Who changes the generation waits for the
- * appends that are open, for a short time only: appends that come meanwhile queue behind it.
+ * Appends share the lock, so they never wait for each other. A change of the generation waits for the
+ * appends that are open, for a short time only: appends that come meanwhile wait for it.
  */
 export class InlineLock {
   readonly #database: Database;

@@ -18,8 +18,8 @@ interface InlineProjection {
 /**
  * Applies inline projections in the transaction of the append: both commit, or neither does.
  *
- * In a caller's transaction append and projections stand behind a savepoint of their own, so that a
- * caller who catches the error and commits has stored neither.
+ * In a caller's transaction, append and projections run after a savepoint of their own, so that a caller
+ * that catches the error and commits has stored neither.
  */
 export class InlineProjections {
   readonly #database: Database;

@@ -53,7 +53,7 @@ FROM log AS l LEFT JOIN saved AS s ON true`;
 export const saveCheckpoint = (schema: string): string => save(schema, '');
 
 /**
- * Saves progress that stands for nothing in this database, so it need not wait for the disk: after a
+ * Saves progress that changes nothing else in this database, so it need not wait for the disk: after a
  * crash of the server the last events come again, as they may.
  */
 export const saveCheckpointSoon = (schema: string): string =>

@@ -1,7 +1,7 @@
 import { isHeld } from '../schema/fragments/leases.sql.ts';
 
 /**
- * Locks the consumer against every other change of its generations, and tells where it stands.
+ * Locks the consumer against every other change of its generations, and returns its state.
  *
  * Not so strictly that rows which refer to it would have to wait: a batch that parks an event may hold
  * the tables that the change is waiting for.
@@ -37,7 +37,7 @@ JOIN "${schema}".consumers AS c ON c.name = k.consumer AND c.generation = k.gene
 WHERE k.consumer = $1 AND c.kind <> 'inline-projection'
 ORDER BY k.partition`;
 
-/** Halts a generation: whoever holds it finishes what is in hand and lets go, and nobody takes it up. */
+/** Halts a generation: its owner finishes what is in hand and lets go, and no process takes it up. */
 export const haltGeneration = (schema: string): string => `
 WITH halted AS (
   UPDATE "${schema}".checkpoints AS k SET status = 'replaced'

@@ -109,7 +109,7 @@ WHERE c.name = $1 AND p.consumer = c.name AND p.generation = c.generation
   AND ($2::text IS NULL OR p.aggregate_type = $2 AND p.aggregate_id = $3)
 RETURNING p.position`;
 
-/** Waits for whoever is just parking something behind an event. */
+/** Waits for a transaction that is parking an event after this one. */
 export const lockParked = (schema: string): string => `
 SELECT p.position
 FROM "${schema}".parked_events AS p
@@ -117,7 +117,7 @@ JOIN "${schema}".consumers AS c ON c.name = p.consumer AND c.generation = p.gene
 WHERE c.name = $1 AND p.position = $2
 FOR UPDATE OF p`;
 
-/** Gives an event up, keeps it as skipped, and asks for the next attempt of those behind it. */
+/** Gives an event up, keeps it as skipped, and asks for the next attempt of later ones. */
 export const discardParked = (schema: string): string => `
 WITH discarded AS (
   DELETE FROM "${schema}".parked_events AS p

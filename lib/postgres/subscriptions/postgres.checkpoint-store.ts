@@ -131,7 +131,7 @@ export class PostgresCheckpointStore extends CheckpointStore {
       const progress = await work(this.#transactions.of(held, manager));
       // The last statement: it fails if the handlers have left the transaction aborted, so that a
       // COMMIT which PostgreSQL would answer with ROLLBACK is never sent, and it locks the row for as
-      // short a time as can be, so that a frozen owner holds up nobody who wants to take over.
+      // short a time as can be, so that a frozen owner does not keep another process from taking over.
       await this.#write(this.#statements.save, held, progress, manager);
     });
   }

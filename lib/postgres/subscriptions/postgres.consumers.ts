@@ -16,7 +16,7 @@ export interface PostgresConsumersOptions {
   readonly schema: string;
   readonly preparedStatements: boolean;
   readonly listen: boolean;
-  /** Whether a pooler shares sessions: then others are told, and not heard. @default false */
+  /** Whether a pooler shares sessions: then signals are sent, and not received. @default false */
   readonly areSessionsShared?: boolean;
 }
 

@@ -79,7 +79,7 @@ export class PostgresGenerations extends Generations {
       const generation = wanted ?? consumer.generation;
       // Another process may have made it since.
       if (consumer.prepared >= generation) return;
-      // One that was given up meanwhile: nobody would remove what is made for it now.
+      // A rebuild that was given up meanwhile: what is made for it now would never be removed.
       if (![consumer.generation, consumer.next].includes(generation)) return;
       await this.#tables.record(consumer, generation, async () => {
         await runHandler(() => hooks.prepare?.({ generation, manager }));
@@ -102,8 +102,8 @@ export class PostgresGenerations extends Generations {
    * Puts a generation in the place of the one in use.
    *
    * One that follows the log, in two steps. First the one in use is halted: its owner commits what it
-   * has in hand and lets go, so that no effect comes twice, and the place that the other has to reach
-   * stands still. Then, once that is reached, both change places. In one step they could wait for each
+   * has in hand and lets go, so that no effect comes twice, and the position that the other has to
+   * reach no longer moves. Then, once that is reached, both change places. In one step they could wait for each
    * other: the owner's batch for the checkpoint that is locked here, and `discard` for the tables that
    * the batch has written to.
    */
@@ -131,7 +131,7 @@ export class PostgresGenerations extends Generations {
     catchUp: CatchUp,
   ): Promise<boolean> {
     // Every append that it concerns holds this lock until its commit: all of them are in the log
-    // now, none comes before the change, and those behind it find the new generation.
+    // now, none comes before the change, and later ones find the new generation.
     await this.#inlineLock.exclusively(locked.name, locked.manager);
     const last = await locked.lastPosition();
     if (!(await catchUp(locked.manager, last))) throw new NotNowError();
@@ -151,13 +151,13 @@ export class PostgresGenerations extends Generations {
       : locked.partitions(generation));
     const next = await locked.partitions(nextGeneration);
     const [end] = await locked.query<{ head: number }>(this.#statements.endOfLog, []);
-    // One that stands behind the end of the log, as after a restore, need not be reached.
+    // A position after the end of the log, as after a restore, need not be reached.
     const target = Math.min(end!.head, ...inUse.map(({ position }) => position));
     if (next.some(({ position }) => position < target)) return false;
     const parked = hasEffects ? await locked.parked(generation) : 0;
     const values = [name, generation, this.#channel];
     if (parked > 0 && inUse.some(({ status }) => status === 'replaced')) {
-      // What it had in hand when it was halted was parked: only if it goes on can that be retried.
+      // What it had in hand when it was halted was parked: only if it continues can that be retried.
       await locked.query(this.#statements.endHalt, values);
       return false;
     }

@@ -13,7 +13,7 @@ export const channelOf = (schema: string): string =>
 export interface PostgresSignalsOptions {
   readonly schema: string;
   readonly listen: boolean;
-  /** LISTEN in a session that others have next would tell them; NOTIFY needs no session. */
+  /** After LISTEN in a shared session, its next user would get the signals; NOTIFY needs no session. */
   readonly areSessionsShared?: boolean;
 }
 
@@ -28,7 +28,7 @@ export class PostgresSignals extends Signals {
   readonly #connection: ControlConnection;
   readonly #channel: string;
   readonly #notify = new Statement('SELECT pg_notify($1, $2)');
-  readonly #tells: boolean;
+  readonly #notifies: boolean;
   readonly #hears: boolean;
   readonly #sendAppend = atMostEvery(appendIntervalMs, () => this.#send('append'));
   // Every role that may connect can notify, as often as it likes.
@@ -48,7 +48,7 @@ export class PostgresSignals extends Signals {
     this.#database = database;
     this.#connection = connection;
     this.#channel = channelOf(schema);
-    this.#tells = listen;
+    this.#notifies = listen;
     this.#hears = listen && !areSessionsShared;
   }
 
@@ -70,7 +70,7 @@ export class PostgresSignals extends Signals {
   }
 
   announce(signal: Signal): void {
-    if (!this.#tells || this.#stopped) return;
+    if (!this.#notifies || this.#stopped) return;
     if (signal === 'control') this.#send(signal);
     else this.#sendAppend();
   }
@@ -84,7 +84,8 @@ export class PostgresSignals extends Signals {
   #send(signal: Signal): void {
     this.#database
       .query(this.#notify, [this.#channel, signal])
-      .catch(() => 'polling finds it: a signal is never needed');
+      // Polling finds it: a signal is never needed.
+      .catch(ignore);
   }
 }
 
@@ -93,3 +94,5 @@ const appendIntervalMs = 20;
 
 /** Each makes every process look at its leases. */
 const controlIntervalMs = 50;
+
+const ignore = (): void => undefined;

@@ -11,7 +11,7 @@ FROM "${schema}".domain_events AS e
 JOIN "${schema}".aggregates AS g ON g.key = e.aggregate_key
 WHERE e.position = $3`;
 
-/** Where the partitions that have stopped stand. Their checkpoints do not change until the end. */
+/** The positions of the partitions that have stopped. Their checkpoints do not change until the end. */
 export const lockStopped = (schema: string): string => `
 SELECT k.error, k.error_position
 FROM "${schema}".checkpoints AS k

@@ -19,8 +19,8 @@ import { withTimeout } from '../../input/with-timeout.ts';
 
 export interface WaitOptions {
   /**
-   * How long to wait at most, in milliseconds. The database is given a tenth of a second to say how it
-   * stands, also if that is longer, so 0 asks once. @default 5000
+   * How long to wait at most, in milliseconds. The database has at least a tenth of a second to report the
+   * position, so 0 asks once. @default 5000
    */
   readonly timeoutMs?: number;
 }
@@ -41,7 +41,7 @@ const skippedOptions = new KnownOptions<SkippedOptions>('skipped', { limit: true
 export interface ConsumersHere {
   /** The consumers of this application, by name. */
   readonly consumers: ReadonlyMap<string, Consumer>;
-  /** Tells all processes to look at what they hold at once. */
+  /** Asks all processes to look at what they hold at once. */
   announce(): Promise<void>;
 }
 
@@ -65,7 +65,7 @@ export class Consumers {
     this.#here = here;
   }
 
-  /** Returns the state of all consumers, the end of the log, and who holds readers back from it. */
+  /** Returns the state of all consumers, the end of the log, and what holds readers back from it. */
   async list(): Promise<ConsumersState> {
     const horizon = await this.#store.horizon();
     return { consumers: await this.#registry.states(), horizon };
@@ -100,7 +100,7 @@ export class Consumers {
    *
    * Forward leaves out the events between, for good. Back, those that it had handled come again with
    * `replayed: true`. What a projection has written stays, so putting one back counts events twice:
-   * call `rebuild` to build it anew.
+   * call `rebuild` to build it again.
    *
    * @throws ConsumerStateError if it is being rebuilt, is an inline projection, or has events parked, or
    * if the log ends before the position.
@@ -113,8 +113,8 @@ export class Consumers {
   }
 
   /**
-   * Builds a new generation of a consumer beside the one in use, which goes on meanwhile. When it has
-   * come as far, it takes its place. Returns its number at once; `list()` tells how far it is.
+   * Builds a new generation of a consumer beside the one in use, which continues meanwhile. When it has
+   * come as far, it takes its place. Returns its number at once; `list()` shows its progress.
    *
    * What a handler or a saga parks meanwhile was never handled, and would be lost: until it is retried or
    * discarded, the one in use stays, and the error in `list()` says so.
@@ -169,7 +169,7 @@ export class Consumers {
   }
 
   /**
-   * Leaves out the event that a consumer has stopped at, for good, and starts the consumer again behind
+   * Leaves out the event that a consumer has stopped at, for good, and starts the consumer again after
    * it. The position is that of the error in `list()`. The event is kept in `skipped(name)`.
    *
    * @throws ConsumerStateError if the consumer has not stopped, or not at that position.
@@ -207,7 +207,7 @@ export class Consumers {
   /**
    * Resolves once a consumer has finished everything up to a position, such as that of an append.
    *
-   * Works from any process. What stands there is then visible to queries; what the consumer has
+   * Works from any process. What was written there is then visible to queries; what the consumer has
    * parked or skipped counts as finished.
    *
    * @throws WaitTimeoutError if it has not come so far in time; it says why, if the consumer is down.
@@ -261,7 +261,7 @@ export class Consumers {
   }
 }
 
-/** How long the database may take to say for the first time how a consumer stands. */
+/** How long the database may take to report the state of a consumer for the first time. */
 const leastPatienceMs = 100;
 
 /** What Node.js takes for a timer; a longer one would fire at once. */
@@ -269,10 +269,10 @@ const longestTimerMs = 2 ** 31 - 1;
 
 function whyBehind(name: string, reached: Reached | undefined): string | undefined {
   if (!reached) {
-    return 'The database has not said how far it is; look for who takes all connections of the pool.';
+    return 'The database has not said how far it is; look for what takes all connections of the pool.';
   }
   const { status, error } = reached;
-  if (status === 'stopped') return `It has stopped: ${error}. Mend that and call start('${name}').`;
+  if (status === 'stopped') return `It has stopped: ${error}. Fix it, then call start('${name}').`;
   if (status === 'paused') return `It is paused; call resume('${name}').`;
   if (status === 'retrying') return `It is trying again after an error: ${error}.`;
   if (status === 'waiting') return 'No process runs it; look at autoStart and at your workers.';

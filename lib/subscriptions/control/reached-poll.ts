@@ -1,7 +1,7 @@
 import type { ConsumerRegistry, Reached } from '../consumer-registry.ts';
 import { SharedQuestion } from './shared-question.ts';
 
-/** Asks how far consumers have come: one question at a time, for everybody who wants to know by then. */
+/** Asks how far consumers have come: one question at a time, for all callers that wait by then. */
 export class ReachedPoll {
   readonly #question: SharedQuestion<ReadonlyMap<string, Reached>>;
   #names = new Set<string>();

@@ -3,7 +3,7 @@ import { ConsumersUnsupportedError } from '../subscriptions.errors.ts';
 
 const refuse = (): Promise<never> => Promise.reject(new ConsumersUnsupportedError());
 
-/** Stands where no consumer can run: whatever is asked of it, it says so. */
+/** Used where no consumer can run: every call throws. */
 export class UnsupportedConsumerRegistry extends ConsumerRegistry {
   override register = refuse;
   override states = refuse;

@@ -7,11 +7,11 @@ export interface Delivery {
   /** Which build of the consumer this is: 1, and one more with every rebuild. */
   readonly generation: number;
   /**
-   * True if these events were handled before, by a former generation or before a reset: build what
-   * they tell, but do not send the letter again.
+   * True if these events were handled before, by a former generation or before a reset: build
+   * state from them, but do not send the letter again.
    */
   readonly replayed: boolean;
-  /** 1 for the first attempt in this process. A crash or a takeover starts anew with 1. */
+  /** 1 for the first attempt in this process. A crash or a takeover starts again with 1. */
   readonly attempt: number;
   /**
    * The same for every attempt at an event by this consumer, in every process and generation: what is

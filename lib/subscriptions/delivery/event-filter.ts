@@ -1,13 +1,13 @@
 import type { AggregateRef } from '../../store/aggregate-ref.ts';
 import type { Consumer } from '../consumer.ts';
 
-/** Tells whether an event of an aggregate is for a consumer. */
+/** Returns whether an event of an aggregate is for a consumer. */
 export type EventFilter = (record: {
   readonly event: object;
   readonly aggregate: Pick<AggregateRef, 'type'>;
 }) => boolean;
 
-/** Returns what tells which events are for a consumer: the class that an event is read as decides. */
+/** Returns the filter of a consumer: the class that an event is read as decides. */
 export function eventFilterOf({
   events,
   settings,

@@ -1,6 +1,6 @@
 import { errorOf } from '../../input/thrown-error.ts';
 
-/** What the consumer's own code threw, told apart from what went wrong around it. */
+/** What the consumer's own code threw, as opposed to what went wrong around it. */
 export class HandlerFailure extends Error {
   /** Safe to read: what deals with a failure must not fail itself, or an append would never settle. */
   override readonly cause: Error;

@@ -4,10 +4,10 @@ import type { ConsumerStatus } from '../consumer-status.ts';
 import { RateMeter } from './rate-meter.ts';
 import { LeaseLostError } from '../subscriptions.errors.ts';
 
-/** How often progress is saved for which nothing had to be handled; `waitFor` may lag so far behind. */
+/** How often progress without a handled event is saved; `waitFor` may lag by that much. */
 export const settleMs = 50;
 
-/** Where a runner stands in the log, and what of that the database knows. */
+/** The position of a runner in the log, and how much of it the database knows. */
 export class CheckpointCursor {
   readonly #checkpoints: CheckpointStore;
   readonly #rate = new RateMeter();
@@ -18,12 +18,12 @@ export class CheckpointCursor {
 
   /** Everything up to here is finished. */
   at: LogPlace;
-  /** The last event that a handler was called with, whose effects nobody can roll back. */
+  /** The last event that a handler was called with, whose effects cannot be rolled back. */
   called: LogMark | undefined;
   /** Nothing more was there at the last read. */
   atEnd = false;
 
-  /** @param heldUntil by `performance.now()`: until then nobody else can have taken the lease. */
+  /** @param heldUntil by `performance.now()`: until then no other process can have taken the lease. */
   constructor(checkpoints: CheckpointStore, held: HeldCheckpoint, heldUntil: number) {
     this.#checkpoints = checkpoints;
     this.#held = held;
@@ -64,7 +64,7 @@ export class CheckpointCursor {
   }
 
   /**
-   * Makes sure that nobody else can have begun what is begun now: a process that was frozen past its
+   * Makes sure that no other process can have begun what is begun now: a process that was frozen past its
    * lease must not set off another effect.
    *
    * @throws LeaseLostError

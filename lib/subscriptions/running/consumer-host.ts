@@ -25,7 +25,7 @@ import { WakeUp } from './wake-up.ts';
 export interface ConsumerHostOptions {
   /** How long a checkpoint stays with a process that no longer answers. */
   readonly leaseMs: number;
-  /** How long until an append is noticed that nobody has signalled. */
+  /** How often to poll for appends that no signal announced. */
   readonly pollIntervalMs: number;
 }
 
@@ -52,9 +52,9 @@ interface Running {
  * Runs the consumers of this process: takes and renews their leases, and keeps a runner for each
  * checkpoint that it holds.
  *
- * The database decides who holds what; here the runners are only brought in line with its answer, a
- * few times in every lease. A runner that fails is thrown away, and made anew from the checkpoint as
- * the database has it: there is no state to mend.
+ * The database decides which process holds what; here the runners only follow its answer, a
+ * few times in every lease. A runner that fails is discarded, and a new one begins at the checkpoint as
+ * the database has it: there is no state to repair.
  */
 export class ConsumerHost {
   readonly #parts: ConsumerHostParts;
@@ -77,7 +77,7 @@ export class ConsumerHost {
   #beatAgain = false;
   #stopped = false;
   #unreachable = false;
-  // Whoever asks for something has a context of its own: a transaction, metadata. None of it may
+  // A caller has a context of its own: a transaction, metadata. None of it may
   // reach the runners.
   readonly #beatSoon = AsyncResource.bind(() => void this.#beat());
 
@@ -119,7 +119,7 @@ export class ConsumerHost {
     if (this.#stopped) return;
     this.#timers.push(setInterval(wake, this.#options.pollIntervalMs));
     this.#timers.push(setInterval(this.#beatSoon, Math.ceil(this.#options.leaseMs / 3)));
-    // Apart from the leases, which must not wait behind a read in a busy pool.
+    // Apart from the leases, which must not wait for a read in a busy pool.
     this.#timers.push(setInterval(() => void this.#horizonWatch.look(), horizonIntervalMs));
     await this.#beat();
     // The others let go of what falls to this process, or of all if the number of partitions changes.
@@ -136,7 +136,8 @@ export class ConsumerHost {
   async stop(): Promise<void> {
     if (this.#stopped) return;
     this.#stopped = true;
-    const started = this.#starting?.catch(() => 'told to whoever has started it');
+    // The caller of `start` gets its error.
+    const started = this.#starting?.catch(ignore);
     await Promise.race([started, delay(shutdownMs, undefined, { ref: false })]);
     this.#unsubscribe?.();
     for (const timer of this.#timers) clearInterval(timer);
@@ -241,7 +242,7 @@ export class ConsumerHost {
     const failures = ranMs > patienceMs ? 1 : (this.#resting.get(key)?.failures ?? 0) + 1;
     const restMs = Math.min(5_000, 100 * 2 ** failures) * (0.5 + Math.random() / 2);
     this.#resting.set(key, { until: performance.now() + restMs, failures });
-    if (!(error instanceof LeaseLostError)) this.#tell(held, error, failures);
+    if (!(error instanceof LeaseLostError)) this.#report(held, error, failures);
     setTimeout(this.#beatSoon, restMs + 1).unref();
   }
 
@@ -257,18 +258,16 @@ export class ConsumerHost {
     this.#context?.head.forget();
   }
 
-  /** Tells the log, more and more seldom, and, if it can be reached, the database. */
-  #tell(held: HeldCheckpoint, error: unknown, failures: number): void {
+  /** Reports to the log, less often each time, and to the database if it can be reached. */
+  #report(held: HeldCheckpoint, error: unknown, failures: number): void {
     const { log, checkpoints } = this.#parts;
     if (Number.isInteger(Math.log2(failures))) {
       log.warn(
-        `The consumer '${held.consumer}' was interrupted; it goes on from its checkpoint.`,
+        `The consumer '${held.consumer}' was interrupted; it continues from its checkpoint.`,
         error,
       );
     }
-    checkpoints
-      .fail(held, 'retrying', { error, position: null, failures })
-      .catch(() => 'the log was told');
+    checkpoints.fail(held, 'retrying', { error, position: null, failures }).catch(ignore);
   }
 
   #filterOf(consumer: Consumer): LogFilter {
@@ -280,9 +279,11 @@ export class ConsumerHost {
   }
 }
 
+const ignore = (): void => undefined;
+
 const horizonIntervalMs = 5_000;
 
-/** A runner that has gone well for so long fails anew. */
+/** After this long without a failure, the count of failures starts again. */
 const patienceMs = 10_000;
 
 /** How long a shutdown waits for handlers that are in the middle of something. */

@@ -86,12 +86,12 @@ export class FailureHandling {
     this.log.error(
       `The consumer '${name}' has stopped` +
         `${failure.position === null ? '' : ` at position ${failure.position}`}. When the cause is ` +
-        `mended, call Consumers.start('${name}') or restart the application.`,
+        `fixed, call Consumers.start('${name}') or restart the application.`,
       failure.error,
     );
   }
 
-  /** Commits what becomes of an event together with the checkpoint that leaves it behind. */
+  /** Commits what becomes of an event together with the checkpoint after it. */
   async #finish(
     at: LogPlace,
     work: (transaction: CheckpointTransaction) => Promise<void>,

@@ -122,7 +122,7 @@ export class LogHead {
     const former = this.#reading?.done.catch(() => false) ?? Promise.resolve(false);
     const reading = { tick, done: former.then(() => this.#fetchNext()) };
     this.#reading = reading;
-    // One that failed, or may have left something, is no answer to those who ask later.
+    // A read that failed, or may have left something, does not answer a later question.
     const drop = (): void => {
       if (this.#reading === reading) this.#reading = undefined;
     };
@@ -178,7 +178,7 @@ function leaveToOwnReads(error: unknown): false {
   throw error;
 }
 
-/** Told by two readers that are at the same position. */
+/** Whether two readers at the same position have read different logs. */
 const isOtherLog = (one: LogPlace, other: LogPlace): boolean =>
   one.mark !== null && other.mark !== null && one.mark.id !== other.mark.id;
 

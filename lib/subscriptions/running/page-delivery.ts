@@ -33,7 +33,7 @@ const blamedAfterTakeovers = 10;
  * Hands over the log page by page. The records of a page come in slices, each of which commits together
  * with its checkpoint.
  *
- * When a slice fails it is halved, until the event to blame stands alone: that one is tried again, and
+ * When a slice fails it is halved, until the failing event is alone: that one is tried again, and
  * then dealt with by the consumer's policy.
  */
 export class PageDelivery {
@@ -52,7 +52,7 @@ export class PageDelivery {
     this.#sliceSize = takeovers >= carefulAfterTakeovers ? 1 : this.#largestSlice;
   }
 
-  /** Handles the next page, but nothing after `bound`; tells whether there may be more to do. */
+  /** Handles the next page, but nothing after `bound`; returns whether there may be more to do. */
   async handleNext(bound: number): Promise<'busy' | 'idle' | 'stopped'> {
     const { cursor, filter } = this.#parts;
     let page: HeadPage;
@@ -97,7 +97,7 @@ export class PageDelivery {
     return settlement === 'stopped' ? 'stopped' : 'busy';
   }
 
-  /** Hands over records, and finishes everything up to `through`; returns whether the consumer goes on. */
+  /** Delivers records and finishes everything up to `through`. Returns false if the consumer has stopped. */
   async #handle(records: readonly EventRecord[], through: LogPlace): Promise<boolean> {
     const { cursor, failures, parkedRetry } = this.#parts;
     let rest = records;
@@ -142,7 +142,7 @@ export class PageDelivery {
     while (
       length < records.length &&
       isReplayed(records[length]!, held) === replayed &&
-      // The parts of one stored event stay together: a checkpoint cannot stand between them.
+      // The parts of one stored event stay together: a checkpoint cannot lie between them.
       (length < this.#sliceSize || records[length]!.position === records[length - 1]!.position)
     ) {
       length += 1;

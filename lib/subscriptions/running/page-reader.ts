@@ -25,7 +25,7 @@ export class PageReader {
     this.#ahead = undefined;
     const wasReadAhead = ahead?.after === at.position;
     const page = await (wasReadAhead ? ahead.page : this.#read(at, this.#batchSize));
-    // One that was read some time ago cannot tell whether it still is the last one.
+    // A page that was read earlier may no longer be the last one.
     if (page.atEnd) return { ...page, atEnd: !wasReadAhead };
     if (!this.#stopping.aborted) {
       const next = this.#read(page, this.#batchSize);

@@ -36,8 +36,8 @@ export interface RunnerContext {
  * A page of the log is read and handed over, and only then comes the next one, so a slow consumer reads
  * slowly.
  *
- * Where it stands is known from the database only: after any doubt, a commit without an answer say,
- * `run` rejects, and whoever called it asks the database anew.
+ * Only the database knows its position. After any doubt, such as a commit without an answer, `run` rejects,
+ * and the next runner begins with what the database says.
  */
 export class Runner {
   readonly #consumer: Consumer;
@@ -53,7 +53,7 @@ export class Runner {
   readonly #readBefore: LogMark | null;
   #hasDiverged = false;
 
-  /** @param heldUntil by `performance.now()`: until then nobody else can have taken the lease. */
+  /** @param heldUntil by `performance.now()`: until then no other process can have taken the lease. */
   constructor(
     consumer: Consumer,
     filter: LogFilter,

@@ -10,24 +10,24 @@ export interface LogFilter {
   /** The names under which its events may be stored. */
   readonly storedTypes: readonly string[];
   readonly aggregateTypes: readonly string[] | undefined;
-  /** Decides in the end: the database cannot tell what a stored event is read as. */
+  /** Decides in the end: the database does not know what a stored event is read as. */
   readonly passes: EventFilter;
 }
 
-/** Tells whether the aggregate belongs to the partition of a checkpoint. */
+/** Returns whether the aggregate belongs to the partition of a checkpoint. */
 export const isInPartition = (aggregate: AggregateRef, held: HeldCheckpoint): boolean =>
   partitionOf(aggregate, held.partitions) === held.partition;
 
-/** Tells whether an event falls to the owner of a checkpoint, whatever it is. */
+/** Returns whether an event falls to the owner of a checkpoint, of any type. */
 export const isLeftFor = (
   event: Pick<EventRecord, 'aggregate' | 'position'>,
   held: HeldCheckpoint,
 ): boolean => isInPartition(event.aggregate, held) && !isCoveredBy(event, held.finished);
 
-/** Tells whether a record is for the owner of a checkpoint to handle. */
+/** Returns whether a record is for the owner of a checkpoint to handle. */
 export const isDue = (record: EventRecord, filter: LogFilter, held: HeldCheckpoint): boolean =>
   filter.passes(record) && isLeftFor(record, held);
 
-/** Tells whether a record was handled before, by a former generation or before a reset. */
+/** Returns whether a record was handled before, by a former generation or before a reset. */
 export const isReplayed = (record: EventRecord, { rebuild, replayed }: HeldCheckpoint): boolean =>
   rebuild !== null || isCoveredBy(record, replayed);

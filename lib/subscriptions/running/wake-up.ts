@@ -1,9 +1,9 @@
-/** Lets those who wait for something new know that there may be something. */
+/** Wakes up what waits for something new. */
 export class WakeUp {
   #tick = 0;
   readonly #waiting = new Set<() => void>();
 
-  /** Grows with every wake-up: whoever looked at an earlier tick has to look again. */
+  /** Grows with every wake-up: after a look at an earlier tick, look again. */
   get tick(): number {
     return this.#tick;
   }

@@ -9,7 +9,7 @@ export interface VersionedApplication extends ApplicationView {
 export interface CommandOptions {
   /** When it happened. @default now */
   readonly at?: Date;
-  /** The version the application must be at; without it a conflict is resolved by deciding anew. */
+  /** The version the application must be at; without it a conflict is resolved by deciding again. */
   readonly expectedVersion?: number;
 }
 

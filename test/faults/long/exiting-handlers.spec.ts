@@ -53,12 +53,12 @@ describe('a projection that ends its process at one event', () => {
     expect(effects).toHaveLength(2);
 
     await killAll();
-    const mended = await start();
-    await mended.call.start('journal');
-    await mended.call.waitFor('journal', first);
+    const fixed = await start();
+    await fixed.call.start('journal');
+    await fixed.call.waitFor('journal', first);
     const faults = faultsOf(await readHistory(dataSource));
     tally('F16', { runs: ends.length, acknowledged: 1, ...countFaults(faults) });
     expect(faults).toEqual([]);
-    await mended.stop();
+    await fixed.stop();
   });
 });

@@ -39,7 +39,7 @@ export class TooManyConnectionsError extends EventStoreError {
   ) {
     super(
       `The ${limitedBy === 'server' ? 'database server' : "data source's pool"} had no connection ` +
-        `free (${reason}); nothing was written. Try again later. If it goes on, ` +
+        `free (${reason}); nothing was written. Try again later. If it continues, ` +
         (limitedBy === 'server'
           ? 'lower the pool sizes of the applications or raise max_connections.'
           : 'look for transactions that stay open, or raise poolSize.'),
@@ -107,14 +107,14 @@ export class StatementCancelledError extends EventStoreError {
   ) {
     super(
       `The database cancelled a statement of the event store (SQLSTATE ${sqlState}: ${reason}); ` +
-        'nothing was written. Try again; if it goes on, raise the time limit that the reason names, ' +
+        'nothing was written. Try again; if it continues, raise the time limit that the reason names, ' +
         'or look for what holds the statement up.',
       options,
     );
   }
 }
 
-/** The database gave up one of two transactions that stood in each other's way. */
+/** The database gave up one of two transactions that conflicted. */
 export class TransactionConflictError extends EventStoreError {
   readonly code = 'TRANSACTION_CONFLICT';
   override readonly retryable = true;
@@ -137,7 +137,7 @@ export class AccessDeniedError extends EventStoreError {
 
   constructor(
     readonly sqlState: string,
-    /** Who the application has logged in as, if it has come that far. */
+    /** The role that the application has logged in as, if it has come that far. */
     readonly role: string | undefined,
     reason: string,
     options: ErrorOptions,
@@ -199,10 +199,10 @@ export class ConstraintViolatedError extends EventStoreError {
 }
 
 /**
- * The database committed, but was told not to wait for its synchronous standby any longer.
+ * The database committed, but its wait for the synchronous standby was cancelled.
  *
  * What was written, or removed, can be seen, and is lost if that standby is promoted without it.
- * Repeated with the same event ids, an append waits for the standby anew: once that succeeds, nothing
+ * Repeated with the same event ids, an append waits for the standby again: once that succeeds, nothing
  * is in doubt. Seen only where the store itself commits: a COMMIT of the caller succeeds with a
  * warning.
  */

@@ -1,8 +1,8 @@
 import { errorOf } from '../../../input/thrown-error.ts';
 
-/** What can happen to a statement, as far as it makes a difference to whoever sent it. */
+/** What can happen to a statement, as far as it matters to the sender. */
 export type FailureKind =
-  // Nobody knows whether it was carried out; or it was certainly never sent.
+  // Unknown whether it was carried out; or certainly never sent.
   | 'lost'
   | 'unreachable'
   | 'server-crowded'
@@ -71,7 +71,7 @@ const bySqlState: ReadonlyMap<string, FailureKind> = new Map<string, FailureKind
   ['55P03', 'locked'], // lock_not_available
   ['57', 'server'], // operator_intervention
   ['57014', 'cancelled'], // query_canceled: statement_timeout, or on request
-  // A backend that is told to go may do so between its commit and its answer.
+  // A backend that is terminated may end between its commit and its answer.
   ['57P01', 'lost'], // admin_shutdown
   ['57P02', 'lost'], // crash_shutdown
   ['57P03', 'unreachable'], // cannot_connect_now
@@ -103,7 +103,7 @@ const byMessage: readonly (readonly [RegExp, FailureKind])[] = [
   [/^Client (has encountered a connection error|was closed) and is not queryable/, 'unreachable'],
 ];
 
-/** Tells what happened by what an error of the driver says of itself. */
+/** Returns what happened, by the facts of an error of the driver. */
 export function failureKindOf(error: unknown): FailureKind {
   const { syscall, isUnsent } = factsOf(error);
   const kind = saidBy(error);

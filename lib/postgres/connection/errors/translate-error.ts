@@ -64,48 +64,48 @@ const translations: Readonly<Record<FailureKind, Translation>> = {
   pooler: ({ sqlState, reason }, options) =>
     new StatementFailedError(
       sqlState,
-      `${reason}. Behind a pooler that gives no session to its clients, set preparedStatements: false`,
+      `${reason}. With a pooler that gives no session to its clients, set preparedStatements: false`,
       options,
     ),
   refused: ({ sqlState, reason }, options) =>
     new StatementFailedError(sqlState || undefined, reason, options),
 };
 
-/** Tells whether there is no connection any more, or could not be one. */
+/** Returns whether the connection is gone, or could not be made. */
 export function isConnectionLoss(error: unknown): boolean {
   return is(error, 'lost', 'unreachable');
 }
 
-/** Tells whether the database may have done what it was asked, though it has not said so. */
+/** Returns whether the database may have done what it was asked, without an answer. */
 export function isOutcomeUnknown(error: unknown): boolean {
   return is(error, 'lost');
 }
 
-/** Tells whether the connection must not be used again: it is gone, or leads to the wrong server. */
+/** Returns whether the connection must not be used again: it is gone, or leads to the wrong server. */
 export function isConnectionSpoilt(error: unknown): boolean {
   return is(error, 'lost', 'unreachable', 'ended', 'read-only');
 }
 
-/** Tells whether running into this again is a matter of timing and not of the data. */
+/** Returns whether running into this again is a matter of timing and not of the data. */
 export function isLockTimeout(error: unknown): boolean {
   return is(error, 'locked');
 }
 
 /**
- * Tells whether a statement gave up on a lock that is worth another try. One that is named is an advisory
+ * Returns whether a statement gave up on a lock that is worth another try. One that is named is an advisory
  * lock of the store's own, which nothing of the store ever holds against an append.
  */
 export function isHeld(error: unknown): boolean {
   return isLockTimeout(error) && factsOf(error).constraint === undefined;
 }
 
-/** Tells whether two transactions stood in each other's way, so that one of them was rolled back. */
+/** Returns whether two transactions conflicted, so that one of them was rolled back. */
 export function isTransactionConflict(error: unknown): boolean {
   return is(error, 'conflict');
 }
 
 /**
- * Tells whether a statement outside of a transaction failed because it did not run at READ COMMITTED.
+ * Returns whether a statement outside of a transaction failed because it did not run at READ COMMITTED.
  *
  * The functions that read the log refuse other levels, and only those levels know serialization
  * failures. Either way, nothing was done.
@@ -114,7 +114,7 @@ export function isWrongIsolation(error: unknown): boolean {
   return ['25001', '40001'].includes(factsOf(error).code ?? '');
 }
 
-/** Tells whether any other statement would fail in the same way just now, whatever it writes. */
+/** Returns whether any other statement would fail in the same way just now, whatever it writes. */
 export function failsEveryStatement(error: unknown): boolean {
   return is(
     error,
@@ -123,17 +123,17 @@ export function failsEveryStatement(error: unknown): boolean {
   );
 }
 
-/** Tells whether the database gave something up because it took too long, so less may succeed. */
+/** Returns whether the database gave something up because it took too long, so less may succeed. */
 export function isTimeLimit(error: unknown): boolean {
   return is(error, 'cancelled', 'ended');
 }
 
-/** Tells whether the database ended a transaction, and its connection, because it took too long. */
+/** Returns whether the database ended a transaction, and its connection, because it took too long. */
 export function isTransactionTimeout(error: unknown): boolean {
   return is(error, 'ended');
 }
 
-/** Tells whether the same may succeed later, by the error that it would be translated to. */
+/** Returns whether the same may succeed later, by the error that it would be translated to. */
 export function isTransient(error: unknown): boolean {
   return translate(error, nothingToName).retryable;
 }
@@ -144,10 +144,10 @@ export function translateError(
   facts: AppendFacts = nothingToName,
 ): EventStoreError {
   if (error instanceof EventStoreError) return error;
-  const told = translate(error, facts);
-  if (!facts.mayBeStored || told.outcome === 'unknown') return told;
+  const failure = translate(error, facts);
+  if (!facts.mayBeStored || failure.outcome === 'unknown') return failure;
   const reason = `and the second try failed: ${reasonOf(error)}`;
-  return new ConnectionLostError('unknown', reason, { cause: told.cause });
+  return new ConnectionLostError('unknown', reason, { cause: failure.cause });
 }
 
 /** The same for what only reads: nothing was to be written, so nothing is unknown. */
@@ -185,7 +185,7 @@ const is = (error: unknown, ...kinds: FailureKind[]): boolean =>
 // A code of the system is a word, like EPIPE; a SQLSTATE has at least one digit.
 const isSqlState = (code = ''): code is string => /^(?=.*\d)[0-9A-Z]{5}$/.test(code);
 
-/** What the database said, to stand inside a sentence. An AggregateError of Node says nothing. */
+/** What the database said, as part of a sentence. An AggregateError of Node says nothing. */
 function reasonOf(error: unknown): string {
   const facts = factsOf(error);
   return messageWithoutValues(facts).replace(/\.$/, '') || facts.code || String(errorOf(error));

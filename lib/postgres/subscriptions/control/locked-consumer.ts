@@ -14,7 +14,7 @@ interface ConsumerRow {
   prepared_generation: number;
 }
 
-/** Where one partition of a generation stands, and whether a process holds it. */
+/** The position of one partition of a generation, and whether a process holds it. */
 export interface PartitionProgress {
   readonly position: number;
   readonly status: string;

@@ -16,7 +16,7 @@ import {
   resetCheckpoints,
 } from '../generations.sql.ts';
 
-/** What an operator asks for that changes the generations of a consumer, or where it stands. */
+/** What an operator asks for that changes the generations of a consumer, or its position. */
 export class OperatorRequests {
   readonly #changes: ConsumerChanges;
   readonly #tables: ReadModelTables;
@@ -47,7 +47,7 @@ export class OperatorRequests {
       if (from > furthest) {
         throw new ConsumerStateError(
           name,
-          `has come to position ${furthest}, and a rebuild that begins behind ${from} would leave out ` +
+          `has come to position ${furthest}, and a rebuild that begins after ${from} would leave out ` +
             `what lies between. Call rebuild('${name}', { from }) with ${furthest} or less.`,
         );
       }

@@ -110,7 +110,7 @@ export class PostgresConsumerRegistry extends ConsumerRegistry {
     throw new ConsumerStateError(
       consumer,
       'is being built for the first time, and applications that have it wait for it to start. Stop ' +
-        'those instead; it goes on from where it is when one starts again.',
+        'those instead; it continues from there when one starts again.',
     );
   }
 

@@ -144,6 +144,28 @@ describe('appends', () => {
   });
 });
 
+/** A store with a consumer that notes the positions it has heard of. */
+async function startHearing() {
+  const application = await database.dataSource();
+  const store = await openStore(application);
+  const heard: number[] = [];
+  const started = await startConsumers(
+    application,
+    store,
+    [
+      consumer('heard', async (records) => {
+        heard.push(...records.map(({ position }) => position));
+      }),
+    ],
+    { leaseMs: 500 },
+  );
+  const stop = async (): Promise<void> => {
+    await started.stop();
+    await store.close();
+  };
+  return { ...started, store, heard, stop };
+}
+
 describe('the sequence of positions', () => {
   const setBack = async (admin: DataSource): Promise<void> => {
     await admin.query(`SELECT setval('${schema}.positions', 2)`);
@@ -219,19 +241,7 @@ describe('the sequence of positions', () => {
 
   it('is named by an append that meets it, and by consumers, which continue once it is repaired', async () => {
     const admin = await create();
-    const application = await database.dataSource();
-    const store = await openStore(application);
-    const heard: number[] = [];
-    const { control, messages, stop } = await startConsumers(
-      application,
-      store,
-      [
-        consumer('heard', async (records) => {
-          heard.push(...records.map(({ position }) => position));
-        }),
-      ],
-      { leaseMs: 500 },
-    );
+    const { store, heard, control, messages, stop } = await startHearing();
     try {
       await store.append(
         parcel('a'),
@@ -252,26 +262,13 @@ describe('the sequence of positions', () => {
       expect(heard).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, position]);
     } finally {
       await stop();
-      await store.close();
     }
     tally('F26', { acknowledged: 2, lost: 0, skipped: 0, doubled: 0 });
   });
 
   it('with a cache halts consumers until it is repaired', async () => {
     const admin = await create();
-    const application = await database.dataSource();
-    const store = await openStore(application);
-    const heard: number[] = [];
-    const { control, messages, stop } = await startConsumers(
-      application,
-      store,
-      [
-        consumer('heard', async (records) => {
-          heard.push(...records.map(({ position }) => position));
-        }),
-      ],
-      { leaseMs: 500 },
-    );
+    const { store, heard, control, messages, stop } = await startHearing();
     try {
       await store.append(parcel('a'), [new Counted(1)]);
       await control.waitFor('heard', 1);
@@ -284,7 +281,6 @@ describe('the sequence of positions', () => {
       expect(heard).toEqual([1, position]);
     } finally {
       await stop();
-      await store.close();
     }
     tally('F26', { acknowledged: 2, lost: 0, skipped: 0, doubled: 0 });
   });

@@ -431,7 +431,7 @@ describe('a position', () => {
     await eventually(async () => (await state(letters)).status === 'paused');
     await append('a', 3, 4);
     await expect(control.rebuild('letters', { from: 3 })).rejects.toThrow(
-      "The consumer 'letters' has come to position 2, and a rebuild that begins behind 3 would " +
+      "The consumer 'letters' has come to position 2, and a rebuild that begins after 3 would " +
         "leave out what lies between. Call rebuild('letters', { from }) with 2 or less.",
     );
     expect((await state(letters)).rebuild).toBeNull();

@@ -203,7 +203,8 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
    * Loads the aggregate, runs the work on it, and saves; on a version conflict all of it again.
    *
    * Calls for one aggregate run one after another in a process, in the order in which they were made: each
-   * waits for those before it, 5 seconds at most for each. Conflicts come from other processes, from `save`
+   * waits for those before it, 5 seconds at most for each; if another transaction keeps the aggregate locked,
+   * all that have waited for `lockTimeoutMs` fail together. Conflicts come from other processes, from `save`
    * and from `append`; a retry waits a random time of up to 20 ms, then 40, 80 …
    *
    * The work may run several times, each time on an instance of its own. It may call `execute` for other

@@ -1,8 +1,13 @@
+import { AggregateLockedError } from '../store/store.errors.ts';
+
 /** All that use one aggregate, or wait for it. */
 interface Line {
   /** Resolves once the turns taken so far are over. */
   over: Promise<unknown>;
   length: number;
+  /** How many turns were ever taken. */
+  taken: number;
+  readonly waiting: Set<Turn>;
 }
 
 // A work that takes longer, or never ends, must not stop the others.
@@ -13,6 +18,9 @@ const longestTurnMs = 5_000;
  *
  * That only saves conflicts: whether an append is accepted is decided by the version that it expects. So a
  * turn may be over before its user is: each caller waits 5 seconds at most for every caller before it.
+ *
+ * An aggregate that another transaction keeps locked fails the turn that it stops, after `lockTimeoutMs`, and
+ * with it those that have waited all that time: one after another, each would wait as long again.
  *
  * One that does not wait takes its turn at once, beside those before it. That is for callers that others
  * may be waiting for: a wait in both directions would last for ever.
@@ -31,17 +39,32 @@ export class AggregateTurns {
   }
 
   async take<T>(id: string, waits: boolean, use: () => Promise<T>): Promise<T> {
-    const line = this.#lines.get(id) ?? { over: Promise.resolve(), length: 0 };
+    const line = this.#lines.get(id) ?? {
+      ...{ over: Promise.resolve(), length: 0, taken: 0 },
+      waiting: new Set<Turn>(),
+    };
     this.#lines.set(id, line);
     const former = line.over;
-    const turn = new Turn();
+    const turn = new Turn(line.taken++);
     line.over = Promise.all([former, turn.over]);
     line.length += 1;
+    let takenBefore = 0;
     try {
-      if (waits) await former;
+      if (waits) {
+        line.waiting.add(turn);
+        await Promise.race([former, turn.refused]);
+        line.waiting.delete(turn);
+      }
+      takenBefore = line.taken;
       turn.endAfter(this.#longestTurnMs);
       return await use();
+    } catch (error) {
+      if (error instanceof AggregateLockedError) {
+        for (const each of line.waiting) if (each.number < takenBefore) each.refuse(error);
+      }
+      throw error;
     } finally {
+      line.waiting.delete(turn);
       turn.end();
       line.length -= 1;
       if (line.length === 0) this.#lines.delete(id);
@@ -51,12 +74,18 @@ export class AggregateTurns {
 
 class Turn {
   readonly over: Promise<void>;
+  /** Never resolves; rejects if the turn will not come. */
+  readonly refused: Promise<never>;
+  refuse!: (error: Error) => void;
   #resolve!: () => void;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor() {
+  constructor(readonly number: number) {
     this.over = new Promise((resolve) => {
       this.#resolve = resolve;
+    });
+    this.refused = new Promise((_, reject) => {
+      this.refuse = reject;
     });
   }
 

@@ -77,14 +77,21 @@ async function schemaFaults(
   migrator: Migrator,
   database: Database,
 ): Promise<readonly string[]> {
-  if (migrations === 'run') {
-    try {
-      for (const repaired of await migrator.run()) warn(repaired);
-    } catch (error) {
-      if (failureKindOf(error) !== 'denied') throw error;
-      return [deniedMigration(schema, error)];
-    }
+  try {
+    return await migratedFaults(migrations, schema, migrator, database);
+  } catch (error) {
+    if (failureKindOf(error) !== 'denied') throw error;
+    return [(migrations === 'run' ? deniedMigration : deniedLook)(schema, error)];
   }
+}
+
+async function migratedFaults(
+  migrations: ResolvedOptions['migrations'],
+  schema: string,
+  migrator: Migrator,
+  database: Database,
+): Promise<readonly string[]> {
+  if (migrations === 'run') for (const repaired of await migrator.run()) warn(repaired);
   const fault = migrations === 'off' ? undefined : await migrator.check();
   if (fault !== undefined) return [fault];
   const sequences = await migrator.checkSequences();
@@ -96,6 +103,10 @@ const deniedMigration = (schema: string, error: unknown): string =>
   `The schema "${schema}" cannot be migrated by this role: ${errorOf(error).message}. Start once as a ` +
   "role that may CREATE in the database and owns what is there, or set migrations: 'check' and let " +
   'such a role run eventStoreMigrations().';
+
+const deniedLook = (schema: string, error: unknown): string =>
+  `This role may not read the schema "${schema}": ${errorOf(error).message}. Run the SQL of ` +
+  'eventStoreGrants() for it, as the owner of the tables.';
 
 /** Says what the server makes different; one that cannot be asked now is no reason not to start. */
 async function serverOf(

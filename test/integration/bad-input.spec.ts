@@ -78,6 +78,8 @@ const wrongType = { name: 'TypeError' };
 
 /** What is wrong; the append, with what is left out as usual; what it is refused with. */
 const refused: [what: string, append: { [K in keyof Append]?: unknown }, error: object][] = [
+  ['a list with a hole', { events: Object.assign([], { length: 2 }) }, wrongType],
+  ['an event that is undefined', { events: [new NoteTaken('x'), undefined] }, wrongType],
   [
     'a NUL in a string',
     { events: taken({ lines: ['a\0'] }) },

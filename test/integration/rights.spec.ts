@@ -248,6 +248,26 @@ describe('a role that may not migrate', () => {
   });
 });
 
+describe('a role without the grants', () => {
+  it.each(['check', 'off'] as const)(
+    'is refused at boot with migrations: %p',
+    async (migrations) => {
+      await new Migrator(owner, `hidden_${migrations}`).run();
+      const starting = startApplication(await roles.dataSource('reader'), {
+        imports: [EventStoreModule.forRoot({ schema: `hidden_${migrations}`, migrations })],
+      });
+      expect(await refusal(starting)).toMatchObject({
+        code: 'EVENT_STORE_CONFIGURATION',
+        faults: [
+          expect.stringMatching(
+            `^This role may not read the schema "hidden_${migrations}": permission denied .*eventStoreGrants`,
+          ),
+        ],
+      });
+    },
+  );
+});
+
 describe('the owner', () => {
   it.each([
     `UPDATE ${schema}.domain_events SET metadata = '{}'`,

@@ -324,6 +324,24 @@ describe('several stores', () => {
       one.get(EventStore).append(parcel, [new ParcelSent('Basel')]),
     ).rejects.toMatchObject({ code: 'STORE_CLOSED' });
   });
+
+  it('that closes answers the calls that were made before', async () => {
+    const imports = [EventStoreModule.forRoot({ schema: newSchema() })];
+    const application = await start({
+      imports: [...imports, EventStoreModule.forFeature(feature)],
+    });
+    applications = [];
+    const store = application.get(EventStore);
+    const calls = [
+      store.fetch(),
+      store.currentVersion(parcel),
+      store.append(parcel, [new ParcelSent('Basel')]),
+      store.transaction(async () => 'done'),
+    ];
+    await application.close();
+    const answers = await Promise.all(calls);
+    expect(answers.at(-1)).toBe('done');
+  });
 });
 
 describe('forFeature', () => {

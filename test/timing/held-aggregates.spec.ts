@@ -1,8 +1,18 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { AggregateRoot } from '@nestjs/cqrs';
+import { Aggregate } from 'nest-event-store';
 import type { DataSource } from 'typeorm';
+import { AggregateRepositories } from '../../lib/aggregates/aggregate-repositories.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { Counted, openStore, type TestStore } from '../support/store.ts';
 import { tally } from '../support/tally.ts';
+
+@Aggregate('counter')
+class Counter extends AggregateRoot<object> {
+  constructor(readonly id: string) {
+    super();
+  }
+}
 
 const ref = (id: string) => ({ type: 'counter', id });
 const one = () => [new Counted(1)];
@@ -103,6 +113,28 @@ describe('while a transaction holds aggregates', () => {
       expect(new Set(codes)).toEqual(new Set(['AGGREGATE_LOCKED']));
       // Ten seconds and more if each of them has to find out for itself.
       expect(performance.now() - start).toBeLessThan(5 * lockTimeoutMs);
+    });
+  });
+
+  it('fails all calls of execute that have waited as long, and not one after another', async () => {
+    const lockTimeoutMs = 500;
+    const impatient = await openStore(dataSource, { lockTimeoutMs });
+    const options = { cacheSize: 0, onWarning: () => undefined };
+    const counters = new AggregateRepositories(impatient, options).of(Counter);
+    await store.append(ref('executed'), one());
+    await holding.transaction(async (manager) => {
+      await store.append(ref('executed'), [], { manager, expectedVersion: 'exists' });
+      const start = performance.now();
+      const codes = await Promise.all(
+        Array.from({ length: 20 }, () =>
+          counters
+            .execute('executed', (counter) => counter.apply(new Counted(1)))
+            .catch((error: { code: string }) => error.code),
+        ),
+      );
+      expect(new Set(codes)).toEqual(new Set(['AGGREGATE_LOCKED']));
+      // One after another, they would take ten seconds.
+      expect(performance.now() - start).toBeLessThan(10 * lockTimeoutMs);
     });
   });
 });

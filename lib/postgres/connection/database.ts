@@ -32,6 +32,9 @@ export class Database {
   /** The scopes of callers' transactions; kept up to date by `CallerTransactions`. */
   readonly scopes = new TransactionScopes();
   #savepoints = 0;
+  /** Statements and transactions on connections of the store's own. */
+  #open = 0;
+  #onIdle: (() => void)[] = [];
 
   constructor(
     readonly dataSource: DataSource,
@@ -181,6 +184,18 @@ export class Database {
     work: (manager: EntityManager) => Promise<T>,
     isolationLevel: IsolationLevel = 'READ COMMITTED',
   ): Promise<T> {
+    this.#open++;
+    try {
+      return await this.#transaction(work, isolationLevel);
+    } finally {
+      this.#ended();
+    }
+  }
+
+  async #transaction<T>(
+    work: (manager: EntityManager) => Promise<T>,
+    isolationLevel: IsolationLevel,
+  ): Promise<T> {
     const { queryRunner, client } = await this.connections.queryRunner();
     try {
       await queryRunner.startTransaction(isolationLevel);
@@ -214,8 +229,29 @@ export class Database {
     );
   }
 
+  /**
+   * Resolves once nothing of the store's own runs: a pool that is ended while a connection is asked for
+   * never answers.
+   */
+  async drain(): Promise<void> {
+    while (this.#open > 0) await new Promise<void>((resolve) => this.#onIdle.push(resolve));
+  }
+
+  #ended(): void {
+    this.#open--;
+    if (this.#open === 0) for (const resolve of this.#onIdle.splice(0)) resolve();
+  }
+
   async #onAnyClient<T>(work: (client: PoolClient) => Promise<T>): Promise<T> {
-    const client = await this.connections.client();
+    this.#open++;
+    try {
+      return await this.#onClient(await this.connections.client(), work);
+    } finally {
+      this.#ended();
+    }
+  }
+
+  async #onClient<T>(client: PoolClient, work: (client: PoolClient) => Promise<T>): Promise<T> {
     let isSpoilt = false;
     try {
       return await work(client);

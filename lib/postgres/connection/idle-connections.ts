@@ -123,7 +123,9 @@ export class IdleConnections {
 function connect(pool: Pool | undefined): Promise<PoolClient> {
   return new Promise((resolve, reject) => {
     if (!pool) {
-      reject(new Error('the data source is not initialized'));
+      const reason = new Error('The data source is not initialized.');
+      noteUnsent(reason);
+      reject(reason);
       return;
     }
     pool.connect((error, client) => {

@@ -1,5 +1,5 @@
 import type { LogHorizon } from '../../store/reading/log-horizon.ts';
-import { checkWholeNumber } from '../../input/whole-number.ts';
+import { checkWholeNumber, show } from '../../input/whole-number.ts';
 import { setImmediate } from 'node:timers/promises';
 import type { DataSource, EntityManager } from 'typeorm';
 import type { EventData } from '../../events/event-data.ts';
@@ -383,6 +383,9 @@ export class PostgresEventStore extends EventStore implements LogReader {
     work: (manager: EntityManager) => Promise<T>,
     options: TransactionOptions = {},
   ): Promise<T> {
+    if (typeof work !== 'function') {
+      throw new TypeError(`transaction: the work must be a function, got ${show(work)}.`);
+    }
     const checked = checkTransactionOptions(options);
     if (this.transactionOf()) throw new NestedTransactionError();
     return repeatedTransaction(this.#database, work, checked);
@@ -413,9 +416,10 @@ export class PostgresEventStore extends EventStore implements LogReader {
     await this.#appender.drain();
   }
 
-  /** Takes no more appends and resolves once all that were taken are settled. */
+  /** Takes no more appends and resolves once all calls that were begun are settled. */
   async close(): Promise<void> {
     await this.#appender.close();
+    await this.#database.drain();
     this.#callerTransactions.close();
   }
 

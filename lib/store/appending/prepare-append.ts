@@ -87,6 +87,9 @@ function prepare(
   const expectation = new VersionExpectation(expectedVersion);
   if (!Array.isArray(given)) throw new TypeError('events must be an array of events.');
   if (given.length > maxAppendEvents) throw new AppendTooLargeError(given.length, maxAppendEvents);
+  // A hole of the list is found as well, which `map` would pass over.
+  const missing = given.findIndex((event) => event === undefined);
+  if (missing >= 0) throw new TypeError(`events[${missing}] must be an event, got undefined.`);
   const idAt =
     idempotencyKey === undefined ? undefined : keyedEventIds(schema, aggregate, idempotencyKey);
   const events = idAt ? given.map((event, index) => withId(event, idAt(index + 1))) : given;

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { AggregateTurns } from '../../../lib/aggregates/aggregate-turns.ts';
+import { AggregateLockedError } from '../../../lib/store/store.errors.ts';
 
 /** A use of an aggregate that lasts until it is told to end. */
 function lasting(name: string, begun: string[]) {
@@ -46,6 +47,27 @@ describe('turns', () => {
     const next = turns.take('a', true, async () => 'done');
     await expect(failing).rejects.toThrow('on purpose');
     expect(await next).toBe('done');
+    expect(turns.size).toBe(0);
+  });
+
+  it('that have waited as long fail with one that a locked aggregate has stopped', async () => {
+    const turns = new AggregateTurns();
+    const locked = new AggregateLockedError([{ type: 'basket', id: 'a' }], 500);
+    let stop!: () => void;
+    const stopped = new Promise<void>((resolve) => (stop = resolve));
+    const failing = turns.take('a', true, async () => {
+      await stopped;
+      throw locked;
+    });
+    const waiting = [1, 2].map(() => turns.take('a', true, async () => 'done'));
+    const refused = Promise.allSettled([failing, ...waiting]);
+    await settled();
+    const later = turns.take('a', true, async () => 'done');
+    stop();
+    expect(await refused).toEqual(
+      Array.from({ length: 3 }, () => ({ status: 'rejected', reason: locked })),
+    );
+    expect(await later).toBe('done');
     expect(turns.size).toBe(0);
   });
 

@@ -207,6 +207,6 @@ export type { LogFault, LogFinding, LogReport } from './evidence/log-report.ts';
 export { eventStoreEntities } from './postgres/schema/entities/index.ts';
 export { AggregateEntity } from './postgres/schema/entities/aggregate.entity.ts';
 export { DomainEventEntity } from './postgres/schema/entities/domain-event.entity.ts';
-export { eventStoreGrants, type EventStoreGrantsOptions } from './postgres/schema/grants.ts';
-export { eventStoreHashChain } from './postgres/schema/hash-chain.ts';
+export { grantsSql, type GrantsSqlOptions } from './postgres/schema/grants.ts';
+export { hashChainSql } from './postgres/schema/hash-chain.ts';
 export { eventStoreMigrations } from './postgres/schema/migrations/index.ts';

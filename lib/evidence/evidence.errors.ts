@@ -7,7 +7,7 @@ export class HashChainOffError extends EventStoreError {
   constructor(readonly schema: string) {
     super(
       `Events of "${schema}" get no hash: the trigger "domain_events_hash" is not there, or disabled. ` +
-        'Set hashChain: true, or run the SQL of eventStoreHashChain(), as the owner of the tables. If ' +
+        'Set hashChain: true, or run the SQL of hashChainSql(), as the owner of the tables. If ' +
         'it was on before, find out who has switched it off.',
     );
   }

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect } from '@jest/globals';
-import { EventLogVerifier, eventStoreHashChain } from 'nest-event-store';
+import { EventLogVerifier, hashChainSql } from 'nest-event-store';
 import type { DataSource } from 'typeorm';
 import { PostgresChainedLog } from '../../lib/postgres/evidence/postgres.chained-log.ts';
 import { postgresContract } from '../support/postgres-contract.ts';
@@ -23,7 +23,7 @@ describe('PostgresEventStore, with the rights of an application', () => {
 });
 
 describe('PostgresEventStore, with the rights of an application and a hash chain', () => {
-  beforeAll(async () => owner.query(eventStoreHashChain(schema)));
+  beforeAll(async () => owner.query(hashChainSql(schema)));
 
   postgresContract({
     application: () => application,

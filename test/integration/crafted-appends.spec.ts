@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { DataSource } from 'typeorm';
-import { EventLogVerifier, eventStoreHashChain } from 'nest-event-store';
+import { EventLogVerifier, hashChainSql } from 'nest-event-store';
 import { PostgresChainedLog } from '../../lib/postgres/evidence/postgres.chained-log.ts';
 import { random, seed } from '../support/random.ts';
 import { createTestRoles, type TestRoles } from '../support/roles.ts';
@@ -19,7 +19,7 @@ beforeAll(async () => {
   roles = await createTestRoles();
   superuser = await roles.database.dataSource();
   await roles.install(schema);
-  await superuser.query(eventStoreHashChain(schema));
+  await superuser.query(hashChainSql(schema));
   application = await roles.dataSource('application', { max: 3 });
   store = await openStore(application);
   for (let id = 0; id < 4; id++) await store.append(counter(id), [new Counted(1), new Counted(2)]);

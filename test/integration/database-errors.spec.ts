@@ -171,7 +171,7 @@ describe('An append that the database refuses says why, and that nothing was wri
     });
     expect(error.message).toContain(`the role "${role}"`);
     expect(error.message).toContain('permission denied for schema event_store');
-    expect(error.message).toContain(`eventStoreGrants({ application: '${role}' })`);
+    expect(error.message).toContain(`grantsSql({ application: '${role}' })`);
   });
 
   it('where a time limit of the database comes first', async () => {

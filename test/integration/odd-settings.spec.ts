@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { BinaryCodec, EventLogVerifier, eventStoreHashChain } from 'nest-event-store';
+import { BinaryCodec, EventLogVerifier, hashChainSql } from 'nest-event-store';
 import type { DataSource } from 'typeorm';
 import { PostgresChainedLog } from '../../lib/postgres/evidence/postgres.chained-log.ts';
 import { noRetry } from '../../lib/subscriptions/retry-policy.ts';
@@ -74,7 +74,7 @@ afterAll(() => tally('F27'));
 const counter = (id: string) => ({ type: 'counter', id });
 
 describe('PostgresEventStore with a hash chain, where every setting of the database is odd', () => {
-  beforeAll(async () => owner.query(eventStoreHashChain(schema)));
+  beforeAll(async () => owner.query(hashChainSql(schema)));
 
   postgresContract({
     application: () => application,

@@ -4,8 +4,8 @@ import { DataSource } from 'typeorm';
 import {
   AccessDeniedError,
   AggregateLockedError,
-  eventStoreGrants,
-  type EventStoreGrantsOptions,
+  grantsSql,
+  type GrantsSqlOptions,
   EventStoreModule,
 } from 'nest-event-store';
 import { Migrator } from '../../lib/postgres/schema/migrator.ts';
@@ -44,8 +44,8 @@ const refusal = (work: Promise<unknown>): Promise<unknown> =>
     () => 'nothing was refused',
     (error: unknown) => error,
   );
-const grants = (options: Partial<EventStoreGrantsOptions> = {}): string =>
-  eventStoreGrants({ application: roles.names.application, ...options });
+const grants = (options: Partial<GrantsSqlOptions> = {}): string =>
+  grantsSql({ application: roles.names.application, ...options });
 
 const changes = [
   `INSERT INTO ${schema}.domain_events SELECT * FROM ${schema}.domain_events`,
@@ -299,6 +299,6 @@ it.each<[object, string]>([
   [{ application: 'a', reader: 'a' }, "'a' cannot be the application and the reader."],
   [{ application: 'a', schema: 'a"b' }, "The option 'schema' must be a lower-case name"],
   [{ application: 'a', readers: 'b' }, "There is no option 'readers'; did you mean 'reader'?"],
-])('eventStoreGrants refuses %j', (options, message) => {
-  expect(() => eventStoreGrants(options as EventStoreGrantsOptions)).toThrow(message);
+])('grantsSql refuses %j', (options, message) => {
+  expect(() => grantsSql(options as GrantsSqlOptions)).toThrow(message);
 });

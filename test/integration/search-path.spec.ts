@@ -4,12 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { DataSource } from 'typeorm';
-import {
-  EventLogVerifier,
-  eventStoreGrants,
-  eventStoreHashChain,
-  eventStoreMigrations,
-} from 'nest-event-store';
+import { EventLogVerifier, grantsSql, hashChainSql, eventStoreMigrations } from 'nest-event-store';
 import { Migrator } from '../../lib/postgres/schema/migrator.ts';
 import { PostgresChainedLog } from '../../lib/postgres/evidence/postgres.chained-log.ts';
 import { consumer, startConsumers } from '../support/consumers.ts';
@@ -141,8 +136,8 @@ describe('planted functions', () => {
       await new Migrator(owner, schema).run();
       expect(await new Migrator(owner, schema).check()).toBeUndefined();
       const { application, reader } = roles.names;
-      await owner.query(eventStoreGrants({ schema, application, reader, allowRemoval: true }));
-      await owner.query(eventStoreHashChain(schema));
+      await owner.query(grantsSql({ schema, application, reader, allowRemoval: true }));
+      await owner.query(hashChainSql(schema));
       await new Migrator(owner, schema, { hashChain: true }).run();
       // Behind what was appended, so that it is repaired.
       await owner.query(

@@ -5,7 +5,7 @@ import type { DataSource } from 'typeorm';
 import {
   EventLogVerifier,
   EventStore,
-  eventStoreHashChain,
+  hashChainSql,
   EventStoreModule,
   getEventLogVerifierToken,
   getEventStoreToken,
@@ -57,10 +57,10 @@ describe('The option hashChain', () => {
   it('refuses to start with an application that may not switch it on, and says what to run', async () => {
     await roles.install('event_store');
     await expect(start('event_store', await roles.dataSource('application'))).rejects.toThrow(
-      'run the SQL of eventStoreHashChain(), as the owner of the tables',
+      'run the SQL of hashChainSql(), as the owner of the tables',
     );
     const owner = await roles.dataSource('owner');
-    await owner.query(eventStoreHashChain());
+    await owner.query(hashChainSql());
     const app = await start('event_store', await roles.dataSource('application'));
     await app.get(EventStore).append(counter, [new Counted(1), new Counted(2)]);
     expect(await app.get(EventLogVerifier).verify()).toMatchObject({ events: 2, findings: [] });
@@ -98,6 +98,6 @@ describe('The option hashChain', () => {
   });
 });
 
-it.each(['', 'a"b', 'pg_own'])('eventStoreHashChain refuses the schema %j', (schema) => {
-  expect(() => eventStoreHashChain(schema)).toThrow(TypeError);
+it.each(['', 'a"b', 'pg_own'])('hashChainSql refuses the schema %j', (schema) => {
+  expect(() => hashChainSql(schema)).toThrow(TypeError);
 });

@@ -1,5 +1,5 @@
 import { DataSource } from 'typeorm';
-import { eventStoreGrants, type EventStoreGrantsOptions } from 'nest-event-store';
+import { grantsSql, type GrantsSqlOptions } from 'nest-event-store';
 import { Migrator } from '../../lib/postgres/schema/migrator.ts';
 import { queryOnce } from '../../sample-app/database/query-once.ts';
 import { createTestDatabase, type TestDatabase, type TestDatabaseOptions } from './database.ts';
@@ -15,7 +15,7 @@ export interface TestRoles {
   /** Opens a data source as one of the roles; `drop` closes it. */
   dataSource(role: Role, extra?: { readonly max?: number }): Promise<DataSource>;
   /** Makes a store as its owner, and gives the others their rights on it. */
-  install(schema: string, options?: Pick<EventStoreGrantsOptions, 'allowRemoval'>): Promise<void>;
+  install(schema: string, options?: Pick<GrantsSqlOptions, 'allowRemoval'>): Promise<void>;
   drop(): Promise<void>;
 }
 
@@ -49,7 +49,7 @@ export async function createTestRoles(options?: TestDatabaseOptions): Promise<Te
     async install(schema, options) {
       await new Migrator(owner, schema).run();
       const { application, reader } = names;
-      await owner.query(eventStoreGrants({ schema, application, reader, ...options }));
+      await owner.query(grantsSql({ schema, application, reader, ...options }));
     },
     async drop() {
       await Promise.all(opened.filter((each) => each.isInitialized).map((each) => each.destroy()));

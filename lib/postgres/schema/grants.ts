@@ -10,7 +10,7 @@ import { schemaNameRule } from './schema-name.ts';
 import { revokeOwnersRights } from './fragments/with-owners-rights.sql.ts';
 
 /** What each role may do with one store. The roles must exist, and neither may be the owner of the tables. */
-export interface EventStoreGrantsOptions {
+export interface GrantsSqlOptions {
   /** The PostgreSQL schema that holds the store's tables. @default 'event_store' */
   readonly schema?: string;
   /** The role of applications that append, read and run consumers. */
@@ -32,14 +32,14 @@ export interface EventStoreGrantsOptions {
  * @throws TypeError if a name cannot be one.
  *
  * @example
- * await owner.query(eventStoreGrants({ application: 'bank', reader: 'reports' }));
+ * await owner.query(grantsSql({ application: 'bank', reader: 'reports' }));
  */
-export function eventStoreGrants(given: EventStoreGrantsOptions): string {
-  const { options, faults } = applyRules<Required<EventStoreGrantsOptions>>(
+export function grantsSql(given: GrantsSqlOptions): string {
+  const { options, faults } = applyRules<Required<GrantsSqlOptions>>(
     rules,
     defaults,
     given,
-    'eventStoreGrants',
+    'grantsSql',
   );
   const { schema, application, reader, allowRemoval } = options;
   const all = [...faults];
@@ -62,7 +62,7 @@ export function eventStoreGrants(given: EventStoreGrantsOptions): string {
   ].join('');
 }
 
-const defaults: Required<EventStoreGrantsOptions> = {
+const defaults: Required<GrantsSqlOptions> = {
   schema: 'event_store',
   application: '',
   reader: '',
@@ -82,7 +82,7 @@ const roleName: OptionRule = [
   "a role's name of up to 63 bytes, without quotes, \\ and $, and not public or none",
 ];
 
-const rules: Record<keyof EventStoreGrantsOptions, OptionRule> = {
+const rules: Record<keyof GrantsSqlOptions, OptionRule> = {
   schema: schemaNameRule,
   application: roleName,
   reader: roleName,

@@ -12,9 +12,9 @@ import { schemaNameRule } from './schema-name.ts';
  * @throws TypeError if the schema's name cannot be one.
  *
  * @example
- * await owner.query(eventStoreHashChain());
+ * await owner.query(hashChainSql());
  */
-export function eventStoreHashChain(schema = 'event_store'): string {
+export function hashChainSql(schema = 'event_store'): string {
   const [accepts, wanted] = schemaNameRule;
   if (accepts(schema)) return startHashChain(schema);
   throw new TypeError(`The schema must be ${wanted}, got '${schema}'.`);

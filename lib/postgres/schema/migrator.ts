@@ -169,7 +169,7 @@ export class Migrator {
     return (
       `The option hashChain is on, and events of "${this.schema}" get no hash: the trigger ` +
       '"domain_events_hash" is not there, or disabled. Set migrations: \'run\', or run the SQL of ' +
-      'eventStoreHashChain(), as the owner of the tables; enable the trigger if it is there.'
+      'hashChainSql(), as the owner of the tables; enable the trigger if it is there.'
     );
   }
 }

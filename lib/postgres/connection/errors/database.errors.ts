@@ -146,7 +146,7 @@ export class AccessDeniedError extends EventStoreError {
       `The database refused ${role === undefined ? 'the application' : `the role "${role}"`} access ` +
         `(SQLSTATE ${sqlState}: ${reason}); nothing was written. ` +
         (sqlState === '42501'
-          ? `Have the owner of the store's tables run what eventStoreGrants({ application: '${role}' }) ` +
+          ? `Have the owner of the store's tables run what grantsSql({ application: '${role}' }) ` +
             'returns, with the schema if it is not the default; what is not of the store, grant yourself.'
           : "Correct the database, user and password in the data source's options."),
       options,

@@ -84,6 +84,7 @@ export {
   AccessDeniedError,
   ConnectionLostError,
   ConstraintViolatedError,
+  DatabaseError,
   DatabaseServerError,
   DiskFullError,
   DurabilityUncertainError,

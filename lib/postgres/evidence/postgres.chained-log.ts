@@ -108,7 +108,7 @@ export class PostgresChainedLog extends ChainedLog {
     const start = await chainStart(manager, this.#schema);
     if (start === undefined) throw new HashChainOffError(this.#schema);
     const [server] = (await manager.query(readIsStandby)) as [{ standby: boolean }];
-    if (server.standby) throw new ReadOnlyDatabaseError(standbyReason, {});
+    if (server.standby) throw new ReadOnlyDatabaseError({ reason: standbyReason });
     const alterations = await this.#alterations(manager);
     const { position, lastPosition } = await this.#reader.horizon(manager);
     return {

@@ -6,17 +6,18 @@ import {
   AccessDeniedError,
   ConnectionLostError,
   ConstraintViolatedError,
+  type DatabaseFailure,
+  DatabaseServerError,
   DiskFullError,
   ReadOnlyDatabaseError,
   SchemaMismatchError,
-  DatabaseServerError,
   StatementCancelledError,
   StatementFailedError,
   TooManyConnectionsError,
   TransactionConflictError,
 } from './database.errors.ts';
 import { AggregateLockedError, DuplicateEventError } from '../../../store/store.errors.ts';
-import { type FailureKind, type DriverFacts, factsOf, failureKindOf } from './failure-kind.ts';
+import { type FailureKind, factsOf, failureKindOf } from './failure-kind.ts';
 
 /** What the store was doing when the database refused: the facts that its errors name. */
 export interface AppendFacts {
@@ -27,30 +28,35 @@ export interface AppendFacts {
   readonly mayBeStored?: boolean;
 }
 
+interface TranslatedFailure extends DatabaseFailure {
+  /** The constraint that was violated. */
+  readonly constraint?: string | undefined;
+  /** The role whose right was refused. */
+  readonly role?: string | undefined;
+}
+
 type Translation = (
-  said: DriverFacts & { readonly sqlState: string; readonly reason: string },
+  failure: TranslatedFailure,
   options: { readonly cause: Error },
   facts: AppendFacts,
 ) => EventStoreError;
 
 /** The error for each kind of failure; it knows whether trying again helps, and what became of the write. */
 const translations: Readonly<Record<FailureKind, Translation>> = {
-  lost: ({ reason }, options) => new ConnectionLostError('unknown', reason, options),
-  unreachable: ({ reason }, options) => new ConnectionLostError('not-applied', reason, options),
-  'server-crowded': ({ reason }, options) => new TooManyConnectionsError('server', reason, options),
-  'pool-crowded': ({ reason }, options) => new TooManyConnectionsError('pool', reason, options),
-  conflict: ({ sqlState }, options) => new TransactionConflictError(sqlState, options),
+  lost: (failure, options) => new ConnectionLostError('unknown', failure, options),
+  unreachable: (failure, options) => new ConnectionLostError('not-applied', failure, options),
+  'server-crowded': (failure, options) => new TooManyConnectionsError('server', failure, options),
+  'pool-crowded': (failure, options) => new TooManyConnectionsError('pool', failure, options),
+  conflict: (failure, options) => new TransactionConflictError(failure, options),
   locked: ({ constraint }, options, facts) =>
     new AggregateLockedError(facts.aggregates, facts.lockTimeoutMs, options, constraint),
-  cancelled: ({ sqlState, reason }, options) =>
-    new StatementCancelledError(sqlState, reason, options),
-  ended: ({ sqlState, reason }, options) => new StatementCancelledError(sqlState, reason, options),
-  'disk-full': ({ reason }, options) => new DiskFullError(reason, options),
-  server: ({ sqlState, reason }, options) => new DatabaseServerError(sqlState, reason, options),
-  'read-only': ({ reason }, options) => new ReadOnlyDatabaseError(reason, options),
-  denied: ({ sqlState, role, reason }, options) =>
-    new AccessDeniedError(sqlState, role, reason, options),
-  schema: ({ sqlState, reason }, options) => new SchemaMismatchError(sqlState, reason, options),
+  cancelled: (failure, options) => new StatementCancelledError(failure, options),
+  ended: (failure, options) => new StatementCancelledError(failure, options),
+  'disk-full': (failure, options) => new DiskFullError(failure, options),
+  server: (failure, options) => new DatabaseServerError(failure, options),
+  'read-only': (failure, options) => new ReadOnlyDatabaseError(failure, options),
+  denied: (failure, options) => new AccessDeniedError(failure.role, failure, options),
+  schema: (failure, options) => new SchemaMismatchError(failure, options),
   duplicate: (_, options, { aggregates: [aggregate = { type: '', id: '' }], events }) =>
     new DuplicateEventError(
       aggregate,
@@ -59,16 +65,17 @@ const translations: Readonly<Record<FailureKind, Translation>> = {
       { reason: 'other-aggregate', eventCount: events.length },
       options,
     ),
-  constraint: ({ sqlState, constraint, reason }, options) =>
-    new ConstraintViolatedError(sqlState, constraint, reason, options),
+  constraint: (failure, options) =>
+    new ConstraintViolatedError(failure.constraint, failure, options),
   pooler: ({ sqlState, reason }, options) =>
     new StatementFailedError(
-      sqlState,
-      `${reason}. With a pooler that gives no session to its clients, set preparedStatements: false`,
+      {
+        sqlState,
+        reason: `${reason}. With a pooler that gives no session to its clients, set preparedStatements: false`,
+      },
       options,
     ),
-  refused: ({ sqlState, reason }, options) =>
-    new StatementFailedError(sqlState || undefined, reason, options),
+  refused: (failure, options) => new StatementFailedError(failure, options),
 };
 
 /** Returns whether the connection is gone, or could not be made. */
@@ -147,13 +154,14 @@ export function translateError(
   const failure = translate(error, facts);
   if (!facts.mayBeStored || failure.outcome === 'unknown') return failure;
   const reason = `and the second try failed: ${reasonOf(error)}`;
-  return new ConnectionLostError('unknown', reason, { cause: failure.cause });
+  const { sqlState } = failureOf(error);
+  return new ConnectionLostError('unknown', { sqlState, reason }, { cause: failure.cause });
 }
 
 /** The same for what only reads: nothing was to be written, so nothing is unknown. */
 export function translateReadError(error: unknown): EventStoreError {
   if (!isOutcomeUnknown(error)) return translateError(error);
-  return new ConnectionLostError('not-applied', reasonOf(error), { cause: error });
+  return new ConnectionLostError('not-applied', failureOf(error), { cause: error });
 }
 
 /** Settles like the work, and fails with what becomes of its error. */
@@ -169,14 +177,13 @@ export async function translated<T>(
 }
 
 function translate(error: unknown, facts: AppendFacts): EventStoreError {
-  const cause = errorOf(error);
-  const said = factsOf(cause);
-  const sqlState = isSqlState(said.code) ? said.code : '';
-  return translations[failureKindOf(error)](
-    { ...said, sqlState, reason: reasonOf(error) },
-    { cause },
-    facts,
-  );
+  return translations[failureKindOf(error)](failureOf(error), { cause: errorOf(error) }, facts);
+}
+
+function failureOf(error: unknown): TranslatedFailure {
+  const { code, constraint, role } = factsOf(error);
+  const sqlState = isSqlState(code) ? code : undefined;
+  return { sqlState, constraint, role, reason: reasonOf(error) };
 }
 
 const is = (error: unknown, ...kinds: FailureKind[]): boolean =>

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { QueryFailedError } from 'typeorm';
+import { DatabaseError } from '../../../../lib/postgres/connection/errors/database.errors.ts';
 import {
   isConnectionLoss,
   isConnectionSpoilt,
@@ -115,6 +116,17 @@ describe('What a statement failed with', () => {
     const cause = driverError(said);
     expect(translateError(cause)).toMatchObject({ name, retryable, outcome, cause });
     expect(isTransient(cause)).toBe(retryable);
+  });
+
+  it.each(
+    table.filter(([, name]) => !['AggregateLockedError', 'DuplicateEventError'].includes(name)),
+  )('%j becomes a DatabaseError that knows the SQLSTATE', (said) => {
+    const { code = '' } = said;
+    const error = translateError(driverError(said));
+    expect(error).toBeInstanceOf(DatabaseError);
+    expect(error).toMatchObject({
+      sqlState: /^(?=.*\d)[0-9A-Z]{5}$/.test(code) ? code : undefined,
+    });
   });
 
   it('is recognized inside the error that TypeORM wraps around it', () => {

@@ -125,7 +125,7 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
    */
   async load(id: string, options: LoadOptions = {}): Promise<T> {
     const aggregate = await this.find(id, options);
-    if (!aggregate) throw new AggregateNotFoundError(this.#definition.type, id);
+    if (!aggregate) throw new AggregateNotFoundError({ type: this.#definition.type, id });
     return aggregate;
   }
 
@@ -161,10 +161,10 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
   }
 
   async #save(aggregate: T, options: AppendOptions): Promise<AppendResult> {
-    const { type } = this.#definition;
-    if (aggregate.autoCommit) throw new AutoCommitUnsupportedError(type, aggregate.id);
-    if (hasLostEvents(aggregate)) throw new LostEventsError(type, aggregate.id);
-    if (this.#saving.has(aggregate)) throw new AggregateInUseError(type, aggregate.id);
+    const ref = { type: this.#definition.type, id: aggregate.id };
+    if (aggregate.autoCommit) throw new AutoCommitUnsupportedError(ref);
+    if (hasLostEvents(aggregate)) throw new LostEventsError(ref);
+    if (this.#saving.has(aggregate)) throw new AggregateInUseError(ref);
 
     const place = this.#placeOf(aggregate);
     const events = aggregate.getUncommittedEvents();
@@ -226,7 +226,7 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
     const options = executeOptions.take(given === undefined ? {} : given);
     checkWholeNumber('retries', options.retries ?? 0);
     checkWholeNumber('expectedVersion', options.expectedVersion ?? 0);
-    if (isInsideWorkOf(this, id)) throw new NestedExecuteError(this.#definition.type, id);
+    if (isInsideWorkOf(this, id)) throw new NestedExecuteError({ type: this.#definition.type, id });
     // A call that waits for its turn must not be waited for by those before it. They may wait for an outer
     // work, which therefore takes its turn at once, and for the row that an open transaction holds, which
     // therefore has turns of its own.
@@ -336,7 +336,7 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
     }
     const folded = await this.#fold(id, undefined);
     this.#cache.put(id, folded ? replayOf(folded.history) : undefined);
-    if (!folded) throw new AggregateNotFoundError(this.#definition.type, id);
+    if (!folded) throw new AggregateNotFoundError({ type: this.#definition.type, id });
     return folded.aggregate;
   }
 

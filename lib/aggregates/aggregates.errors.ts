@@ -1,15 +1,15 @@
 import { EventStoreError } from '../event-store.error.ts';
+import type { AggregateRef } from '../store/aggregate-ref.ts';
+
+const name = ({ type, id }: AggregateRef): string => `${type}/${id}`;
 
 /** There is no aggregate of that id. */
 export class AggregateNotFoundError extends EventStoreError {
   readonly code = 'AGGREGATE_NOT_FOUND';
 
-  constructor(
-    readonly aggregateType: string,
-    readonly aggregateId: string,
-  ) {
+  constructor(readonly aggregate: AggregateRef) {
     super(
-      `There is no ${aggregateType} with the id ${aggregateId}. Create it with \`new\` and save it, ` +
+      `There is no ${aggregate.type} with the id ${aggregate.id}. Create it with \`new\` and save it, ` +
         'or use `find`, which answers null.',
     );
   }
@@ -31,12 +31,9 @@ export class UnknownAggregateError extends EventStoreError {
 export class AggregateInUseError extends EventStoreError {
   readonly code = 'AGGREGATE_IN_USE';
 
-  constructor(
-    readonly aggregateType: string,
-    readonly aggregateId: string,
-  ) {
+  constructor(readonly aggregate: AggregateRef) {
     super(
-      `This instance of ${aggregateType}/${aggregateId} is being saved already. Await the first ` +
+      `This instance of ${name(aggregate)} is being saved already. Await the first ` +
         'save, or load an instance for every request.',
     );
   }
@@ -46,12 +43,9 @@ export class AggregateInUseError extends EventStoreError {
 export class AutoCommitUnsupportedError extends EventStoreError {
   readonly code = 'AUTO_COMMIT_UNSUPPORTED';
 
-  constructor(
-    readonly aggregateType: string,
-    readonly aggregateId: string,
-  ) {
+  constructor(readonly aggregate: AggregateRef) {
     super(
-      `${aggregateType}/${aggregateId} has autoCommit switched on, so its events are published at ` +
+      `${name(aggregate)} has autoCommit switched on, so its events are published at ` +
         'once and lost to the store. Leave autoCommit off; save() stores and then publishes.',
     );
   }
@@ -62,12 +56,11 @@ export class CommitBeforeSaveError extends EventStoreError {
   readonly code = 'COMMIT_BEFORE_SAVE';
 
   constructor(
-    readonly aggregateType: string,
-    readonly aggregateId: string,
+    readonly aggregate: AggregateRef,
     readonly eventCount: number,
   ) {
     super(
-      `commit() was called on ${aggregateType}/${aggregateId}, which has ${eventCount} uncommitted ` +
+      `commit() was called on ${name(aggregate)}, which has ${eventCount} uncommitted ` +
         `event${eventCount === 1 ? '' : 's'} that ${eventCount === 1 ? 'is' : 'are'} not stored; ` +
         'nothing was published. Leave commit() out: save() and execute() of its repository store the ' +
         'events and then publish them.',
@@ -79,12 +72,9 @@ export class CommitBeforeSaveError extends EventStoreError {
 export class LostEventsError extends EventStoreError {
   readonly code = 'LOST_EVENTS';
 
-  constructor(
-    readonly aggregateType: string,
-    readonly aggregateId: string,
-  ) {
+  constructor(readonly aggregate: AggregateRef) {
     super(
-      `${aggregateType}/${aggregateId} has applied events that uncommit() discarded or autoCommit ` +
+      `${name(aggregate)} has applied events that uncommit() discarded or autoCommit ` +
         'published, so its state is not what its events say; nothing was written. Load it again, and ' +
         'apply only events that are to be stored.',
     );
@@ -95,12 +85,9 @@ export class LostEventsError extends EventStoreError {
 export class NestedExecuteError extends EventStoreError {
   readonly code = 'NESTED_EXECUTE';
 
-  constructor(
-    readonly aggregateType: string,
-    readonly aggregateId: string,
-  ) {
+  constructor(readonly aggregate: AggregateRef) {
     super(
-      `execute() of ${aggregateType}/${aggregateId} was called inside the work of another execute() of ` +
+      `execute() of ${name(aggregate)} was called inside the work of another execute() of ` +
         'it; the inner work was not run, because every event of it would be a conflict for the outer ' +
         'one. Do all of it in one work, or call the second execute() when the first has ended.',
     );

@@ -41,7 +41,7 @@ export function guardUncommittedEvents(prototype: Guarded, type: string): void {
     },
     commit(this: Guarded) {
       const { length } = this.getUncommittedEvents();
-      if (length > 0) throw new CommitBeforeSaveError(type, String(this.id), length);
+      if (length > 0) throw new CommitBeforeSaveError({ type, id: String(this.id) }, length);
       commit.call(this);
     },
     uncommit(this: Guarded) {

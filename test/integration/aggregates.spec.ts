@@ -233,8 +233,7 @@ describe('saving', () => {
     basket.uncommit();
     await expect(baskets.save(basket)).rejects.toMatchObject({
       constructor: LostEventsError,
-      aggregateType: 'basket',
-      aggregateId: id,
+      aggregate: { type: 'basket', id },
     });
     const discarding = baskets.execute(id, (loaded) => {
       loaded.add('ink');
@@ -324,8 +323,7 @@ describe('loading', () => {
   it('reports an aggregate without events by an error, or by null', async () => {
     await expect(baskets.load(id)).rejects.toMatchObject({
       constructor: AggregateNotFoundError,
-      aggregateType: 'basket',
-      aggregateId: id,
+      aggregate: { type: 'basket', id },
     });
     expect(await baskets.find(id)).toBeNull();
     await expect(baskets.execute(id, () => undefined)).rejects.toThrow(AggregateNotFoundError);
@@ -632,7 +630,7 @@ describe('executing', () => {
       basket.add('ink');
     });
     expect(refusals).toEqual([
-      expect.objectContaining({ code: 'NESTED_EXECUTE', aggregateType: 'basket', aggregateId: id }),
+      expect.objectContaining({ code: 'NESTED_EXECUTE', aggregate: { type: 'basket', id } }),
     ]);
     expect(version).toBe(2);
     expect((await baskets.load(id)).items).toEqual({ pen: 1, ink: 1 });

@@ -145,8 +145,7 @@ it('a commit inside the work of an execute is an error, and nothing is published
   });
   await expect(committed).rejects.toMatchObject({
     code: 'COMMIT_BEFORE_SAVE',
-    aggregateType: 'ticket',
-    aggregateId: id,
+    aggregate: { type: 'ticket', id },
     eventCount: 1,
   });
   expect(listener.heard).toEqual([]);

@@ -30,7 +30,7 @@ export class GetApplicationEventsHandler implements IQueryHandler<GetApplication
     const { version: reached, records } = await this.store.fetchByAggregate(aggregate, page.after, {
       limit: page.limit,
     });
-    if (reached === 0) throw new AggregateNotFoundError(aggregate.type, aggregate.id);
+    if (reached === 0) throw new AggregateNotFoundError(aggregate);
     return records.map(({ version, type, event, metadata, recordedAt }) => ({
       version,
       type,

@@ -110,8 +110,8 @@ export {
   StoreClosedError,
   StoreOverloadedError,
   TransactionOverError,
+  UnsupportedFeatureError,
   TransactionRequiredError,
-  TransactionsUnsupportedError,
   WrongExpectedVersionError,
 } from './store/store.errors.ts';
 
@@ -167,7 +167,6 @@ export {
   type RetryPolicy,
 } from './subscriptions/retry-policy.ts';
 export {
-  ConsumersUnsupportedError,
   ConsumerStateError,
   HandlerCrashedError,
   HandlerTimeoutError,
@@ -197,11 +196,7 @@ export {
   type AnchorOptions,
   type VerifyOptions,
 } from './evidence/event-log-verifier.ts';
-export {
-  AnchorFileError,
-  EvidenceUnsupportedError,
-  HashChainOffError,
-} from './evidence/evidence.errors.ts';
+export { AnchorFileError, HashChainOffError } from './evidence/evidence.errors.ts';
 export type { AnchorKey, LogAnchor } from './evidence/log-anchor.ts';
 export type { LogFault, LogFinding, LogReport } from './evidence/log-report.ts';
 

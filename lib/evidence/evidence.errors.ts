@@ -25,14 +25,3 @@ export class AnchorFileError extends EventStoreError {
     super(`The file of anchors ${file} ${reason}.`, options);
   }
 }
-
-/** The store keeps its events in memory, where nobody else can change them. */
-export class EvidenceUnsupportedError extends EventStoreError {
-  readonly code = 'EVIDENCE_UNSUPPORTED';
-
-  constructor() {
-    super(
-      'The in-memory event store has no hash chain. Verify a log with EventStoreModule and a database.',
-    );
-  }
-}

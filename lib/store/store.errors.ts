@@ -293,14 +293,23 @@ export class NestedTransactionError extends EventStoreError {
   }
 }
 
-/** The store keeps its events in memory, where nothing can join a database transaction. */
-export class TransactionsUnsupportedError extends EventStoreError {
-  readonly code = 'TRANSACTIONS_UNSUPPORTED';
+/** What a store in memory does not have. */
+export type DatabaseFeature = 'transactions' | 'consumers' | 'evidence';
 
-  constructor() {
+const withoutDatabase: Readonly<Record<DatabaseFeature, string>> = {
+  transactions:
+    'has no transactions to join; nothing was read or written. Leave `manager` out, or test this code',
+  consumers: 'runs no projections or durable handlers. Test them',
+  evidence: 'has no hash chain. Verify a log',
+};
+
+/** The feature needs a database, and the store keeps its events in memory. */
+export class UnsupportedFeatureError extends EventStoreError {
+  readonly code = 'UNSUPPORTED_FEATURE';
+
+  constructor(readonly feature: DatabaseFeature) {
     super(
-      'The in-memory event store has no transactions to join; nothing was read or written. ' +
-        'Leave `manager` out, or test this code with PostgresEventStore and a test database.',
+      `The in-memory event store ${withoutDatabase[feature]} with EventStoreModule and a test database.`,
     );
   }
 }

@@ -139,15 +139,3 @@ export class ConsumerStateError extends EventStoreError {
     super(`The consumer '${consumer}' ${reason}`);
   }
 }
-
-/** The store keeps its events in memory, where no consumer can keep a checkpoint. */
-export class ConsumersUnsupportedError extends EventStoreError {
-  readonly code = 'CONSUMERS_UNSUPPORTED';
-
-  constructor() {
-    super(
-      'The in-memory event store runs no projections or durable handlers. Test them with ' +
-        'EventStoreModule and a test database.',
-    );
-  }
-}

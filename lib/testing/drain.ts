@@ -34,7 +34,7 @@ const drainOptions = new KnownOptions<DrainOptions>('drain', {
  * @throws ConsumerStateError if a consumer has stopped, has parked events, or is paused before it has
  * finished, and if no process runs any consumer of this application.
  * @throws WaitTimeoutError if it takes longer; it says why, where that can be known.
- * @throws ConsumersUnsupportedError if the store is in memory.
+ * @throws UnsupportedFeatureError if the store is in memory.
  *
  * @example
  * await request(app.getHttpServer()).post('/accounts').send({ owner: 'Ada' });

@@ -39,7 +39,7 @@ const inMemoryStore: StoreFactory = {
  * Projections and durable handlers are looked for and checked, and never called: there is nothing to
  * commit a read model or a checkpoint to. An `@EventsHandler` or `@Saga` with `@Durable` is taken off
  * the `EventBus` here too, so a test calls `handle` itself, or uses `EventStoreModule` and `drain`.
- * Every method of `Consumers` throws `ConsumersUnsupportedError`.
+ * Every method of `Consumers` throws `UnsupportedFeatureError`.
  *
  * @example
  * const module = await Test.createTestingModule({

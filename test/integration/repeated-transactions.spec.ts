@@ -11,7 +11,7 @@ import {
   type IsolationLevel,
   NestedTransactionError,
   TransactionConflictError,
-  TransactionsUnsupportedError,
+  UnsupportedFeatureError,
   WrongExpectedVersionError,
 } from 'nest-event-store';
 import { AggregateRepositories } from '../../lib/aggregates/aggregate-repositories.ts';
@@ -197,6 +197,6 @@ describe('a transaction of the store', () => {
       await expect(store.transaction(work, options as object)).rejects.toThrow(TypeError);
     }
     const inMemory: EventStore = new InMemoryEventStore();
-    await expect(inMemory.transaction(work)).rejects.toThrow(TransactionsUnsupportedError);
+    await expect(inMemory.transaction(work)).rejects.toThrow(UnsupportedFeatureError);
   });
 });

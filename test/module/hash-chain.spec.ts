@@ -92,7 +92,8 @@ describe('The option hashChain', () => {
     }).compile();
     await app.init();
     await expect(app.get(EventLogVerifier).verify()).rejects.toMatchObject({
-      code: 'EVIDENCE_UNSUPPORTED',
+      code: 'UNSUPPORTED_FEATURE',
+      feature: 'evidence',
     });
     await app.close();
   });

@@ -51,7 +51,7 @@ import { reviveSnapshot } from '../reading/revive-snapshot.ts';
 import {
   RemovalRefusedError,
   SnapshotAheadError,
-  TransactionsUnsupportedError,
+  UnsupportedFeatureError,
 } from '../store.errors.ts';
 import { noteUnreadable } from '../reading/unreadable-event.ts';
 
@@ -315,7 +315,7 @@ export class InMemoryEventStore extends EventStore implements LogReader {
   }
 
   async transaction(): Promise<never> {
-    throw new TransactionsUnsupportedError();
+    throw new UnsupportedFeatureError('transactions');
   }
 
   onAppended(listener: AppendListener): () => void {
@@ -350,5 +350,5 @@ export class InMemoryEventStore extends EventStore implements LogReader {
 }
 
 function refuseManager(manager: EntityManager | undefined): void {
-  if (manager !== undefined) throw new TransactionsUnsupportedError();
+  if (manager !== undefined) throw new UnsupportedFeatureError('transactions');
 }

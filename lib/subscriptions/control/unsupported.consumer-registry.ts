@@ -1,7 +1,7 @@
 import { ConsumerRegistry } from '../consumer-registry.ts';
-import { ConsumersUnsupportedError } from '../subscriptions.errors.ts';
+import { UnsupportedFeatureError } from '../../store/store.errors.ts';
 
-const refuse = (): Promise<never> => Promise.reject(new ConsumersUnsupportedError());
+const refuse = (): Promise<never> => Promise.reject(new UnsupportedFeatureError('consumers'));
 
 /** Used where no consumer can run: every call throws. */
 export class UnsupportedConsumerRegistry extends ConsumerRegistry {

@@ -137,7 +137,7 @@ export {
   NestedExecuteError,
   UnknownAggregateError,
 } from './aggregates/aggregates.errors.ts';
-export { everyNEvents, noSnapshots, type SnapshotPolicy } from './aggregates/snapshot-policy.ts';
+export { everyNEvents, type SnapshotPolicy } from './aggregates/snapshot-policy.ts';
 
 export type { ConsumerKind, GenerationHooks, GenerationScope } from './subscriptions/consumer.ts';
 export type { ConsumerOptions, FailurePolicy } from './subscriptions/consumer-options.ts';

@@ -16,5 +16,5 @@ export function everyNEvents(count: number): SnapshotPolicy {
   return { isDue: (before, after) => Math.floor(before / count) < Math.floor(after / count) };
 }
 
-/** No snapshots: an aggregate is always folded from all of its events. */
+/** The policy of an aggregate that names none: it is always folded from all of its events. */
 export const noSnapshots: SnapshotPolicy = { isDue: () => false };

@@ -4,7 +4,6 @@ import type { EventData } from '../events/event-data.ts';
 import type { EventMetadata } from '../events/metadata/event-metadata.ts';
 import type { EventRecord } from '../events/event-record.ts';
 import type { AggregateRef } from './aggregate-ref.ts';
-import { compareVersion, type VersionComparison } from './compare-version.ts';
 import type { ExpectedVersion } from './appending/expected-version.ts';
 import type { TransactionOptions } from './transaction-options.ts';
 import {
@@ -315,10 +314,5 @@ export abstract class EventStore {
       page = await this.fetchByAggregate(aggregate, page.version, options);
       for (const record of page.records) yield record;
     } while (page.records.length > 0);
-  }
-
-  /** @see compareVersion */
-  compareVersion(current: number, incoming: number): VersionComparison {
-    return compareVersion(current, incoming);
   }
 }

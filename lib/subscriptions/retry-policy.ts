@@ -17,15 +17,12 @@ export interface ExponentialBackoffOptions {
   readonly firstDelayMs?: number;
   /** The longest delay of all. @default 30000 */
   readonly maxDelayMs?: number;
-  /** A number from 0 up to 1, for the jitter. @default Math.random */
-  readonly random?: () => number;
 }
 
 const backoffOptions = new KnownOptions<ExponentialBackoffOptions>('exponentialBackoff', {
   retries: true,
   firstDelayMs: true,
   maxDelayMs: true,
-  random: true,
 });
 
 /**
@@ -33,17 +30,12 @@ const backoffOptions = new KnownOptions<ExponentialBackoffOptions>('exponentialB
  * failed together do not come back together.
  */
 export function exponentialBackoff(options: ExponentialBackoffOptions = {}): RetryPolicy {
-  const {
-    retries = 5,
-    firstDelayMs = 200,
-    maxDelayMs = 30_000,
-    random = Math.random,
-  } = backoffOptions.take(options);
+  const { retries = 5, firstDelayMs = 200, maxDelayMs = 30_000 } = backoffOptions.take(options);
   return {
     delayMs(failures) {
       if (failures > retries) return undefined;
       const longest = Math.min(maxDelayMs, firstDelayMs * 2 ** (failures - 1));
-      return Math.round(longest * (0.5 + random() / 2));
+      return Math.round(longest * (0.5 + Math.random() / 2));
     },
   };
 }

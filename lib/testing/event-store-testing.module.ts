@@ -13,15 +13,10 @@ import { InMemoryEventStore } from '../store/in-memory/in-memory.event-store.ts'
 
 const inMemoryStore: StoreFactory = {
   boot: ({ codec, maxEventBytes, maxDepth, maxAppendEvents, allowRemoval }, registry) => ({
-    store: new InMemoryEventStore({
-      codec,
-      maxEventBytes,
-      maxDepth,
-      maxAppendEvents,
-      allowRemoval,
+    store: new InMemoryEventStore(
+      { codec, maxEventBytes, maxDepth, maxAppendEvents, allowRemoval, onWarning: warn },
       registry,
-      onWarning: warn,
-    }),
+    ),
     faults: [],
     drain: async () => undefined,
     close: async () => undefined,

@@ -23,11 +23,10 @@ export async function recordsFor(
     const { constructor } = event instanceof EventData ? event.event : event;
     registry.register(constructor as EventClass);
   }
-  const store = new InMemoryEventStore({
+  const store = new InMemoryEventStore(
+    { ...(codec && { codec }), clock: () => recordedAt },
     registry,
-    ...(codec && { codec }),
-    clock: () => recordedAt,
-  });
+  );
   await store.appendAll(appends);
   if (registry.faults.length > 0) throw new TypeError(registry.faults.join('\n'));
 

@@ -60,8 +60,6 @@ export interface InMemoryEventStoreOptions {
   readonly events?: readonly EventClass[];
   /** Upcasters to register. @default [] */
   readonly upcasters?: readonly Upcaster[];
-  /** Where event classes and upcasters are registered. @default a registry of its own */
-  readonly registry?: EventRegistry;
   /** @default new JsonCodec() */
   readonly codec?: EventCodec;
   /** The most bytes that one event may take. @default 1048576 */
@@ -81,7 +79,6 @@ export interface InMemoryEventStoreOptions {
 const storeOptions = new KnownOptions<InMemoryEventStoreOptions>('InMemoryEventStore', {
   events: true,
   upcasters: true,
-  registry: true,
   codec: true,
   maxEventBytes: true,
   maxDepth: true,
@@ -112,18 +109,18 @@ export class InMemoryEventStore extends EventStore implements LogReader {
   readonly #warn: (message: string, error?: unknown) => void;
 
   /**
-   * @throws TypeError if `events` or `upcasters` cannot be registered; it names all faults. A registry
-   * that was given is not checked.
+   * A `registry` is for the testing kit of this library, which checks it when it has filled it.
+   *
+   * @throws TypeError if `events` or `upcasters` cannot be registered; it names all faults.
    */
-  constructor(given: InMemoryEventStoreOptions = {}) {
+  constructor(given: InMemoryEventStoreOptions = {}, registry?: EventRegistry) {
     super();
     const options = storeOptions.take(given);
-    this.#registry = options.registry ?? new EventRegistry();
+    this.#registry = registry ?? new EventRegistry();
     for (const eventClass of options.events ?? []) this.#registry.register(eventClass);
     for (const upcaster of options.upcasters ?? []) this.#registry.registerUpcaster(upcaster);
     const { faults } = this.#registry;
-    // A caller with a registry of its own may still be filling it, and checks it when that is done.
-    if (!options.registry && faults.length > 0) throw new TypeError(faults.join('\n'));
+    if (!registry && faults.length > 0) throw new TypeError(faults.join('\n'));
 
     this.#serializer = new EventSerializer(
       this.#registry,

@@ -197,22 +197,4 @@ export function logReadContract(test: ContractTest): void {
     await rejection(store.fetch(0, options), TypeError);
     await rejection(store.fetchByAggregate(newAccount(), 0, options), TypeError);
   });
-
-  test('compares versions for a consumer', async ({ store }) => {
-    const comparisons = [
-      [0, 0, 'equal'],
-      [5, 5, 'equal'],
-      [0, 1, 'next'],
-      [5, 6, 'next'],
-      [0, 2, 'future'],
-      [5, 9, 'future'],
-      [1, 0, 'past'],
-      [5, 4, 'past'],
-    ] as const;
-    for (const [current, incoming, expected] of comparisons) {
-      assert.equal(store.compareVersion(current, incoming), expected);
-    }
-    assert.throws(() => store.compareVersion(-1, 0), TypeError);
-    assert.throws(() => store.compareVersion(0, 1.5), TypeError);
-  });
 }

@@ -86,7 +86,7 @@ describe('the head of the log', () => {
     ]);
     const registry = new EventRegistry();
     for (const each of [Sent, Received]) registry.register(each);
-    const splitting = new InMemoryEventStore({ registry });
+    const splitting = new InMemoryEventStore({}, registry);
     const aggregate = { type: 'head', id: 'h' };
     await splitting.append(aggregate, [new Received(1), new Received(2)]);
     registry.registerUpcaster(split);

@@ -141,7 +141,7 @@ export default {
       name: 'lib-stands-alone',
       severity: 'error',
       from: { path: '^lib/' },
-      to: { path: '^(sample-app|test|bench|docs)/' },
+      to: { path: '^(sample-app|dev|test|bench|docs)/' },
     },
     {
       name: 'lib-imports-only-what-its-users-get',
@@ -172,6 +172,12 @@ export default {
       severity: 'error',
       from: { path: '^sample-app/' },
       to: { path: '^(test|bench)/' },
+    },
+    {
+      name: 'the-embedded-server-imports-nothing-of-the-project',
+      severity: 'error',
+      from: { path: '^dev/' },
+      to: { path: '^(lib|dist|sample-app|test|bench)/' },
     },
     { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
     {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
-import { startEmbeddedPostgres } from '../sample-app/database/embedded-postgres.ts';
-import { queryOnce } from '../sample-app/database/query-once.ts';
+import { startEmbeddedPostgres } from '../dev/postgres/embedded-postgres.ts';
+import { queryOnce } from '../dev/postgres/query-once.ts';
 import type { Subject } from './subject.ts';
 import { installedVersion } from './subjects/index.ts';
 

@@ -1,7 +1,7 @@
 import type { INestApplication } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { AppModule } from './app.module.ts';
-import { provideDatabase } from './database/provide-database.ts';
+import { provideDatabase } from '../dev/postgres/provide-database.ts';
 import { configureHttp } from './http/configure-http.ts';
 
 export interface LoanDesk {

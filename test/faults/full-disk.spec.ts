@@ -8,7 +8,7 @@ import { DataSource } from 'typeorm';
 import { DomainEvent } from '../../lib/events/domain-event.decorator.ts';
 import type { EventRecord } from '../../lib/events/event-record.ts';
 import type { AppendResult } from '../../lib/store/event-store.ts';
-import { serverAccount } from '../../sample-app/database/server-account.ts';
+import { serverAccount } from '../../dev/postgres/server-account.ts';
 import { type OwnServer, startOwnServer } from '../support/own-server.ts';
 import { openStore, type TestStore } from '../support/store.ts';
 import { countCopies, tally } from '../support/tally.ts';

@@ -6,7 +6,7 @@ import type { EncodedPayload } from '../../lib/events/payload/event-codec.ts';
 import { JsonCodec } from '../../lib/events/payload/json.codec.ts';
 import { translateError } from '../../lib/postgres/connection/errors/translate-error.ts';
 import { describeError } from '../../lib/postgres/subscriptions/describe-error.ts';
-import { queryOnce } from '../../sample-app/database/query-once.ts';
+import { queryOnce } from '../../dev/postgres/query-once.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
 import { Counted, openStore, type TestStore } from '../support/store.ts';

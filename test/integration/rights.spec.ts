@@ -11,7 +11,7 @@ import {
 import { Migrator } from '../../lib/postgres/schema/migrator.ts';
 import { lockNamespace } from '../../lib/postgres/schema/schema-name.ts';
 import { startApplication } from '../module/start-application.ts';
-import { queryOnce } from '../../sample-app/database/query-once.ts';
+import { queryOnce } from '../../dev/postgres/query-once.ts';
 import { consumer, startConsumers } from '../support/consumers.ts';
 import { createTestRoles, type TestRoles } from '../support/roles.ts';
 import { Counted, openStore, type TestStore } from '../support/store.ts';

@@ -9,7 +9,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { startEmbeddedPostgres } from '../../sample-app/database/embedded-postgres.ts';
+import { startEmbeddedPostgres } from '../../dev/postgres/embedded-postgres.ts';
 import { random } from '../support/random.ts';
 import { type Mutant, mutantsOf } from './mutants.ts';
 import { runSpec, type SpecRun } from './spec-run.ts';
@@ -51,7 +51,15 @@ try {
 
 /** Copies what the specs need; the mutants are written there. */
 function copyProject(): void {
-  const parts = ['lib', 'test', 'sample-app', 'package.json', 'jest.config.js', 'tsconfig.json'];
+  const parts = [
+    'lib',
+    'test',
+    'sample-app',
+    'dev',
+    'package.json',
+    'jest.config.js',
+    'tsconfig.json',
+  ];
   for (const part of parts) cpSync(join(root, part), join(directory, part), { recursive: true });
   symlinkSync(join(root, 'node_modules'), join(directory, 'node_modules'));
 }

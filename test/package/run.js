@@ -13,7 +13,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Client } from 'pg';
-import { startEmbeddedPostgres } from '../../.build/sample-app/database/embedded-postgres.js';
+import { startEmbeddedPostgres } from '../../.build/dev/postgres/embedded-postgres.js';
 import { checkBillOfMaterials, checkContents } from './contents.js';
 
 const here = dirname(fileURLToPath(import.meta.url));

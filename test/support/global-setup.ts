@@ -1,4 +1,4 @@
-import { startEmbeddedPostgres } from '../../sample-app/database/embedded-postgres.ts';
+import { startEmbeddedPostgres } from '../../dev/postgres/embedded-postgres.ts';
 import { server } from './test-server.ts';
 
 /** Starts the server that all spec files share, unless `DATABASE_URL` names one. */

@@ -2,14 +2,11 @@ import { execFile, execFileSync } from 'node:child_process';
 import { appendFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { PostgresCluster, type RunningServer } from '../../sample-app/database/postgres-cluster.ts';
-import {
-  type PostgresBinaries,
-  postgresBinaries,
-} from '../../sample-app/database/postgres-binaries.ts';
-import { queryOnce } from '../../sample-app/database/query-once.ts';
-import { serverAccount } from '../../sample-app/database/server-account.ts';
-import { temporaryDirectory } from '../../sample-app/database/server-directory.ts';
+import { PostgresCluster, type RunningServer } from '../../dev/postgres/postgres-cluster.ts';
+import { type PostgresBinaries, postgresBinaries } from '../../dev/postgres/postgres-binaries.ts';
+import { queryOnce } from '../../dev/postgres/query-once.ts';
+import { serverAccount } from '../../dev/postgres/server-account.ts';
+import { temporaryDirectory } from '../../dev/postgres/server-directory.ts';
 import { eventually } from './eventually.ts';
 
 /** A server for one spec alone, which may go down. */

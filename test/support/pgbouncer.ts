@@ -5,8 +5,8 @@ import { chown, mkdtemp, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { queryOnce } from '../../sample-app/database/query-once.ts';
-import { serverAccount } from '../../sample-app/database/server-account.ts';
+import { queryOnce } from '../../dev/postgres/query-once.ts';
+import { serverAccount } from '../../dev/postgres/server-account.ts';
 import { eventually } from './eventually.ts';
 
 /** A PgBouncer in front of a server, for one spec alone. */

@@ -1,7 +1,7 @@
 import { DataSource } from 'typeorm';
 import { grantsSql, type GrantsSqlOptions } from 'nest-event-store';
 import { Migrator } from '../../lib/postgres/schema/migrator.ts';
-import { queryOnce } from '../../sample-app/database/query-once.ts';
+import { queryOnce } from '../../dev/postgres/query-once.ts';
 import { createTestDatabase, type TestDatabase, type TestDatabaseOptions } from './database.ts';
 
 const roles = ['owner', 'application', 'reader'] as const;

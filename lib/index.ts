@@ -198,7 +198,7 @@ export {
 } from './evidence/event-log-verifier.ts';
 export { AnchorFileError, HashChainOffError } from './evidence/evidence.errors.ts';
 export type { AnchorKey, LogAnchor } from './evidence/log-anchor.ts';
-export type { LogFault, LogFinding, LogReport } from './evidence/log-report.ts';
+export type { LogFinding, LogFindingKind, LogReport } from './evidence/log-report.ts';
 
 export { eventStoreEntities } from './postgres/schema/entities/index.ts';
 export { AggregateEntity } from './postgres/schema/entities/aggregate.entity.ts';

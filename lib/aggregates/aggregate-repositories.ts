@@ -16,16 +16,16 @@ import { UnknownAggregateError } from './aggregates.errors.ts';
 export class AggregateRepositories {
   readonly #repositories = new Map<AggregateClass, AggregateRepository<IdentifiedAggregate>>();
   readonly #byType = new Map<string, AggregateClass>();
-  readonly #faults: string[] = [];
+  readonly #problems: string[] = [];
 
   constructor(
     private readonly store: EventStore,
     private readonly options: AggregateRepositoryOptions,
   ) {}
 
-  /** What is wrong with the classes asked for so far, each fault one sentence and its remedy. */
-  get faults(): readonly string[] {
-    return this.#faults;
+  /** What is wrong with the classes asked for so far, each problem one sentence and its remedy. */
+  get problems(): readonly string[] {
+    return this.#problems;
   }
 
   /** @throws UnknownAggregateError if the class has no `@Aggregate`. */
@@ -47,15 +47,15 @@ export class AggregateRepositories {
   }
 
   #check(definition: AggregateDefinition, aggregateClass: AggregateClass): void {
-    const { type, faults } = definition;
+    const { type, problems } = definition;
     const holder = this.#byType.get(type);
     if (holder) {
-      this.#faults.push(
+      this.#problems.push(
         `The aggregate type '${type}' is used by two classes, ${holder.name} and ` +
           `${aggregateClass.name}. Rename one of them.`,
       );
     }
     this.#byType.set(type, aggregateClass);
-    this.#faults.push(...faults);
+    this.#problems.push(...problems);
   }
 }

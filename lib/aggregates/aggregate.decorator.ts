@@ -1,5 +1,5 @@
 import { ownOptions } from '../input/known-options.ts';
-import { aggregateFaults, aggregateOptionNames } from './aggregate.faults.ts';
+import { aggregateProblems, aggregateOptionNames } from './aggregate.problems.ts';
 import { noSnapshots, type SnapshotPolicy } from './snapshot-policy.ts';
 import { guardUncommittedEvents, type RootAggregate } from './uncommitted-events.ts';
 
@@ -33,8 +33,8 @@ export interface AggregateDefinition {
   readonly type: string;
   readonly snapshots: SnapshotPolicy;
   readonly snapshotRevision: number;
-  /** What is wrong with the decorator's arguments, each fault one sentence and its remedy. */
-  readonly faults: readonly string[];
+  /** What is wrong with the decorator's arguments, each problem one sentence and its remedy. */
+  readonly problems: readonly string[];
 }
 
 // Registered, so that two copies of this package in one process understand each other's classes.
@@ -44,7 +44,7 @@ const definitionKey = Symbol.for('nest-event-store:aggregate');
  * Names a class as an aggregate: `type` is what is stored, so it must never change.
  *
  * Its `commit()` throws `CommitBeforeSaveError` while there are uncommitted events: publishing is what
- * a save does, after it has stored them. Faulty arguments are reported when the class is registered.
+ * a save does, after it has stored them. A wrong argument is reported when the class is registered.
  *
  * @example
  * @Aggregate('loan-application', { snapshots: everyNEvents(100) })
@@ -56,12 +56,12 @@ export function Aggregate(type: string, options: AggregateOptions = {}) {
   const given = ownOptions('@Aggregate', options, aggregateOptionNames);
   return (aggregateClass: AggregateClass): void => {
     const { snapshots = noSnapshots, snapshotRevision = 1 } = given;
-    const faults = aggregateFaults(type, given);
+    const problems = aggregateProblems(type, given);
     const definition: AggregateDefinition = Object.freeze({
       type,
       snapshots,
       snapshotRevision,
-      faults,
+      problems,
     });
     Object.defineProperty(aggregateClass, definitionKey, { value: definition });
     guardUncommittedEvents(aggregateClass.prototype, type);

@@ -1,4 +1,4 @@
-import { domainEventFaults, domainEventOptionNames } from './domain-event.faults.ts';
+import { domainEventProblems, domainEventOptionNames } from './domain-event.problems.ts';
 import type { DomainEventDefinition, DomainEventOptions, EventClass } from './domain-event.ts';
 import { ownOptions } from '../input/known-options.ts';
 
@@ -16,7 +16,7 @@ const definitionKey = Symbol.for('nest-event-store:domain-event');
  * Names a class as a domain event: `name` is what is stored, so it must never change.
  *
  * Events are plain data. They are revived without calling the constructor: prototype and own
- * members, nothing else. Faulty arguments are reported when the class is registered.
+ * members, nothing else. A wrong argument is reported when the class is registered.
  *
  * @example
  * @DomainEvent('loan-application.submitted', { dates: ['submittedAt'] })
@@ -31,7 +31,7 @@ export function DomainEvent(
   const given = ownOptions('@DomainEvent', options, domainEventOptionNames);
   return (eventClass) => {
     const { revision = 1, schema, dates = [], aliases = [] } = given;
-    const faults = domainEventFaults(eventClass.name, name, given);
+    const problems = domainEventProblems(eventClass.name, name, given);
     const definition: DomainEventDefinition = Object.freeze({
       name,
       revision,
@@ -39,7 +39,7 @@ export function DomainEvent(
       dates,
       aliases,
       eventClass,
-      faults,
+      problems,
     });
     Object.defineProperty(eventClass, definitionKey, { value: definition });
   };

@@ -38,6 +38,6 @@ export interface DomainEventDefinition {
   readonly dates: DateMembers;
   readonly aliases: readonly string[];
   readonly eventClass: EventClass;
-  /** What is wrong with the decorator's arguments, each fault one sentence and its remedy. */
-  readonly faults: readonly string[];
+  /** What is wrong with the decorator's arguments, each problem one sentence and its remedy. */
+  readonly problems: readonly string[];
 }

@@ -7,7 +7,7 @@ import { isStorableText } from '../input/storable-text.ts';
 
 /** Maps stored names to classes, and holds the upcasters. One per store. */
 export class EventRegistry {
-  readonly #faults: string[] = [];
+  readonly #problems: string[] = [];
   /** By current name and by alias. */
   readonly #byName = new Map<string, DomainEventDefinition>();
   /** By prototype: unlike `constructor`, an event's data cannot hide it. */
@@ -18,20 +18,20 @@ export class EventRegistry {
   register(eventClass: EventClass): void {
     const definition = typeof eventClass === 'function' ? domainEventOf(eventClass) : undefined;
     if (definition === undefined) {
-      this.#faults.push(undecorated(eventClass));
+      this.#problems.push(undecorated(eventClass));
       return;
     }
     if (this.#byPrototype.has(eventClass.prototype)) return;
     this.#byPrototype.set(eventClass.prototype, definition);
-    this.#faults.push(...definition.faults);
-    if (definition.faults.length > 0) return;
+    this.#problems.push(...definition.problems);
+    if (definition.problems.length > 0) return;
     for (const name of [definition.name, ...definition.aliases]) this.#claim(name, definition);
   }
 
   /** Makes an upcaster known; registering the same one again changes nothing. */
   registerUpcaster(upcaster: Upcaster): void {
     if (!isUpcaster(upcaster)) {
-      this.#faults.push(
+      this.#problems.push(
         `\`upcasters\` lists something that is no upcaster. Make it with ` +
           'upcaster(type, fromRevision, upcast), the revision being a whole number from 1 up.',
       );
@@ -43,16 +43,16 @@ export class EventRegistry {
     if (present === undefined) {
       this.#upcasters.set(type, ofType.set(revision, upcaster));
     } else if (present !== upcaster) {
-      this.#faults.push(
+      this.#problems.push(
         `Two upcasters read '${type}' at revision ${revision}. Keep one: an upcaster reads exactly ` +
           'one revision.',
       );
     }
   }
 
-  /** What is wrong with what was registered so far, each fault one sentence and its remedy. */
-  get faults(): readonly string[] {
-    return [...this.#faults, ...this.#unreachableRevisions()];
+  /** What is wrong with what was registered so far, each problem one sentence and its remedy. */
+  get problems(): readonly string[] {
+    return [...this.#problems, ...this.#unreachableRevisions()];
   }
 
   /**
@@ -135,7 +135,7 @@ export class EventRegistry {
   #claim(name: string, definition: DomainEventDefinition): void {
     const holder = this.#byName.get(name);
     if (holder !== undefined && holder !== definition) {
-      this.#faults.push(
+      this.#problems.push(
         `The event name '${name}' is used by two classes, ${holder.eventClass.name} and ` +
           `${definition.eventClass.name}. Rename one of them.`,
       );

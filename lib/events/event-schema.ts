@@ -65,7 +65,7 @@ function ask(schema: StandardSchemaV1, eventType: string, payload: object): Aske
   }
 }
 
-/** Reads a schema's answer, which may be anything: a library's fault must not look like the store's. */
+/** Reads a schema's answer, which may be anything: an error of its library must not look like the store's. */
 function outputOf(answer: unknown, eventType: string): unknown {
   let issues: readonly EventSchemaIssue[];
   try {

@@ -23,7 +23,7 @@ export async function checkAnchors(file: string, publicKey: KeyObject): Promise<
   const anchors: AnchorLine[] = [];
   const findings: LogFinding[] = [];
   const blame = (line: number, reason: string): void => {
-    findings.push({ fault: 'anchor', detail: `Line ${line} of the anchors ${reason}.` });
+    findings.push({ kind: 'anchor', detail: `Line ${line} of the anchors ${reason}.` });
   };
   for (const [index, text] of lines.entries()) {
     const line = index + 1;

@@ -22,13 +22,13 @@ export class AnchoredIntervals {
     this.#report = report;
   }
 
-  add(event: ChainedEvent, isFaulty: boolean): void {
+  add(event: ChainedEvent, hasFinding: boolean): void {
     this.#closeBefore(event.position);
     const anchor = this.#remaining[0]?.anchor;
     if (!anchor || event.position <= anchor.after) return;
     this.#digest ??= new LogDigest(anchor.previous);
     this.#digest.add(event);
-    if (isFaulty) this.#blamed ??= event.position;
+    if (hasFinding) this.#blamed ??= event.position;
   }
 
   /** To be called when the log was read up to this position. */
@@ -36,7 +36,7 @@ export class AnchoredIntervals {
     this.#closeBefore(upTo + 1);
     for (const { anchor, line } of this.#remaining) {
       this.#report({
-        fault: 'anchor',
+        kind: 'anchor',
         detail:
           `The log ends at position ${upTo}, and the anchor in line ${line} was signed over ` +
           `${anchor.position}: the end of the log is missing.`,
@@ -56,7 +56,7 @@ export class AnchoredIntervals {
     const found = digest.end();
     if (found !== anchor.digest) {
       this.#report({
-        fault: 'anchor',
+        kind: 'anchor',
         position: this.#blamed ?? after + 1,
         detail:
           `After position ${after} and up to ${position}, the log is not what was signed at ${time} ` +

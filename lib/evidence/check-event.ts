@@ -6,34 +6,34 @@ export function checkEvent(event: ChainedEvent, start: number): LogFinding | und
   const { position, version, previousVersion, hash, expectedHash } = event;
   if (!event.aggregate) {
     const detail = 'The event belongs to no aggregate: the row of its aggregate is missing.';
-    return { fault: 'missing', position, version, detail };
+    return { kind: 'missing', position, version, detail };
   }
   const { type, id, version: currentVersion, removedVersion } = event.aggregate;
   const aggregate = { type, id };
   const at = { position, aggregate, version };
   if (event.isRemoved) {
     if (version <= removedVersion) return undefined;
-    return { ...at, fault: 'missing', detail: 'It was deleted, and not by removeEvents.' };
+    return { ...at, kind: 'missing', detail: 'It was deleted, and not by removeEvents.' };
   }
   if (version <= removedVersion) {
     const detail = `removeEvents has removed all up to version ${removedVersion}, and it is there.`;
-    return { ...at, fault: 'forged', detail };
+    return { ...at, kind: 'forged', detail };
   }
   if (version > currentVersion) {
     const detail = `The aggregate is at version ${currentVersion} only.`;
-    return { ...at, fault: 'forged', detail };
+    return { ...at, kind: 'forged', detail };
   }
   if (version > previousVersion + 1)
     return { position, ...gap(aggregate, previousVersion, version) };
   if (!hash) {
     if (position <= start && !event.followsHash) return undefined;
     const detail = 'It has no hash: it was not stored through the chain.';
-    return { ...at, fault: 'forged', detail };
+    return { ...at, kind: 'forged', detail };
   }
   if (expectedHash && hash.equals(expectedHash)) return undefined;
   return {
     ...at,
-    fault: 'changed',
+    kind: 'changed',
     detail: 'Its content, its hash, or the hash before it in its aggregate is not what was stored.',
     stored: hash.toString('hex'),
     expected: expectedHash?.toString('hex') ?? '',
@@ -45,7 +45,7 @@ export function checkSnapshot(snapshot: ChainedSnapshot): LogFinding | undefined
   const { aggregate, version, hash, expectedHash } = snapshot;
   if (hash?.equals(expectedHash)) return undefined;
   return {
-    fault: 'snapshot',
+    kind: 'snapshot',
     aggregate,
     version,
     detail:
@@ -65,5 +65,5 @@ function gap(aggregate: LostEnd['aggregate'], before: number, after: number): Lo
   const versions =
     after - before > 2 ? `versions ${before + 1} to ${after - 1}` : `version ${before + 1}`;
   const detail = `The aggregate has no event of ${versions}.`;
-  return { fault: 'missing', aggregate, version: before + 1, detail };
+  return { kind: 'missing', aggregate, version: before + 1, detail };
 }

@@ -138,7 +138,7 @@ async function verifyLog(reading: ChainedLogReading, signed: CheckedAnchors): Pr
   const moved = signed.anchors.find(({ anchor }) => anchor.chainStart !== reading.start);
   if (moved) {
     report({
-      fault: 'anchor',
+      kind: 'anchor',
       detail:
         `Every event after position ${moved.anchor.chainStart} had a hash when line ${moved.line} of ` +
         `the anchors was signed, and now only those after ${reading.start}: the chain was off meanwhile.`,
@@ -146,7 +146,7 @@ async function verifyLog(reading: ChainedLogReading, signed: CheckedAnchors): Pr
   }
 
   for (const { object, detail } of reading.alterations) {
-    report({ fault: 'altered', object, detail });
+    report({ kind: 'altered', object, detail });
   }
   // A view in the place of a table may show the verifier other rows than anybody else.
   const isReadable = reading.alterations.every(({ isUnreadable }) => !isUnreadable);
@@ -162,7 +162,7 @@ async function verifyLog(reading: ChainedLogReading, signed: CheckedAnchors): Pr
     anchoredUpTo,
     hasTornAnchor: signed.isTorn,
     findings: findings.first,
-    faults: findings.count,
+    findingCount: findings.count,
   };
 }
 

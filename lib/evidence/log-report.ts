@@ -1,15 +1,17 @@
 import type { AggregateRef } from '../store/aggregate-ref.ts';
 
 /**
- * What is wrong: an event is not what was stored, one is missing, one was not stored by the store, a
- * snapshot is not what was stored, the log or the file is not what an anchor was signed over, or a function,
- * trigger or table is not what this release makes.
+ * What is wrong with the log.
+ *
+ * `changed`: an event is not what was stored. `missing`: one is missing. `forged`: one was not stored by
+ * the store. `snapshot`: a snapshot is not what was stored. `anchor`: the log or the file is not what an
+ * anchor was signed over. `altered`: a function, trigger or table is not what this release makes.
  */
-export type LogFault = 'changed' | 'missing' | 'forged' | 'snapshot' | 'anchor' | 'altered';
+export type LogFindingKind = 'changed' | 'missing' | 'forged' | 'snapshot' | 'anchor' | 'altered';
 
 /** One thing that is wrong with the log. */
 export interface LogFinding {
-  readonly fault: LogFault;
+  readonly kind: LogFindingKind;
   /**
    * The event that it was noticed at: of missing ones, the next one of the aggregate; left out if there
    * is none. Of an anchor, the first event to blame.
@@ -50,7 +52,7 @@ export interface LogReport {
   /** What is wrong, in the order of the log: the first 1000 findings. */
   readonly findings: readonly LogFinding[];
   /** How many findings there were. */
-  readonly faults: number;
+  readonly findingCount: number;
 }
 
 const maxFindings = 1_000;

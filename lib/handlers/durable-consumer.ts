@@ -29,10 +29,10 @@ export interface DurableSurroundings {
   readonly events: readonly EventClass[];
 }
 
-/** A consumer as it was found, or what is wrong with it, each fault one sentence and its remedy. */
+/** A consumer as it was found, or what is wrong with it, each problem one sentence and its remedy. */
 export interface FoundConsumer {
   readonly consumer?: Consumer;
-  readonly faults: readonly string[];
+  readonly problems: readonly string[];
 }
 
 /** Makes the consumer that a `@Durable` describes, and takes its handler or saga off the `EventBus`. */
@@ -45,27 +45,31 @@ export function durableConsumer(
   const { name, saga } = definition;
   const where = `@Durable('${name}') on ${handlerClass.name}${saga === undefined ? '' : `.${saga}`}`;
   const { events, ...options } = definition.options;
-  const { settings, faults } = resolveConsumerOptions(where, options, 'now');
+  const { settings, problems } = resolveConsumerOptions(where, options, 'now');
   const found = (
     kind: ConsumerKind,
     taken: readonly EventClass[],
     deliver: Consumer['deliver'],
   ): FoundConsumer => ({
     consumer: { name, kind, events: taken, settings, hooks: {}, deliver },
-    faults,
+    problems,
   });
-  const faulty = (fault: string): FoundConsumer => ({ faults: [...faults, `${where} ${fault}`] });
+  const refused = (problem: string): FoundConsumer => ({
+    problems: [...problems, `${where} ${problem}`],
+  });
 
   if (saga === undefined) {
     const handled = eventsHandledBy(handlerClass);
     if (!handled) {
-      return faulty(
+      return refused(
         'finds no @EventsHandler there. Add it, or move @Durable to the @Saga it is for.',
       );
     }
-    if (handled.length === 0) return faulty('takes no event. Name one in @EventsHandler(…).');
+    if (handled.length === 0) return refused('takes no event. Name one in @EventsHandler(…).');
     if (events)
-      return faulty('has `events`, but @EventsHandler names the events of a handler. Remove them.');
+      return refused(
+        'has `events`, but @EventsHandler names the events of a handler. Remove them.',
+      );
     takeHandlerOffBus(handlerClass);
     const { moduleRef, enhance, report, ready } = surroundings;
     const handle = reporting(durableHandler(provider, moduleRef, enhance), report);
@@ -73,20 +77,20 @@ export function durableConsumer(
   }
 
   const key = sagasOf(handlerClass).find((each) => each.toString() === saga);
-  if (key === undefined) return faulty('finds no @Saga() there. Add it.');
+  if (key === undefined) return refused('finds no @Saga() there. Add it.');
   if (events && (events.length === 0 || events.some((each) => typeof each !== 'function'))) {
-    return faulty('must name classes in `events`, or leave the option out to see all events.');
+    return refused('must name classes in `events`, or leave the option out to see all events.');
   }
   const { instance } = provider;
   if (!instance) {
-    return faulty(
+    return refused(
       'belongs to a class that is transient or request-scoped, or injects something that is. No ' +
         'request belongs to a saga: make the class and what it injects singletons.',
     );
   }
   const { commandBus, report, ready } = surroundings;
   if (!commandBus) {
-    return faulty(
+    return refused(
       'finds no CommandBus for its commands. Import CqrsModule.forRoot() of @nestjs/cqrs in your ' +
         "application's module.",
     );

@@ -5,12 +5,12 @@ import { ownEventsHandledBy, sagasOf, type HandlerClass } from './bus-metadata.t
  * Returns what is wrong with a class that inherits a handler or a saga which is durable in its parent
  * only: it would silently be neither on the bus nor durable.
  */
-export function inheritanceFaults(
+export function inheritanceProblems(
   handlerClass: HandlerClass,
   concerns: (definition: DurableDefinition) => boolean,
 ): string[] {
   const own = durablesOf(handlerClass);
-  const faults: string[] = [];
+  const problems: string[] = [];
   for (const parent of parentsOf(handlerClass)) {
     for (const definition of durablesOf(parent).filter(concerns)) {
       const { name, saga } = definition;
@@ -20,13 +20,13 @@ export function inheritanceFaults(
           ? !ownEventsHandledBy(handlerClass)
           : sagasOf(handlerClass).some((each) => each.toString() === saga);
       if (!isInherited) continue;
-      faults.push(
+      problems.push(
         `${handlerClass.name} inherits ${saga === undefined ? 'an @EventsHandler' : `the saga ${saga}`} ` +
           `that is durable in ${parent.name} as '${name}', but not here. Give it a @Durable of its own.`,
       );
     }
   }
-  return faults;
+  return problems;
 }
 
 function* parentsOf(handlerClass: HandlerClass): Generator<HandlerClass> {

@@ -1,7 +1,7 @@
 import { ownOptions } from './known-options.ts';
 import { nearestName } from './nearest-name.ts';
 
-/** Which values an option may have, and how a fault says so. */
+/** Which values an option may have, and how a problem says so. */
 export type OptionRule = readonly [accepts: (value: unknown) => boolean, wanted: string];
 
 export const wholeNumber = (min: number, max: number): OptionRule => [
@@ -25,21 +25,21 @@ export function applyRules<Options extends object>(
   defaults: Options,
   given: object,
   subject = 'The call',
-): { readonly options: Options; readonly faults: readonly string[] } {
-  const faults: string[] = [];
+): { readonly options: Options; readonly problems: readonly string[] } {
+  const problems: string[] = [];
   const options = { ...defaults } as Record<string, unknown>;
   for (const [key, value] of Object.entries(ownOptions(subject, given, Object.keys(rules)))) {
     const rule = Object.hasOwn(rules, key) ? rules[key as keyof Options] : undefined;
     if (!rule) {
       const meant = nearestName(key, Object.keys(rules));
-      faults.push(
+      problems.push(
         `There is no option '${key}'${meant ? `; did you mean '${meant}'?` : '. Remove it.'}`,
       );
     } else if (value !== undefined) {
       const [accepts, wanted] = rule;
       if (accepts(value)) options[key] = value;
-      else faults.push(`The option '${key}' must be ${wanted}.`);
+      else problems.push(`The option '${key}' must be ${wanted}.`);
     }
   }
-  return { options: options as Options, faults };
+  return { options: options as Options, problems };
 }

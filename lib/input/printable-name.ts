@@ -68,7 +68,7 @@ export const nameRule = (maxBytes: number): string =>
   'blanks around it';
 
 /** Returns what is wrong with a name, to follow its subject; `undefined` for a good name. */
-export function faultOfName(name: unknown, maxBytes: number): string | undefined {
+export function problemOfName(name: unknown, maxBytes: number): string | undefined {
   if (typeof name !== 'string') return `is ${name === null ? 'null' : `of type ${typeof name}`}`;
   // Nearly every name; on the path of every append.
   if (visibleAscii.test(name) && name.length <= maxBytes) return undefined;

@@ -21,8 +21,8 @@ export interface BootedStore {
   };
   /** Its hash chain; left out where there cannot be one. */
   readonly chainedLog?: ChainedLog;
-  /** What is wrong with where it keeps its events, each fault with its remedy. */
-  readonly faults: readonly string[];
+  /** What is wrong with where it keeps its events, each problem with its remedy. */
+  readonly problems: readonly string[];
   /** Resolves once all appends taken so far are settled. */
   drain(): Promise<void>;
   /** Takes no more appends and resolves once all that were taken are settled. */
@@ -62,20 +62,20 @@ export class ApplicationConsumers implements ConsumersHere {
   }
 
   /**
-   * Finds the consumers; returns what is wrong with them, each fault with its remedy.
+   * Finds the consumers; returns what is wrong with them, each problem with its remedy.
    *
    * From now on appends apply the inline projections, also those that other modules make while they are
    * initialized.
    */
   explore(hasHandlers: Promise<void>): readonly string[] {
-    const { consumers, faults } = this.explorer.explore(hasHandlers);
+    const { consumers, problems } = this.explorer.explore(hasHandlers);
     this.#consumers = new Map(consumers.map((consumer) => [consumer.name, consumer]));
     this.booted.consumers?.applyInline(consumers.filter(isInline));
-    return [...faults, ...this.#unknownNames()];
+    return [...problems, ...this.#unknownNames()];
   }
 
-  /** Returns a fault for every consumer that has come since `explore` and should run here. */
-  lateFaults(): readonly string[] {
+  /** Returns a problem for every consumer that has come since `explore` and should run here. */
+  lateProblems(): readonly string[] {
     return this.explorer
       .late()
       .filter(({ name, isInline: inline }) => inline || this.#isWanted(name))

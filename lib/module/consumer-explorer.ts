@@ -8,9 +8,9 @@ import {
   type FoundConsumer,
 } from '../handlers/durable-consumer.ts';
 import { handlerEnhancers } from '../handlers/handler-enhancers.ts';
-import { inheritanceFaults } from '../handlers/inherited-durable.ts';
+import { inheritanceProblems } from '../handlers/inherited-durable.ts';
 import { reportOn } from '../handlers/unhandled-exceptions.ts';
-import { consumerFaults, type NamedConsumer } from './consumer.problems.ts';
+import { consumerProblems, type NamedConsumer } from './consumer.problems.ts';
 import { logger } from './log.ts';
 import { defaultStoreName, getEventStoreToken } from './tokens.ts';
 import type { EventRegistry } from '../events/event-registry.ts';
@@ -24,7 +24,7 @@ type Provider = ReturnType<DiscoveryService['getProviders']>[number];
 /** The consumers of one store in this application, and what is wrong with them. */
 export interface ExploredConsumers {
   readonly consumers: Consumer[];
-  readonly faults: string[];
+  readonly problems: string[];
 }
 
 /** A consumer that came to the application when it had started. */
@@ -53,23 +53,25 @@ export class ConsumerExplorer {
   /** No handler is called before `hasHandlers`: until then the buses cannot execute its commands. */
   explore(hasHandlers: Promise<void>): ExploredConsumers {
     const named: NamedConsumer[] = [];
-    const faults: string[] = [];
+    const problems: string[] = [];
     const surroundings = this.#surroundings(hasHandlers);
     for (const [providerClass, provider] of this.#providersByClass()) {
       this.#explored.add(providerClass);
-      faults.push(...inheritanceFaults(providerClass, ({ options }) => this.#concerns(options)));
+      problems.push(
+        ...inheritanceProblems(providerClass, ({ options }) => this.#concerns(options)),
+      );
       for (const found of [
         ...this.#projections(providerClass, provider),
         ...this.#durables(providerClass, provider, surroundings),
       ]) {
-        faults.push(...found.faults);
+        problems.push(...found.problems);
         if (found.consumer) {
           named.push({ consumer: found.consumer, className: providerClass.name });
         }
       }
     }
-    faults.push(...consumerFaults(named, this.storeName, this.registry));
-    return { consumers: named.map(({ consumer }) => consumer), faults };
+    problems.push(...consumerProblems(named, this.storeName, this.registry));
+    return { consumers: named.map(({ consumer }) => consumer), problems };
   }
 
   /** Returns the consumers on classes that were not there to be explored. */
@@ -93,10 +95,10 @@ export class ConsumerExplorer {
     const where = `@Projection('${definition.name}')`;
     if (!this.#concerns(definition.options)) return this.#elsewhere(where, definition.options);
     if (isSingleton(provider)) return [projectionConsumer(provider.instance, definition)];
-    const fault =
+    const problem =
       `${where}: ${providerClass.name} is transient or request-scoped, or injects something that ` +
       'is. No request belongs to a projection: make the class and what it injects singletons.';
-    return [{ faults: [...definition.faults, fault] }];
+    return [{ problems: [...definition.problems, problem] }];
   }
 
   #durables(
@@ -120,10 +122,10 @@ export class ConsumerExplorer {
   /** Nothing else reports a store that is not there. */
   #elsewhere(where: string, { store }: { readonly store?: string }): FoundConsumer[] {
     if (this.#find(getEventStoreToken(store))) return [];
-    const fault =
+    const problem =
       `${where} follows the store '${store}', which does not exist. Leave the option out for the ` +
       'default store, or name one that EventStoreModule.forRoot() has made.';
-    return [{ faults: [fault] }];
+    return [{ problems: [problem] }];
   }
 
   /** Every class once, however many modules provide it. */

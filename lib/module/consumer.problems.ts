@@ -1,7 +1,7 @@
 import type { EventClass } from '../events/domain-event.decorator.ts';
 import type { EventRegistry } from '../events/event-registry.ts';
 import { UnregisteredEventError } from '../events/events.errors.ts';
-import { faultOfName, nameRule } from '../input/printable-name.ts';
+import { problemOfName, nameRule } from '../input/printable-name.ts';
 import type { Consumer } from '../subscriptions/consumer.ts';
 
 const maxNameBytes = 255;
@@ -12,22 +12,24 @@ export interface NamedConsumer {
   readonly className: string;
 }
 
-/** Returns what is wrong with the consumers of one store taken together, each fault with its remedy. */
-export function consumerFaults(
+/** Returns what is wrong with the consumers of one store taken together, each problem with its remedy. */
+export function consumerProblems(
   found: readonly NamedConsumer[],
   storeName: string,
   registry: EventRegistry,
 ): string[] {
-  const faults: string[] = [];
+  const problems: string[] = [];
   const holders = new Map<string, string>();
   for (const { consumer, className } of found) {
     const { name, events } = consumer;
-    if (faultOfName(name, maxNameBytes) !== undefined) {
-      faults.push(`The consumer name '${name}' on ${className} must be ${nameRule(maxNameBytes)}.`);
+    if (problemOfName(name, maxNameBytes) !== undefined) {
+      problems.push(
+        `The consumer name '${name}' on ${className} must be ${nameRule(maxNameBytes)}.`,
+      );
     }
     const holder = holders.get(name);
     if (holder !== undefined) {
-      faults.push(
+      problems.push(
         `The consumer name '${name}' is used by ${holder} and by ${className}. Rename one of them: ` +
           'each name has one checkpoint.',
       );
@@ -36,13 +38,13 @@ export function consumerFaults(
     for (const event of events) {
       // The decorator reports what is no class at all.
       if (typeof event !== 'function' || isRegistered(event, registry)) continue;
-      faults.push(
+      problems.push(
         `The consumer '${name}' takes ${event.name}, which is not registered in the store ` +
           `'${storeName}'. Add it to the events of an EventStoreModule.forFeature() for that store.`,
       );
     }
   }
-  return faults;
+  return problems;
 }
 
 function isRegistered(event: EventClass, registry: EventRegistry): boolean {

@@ -21,7 +21,7 @@ export interface LifecycleOptions {
 }
 
 /**
- * Refuses to start with a fault, publishes and runs consumers, and drains before the end.
+ * Refuses to start with a problem, publishes and runs consumers, and drains before the end.
  *
  * Nest does not let an application with a server finish its start before it is shut down: what comes of
  * the start after that must do nothing.
@@ -43,25 +43,25 @@ export class EventStoreLifecycle
     private readonly bridge: EventBusBridge,
     private readonly consumers: ApplicationConsumers,
     /** What is wrong with the options, the store, and the classes registered so far. */
-    private readonly knownFaults: () => readonly string[],
+    private readonly knownProblems: () => readonly string[],
     private readonly moduleRef: ModuleRef,
   ) {}
 
-  /** By now all modules are there, so every fault is known and reported at once. */
+  /** By now all modules are there, so every problem is known and reported at once. */
   async onModuleInit(): Promise<void> {
     // The application's own bus: a second CqrsModule would have one without any handlers.
     const bus = this.#find(EventBus);
     const hasHandlers = this.#handlersBound();
     // Before the buses of @nestjs/cqrs look for handlers, which they do at bootstrap: durable ones are
     // not theirs.
-    const faults = [...this.consumers.explore(hasHandlers), ...this.knownFaults()];
+    const problems = [...this.consumers.explore(hasHandlers), ...this.knownProblems()];
     if (this.options.eventBus !== 'off' && !bus) {
-      faults.push(
+      problems.push(
         'There is no EventBus to publish on. Import CqrsModule.forRoot() of @nestjs/cqrs in your ' +
           "application's module, or set eventBus: 'off'.",
       );
     }
-    this.#refuse(faults);
+    this.#refuse(problems);
     this.#watchLazyModules();
     if (!bus || this.#isEnding) return;
     warnOfUnstoredEvents(bus, this.consumers.consumers.values(), logger);
@@ -72,7 +72,7 @@ export class EventStoreLifecycle
   async onApplicationBootstrap(): Promise<void> {
     this.#bootstrap?.();
     if (this.#isEnding) return;
-    this.#refuse(this.consumers.lateFaults());
+    this.#refuse(this.consumers.lateProblems());
     await this.consumers.start();
   }
 
@@ -107,22 +107,23 @@ export class EventStoreLifecycle
     const loader = this.#find(LazyModuleLoader);
     if (!loader) return;
     const load = loader.load.bind(loader);
-    // What one module was refused for is no fault of the next; loaded once more, it is refused again.
+    // What one module was refused for is no problem of the next; loaded once more, it is refused again.
     const known = new Set<string>();
     const refused = new WeakMap<ModuleRef, readonly string[]>();
     loader.load = async (...args) => {
       const loaded = await load(...args);
-      const faults = [...this.consumers.lateFaults(), ...this.knownFaults()];
-      const added = faults.filter((fault) => !known.has(fault));
-      for (const fault of added) known.add(fault);
+      const problems = [...this.consumers.lateProblems(), ...this.knownProblems()];
+      const added = problems.filter((problem) => !known.has(problem));
+      for (const problem of added) known.add(problem);
       if (added.length > 0) refused.set(loaded, added);
       this.#refuse(refused.get(loaded) ?? []);
       return loaded;
     };
   }
 
-  #refuse(faults: readonly string[]): void {
-    if (faults.length > 0) throw new EventStoreConfigurationError(this.options.storeName, faults);
+  #refuse(problems: readonly string[]): void {
+    if (problems.length > 0)
+      throw new EventStoreConfigurationError(this.options.storeName, problems);
   }
 
   #find<T>(token: InjectionToken<T>): T | undefined {

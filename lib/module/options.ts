@@ -138,14 +138,14 @@ export const eventStoreOptionNames: readonly string[] = Object.keys(rules);
 /** The options with their defaults, and what is wrong with those given. */
 export interface OptionsResolution {
   readonly options: ResolvedOptions;
-  readonly faults: readonly string[];
+  readonly problems: readonly string[];
 }
 
 /** Checks the given options, all of them at once, and fills in the defaults. */
 export function resolveOptions(given: EventStoreOptions = {}): OptionsResolution {
   if (typeof given !== 'object' || given === null || Array.isArray(given)) {
-    const fault = 'The options must be an object; leave them out for the defaults.';
-    return { options: defaults, faults: [fault] };
+    const problem = 'The options must be an object; leave them out for the defaults.';
+    return { options: defaults, problems: [problem] };
   }
   return applyRules<ResolvedOptions>(rules, defaults, given, 'EventStoreModule');
 }

@@ -9,7 +9,7 @@ import { EventSerializer } from '../events/event-serializer.ts';
 import { Database } from '../postgres/connection/database.ts';
 import { restoreNames } from '../postgres/schema/entities/restore-names.ts';
 import { Migrator } from '../postgres/schema/migrator.ts';
-import { poolFaults } from '../postgres/connection/checks/pool.problems.ts';
+import { poolProblems } from '../postgres/connection/checks/pool.problems.ts';
 import { PostgresChainedLog } from '../postgres/evidence/postgres.chained-log.ts';
 import { postgresConsumers } from '../postgres/subscriptions/postgres.consumers.ts';
 import { PostgresEventStore } from '../postgres/store/postgres.event-store.ts';
@@ -26,7 +26,7 @@ export const postgresStore = (dataSource?: string): StoreFactory => ({
       ...options,
       onWarning: warn,
     });
-    const { faults, areSessionsShared } = await checkDatabase(options, source);
+    const { problems, areSessionsShared } = await checkDatabase(options, source);
     return {
       store,
       consumers: {
@@ -34,7 +34,7 @@ export const postgresStore = (dataSource?: string): StoreFactory => ({
         applyInline: (projections) => store.applyInline(projections),
       },
       chainedLog: new PostgresChainedLog(source, options.schema),
-      faults,
+      problems,
       drain: () => store.drain(),
       close: () => store.close(),
     };
@@ -42,7 +42,7 @@ export const postgresStore = (dataSource?: string): StoreFactory => ({
 });
 
 interface DatabaseCheck {
-  readonly faults: readonly string[];
+  readonly problems: readonly string[];
   readonly areSessionsShared?: boolean;
 }
 
@@ -50,50 +50,50 @@ interface DatabaseCheck {
 async function checkDatabase(options: ResolvedOptions, source: DataSource): Promise<DatabaseCheck> {
   const { type } = source.options;
   if (type !== 'postgres') {
-    const fault = `The data source is of type '${type}'. The event store needs one of type 'postgres'.`;
-    return { faults: [fault] };
+    const problem = `The data source is of type '${type}'. The event store needs one of type 'postgres'.`;
+    return { problems: [problem] };
   }
   restoreNames(source);
   const database = new Database(source, options);
   const server = await serverOf(options, database);
   const sessions = await sessionsOf(options, database);
-  const faults = [
-    ...poolFaults(database, options.lockTimeoutMs),
-    ...(server?.faults ?? []),
-    ...(sessions?.fault ? [sessions.fault] : []),
+  const problems = [
+    ...poolProblems(database, options.lockTimeoutMs),
+    ...(server?.problems ?? []),
+    ...(sessions?.problem ? [sessions.problem] : []),
   ];
   // What cannot start must not migrate what others work with.
-  if (faults.length > 0) return { faults };
+  if (problems.length > 0) return { problems };
   const migrator = new Migrator(source, options.schema, options);
   return {
-    faults: await schemaFaults(options, migrator, database),
+    problems: await schemaProblems(options, migrator, database),
     areSessionsShared: !!sessions?.areShared,
   };
 }
 
 /** Migrates, if that is wanted; what is wrong after that keeps the store from starting. */
-async function schemaFaults(
+async function schemaProblems(
   { migrations, schema }: ResolvedOptions,
   migrator: Migrator,
   database: Database,
 ): Promise<readonly string[]> {
   try {
-    return await migratedFaults(migrations, schema, migrator, database);
+    return await migratedProblems(migrations, schema, migrator, database);
   } catch (error) {
     if (failureKindOf(error) !== 'denied') throw error;
     return [(migrations === 'run' ? deniedMigration : deniedLook)(schema, error)];
   }
 }
 
-async function migratedFaults(
+async function migratedProblems(
   migrations: ResolvedOptions['migrations'],
   schema: string,
   migrator: Migrator,
   database: Database,
 ): Promise<readonly string[]> {
   if (migrations === 'run') for (const repaired of await migrator.run()) warn(repaired);
-  const fault = migrations === 'off' ? undefined : await migrator.check();
-  if (fault !== undefined) return [fault];
+  const problem = migrations === 'off' ? undefined : await migrator.check();
+  if (problem !== undefined) return [problem];
   const sequences = await migrator.checkSequences();
   if (sequences.length > 0 || migrations === 'off') return sequences;
   return checkSequences(database, schema);

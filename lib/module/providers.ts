@@ -98,14 +98,14 @@ function storeProviders(name = defaultStoreName, { inject = [], boot }: StoreFac
       provide: token(name, 'booted'),
       inject: [token(name, 'options'), token(name, 'registry'), ...inject],
       useFactory: (
-        { options, faults }: OptionsResolution,
+        { options, problems }: OptionsResolution,
         registry: EventRegistry,
         ...injected: never[]
       ) =>
-        // Faulty options end the boot, but not before all classes are looked at; until then the
+        // Wrong options end the boot, but not before all classes are looked at; until then the
         // database is left as it is.
         boot(
-          faults.length > 0 ? { ...options, migrations: 'off' } : options,
+          problems.length > 0 ? { ...options, migrations: 'off' } : options,
           registry,
           ...injected,
         ),
@@ -186,7 +186,7 @@ function storeProviders(name = defaultStoreName, { inject = [], boot }: StoreFac
       ],
       useFactory: (
         booted: BootedStore,
-        { options, faults }: OptionsResolution,
+        { options, problems }: OptionsResolution,
         bridge: EventBusBridge,
         registry: EventRegistry,
         repositories: AggregateRepositories,
@@ -198,7 +198,7 @@ function storeProviders(name = defaultStoreName, { inject = [], boot }: StoreFac
           booted,
           bridge,
           consumers,
-          () => [...faults, ...booted.faults, ...registry.faults, ...repositories.faults],
+          () => [...problems, ...booted.problems, ...registry.problems, ...repositories.problems],
           moduleRef,
         ),
     },

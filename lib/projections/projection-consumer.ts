@@ -7,10 +7,10 @@ import type { ProjectionContext, ProjectionDefinition } from './projection.decor
 export function projectionConsumer(
   projection: object,
   definition: ProjectionDefinition,
-): { readonly consumer: Consumer; readonly faults: readonly string[] } {
+): { readonly consumer: Consumer; readonly problems: readonly string[] } {
   const { name, methods, batchMethods } = definition;
   const { mode, ...options } = definition.options;
-  const { settings, faults } = resolveConsumerOptions(`@Projection('${name}')`, options, 'start');
+  const { settings, problems } = resolveConsumerOptions(`@Projection('${name}')`, options, 'start');
   const apply =
     batchMethods.size > 0 ? inBatches(projection, definition) : oneByOne(projection, definition);
   const consumer: Consumer = {
@@ -26,7 +26,7 @@ export function projectionConsumer(
       await apply(records, context);
     },
   };
-  return { consumer, faults: [...definition.faults, ...faults] };
+  return { consumer, problems: [...definition.problems, ...problems] };
 }
 
 type AnyBatchMethod = (

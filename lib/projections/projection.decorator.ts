@@ -43,8 +43,8 @@ export interface ProjectionDefinition {
   readonly methods: ReadonlyMap<EventClass, string>;
   /** The names of the methods that take batches; there may be one. */
   readonly batchMethods: ReadonlyMap<string, readonly EventClass[]>;
-  /** What is wrong with the decorators, each fault one sentence and its remedy. */
-  readonly faults: readonly string[];
+  /** What is wrong with the decorators, each problem one sentence and its remedy. */
+  readonly problems: readonly string[];
 }
 
 // Registered, so that two copies of this package in one process understand each other's classes.
@@ -80,12 +80,12 @@ export function Projection(name: string, given: ProjectionOptions = {}) {
   return (projectionClass: new (...args: never[]) => object): void => {
     const marks = marksOf(projectionClass);
     const subject = `@Projection('${name}')`;
-    const faults: string[] = [];
+    const problems: string[] = [];
     const methods = new Map<EventClass, string>();
     const batchMethods = new Map<string, readonly EventClass[]>();
     for (const { method, events, batch } of marks) {
       if (events.length === 0 || events.some((each) => typeof each !== 'function')) {
-        faults.push(
+        problems.push(
           `${subject}: ${method}() names ${events.length === 0 ? 'no event class' : 'something that is no event class'}. ` +
             `Write @${batch ? 'OnBatch' : 'On'}(SomeEvent), and look for files that import each other in a circle.`,
         );
@@ -95,7 +95,7 @@ export function Projection(name: string, given: ProjectionOptions = {}) {
         for (const event of events) {
           const other = methods.get(event);
           if (other !== undefined && other !== method) {
-            faults.push(
+            problems.push(
               `${subject}: ${other}() and ${method}() both take ${event.name}. Keep one.`,
             );
           }
@@ -104,28 +104,28 @@ export function Projection(name: string, given: ProjectionOptions = {}) {
       }
     }
     if (batchMethods.size > 1 || (batchMethods.size === 1 && methods.size > 0)) {
-      faults.push(`${subject}: a method with @OnBatch takes all events; no other may take any.`);
+      problems.push(`${subject}: a method with @OnBatch takes all events; no other may take any.`);
     }
     if (batchMethods.size + methods.size === 0) {
-      faults.push(
+      problems.push(
         `${subject} takes no event. Give one of its methods @On(SomeEvent) or @OnBatch(…).`,
       );
     }
     if (options.mode !== undefined && !['eventual', 'inline'].includes(options.mode)) {
-      faults.push(`${subject}: the option 'mode' must be 'eventual' or 'inline'.`);
+      problems.push(`${subject}: the option 'mode' must be 'eventual' or 'inline'.`);
     }
     if (options.mode === 'inline' && (options.partitions ?? 1) !== 1) {
-      faults.push(
+      problems.push(
         `${subject} is inline and cannot have partitions: every append applies it. Leave them out.`,
       );
     }
     if (options.mode === 'inline' && options.onFailure === 'park') {
-      faults.push(
+      problems.push(
         `${subject} is inline and cannot park events: what it throws refuses the append. Leave ` +
           "onFailure out, or set it to 'skip' for what fails while it is built from the log.",
       );
     }
-    const definition: ProjectionDefinition = { name, options, methods, batchMethods, faults };
+    const definition: ProjectionDefinition = { name, options, methods, batchMethods, problems };
     Object.defineProperty(projectionClass, definitionKey, { value: definition });
   };
 }

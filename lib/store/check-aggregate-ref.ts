@@ -1,4 +1,4 @@
-import { faultOfName } from '../input/printable-name.ts';
+import { problemOfName } from '../input/printable-name.ts';
 import type { AggregateRef } from './aggregate-ref.ts';
 import { InvalidAggregateRefError } from './store.errors.ts';
 
@@ -16,9 +16,9 @@ export function checkAggregateRef(ref: AggregateRef): AggregateRef {
 
 function checkMember(ref: AggregateRef, field: 'type' | 'id'): string {
   const text = read(ref, field);
-  const fault = faultOfName(text, maxBytes[field]);
-  if (fault === undefined) return text as string;
-  throw new InvalidAggregateRefError(field, fault);
+  const problem = problemOfName(text, maxBytes[field]);
+  if (problem === undefined) return text as string;
+  throw new InvalidAggregateRefError(field, problem);
 }
 
 function read(ref: AggregateRef, field: 'type' | 'id'): unknown {

@@ -53,12 +53,12 @@ const rules: Record<keyof ConsumerOptions, OptionRule> = {
 
 export const consumerOptionNames: readonly string[] = Object.keys(rules);
 
-/** Checks options and fills in the defaults; `where` begins each fault, such as a class's name. */
+/** Checks options and fills in the defaults; `where` begins each problem, such as a class's name. */
 export function resolveConsumerOptions(
   where: string,
   given: ConsumerOptions,
   defaultFrom: 'start' | 'now',
-): { readonly settings: ConsumerSettings; readonly faults: readonly string[] } {
+): { readonly settings: ConsumerSettings; readonly problems: readonly string[] } {
   const defaults: ConsumerSettings = {
     store: 'default',
     aggregateTypes: undefined,
@@ -69,6 +69,6 @@ export function resolveConsumerOptions(
     retry: exponentialBackoff(),
     onFailure: 'stop',
   };
-  const { options, faults } = applyRules(rules, defaults, given);
-  return { settings: options, faults: faults.map((fault) => `${where}: ${fault}`) };
+  const { options, problems } = applyRules(rules, defaults, given);
+  return { settings: options, problems: problems.map((problem) => `${where}: ${problem}`) };
 }

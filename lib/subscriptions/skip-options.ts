@@ -18,7 +18,7 @@ const rules = { by: text(255), reason: text(2_000) };
 
 /** Returns the options of a call of this method. @throws TypeError that says what is wrong with them. */
 export function checkSkipOptions(method: string, given: SkipOptions): SkipOptions {
-  const { options, faults } = applyRules<SkipOptions>(rules, {}, given, method);
-  if (faults.length > 0) throw new TypeError(`${method}: ${faults.join(' ')}`);
+  const { options, problems } = applyRules<SkipOptions>(rules, {}, given, method);
+  if (problems.length > 0) throw new TypeError(`${method}: ${problems.join(' ')}`);
   return options;
 }

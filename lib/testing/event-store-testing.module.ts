@@ -17,7 +17,7 @@ const inMemoryStore: StoreFactory = {
       { codec, maxEventBytes, maxDepth, maxAppendEvents, allowRemoval, onWarning: warn },
       registry,
     ),
-    faults: [],
+    problems: [],
     drain: async () => undefined,
     close: async () => undefined,
   }),

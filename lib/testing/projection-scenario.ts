@@ -152,8 +152,8 @@ function consumerOf(projection: object | (new () => object)): Consumer {
   if (!definition) {
     throw new TypeError(`The class ${constructor.name} has no @Projection of its own. Add it.`);
   }
-  const { consumer, faults } = projectionConsumer(instance, definition);
-  if (faults.length > 0) throw new TypeError(faults.join('\n'));
+  const { consumer, problems } = projectionConsumer(instance, definition);
+  if (problems.length > 0) throw new TypeError(problems.join('\n'));
   return consumer;
 }
 

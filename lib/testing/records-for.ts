@@ -28,7 +28,7 @@ export async function recordsFor(
     registry,
   );
   await store.appendAll(appends);
-  if (registry.faults.length > 0) throw new TypeError(registry.faults.join('\n'));
+  if (registry.problems.length > 0) throw new TypeError(registry.problems.join('\n'));
 
   const isTaken = eventFilterOf(consumer);
   const records: EventRecord[] = [];

@@ -23,7 +23,7 @@ export class StoredForm {
   of(events: readonly object[]): object[] {
     for (const event of events) this.#registry.register(event.constructor as EventClass);
     const serialized = this.#serializer.serialize(events);
-    if (this.#registry.faults.length > 0) throw new TypeError(this.#registry.faults.join('\n'));
+    if (this.#registry.problems.length > 0) throw new TypeError(this.#registry.problems.join('\n'));
     if (serialized instanceof Promise) {
       // Refused below in any case.
       serialized.catch(ignore);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { faultsOf } from '../support/ledger/ledger.faults.ts';
+import { findingsOf } from '../support/ledger/ledger.findings.ts';
 import {
   type CheckpointRow,
   type Effect,
@@ -52,7 +52,7 @@ function history(
   return { log, checkpoints: [checkpoint], effects, tallies, hooks: [], ...rest };
 }
 
-const detailsOf = (given: LedgerHistory): string[] => faultsOf(given).map(({ detail }) => detail);
+const detailsOf = (given: LedgerHistory): string[] => findingsOf(given).map(({ detail }) => detail);
 
 describe('the check of what consumers have done', () => {
   it.each<[string, LedgerHistory]>([
@@ -64,7 +64,7 @@ describe('the check of what consumers have done', () => {
       history('totals', ['e1', 'e2', 'e4', 'e5'], 0),
     ],
   ])('accepts %s', (_, given) => {
-    expect(faultsOf(given)).toEqual([]);
+    expect(findingsOf(given)).toEqual([]);
   });
 
   it.each<[string, LedgerHistory, string[]]>([
@@ -135,15 +135,15 @@ describe('the check of what consumers have done', () => {
       }),
       ['balances: activate 2 was done last, but 1 is in use'],
     ],
-  ])('finds %s', (_, given, faults) => {
-    expect(detailsOf(given).toSorted()).toEqual(faults.toSorted());
+  ])('finds %s', (_, given, findings) => {
+    expect(detailsOf(given).toSorted()).toEqual(findings.toSorted());
   });
 
   it('leaves out what former partitions had finished, and only that', () => {
     const row = { consumer: 'journal', generation: 1, position: 0, inUse: true };
     const finished = [{ positions: [2] }];
     const checkpoints = [0, 1].map((partition) => ({ ...row, partition, finished }));
-    expect(faultsOf(history('journal', ['e1', 'e2'], 0, { checkpoints }))).toEqual([]);
+    expect(findingsOf(history('journal', ['e1', 'e2'], 0, { checkpoints }))).toEqual([]);
     expect(detailsOf(history('journal', ['e1'], 0, { checkpoints }))).toEqual([
       'journal/1: position 2 is missing',
     ]);

@@ -3,11 +3,11 @@ import type { DataSource } from 'typeorm';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
 import { type LedgerProcess, startLedger } from '../support/ledger/ledger.ts';
-import { faultsOf } from '../support/ledger/ledger.faults.ts';
+import { findingsOf } from '../support/ledger/ledger.findings.ts';
 import { type LedgerHistory, readHistory, repetitions } from '../support/ledger/ledger.history.ts';
 import { createLedgerTables } from '../support/ledger/ledger.tables.ts';
 import { killAll } from '../support/processes.ts';
-import { countFaults } from '../support/history/count-faults.ts';
+import { countFindings } from '../support/history/count-findings.ts';
 import { tally } from '../support/tally.ts';
 
 /** Long enough to be kept by a process that is merely slow. */
@@ -77,10 +77,10 @@ describe('a consumer that another process takes over', () => {
   }
 
   function expectNothingWrong(history: LedgerHistory): void {
-    const faults = faultsOf(history);
-    tally('F15', { acknowledged, ...countFaults(faults) });
+    const findings = findingsOf(history);
+    tally('F15', { acknowledged, ...countFindings(findings) });
     acknowledged = 0;
-    expect(faults).toEqual([]);
+    expect(findings).toEqual([]);
   }
 
   it('counts each event once, although the former owner wakes up and continues', async () => {

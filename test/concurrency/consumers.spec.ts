@@ -3,15 +3,15 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { DataSource } from 'typeorm';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
-import type { HistoryFault } from '../support/history/history.ts';
-import { faultsOf } from '../support/ledger/ledger.faults.ts';
+import type { HistoryFinding } from '../support/history/history.ts';
+import { findingsOf } from '../support/ledger/ledger.findings.ts';
 import { readHistory, repetitions } from '../support/ledger/ledger.history.ts';
 import { createLedgerTables } from '../support/ledger/ledger.tables.ts';
 import { LedgerTrouble } from '../support/ledger/ledger.trouble.ts';
 import { startLedger } from '../support/ledger/ledger.ts';
 import { killAll } from '../support/processes.ts';
 import { seed } from '../support/random.ts';
-import { countFaults } from '../support/history/count-faults.ts';
+import { countFindings } from '../support/history/count-findings.ts';
 import { tally } from '../support/tally.ts';
 
 /** More and longer rounds than a run of the whole suite has time for. */
@@ -46,11 +46,11 @@ describe('consumers in several processes', () => {
       ]);
       await control.call.startWriting(roundSeed, 2);
 
-      const faultsMeanwhile = await lookingDuring(
+      const findingsMeanwhile = await lookingDuring(
         trouble.makeTrouble(roundSeed, control, durationMs),
-        async () => faultsOf(await readHistory(dataSource)),
+        async () => findingsOf(await readHistory(dataSource)),
       );
-      expect(faultsMeanwhile).toEqual([]);
+      expect(findingsMeanwhile).toEqual([]);
       const acknowledged = trouble.acknowledged + (await control.call.stopWriting());
 
       const [{ end }] = await dataSource.query(
@@ -72,16 +72,16 @@ describe('consumers in several processes', () => {
         { intervalMs: 100 },
       );
       const history = await readHistory(dataSource);
-      const faults = faultsOf(history);
+      const findings = findingsOf(history);
       for (const [fault, runs] of [
         ['F1', trouble.troubles.killed],
         ['F4', trouble.troubles.cut],
         ['F15', trouble.troubles.frozen],
         ['F20', trouble.troubles.rebuilt],
       ] as const) {
-        tally(fault, { runs, acknowledged, ...countFaults(faults) });
+        tally(fault, { runs, acknowledged, ...countFindings(findings) });
       }
-      expect(faults).toEqual([]);
+      expect(findings).toEqual([]);
       console.info(
         `${history.log.length} events, ${history.effects.length} effects of ` +
           `${new Set(history.effects.map((each) => each.process)).size} processes; handled again: ` +
@@ -97,11 +97,11 @@ describe('consumers in several processes', () => {
 /** Looks again and again until `work` is done, or something is found. */
 async function lookingDuring(
   work: Promise<void>,
-  look: () => Promise<HistoryFault[]>,
-): Promise<HistoryFault[]> {
+  look: () => Promise<HistoryFinding[]>,
+): Promise<HistoryFinding[]> {
   let isDone = false;
   const done = work.finally(() => (isDone = true));
-  const found: HistoryFault[] = [];
+  const found: HistoryFinding[] = [];
   while (!isDone && found.length === 0) {
     found.push(...(await look()));
     await Promise.race([done, delay(250)]);

@@ -4,7 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { DataSource } from 'typeorm';
-import { BinaryCodec, EventLogVerifier, type LogFault, type LogReport } from 'nest-event-store';
+import {
+  BinaryCodec,
+  EventLogVerifier,
+  type LogFindingKind,
+  type LogReport,
+} from 'nest-event-store';
 import { Migrator } from '../../lib/postgres/schema/migrator.ts';
 import { PostgresChainedLog } from '../../lib/postgres/evidence/postgres.chained-log.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
@@ -156,12 +161,12 @@ async function pickEvent(but?: Victim): Promise<Victim> {
 }
 
 const named = (
-  fault: LogFault,
+  kind: LogFindingKind,
   { position, aggregate, version }: Pick<Victim, 'position' | 'aggregate' | 'version'>,
-) => expect.objectContaining({ fault, position, aggregate, version });
+) => expect.objectContaining({ kind, position, aggregate, version });
 
-const expectClean = ({ findings, faults }: LogReport): void =>
-  expect({ findings, faults }).toEqual({ findings: [], faults: 0 });
+const expectClean = ({ findings, findingCount }: LogReport): void =>
+  expect({ findings, findingCount }).toEqual({ findings: [], findingCount: 0 });
 
 describe('an unaltered log', () => {
   it('verifies, however it was appended to, also while the chain was switched on', async () => {
@@ -284,7 +289,7 @@ describe('an event', () => {
     );
     await behindTheBack(`DELETE FROM ${aggregates} WHERE key = ${key}`);
     expect((await verifier.verify()).findings).toContainEqual(
-      expect.objectContaining({ fault: 'missing', version: version + 1, position: victim.next }),
+      expect.objectContaining({ kind: 'missing', version: version + 1, position: victim.next }),
     );
   });
 
@@ -303,7 +308,7 @@ describe('an event', () => {
       `DELETE FROM ${events} WHERE aggregate_key = ${key} AND version >= ${version}`,
     );
     expect((await verifier.verify()).findings).toEqual([
-      expect.objectContaining({ fault: 'missing', aggregate, version }),
+      expect.objectContaining({ kind: 'missing', aggregate, version }),
     ]);
   });
 
@@ -339,7 +344,7 @@ describe('an event', () => {
     );
     const { findings } = await verifier.verify();
     for (const { position } of [one, other]) {
-      expect(findings).toContainEqual(expect.objectContaining({ fault: 'changed', position }));
+      expect(findings).toContainEqual(expect.objectContaining({ kind: 'changed', position }));
     }
   });
 
@@ -349,7 +354,7 @@ describe('an event', () => {
   it.each([
     ['without a hash', 'forged', 'NULL'],
     ['with any hash', 'changed', `sha256('any')`],
-  ] as const)('that was inserted %s is named', async (_, fault, hash) => {
+  ] as const)('that was inserted %s is named', async (_, kind, hash) => {
     const { aggregate, key } = await pickEvent();
     await behindTheBack(
       `UPDATE ${aggregates} SET version = version + 1 WHERE key = ${key}`,
@@ -357,7 +362,7 @@ describe('an event', () => {
       `SELECT setval('${positions}', ${lastPosition + 1})`,
     );
     expect((await verifier.verify()).findings).toEqual([
-      expect.objectContaining({ fault, aggregate, position: lastPosition + 1 }),
+      expect.objectContaining({ kind, aggregate, position: lastPosition + 1 }),
     ]);
   });
 
@@ -420,7 +425,7 @@ describe('a snapshot', () => {
       );
       const { findings } = await verifier.verify();
       expect(findings).toEqual([
-        expect.objectContaining({ fault: 'snapshot', aggregate: counter(number), version }),
+        expect.objectContaining({ kind: 'snapshot', aggregate: counter(number), version }),
       ]);
       expect(findings[0]!.expected).not.toBe(findings[0]!.stored);
       await dataSource.query(
@@ -439,7 +444,7 @@ describe('a snapshot', () => {
     );
     await behindTheBack(`UPDATE ${events} SET hash = sha256('any') WHERE position = ${position}`);
     expect((await verifier.verify()).findings).toContainEqual(
-      expect.objectContaining({ fault: 'snapshot', aggregate: counter(0), version }),
+      expect.objectContaining({ kind: 'snapshot', aggregate: counter(0), version }),
     );
   });
 });
@@ -472,7 +477,7 @@ describe('an object of the schema', () => {
     return other;
   };
   const finding = (object: string, detail: string) => ({
-    fault: 'altered',
+    kind: 'altered',
     object: `${object} of "${fresh}"`,
     detail: expect.stringContaining(detail),
   });
@@ -637,7 +642,7 @@ describe('an attacker that computes hashes again', () => {
   };
   const disagreeing = ({ after, position }: Line) =>
     expect.objectContaining({
-      fault: 'anchor',
+      kind: 'anchor',
       detail: expect.stringContaining(
         `After position ${after} and up to ${position}, the log is not`,
       ),
@@ -708,7 +713,7 @@ describe('an attacker that computes hashes again', () => {
     expect(upTo).toBe(after);
     expect(shorter).toEqual([
       expect.objectContaining({
-        fault: 'anchor',
+        kind: 'anchor',
         detail: expect.stringContaining(`The log ends at position ${after}`),
       }),
     ]);
@@ -727,7 +732,7 @@ describe('an attacker that computes hashes again', () => {
     await new Migrator(dataSource, schema, { hashChain: true }).run();
     expectClean(await verifier.verify());
     const { findings } = await verifier.verify({ anchors, publicKey });
-    expect(findings.map(({ fault }) => fault)).toEqual(['anchor', 'anchor', 'anchor', 'anchor']);
+    expect(findings.map(({ kind }) => kind)).toEqual(['anchor', 'anchor', 'anchor', 'anchor']);
     expect(findings[0]!.detail).toContain('the chain was off meanwhile');
     await dataSource.query(`DROP TRIGGER ${trigger} ON ${events}`);
     await dataSource.query(sql);
@@ -767,14 +772,14 @@ describe('a file of anchors', () => {
   ])('%s is refused', async (_, alter, details) => {
     await writeFile(file, `${alter(lines).join('\n')}\n`);
     expect(await found()).toEqual(
-      details.map((detail) => ({ fault: 'anchor', detail: expect.stringContaining(detail) })),
+      details.map((detail) => ({ kind: 'anchor', detail: expect.stringContaining(detail) })),
     );
   });
 
   it('that was signed with another key is refused, and not gone on with', async () => {
     const { privateKey: other, publicKey: its } = generateKeyPairSync('ed25519');
     const report = await verifier.verify({ anchors: file, publicKey: its });
-    expect(report).toMatchObject({ faults: 3, anchors: 0, anchoredUpTo: 0 });
+    expect(report).toMatchObject({ findingCount: 3, anchors: 0, anchoredUpTo: 0 });
     await expect(verifier.anchor(file, { privateKey: other })).rejects.toMatchObject({
       code: 'ANCHOR_FILE',
       reason: 'ends in a line that was not signed with this key',

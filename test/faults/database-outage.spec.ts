@@ -4,12 +4,12 @@ import { Client } from 'pg';
 import { DataSource } from 'typeorm';
 import { createLedgerTables } from '../support/ledger/ledger.tables.ts';
 import { eventually } from '../support/eventually.ts';
-import { faultsOf } from '../support/ledger/ledger.faults.ts';
+import { findingsOf } from '../support/ledger/ledger.findings.ts';
 import { readHistory } from '../support/ledger/ledger.history.ts';
 import { type LedgerProcess, startLedger } from '../support/ledger/ledger.ts';
 import { type OwnServer, startOwnServer } from '../support/own-server.ts';
 import { killAll } from '../support/processes.ts';
-import { countFaults } from '../support/history/count-faults.ts';
+import { countFindings } from '../support/history/count-findings.ts';
 import { tally } from '../support/tally.ts';
 
 describe('an application whose database goes down and comes back', () => {
@@ -59,9 +59,9 @@ describe('an application whose database goes down and comes back', () => {
       await dataSource.initialize();
       const history = await readHistory(dataSource);
       await dataSource.destroy();
-      const faults = faultsOf(history);
-      tally('F3', { acknowledged, ...countFaults(faults), recoveryMs });
-      expect(faults).toEqual([]);
+      const findings = findingsOf(history);
+      tally('F3', { acknowledged, ...countFindings(findings), recoveryMs });
+      expect(findings).toEqual([]);
       expect(new Set(history.effects.map(({ process }) => process))).toEqual(
         new Set([application.pid]),
       );

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { Attempt, History, ReadPage, StoredEventRow } from '../support/history/history.ts';
-import { faultsOfHistory } from '../support/history/history.faults.ts';
+import { findingsOfHistory } from '../support/history/history.findings.ts';
 
 const log: StoredEventRow[] = [
   { position: 1, id: 'e1', aggregate: 'account/a', version: 1, body: 'x 1' },
@@ -121,7 +121,7 @@ describe('the check of a history', () => {
     ['of a version that was read while it was appended', history(told(3, 12, 13))],
     ['of an aggregate that had no version yet', history(told(0, 0, 1))],
   ])('finds nothing in one %s', (_, given) => {
-    expect(faultsOfHistory(given)).toEqual([]);
+    expect(findingsOfHistory(given)).toEqual([]);
   });
 
   it.each<[string, string[], History]>([
@@ -263,6 +263,6 @@ describe('the check of a history', () => {
       history({ pages: [page(0, 3, 1, 2, 3)] }),
     ],
   ])('names %s', (_, kinds, given) => {
-    expect([...new Set(faultsOfHistory(given).map(({ kind }) => kind))]).toEqual(kinds);
+    expect([...new Set(findingsOfHistory(given).map(({ kind }) => kind))]).toEqual(kinds);
   });
 });

@@ -25,8 +25,8 @@ describe('applications that are killed under load', () => {
     await trial.hasAcknowledged(100);
     const report = await trial.finish('kill -9 of applications');
     tally('F1', report);
-    const { faults, acknowledged, unknown } = report;
-    expect(faults).toEqual([]);
+    const { findings, acknowledged, unknown } = report;
+    expect(findings).toEqual([]);
     expect(acknowledged).toBeGreaterThan(100);
     expect(unknown).toBeGreaterThan(0);
   });

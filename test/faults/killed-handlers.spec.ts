@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { DataSource } from 'typeorm';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { faultsOf } from '../support/ledger/ledger.faults.ts';
+import { findingsOf } from '../support/ledger/ledger.findings.ts';
 import { readHistory, repetitions } from '../support/ledger/ledger.history.ts';
 import { createLedgerTables } from '../support/ledger/ledger.tables.ts';
 import { type LedgerProcess, startLedger } from '../support/ledger/ledger.ts';
 import { killAll } from '../support/processes.ts';
-import { countFaults } from '../support/history/count-faults.ts';
+import { countFindings } from '../support/history/count-findings.ts';
 import { tally } from '../support/tally.ts';
 
 const amounts = Array.from({ length: 5 }, (_, n) => n + 1);
@@ -50,7 +50,7 @@ describe('a durable handler of @nestjs/cqrs', () => {
     const history = await readHistory(dataSource);
     expect(history.log).toHaveLength(100);
     expect(history.effects).toHaveLength(101);
-    expect(faultsOf(history)).toEqual([]);
+    expect(findingsOf(history)).toEqual([]);
     expect(repetitions(history, 'letters')).toBe(1);
 
     // Killed at once after the answer, before any handler can have heard of it.
@@ -59,9 +59,9 @@ describe('a durable handler of @nestjs/cqrs', () => {
     await restarted.kill();
     const last = await start();
     await last.call.waitFor('letters', position);
-    const faults = faultsOf(await readHistory(dataSource));
-    tally('F1', { runs: 2, acknowledged, ...countFaults(faults) });
-    expect(faults).toEqual([]);
+    const findings = findingsOf(await readHistory(dataSource));
+    tally('F1', { runs: 2, acknowledged, ...countFindings(findings) });
+    expect(findings).toEqual([]);
     await last.stop();
   });
 });

@@ -232,8 +232,8 @@ describe('applications under load whose connections are reset again and again', 
       await trial.recovered();
       const report = await trial.finish('resets, and backends terminated');
       for (const fault of ['F4', 'F5'] as const) tally(fault, report);
-      const { faults, unknown } = report;
-      expect(faults).toEqual([]);
+      const { findings, unknown } = report;
+      expect(findings).toEqual([]);
       expect(unknown).toBeGreaterThan(0);
     } finally {
       await trial.close();

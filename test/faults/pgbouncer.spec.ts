@@ -29,9 +29,9 @@ import { findSessions } from '../../lib/postgres/connection/checks/sessions.ts';
 import { startApplication } from '../module/start-application.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually, patiently } from '../support/eventually.ts';
-import { faultsOfHistory } from '../support/history/history.faults.ts';
+import { findingsOfHistory } from '../support/history/history.findings.ts';
 import { readJournal } from '../support/history/journal.ts';
-import { faultsOf } from '../support/ledger/ledger.faults.ts';
+import { findingsOf } from '../support/ledger/ledger.findings.ts';
 import { readHistory } from '../support/ledger/ledger.history.ts';
 import { createLedgerTables } from '../support/ledger/ledger.tables.ts';
 import { type LedgerProcess, startLedger } from '../support/ledger/ledger.ts';
@@ -45,7 +45,7 @@ import {
 import { postgresContract } from '../support/postgres-contract.ts';
 import { killAll } from '../support/processes.ts';
 import { seed } from '../support/random.ts';
-import { countFaults } from '../support/history/count-faults.ts';
+import { countFindings } from '../support/history/count-findings.ts';
 import { tally } from '../support/tally.ts';
 import { readLog } from './harness/stored-log.ts';
 
@@ -178,7 +178,7 @@ describeBehindPgBouncer('a store behind PgBouncer', () => {
       await holder.call.openGate('balances');
       const last = await holder.call.append(account, [7]);
       await holder.call.waitFor('balances', last);
-      expect(faultsOf(await readHistory(direct))).toEqual([]);
+      expect(findingsOf(await readHistory(direct))).toEqual([]);
     });
 
     it('lose, double and skip nothing under load, although one is killed', async () => {
@@ -214,11 +214,11 @@ describeBehindPgBouncer('a store behind PgBouncer', () => {
         versionReads: told.flatMap(({ versionReads }) => versionReads),
         log,
       };
-      const faults = [...faultsOfHistory(history), ...faultsOf(await readHistory(direct))];
+      const findings = [...findingsOfHistory(history), ...findingsOf(await readHistory(direct))];
       const answered = history.attempts.filter(({ outcome }) => outcome === 'acknowledged');
-      tally('F13', { acknowledged: answered.length, ...countFaults(faults) });
+      tally('F13', { acknowledged: answered.length, ...countFindings(findings) });
       expect(answered.length).toBeGreaterThan(100);
-      expect(faults).toEqual([]);
+      expect(findings).toEqual([]);
       await Promise.all([two.stop(), three.stop()]);
       expect(await leftInSessions(pooler, 12)).toEqual([]);
     });
@@ -273,7 +273,7 @@ describeBehindPgBouncer('a store behind PgBouncer', () => {
       });
       await expect(startAt(pooler.url, {})).rejects.toMatchObject({
         code: 'EVENT_STORE_CONFIGURATION',
-        faults: [expect.stringMatching(/Set preparedStatements: false.* set listen: false/)],
+        problems: [expect.stringMatching(/Set preparedStatements: false.* set listen: false/)],
       });
       expect(said).toEqual([]);
       const direct = await connect(database.url);

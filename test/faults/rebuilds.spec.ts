@@ -2,12 +2,12 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { DataSource } from 'typeorm';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
-import { faultsOf } from '../support/ledger/ledger.faults.ts';
+import { findingsOf } from '../support/ledger/ledger.findings.ts';
 import { readHistory } from '../support/ledger/ledger.history.ts';
 import { createLedgerTables } from '../support/ledger/ledger.tables.ts';
 import { type LedgerProcess, startLedger } from '../support/ledger/ledger.ts';
 import { killAll } from '../support/processes.ts';
-import { countFaults } from '../support/history/count-faults.ts';
+import { countFindings } from '../support/history/count-findings.ts';
 import { tally } from '../support/tally.ts';
 
 const amounts = Array.from({ length: 5 }, (_, n) => n + 1);
@@ -54,9 +54,9 @@ describe('a rebuild', () => {
     eventually(async () => (await stateOfJournal(asked)).generation === 2);
 
   async function expectNothingWrong(): Promise<void> {
-    const faults = faultsOf(await readHistory(dataSource));
-    tally('F20', { acknowledged, ...countFaults(faults) });
-    expect(faults).toEqual([]);
+    const findings = findingsOf(await readHistory(dataSource));
+    tally('F20', { acknowledged, ...countFindings(findings) });
+    expect(findings).toEqual([]);
   }
 
   it('continues where it was when its process was killed, and until it is done the former one is in use', async () => {

@@ -41,8 +41,8 @@ describe('applications under load whose server goes away', () => {
     await trial.hasAcknowledged(50);
     const report = await trial.finish('outages of the server');
     tally('F3', report);
-    const { faults, acknowledged, unknown } = report;
-    expect(faults).toEqual([]);
+    const { findings, acknowledged, unknown } = report;
+    expect(findings).toEqual([]);
     expect(acknowledged).toBeGreaterThan(50);
     expect(unknown).toBeGreaterThan(0);
   });

@@ -54,7 +54,7 @@ try {
     console.info(`${minute().toFixed(2)} min: ${what}, recovered after ${tookMs.toFixed(0)} ms`);
     await delay(1_000);
   }
-  const { faults } = await trial.finish(`a soak of ${minutes} minutes`);
+  const { findings } = await trial.finish(`a soak of ${minutes} minutes`);
   console.info('\nmemory of the application that was never killed, in MiB');
   const widest = Math.max(...memory.map(({ heap }) => heap));
   for (const { minute: at, heap, resident } of memory) {
@@ -63,8 +63,8 @@ try {
       `${at.toFixed(2).padStart(7)} min  heap ${heap.toFixed(1).padStart(6)} ${bar.padEnd(40)} resident ${resident.toFixed(0)}`,
     );
   }
-  for (const fault of faults) console.error(`WRONG: ${fault}`);
-  process.exitCode = faults.length > 0 ? 1 : 0;
+  for (const finding of findings) console.error(`WRONG: ${finding}`);
+  process.exitCode = findings.length > 0 ? 1 : 0;
 } finally {
   await trial.close();
   await killAll();

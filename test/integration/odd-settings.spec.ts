@@ -83,7 +83,7 @@ describe('PostgresEventStore with a hash chain, where every setting of the datab
       const verifier = new EventLogVerifier(new PostgresChainedLog(application, schema));
       const { findings, unhashed } = await verifier.verify();
       // The contract spoils snapshots on purpose.
-      expect(findings.filter(({ fault }) => fault !== 'snapshot')).toEqual([]);
+      expect(findings.filter(({ kind }) => kind !== 'snapshot')).toEqual([]);
       expect(unhashed).toBe(0);
     },
   });

@@ -239,7 +239,7 @@ describe('a role that may not migrate', () => {
     });
     expect(await refusal(starting)).toMatchObject({
       code: 'EVENT_STORE_CONFIGURATION',
-      faults: [
+      problems: [
         expect.stringMatching(
           /^The schema "made_by_nobody" cannot be migrated by this role: permission denied for database .*eventStoreMigrations\(\)\.$/,
         ),
@@ -258,7 +258,7 @@ describe('a role without the grants', () => {
       });
       expect(await refusal(starting)).toMatchObject({
         code: 'EVENT_STORE_CONFIGURATION',
-        faults: [
+        problems: [
           expect.stringMatching(
             `^This role may not read the schema "hidden_${migrations}": permission denied .*eventStoreGrants`,
           ),

@@ -7,7 +7,7 @@ import {
   eventStoreEntities,
   eventStoreMigrations,
 } from 'nest-event-store';
-import { faultOfName } from '../../lib/input/printable-name.ts';
+import { problemOfName } from '../../lib/input/printable-name.ts';
 import { Migrator } from '../../lib/postgres/schema/migrator.ts';
 import { unprintableName } from '../../lib/postgres/schema/tables/printable-name.sql.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
@@ -199,7 +199,7 @@ describe('a raw row', () => {
     for (let code = 1; code <= 918_000; code++) {
       if (code >= 0xd800 && (code < 0xe000 || (code > 131_071 && code <= 917_000))) continue;
       const name = before + String.fromCodePoint(code) + after;
-      if (faultOfName(name, 255) !== undefined) refused.push(code);
+      if (problemOfName(name, 255) !== undefined) refused.push(code);
     }
     expect(rows.map((row) => row.code)).toEqual(refused);
     expect(refused.length).toBeGreaterThan(100);

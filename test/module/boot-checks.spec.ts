@@ -55,13 +55,13 @@ async function start(
   return application.get(EventStore);
 }
 
-async function faultsOf(options: EventStoreOptions = {}): Promise<readonly string[]> {
+async function problemsOf(options: EventStoreOptions = {}): Promise<readonly string[]> {
   const error = await start(options).then(
     () => undefined,
     (thrown: unknown) => thrown,
   );
   expect(error).toBeInstanceOf(EventStoreConfigurationError);
-  return (error as EventStoreConfigurationError).faults;
+  return (error as EventStoreConfigurationError).problems;
 }
 
 const tables = (admin: DataSource) =>
@@ -70,7 +70,9 @@ const tables = (admin: DataSource) =>
 describe('a boot', () => {
   it.each(['LATIN1', 'SQL_ASCII'])('refuses a database in %s, and makes nothing', async (name) => {
     const admin = await create({ clauses: `ENCODING ${name} LOCALE 'C' TEMPLATE template0` });
-    expect(await faultsOf()).toEqual([expect.stringMatching(`encoding ${name}.*server_encoding`)]);
+    expect(await problemsOf()).toEqual([
+      expect.stringMatching(`encoding ${name}.*server_encoding`),
+    ]);
     expect(await tables(admin)).toEqual([]);
     tally('F27');
   });
@@ -79,7 +81,7 @@ describe('a boot', () => {
     await create({
       settings: { default_transaction_read_only: 'on', session_replication_role: 'replica' },
     });
-    expect(await faultsOf()).toEqual([
+    expect(await problemsOf()).toEqual([
       expect.stringMatching(/^default_transaction_read_only is on/),
       expect.stringMatching(/^session_replication_role is replica/),
     ]);
@@ -92,7 +94,7 @@ describe('a boot', () => {
       `CREATE OR REPLACE FUNCTION pg_catalog.pg_try_advisory_xact_lock_shared(integer, integer)
       RETURNS boolean LANGUAGE sql VOLATILE AS 'SELECT true'`,
     );
-    expect(await faultsOf()).toEqual([
+    expect(await problemsOf()).toEqual([
       expect.stringMatching(/does not work like PostgreSQL.*does not show in pg_locks/),
     ]);
     expect(await tables(admin)).toEqual([]);
@@ -104,7 +106,7 @@ describe('a boot', () => {
       `CREATE OR REPLACE FUNCTION pg_catalog.nextval(regclass) RETURNS bigint LANGUAGE sql VOLATILE AS
         $$ SELECT setval($1, coalesce(pg_sequence_last_value($1), 0) + 50) - 49 $$`,
     );
-    expect(await faultsOf()).toEqual([
+    expect(await problemsOf()).toEqual([
       expect.stringMatching(/does not work like PostgreSQL.*handed out in blocks/),
     ]);
   });
@@ -198,7 +200,7 @@ describe('the sequence of positions', () => {
       await store.append(parcel('a'), events(5));
       await store.append(parcel('b'), events(5));
       await setBack(admin);
-      expect(await faultsOf({ migrations })).toEqual([
+      expect(await problemsOf({ migrations })).toEqual([
         expect.stringMatching(/positions is at 2, behind position 10.*migrations: 'run'/),
         expect.stringMatching(/aggregates_key_seq is at 1, behind key \d+.*migrations: 'run'/),
       ]);
@@ -289,7 +291,7 @@ describe('the sequence of positions', () => {
     const admin = await create();
     const store = await start();
     await admin.query(`ALTER SEQUENCE ${schema}.positions CACHE 50`);
-    expect(await faultsOf({ migrations: 'check' })).toEqual([
+    expect(await problemsOf({ migrations: 'check' })).toEqual([
       expect.stringMatching(/CACHE 50 NO CYCLE instead of.*CACHE 1.*migrations: 'run'/),
     ]);
     const { position: cached } = await store.append(parcel('a'), events(1));
@@ -419,7 +421,7 @@ describe('a schema in pieces', () => {
     await store.append(parcel('a'), [new ParcelSent('Bern')]);
     await admin.query(sql);
     for (const migrations of ['run', 'check'] as const) {
-      expect(await faultsOf({ migrations })).toEqual([
+      expect(await problemsOf({ migrations })).toEqual([
         expect.stringMatching(new RegExp(`in pieces.*lacks.*${named}.*Restore it as a whole`)),
       ]);
     }

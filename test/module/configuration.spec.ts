@@ -76,7 +76,7 @@ async function start(metadata: ModuleMetadata, dataSource?: DataSource): Promise
 }
 
 /** Tells what keeps an application from starting. */
-async function faultsOf(
+async function problemsOf(
   metadata: ModuleMetadata,
   boot: (metadata: ModuleMetadata) => Promise<TestingModule> = start,
 ): Promise<readonly string[]> {
@@ -85,7 +85,7 @@ async function faultsOf(
     (thrown: unknown) => thrown,
   );
   expect(error).toBeInstanceOf(EventStoreConfigurationError);
-  return (error as EventStoreConfigurationError).faults;
+  return (error as EventStoreConfigurationError).problems;
 }
 
 const newSchema = (): string => `store_${(schemas += 1)}`;
@@ -246,7 +246,7 @@ describe('forRootAsync', () => {
     ['a list', []],
   ])('refuses %s for options', async (_, options) => {
     const root = EventStoreModule.forRootAsync({ useFactory: () => options as EventStoreOptions });
-    expect(await faultsOf({ imports: [root] })).toEqual([
+    expect(await problemsOf({ imports: [root] })).toEqual([
       'The options must be an object; leave them out for the defaults.',
     ]);
   });
@@ -384,11 +384,11 @@ describe('forFeature', () => {
     ['archive', "'archive', which does not exist. Add EventStoreModule.forRoot()"],
   ])('without a forRoot says where to add it (store %s)', async (name, message) => {
     const root = name ? [EventStoreModule.forRoot({ schema: newSchema() })] : [];
-    const faults = await faultsOf({
+    const problems = await problemsOf({
       imports: [...root, EventStoreModule.forFeature(feature, name)],
     });
-    expect(faults).toEqual([expect.stringContaining(message)]);
-    if (name) expect(faults[0]).toContain("with name: 'archive'");
+    expect(problems).toEqual([expect.stringContaining(message)]);
+    if (name) expect(problems[0]).toContain("with name: 'archive'");
   });
 
   it('refuses a class that is no aggregate, by its name', () => {
@@ -430,7 +430,7 @@ describe('everything that is wrong with a boot', () => {
       upcaster('parcel.sent', 1, (payload) => payload),
     ],
   };
-  const registrationFaults = [
+  const registrationProblems = [
     "The event name 'parcel.sent' is used by two classes, ParcelSent and SentAgain. Rename one of them.",
     "The class Unnamed is listed in `events` but has no @DomainEvent of its own. Name it with @DomainEvent('…').",
     expect.stringMatching(/on Misspelt: unknown option `revison`.*did you mean `revision`\?/i),
@@ -474,7 +474,7 @@ describe('everything that is wrong with a boot', () => {
         store.onAppended(() => undefined);
       }
     }
-    const faults = await faultsOf(
+    const problems = await problemsOf(
       {
         imports: [
           typeOrm(await database.dataSource()),
@@ -486,7 +486,7 @@ describe('everything that is wrong with a boot', () => {
       startBare,
     );
     const wrong = (name: string, wanted: string) => `The option '${name}' must be ${wanted}.`;
-    expect(faults).toEqual([
+    expect(problems).toEqual([
       "There is no option 'schem'; did you mean 'schema'?",
       "There is no option 'quiet'. Remove it.",
       wrong('schema', 'a lower-case name of letters, digits and _, up to 63 bytes, not pg_…'),
@@ -503,7 +503,7 @@ describe('everything that is wrong with a boot', () => {
       wrong('allowRemoval', 'true or false'),
       wrong('preparedStatements', 'true or false'),
       wrong('transactionManager', 'a function'),
-      ...registrationFaults,
+      ...registrationProblems,
       noBus,
     ]);
   });
@@ -515,7 +515,7 @@ describe('everything that is wrong with a boot', () => {
     };
     @Module({ providers: [stub], exports: [stub] })
     class MySqlModule {}
-    const faults = await faultsOf(
+    const problems = await problemsOf(
       {
         imports: [
           { module: MySqlModule, global: true },
@@ -525,9 +525,9 @@ describe('everything that is wrong with a boot', () => {
       },
       startBare,
     );
-    expect(faults).toEqual([
+    expect(problems).toEqual([
       "The data source is of type 'mysql'. The event store needs one of type 'postgres'.",
-      ...registrationFaults,
+      ...registrationProblems,
       noBus,
     ]);
   });
@@ -541,7 +541,7 @@ describe('everything that is wrong with a boot', () => {
         EventStoreModule.forRoot({ schema: 'patience', lockTimeoutMs }),
       ],
     });
-    expect(await faultsOf(withPatience(120_000), startBare)).toEqual([
+    expect(await problemsOf(withPatience(120_000), startBare)).toEqual([
       expect.stringMatching(/after 120000 ms \(query_timeout\).+ 120000 ms .+ \(lockTimeoutMs\)/),
     ]);
     const again = await dataSource.initialize();
@@ -569,8 +569,8 @@ describe('everything that is wrong with a boot', () => {
     ['a name of PostgreSQL', 'pg_events'],
     ['an empty name', ''],
   ])('is a schema with %s', async (_, schema) => {
-    const faults = await faultsOf({ imports: [EventStoreModule.forRoot({ schema })] });
-    expect(faults).toEqual([expect.stringContaining("The option 'schema' must be")]);
+    const problems = await problemsOf({ imports: [EventStoreModule.forRoot({ schema })] });
+    expect(problems).toEqual([expect.stringContaining("The option 'schema' must be")]);
   });
 
   it('is not a schema of 63 bytes', async () => {
@@ -591,9 +591,9 @@ describe('migrations', () => {
   it("with 'check' refuses an old schema, says what to run, and touches nothing", async () => {
     const schema = newSchema();
     const root = EventStoreModule.forRoot({ schema, migrations: 'check' });
-    const [fault, ...others] = await faultsOf({ imports: [root] });
+    const [problem, ...others] = await problemsOf({ imports: [root] });
     expect(others).toEqual([]);
-    expect(fault).toBe(
+    expect(problem).toBe(
       `The schema "${schema}" is at version 0 and this release needs 1. Set migrations: 'run', or ` +
         "add eventStoreMigrations() to the data source's `migrations` and run `typeorm migration:run`.",
     );
@@ -611,7 +611,7 @@ describe('migrations', () => {
       `CREATE FUNCTION ${schema}.schema_version() RETURNS integer LANGUAGE sql AS 'SELECT 99'`,
     );
     const root = EventStoreModule.forRoot({ schema, migrations });
-    expect(await faultsOf({ imports: [root] })).toEqual([
+    expect(await problemsOf({ imports: [root] })).toEqual([
       `The schema "${schema}" is at version 99, newer than this release, which knows 1. ` +
         'Use the release that migrated it, or a later one.',
     ]);

@@ -147,10 +147,10 @@ async function start(
   };
 }
 
-const faultsOf = async (...args: Parameters<typeof start>): Promise<readonly string[]> =>
+const problemsOf = async (...args: Parameters<typeof start>): Promise<readonly string[]> =>
   start(...args).then(
     () => [],
-    (error: { faults: readonly string[] }) => error.faults,
+    (error: { problems: readonly string[] }) => error.problems,
   );
 
 describe('A durable handler', () => {
@@ -936,7 +936,7 @@ describe('At boot', () => {
       @On(OrderPlaced)
       placed(): void {}
     }
-    const faults = await faultsOf([
+    const problems = await problemsOf([
       First,
       Second,
       Blank,
@@ -946,7 +946,7 @@ describe('At boot', () => {
       Scoped,
       ScopedProjection,
     ]);
-    expect(faults).toEqual([
+    expect(problems).toEqual([
       expect.stringContaining("did you mean 'batchSize'?"),
       expect.stringContaining("@Durable('no-handler') on NoHandler finds no @EventsHandler"),
       expect.stringContaining("follows the store 'elsewhere', which does not exist"),
@@ -981,13 +981,13 @@ describe('At boot', () => {
         return super.saga(events);
       }
     }
-    expect(await faultsOf([Parent, Heir, Decided])).toEqual([
+    expect(await problemsOf([Parent, Heir, Decided])).toEqual([
       expect.stringContaining("Heir inherits the saga saga that is durable in Parent as 'saga'"),
       expect.stringContaining(
         "Heir inherits an @EventsHandler that is durable in Parent as 'parent'",
       ),
     ]);
-    expect(await faultsOf([Parent, Decided])).toEqual([]);
+    expect(await problemsOf([Parent, Decided])).toEqual([]);
   });
 
   it('a saga needs a CommandBus', async () => {
@@ -1008,7 +1008,7 @@ describe('At boot', () => {
       providers: [Orders],
     });
     await expect(starting).rejects.toMatchObject({
-      faults: [expect.stringContaining('on Orders.placed finds no CommandBus')],
+      problems: [expect.stringContaining('on Orders.placed finds no CommandBus')],
     });
   });
 });

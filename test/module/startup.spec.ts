@@ -264,7 +264,7 @@ describe('A module that is loaded lazily', () => {
     const loading = application.get(LazyModuleLoader).load(() => LazyModule);
     await expect(loading).rejects.toMatchObject({
       code: 'EVENT_STORE_CONFIGURATION',
-      faults: [
+      problems: [
         expect.stringContaining(
           "The consumer 'letters' on Letters came with a module that was loaded",
         ),
@@ -294,7 +294,7 @@ describe('A module that is loaded lazily', () => {
     const feature = EventStoreModule.forFeature({ events: [Twin] });
     const loading = application.get(LazyModuleLoader).load(() => feature);
     await expect(loading).rejects.toMatchObject({
-      faults: [expect.stringContaining("'order.placed'")],
+      problems: [expect.stringContaining("'order.placed'")],
     });
   });
 

@@ -24,8 +24,8 @@ export function consumer(
     ...options
   }: ConsumerOptions & Partial<Pick<Consumer, 'kind' | 'hooks' | 'events'>> = {},
 ): Consumer {
-  const { settings, faults } = resolveConsumerOptions(name, options, 'start');
-  if (faults.length > 0) throw new Error(faults.join('\n'));
+  const { settings, problems } = resolveConsumerOptions(name, options, 'start');
+  if (problems.length > 0) throw new Error(problems.join('\n'));
   return { name, kind, events, settings, hooks, deliver };
 }
 

@@ -26,8 +26,8 @@ export async function openStore(
   dataSource: DataSource,
   { events = [Counted], ...given }: EventStoreOptions & { events?: readonly EventClass[] } = {},
 ): Promise<TestStore> {
-  const { options, faults } = resolveOptions({ lockTimeoutMs: patiently.timeoutMs, ...given });
-  if (faults.length > 0) throw new Error(faults.join('\n'));
+  const { options, problems } = resolveOptions({ lockTimeoutMs: patiently.timeoutMs, ...given });
+  if (problems.length > 0) throw new Error(problems.join('\n'));
   await new Migrator(dataSource, options.schema).run();
   const registry = new EventRegistry();
   for (const eventClass of events) registry.register(eventClass);

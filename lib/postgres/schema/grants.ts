@@ -35,15 +35,15 @@ export interface GrantsSqlOptions {
  * await owner.query(grantsSql({ application: 'bank', reader: 'reports' }));
  */
 export function grantsSql(given: GrantsSqlOptions): string {
-  const { options, faults } = applyRules<Required<GrantsSqlOptions>>(
+  const { options, problems } = applyRules<Required<GrantsSqlOptions>>(
     rules,
     defaults,
     given,
     'grantsSql',
   );
   const { schema, application, reader, allowRemoval } = options;
-  const all = [...faults];
-  if (application === '' && !faults.some((fault) => fault.includes("'application'"))) {
+  const all = [...problems];
+  if (application === '' && !problems.some((problem) => problem.includes("'application'"))) {
     all.push("The option 'application' must name a role.");
   } else if (application === reader) {
     all.push(`'${reader}' cannot be the application and the reader.`);

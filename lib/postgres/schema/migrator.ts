@@ -44,11 +44,11 @@ export class Migrator {
       );
     }
     if (missing.length > 0)
-      return this.#brokenFault(`is at version ${version}, but lacks`, missing);
+      return this.#brokenProblem(`is at version ${version}, but lacks`, missing);
     if (version === 0 && present.length > 0) {
-      return this.#brokenFault('lacks the function schema_version, but has', present);
+      return this.#brokenProblem('lacks the function schema_version, but has', present);
     }
-    if (version === needed) return this.#chainFault();
+    if (version === needed) return this.#chainProblem();
     return (
       `The schema "${this.schema}" is at version ${version} and this release needs ${needed}. ` +
       "Set migrations: 'run', or add eventStoreMigrations() to the data source's `migrations` and " +
@@ -148,7 +148,7 @@ export class Migrator {
     return role.owns && (await sequenceProblems(queryable, this.schema)).length > 0;
   }
 
-  #brokenFault(state: string, objects: readonly SchemaObject[]): string {
+  #brokenProblem(state: string, objects: readonly SchemaObject[]): string {
     const names = objects.slice(0, 8).map(nameOf);
     const rest = objects.length > names.length ? ` and ${objects.length - names.length} more` : '';
     return (
@@ -164,7 +164,7 @@ export class Migrator {
     );
   }
 
-  async #chainFault(): Promise<string | undefined> {
+  async #chainProblem(): Promise<string | undefined> {
     if (!(await this.#lacksChain())) return undefined;
     return (
       `The option hashChain is on, and events of "${this.schema}" get no hash: the trigger ` +

@@ -7,7 +7,7 @@ import { factsOf, failureKindOf } from '../connection/errors/failure-kind.ts';
 /** What is found out about a server before anything is written to it. */
 export interface ServerCheck {
   /** What the store cannot work with, each with its remedy. */
-  readonly faults: readonly string[];
+  readonly problems: readonly string[];
   /** What works, and means less than it would elsewhere. */
   readonly notice?: string;
 }
@@ -31,12 +31,12 @@ export async function checkServer(database: Database, schema: string): Promise<S
   } catch (error) {
     // One of PostgreSQL's own functions or views is not there.
     if (failureKindOf(error) === 'schema')
-      return { faults: [`${notPostgres(schema)} It says: ${factsOf(error).message}`] };
+      return { problems: [`${notPostgres(schema)} It says: ${factsOf(error).message}`] };
     throw error;
   }
   const { synchronous_commit: commit } = server;
   return {
-    faults: serverFaults(schema, server),
+    problems: serverProblems(schema, server),
     ...(commit === 'off' && {
       notice:
         'synchronous_commit is off for the sessions of the application. The store sets it for its own ' +
@@ -46,40 +46,40 @@ export async function checkServer(database: Database, schema: string): Promise<S
   };
 }
 
-function serverFaults(schema: string, server: ServerRow): string[] {
-  const faults: string[] = [];
+function serverProblems(schema: string, server: ServerRow): string[] {
+  const problems: string[] = [];
   const { server_encoding, client_encoding, replication_role } = server;
   if (!server.sees_locks) {
-    faults.push(
+    problems.push(
       `${notPostgres(schema)} An advisory lock that was taken does not show in pg_locks, so readers ` +
         `would skip events. It says it is: ${server.version}.`,
     );
   }
   if (server_encoding !== 'UTF8') {
-    faults.push(
+    problems.push(
       `The database has the encoding ${server_encoding}, in which not every event can be stored ` +
         '(server_encoding). Create one with ENCODING UTF8, and move what you have there.',
     );
   }
   if (client_encoding !== 'UTF8') {
-    faults.push(
+    problems.push(
       `The sessions have the encoding ${client_encoding} (client_encoding), and the driver sends and ` +
         "reads UTF8. Remove the setting from the data source's options, the role and the database.",
     );
   }
   if (server.may_append && server.read_only) {
-    faults.push(
+    problems.push(
       'default_transaction_read_only is on, so nothing can be appended. Switch it off for the role and ' +
         'the database, or connect to the primary.',
     );
   }
   if (server.may_append && replication_role === 'replica') {
-    faults.push(
+    problems.push(
       'session_replication_role is replica: the triggers that protect and hash events would not run. ' +
         'Reset it for the role and the database.',
     );
   }
-  return faults;
+  return problems;
 }
 
 interface DrawnRow {

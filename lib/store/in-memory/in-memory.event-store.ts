@@ -111,7 +111,7 @@ export class InMemoryEventStore extends EventStore implements LogReader {
   /**
    * A `registry` is for the testing kit of this library, which checks it when it has filled it.
    *
-   * @throws TypeError if `events` or `upcasters` cannot be registered; it names all faults.
+   * @throws TypeError if `events` or `upcasters` cannot be registered; it names all problems.
    */
   constructor(given: InMemoryEventStoreOptions = {}, registry?: EventRegistry) {
     super();
@@ -119,8 +119,8 @@ export class InMemoryEventStore extends EventStore implements LogReader {
     this.#registry = registry ?? new EventRegistry();
     for (const eventClass of options.events ?? []) this.#registry.register(eventClass);
     for (const upcaster of options.upcasters ?? []) this.#registry.registerUpcaster(upcaster);
-    const { faults } = this.#registry;
-    if (!registry && faults.length > 0) throw new TypeError(faults.join('\n'));
+    const { problems } = this.#registry;
+    if (!registry && problems.length > 0) throw new TypeError(problems.join('\n'));
 
     this.#serializer = new EventSerializer(
       this.#registry,

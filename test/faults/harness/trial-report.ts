@@ -1,15 +1,15 @@
 import type { DataSource } from 'typeorm';
 import type { History } from '../../support/history/history.ts';
-import { faultsOfHistory } from '../../support/history/history.faults.ts';
+import { findingsOfHistory } from '../../support/history/history.findings.ts';
 import { groupBy } from '../../support/history/group-by.ts';
-import { faultsOf } from '../../support/ledger/ledger.faults.ts';
+import { findingsOf } from '../../support/ledger/ledger.findings.ts';
 import { readHistory } from '../../support/ledger/ledger.history.ts';
-import { countFaults } from '../../support/history/count-faults.ts';
+import { countFindings } from '../../support/history/count-findings.ts';
 
 /** What a trial has shown. */
 export interface TrialReport {
   /** What is wrong, each kind with examples; empty if nothing is. */
-  readonly faults: readonly string[];
+  readonly findings: readonly string[];
   /** How often everybody had to be answered again. */
   readonly runs: number;
   readonly acknowledged: number;
@@ -39,16 +39,16 @@ export async function describeTrial(
   history: History,
   { dataSource, recoveriesMs }: Beside,
 ): Promise<TrialReport> {
-  const faults = [
-    ...faultsOfHistory(history),
-    ...(dataSource ? faultsOf(await readHistory(dataSource)) : []),
+  const findings = [
+    ...findingsOfHistory(history),
+    ...(dataSource ? findingsOf(await readHistory(dataSource)) : []),
   ];
-  const kinds = groupBy(faults, ({ kind }) => kind);
+  const kinds = groupBy(findings, ({ kind }) => kind);
   const count = (outcome: string) =>
     history.attempts.filter((each) => each.outcome === outcome).length;
   const told = history.attempts.flatMap(({ error }) => (error ? [error.code ?? error.name] : []));
   const report = {
-    faults: [...kinds].map(([kind, each]) => `${each.length} × ${kind}: ${each[0]!.detail}`),
+    findings: [...kinds].map(([kind, each]) => `${each.length} × ${kind}: ${each[0]!.detail}`),
     runs: recoveriesMs.length,
     acknowledged: count('acknowledged'),
     refused: count('refused'),
@@ -57,7 +57,7 @@ export async function describeTrial(
       [...groupBy(told, (code) => code)].map(([code, all]) => [code, all.length]),
     ),
     events: history.log.length,
-    ...countFaults(faults),
+    ...countFindings(findings),
     recoveryMs: recoveriesMs.length > 0 ? Math.round(Math.max(...recoveriesMs)) : undefined,
   };
   console.info(

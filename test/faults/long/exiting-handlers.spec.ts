@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { DataSource } from 'typeorm';
 import { createTestDatabase, type TestDatabase } from '../../support/database.ts';
-import { faultsOf } from '../../support/ledger/ledger.faults.ts';
+import { findingsOf } from '../../support/ledger/ledger.findings.ts';
 import { readHistory } from '../../support/ledger/ledger.history.ts';
 import { createLedgerTables } from '../../support/ledger/ledger.tables.ts';
 import type { LedgerProcessOptions } from '../../support/ledger/ledger.process.ts';
 import { type LedgerProcess, startLedger } from '../../support/ledger/ledger.ts';
 import { killAll } from '../../support/processes.ts';
-import { countFaults } from '../../support/history/count-faults.ts';
+import { countFindings } from '../../support/history/count-findings.ts';
 import { tally } from '../../support/tally.ts';
 
 const account = { type: 'account', id: '1' };
@@ -56,9 +56,9 @@ describe('a projection that ends its process at one event', () => {
     const fixed = await start();
     await fixed.call.start('journal');
     await fixed.call.waitFor('journal', first);
-    const faults = faultsOf(await readHistory(dataSource));
-    tally('F16', { runs: ends.length, acknowledged: 1, ...countFaults(faults) });
-    expect(faults).toEqual([]);
+    const findings = findingsOf(await readHistory(dataSource));
+    tally('F16', { runs: ends.length, acknowledged: 1, ...countFindings(findings) });
+    expect(findings).toEqual([]);
     await fixed.stop();
   });
 });

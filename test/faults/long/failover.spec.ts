@@ -38,8 +38,8 @@ describe('applications under load whose primary dies, and whose synchronous stan
     await trial.hasAcknowledged(50);
     const report = await trial.finish('failover to a standby');
     tally('F19', report);
-    const { faults, acknowledged, unknown } = report;
-    expect(faults).toEqual([]);
+    const { findings, acknowledged, unknown } = report;
+    expect(findings).toEqual([]);
     expect(acknowledged).toBeGreaterThan(50);
     expect(unknown).toBeGreaterThan(0);
   });

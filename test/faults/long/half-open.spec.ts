@@ -41,8 +41,8 @@ describe('applications under load whose connections go half-open', () => {
     }
     const report = await trial.finish('half-open connections');
     tally('F6', report);
-    const { faults, unknown } = report;
-    expect(faults).toEqual([]);
+    const { findings, unknown } = report;
+    expect(findings).toEqual([]);
     expect(unknown).toBeGreaterThan(0);
   });
 });

@@ -7,14 +7,14 @@ import { promisify } from 'node:util';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { DataSource } from 'typeorm';
 import { eventually } from '../../support/eventually.ts';
-import { faultsOfLog } from '../../support/history/log.faults.ts';
-import { faultsOf } from '../../support/ledger/ledger.faults.ts';
+import { findingsOfLog } from '../../support/history/log.findings.ts';
+import { findingsOf } from '../../support/ledger/ledger.findings.ts';
 import { readHistory } from '../../support/ledger/ledger.history.ts';
 import { startLedger } from '../../support/ledger/ledger.ts';
 import { type OwnServer, startOwnServer } from '../../support/own-server.ts';
 import { killAll } from '../../support/processes.ts';
 import { seed } from '../../support/random.ts';
-import { countFaults } from '../../support/history/count-faults.ts';
+import { countFindings } from '../../support/history/count-findings.ts';
 import { tally } from '../../support/tally.ts';
 import { readLog } from '../harness/stored-log.ts';
 import { Trial } from '../harness/trial.ts';
@@ -55,7 +55,7 @@ describeWithDump('a log that was dumped under load and restored into another ser
     await run(join(programs!, 'psql'), [other.url, '-v', 'ON_ERROR_STOP=1', '-q', '-f', file]);
     await trial.recovered();
     const report = await trial.finish('a dump');
-    expect(report.faults).toEqual([]);
+    expect(report.findings).toEqual([]);
 
     const dataSource = new DataSource({
       type: 'postgres',
@@ -77,14 +77,14 @@ describeWithDump('a log that was dumped under load and restored into another ser
     for (const name of ['balances', 'turnover', 'journal', 'letters', 'receipts']) {
       await application.call.waitFor(name, position);
     }
-    const faults = [
-      ...faultsOfLog(await readLog(dataSource)),
-      ...faultsOf(await readHistory(dataSource)),
+    const findings = [
+      ...findingsOfLog(await readLog(dataSource)),
+      ...findingsOf(await readHistory(dataSource)),
     ];
     await dataSource.destroy();
     await application.stop();
     const acknowledged = report.acknowledged + 1;
-    tally('F18', { acknowledged, ...countFaults(faults), recoveryMs });
-    expect(faults).toEqual([]);
+    tally('F18', { acknowledged, ...countFindings(findings), recoveryMs });
+    expect(findings).toEqual([]);
   });
 });

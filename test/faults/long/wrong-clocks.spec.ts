@@ -29,7 +29,7 @@ describe('applications whose clocks are ten years fast and ten years slow', () =
     }
     const report = await trial.finish('clocks ten years off');
     tally('F17', report);
-    expect(report.faults).toEqual([]);
+    expect(report.findings).toEqual([]);
     const misdated = await trial.query(
       `SELECT position, recorded_at FROM event_store.domain_events
        WHERE recorded_at NOT BETWEEN now() - interval '10 minutes' AND now()`,

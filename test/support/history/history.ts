@@ -80,7 +80,7 @@ export interface History {
 }
 
 /** Something that a history shows and that must never be. */
-export interface HistoryFault {
+export interface HistoryFinding {
   readonly kind: string;
   readonly detail: string;
 }

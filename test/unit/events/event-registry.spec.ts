@@ -33,7 +33,7 @@ describe('@DomainEvent', () => {
       aliases: ['offer.mailed', 'offer.posted'],
       dates: [],
       eventClass: OfferSent,
-      faults: [],
+      problems: [],
     });
     expect(domainEventOf(OfferAccepted)).toMatchObject({ revision: 1 });
   });
@@ -68,11 +68,11 @@ describe('@DomainEvent', () => {
       /`alias`\. Did you mean `aliases`/,
       () => DomainEvent('a', { alias: ['b'] } as object),
     ],
-  ])('reports %s when the class is registered, not before', (_, fault, decorator) => {
+  ])('reports %s when the class is registered, not before', (_, problem, decorator) => {
     class Faulty {}
     decorator()(Faulty);
-    expect(registryOf(Faulty, Faulty).faults).toEqual([expect.stringMatching(fault)]);
-    expect(registryOf(Faulty).faults[0]).toContain('@DomainEvent on Faulty');
+    expect(registryOf(Faulty, Faulty).problems).toEqual([expect.stringMatching(problem)]);
+    expect(registryOf(Faulty).problems[0]).toContain('@DomainEvent on Faulty');
   });
 });
 
@@ -91,7 +91,7 @@ describe('An event registry', () => {
   );
 
   it('takes the same class again and again', () => {
-    expect(registryOf(OfferSent, OfferSent).faults).toEqual([]);
+    expect(registryOf(OfferSent, OfferSent).problems).toEqual([]);
   });
 
   it('reports one name on two classes, aliases included', () => {
@@ -100,7 +100,7 @@ describe('An event registry', () => {
     @DomainEvent('offer.sent')
     class OtherOfferSent {}
 
-    expect(registryOf(OfferSent, OfferPosted, OtherOfferSent).faults).toEqual([
+    expect(registryOf(OfferSent, OfferPosted, OtherOfferSent).problems).toEqual([
       expect.stringMatching(/'offer.posted' .* OfferSent and OfferPosted/),
       expect.stringMatching(/'offer.sent' .* OfferSent and OtherOfferSent/),
     ]);
@@ -108,7 +108,7 @@ describe('An event registry', () => {
 
   it('reports classes without a name, and what is no class at all', () => {
     const circularImport = undefined as unknown as typeof Undecorated;
-    expect(registryOf(Undecorated, OfferSentTwice, circularImport).faults).toEqual([
+    expect(registryOf(Undecorated, OfferSentTwice, circularImport).problems).toEqual([
       expect.stringMatching(/Undecorated .* no @DomainEvent/),
       expect.stringMatching(/OfferSentTwice .* no @DomainEvent of its own/),
       expect.stringMatching(/lists undefined .* circle/),
@@ -120,12 +120,12 @@ describe('An event registry', () => {
     const first = upcaster('offer.sent', 1, (payload) => payload);
     registry.registerUpcaster(first);
     registry.registerUpcaster(first);
-    expect(registry.faults).toEqual([]);
+    expect(registry.problems).toEqual([]);
 
     registry.registerUpcaster(upcaster('offer.sent', 1, (payload) => payload));
     registry.registerUpcaster(upcaster('offer.sent', 0, (payload) => payload));
     registry.registerUpcaster(upcaster('offer.sent', 3, (payload) => payload));
-    expect(registry.faults).toEqual([
+    expect(registry.problems).toEqual([
       expect.stringMatching(/Two upcasters .* revision 1/),
       expect.stringMatching(/is no upcaster.* from 1 up/),
       expect.stringMatching(/at revision 3, but its class is at revision 3/),

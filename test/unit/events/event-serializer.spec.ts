@@ -57,7 +57,7 @@ const id = '11111111-2222-3333-4444-AAAAAAAAAAAA';
 function serializerWith(codec: EventCodec, limits?: EventLimits): EventSerializer {
   const registry = new EventRegistry();
   for (const each of [Noted, Checked, LookedUp, Dated, Late]) registry.register(each);
-  expect(registry.faults).toEqual([]);
+  expect(registry.problems).toEqual([]);
   return new EventSerializer(registry, codec, limits);
 }
 const serializer = serializerWith(new JsonCodec());

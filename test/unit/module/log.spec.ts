@@ -47,7 +47,7 @@ describe('The message of an error', () => {
     expect(error.type).toBe(forged);
   });
 
-  it('has a line for each fault of a configuration, and no other', () => {
+  it('has a line for each problem of a configuration, and no other', () => {
     const { message } = new EventStoreConfigurationError(forged, [forged, 'b']);
     expect(message.split('\n')).toEqual([
       `The event store '${escaped}' cannot start:`,

@@ -77,7 +77,7 @@ const declarations: readonly (readonly [
   name: string,
   option: string,
   value: unknown,
-  declare: (options: never) => { value: unknown; faults: readonly string[] },
+  declare: (options: never) => { value: unknown; problems: readonly string[] },
 ])[] = [
   [
     '@DomainEvent',
@@ -86,8 +86,8 @@ const declarations: readonly (readonly [
     (options) => {
       class Opened {}
       DomainEvent('opened', options)(Opened);
-      const { revision, faults } = domainEventOf(Opened)!;
-      return { value: revision, faults };
+      const { revision, problems } = domainEventOf(Opened)!;
+      return { value: revision, problems };
     },
   ],
   [
@@ -97,8 +97,8 @@ const declarations: readonly (readonly [
     (options) => {
       class Window extends Door {}
       Aggregate('window', options)(Window);
-      const { snapshotRevision, faults } = aggregateOf(Window)!;
-      return { value: snapshotRevision, faults };
+      const { snapshotRevision, problems } = aggregateOf(Window)!;
+      return { value: snapshotRevision, problems };
     },
   ],
   [
@@ -108,8 +108,12 @@ const declarations: readonly (readonly [
     (options) => {
       class Doors {}
       Projection('doors', options)(Doors);
-      const { settings, faults } = resolveConsumerOptions('', projectionOf(Doors)!.options, 'now');
-      return { value: settings.batchSize, faults };
+      const { settings, problems } = resolveConsumerOptions(
+        '',
+        projectionOf(Doors)!.options,
+        'now',
+      );
+      return { value: settings.batchSize, problems };
     },
   ],
   [
@@ -120,8 +124,8 @@ const declarations: readonly (readonly [
       class Letters {}
       Durable('letters', options)(Letters);
       const [durable] = durablesOf(Letters);
-      const { settings, faults } = resolveConsumerOptions('', durable!.options, 'now');
-      return { value: settings.partitions, faults };
+      const { settings, problems } = resolveConsumerOptions('', durable!.options, 'now');
+      return { value: settings.partitions, problems };
     },
   ],
   ...[EventStoreModule, EventStoreTestingModule].map(
@@ -134,7 +138,7 @@ const declarations: readonly (readonly [
           const providers = module.forRoot(options).providers as { useValue?: object }[];
           const given = providers.find(({ useValue }) => useValue !== undefined)!.useValue;
           const resolution = resolveOptions(given);
-          return { value: resolution.options.schema, faults: resolution.faults };
+          return { value: resolution.options.schema, problems: resolution.problems };
         },
       ] as const,
   ),
@@ -144,7 +148,7 @@ const declarations: readonly (readonly [
     'other_schema',
     (options) => {
       const resolution = resolveOptions(options);
-      return { value: resolution.options.schema, faults: resolution.faults };
+      return { value: resolution.options.schema, problems: resolution.problems };
     },
   ],
 ];
@@ -207,13 +211,13 @@ describe.each(declarations)('The options of %s (%s)', (_, option, value, declare
     class Options {}
     const get = () => (reads++ === 0 ? value : throws());
     Object.defineProperty(Options.prototype, option, { get });
-    expect(declared(new Options())).toEqual({ value, faults: [] });
-    expect(declared(Object.create({ [option]: value }))).toEqual({ value, faults: [] });
+    expect(declared(new Options())).toEqual({ value, problems: [] });
+    expect(declared(Object.create({ [option]: value }))).toEqual({ value, problems: [] });
   });
 
   it('are reported if one is misspelt, wherever it comes from', () => {
     for (const options of [{ [`${option}s`]: 1 }, Object.create({ [`${option}s`]: 1 })]) {
-      expect(declared(options).faults).toEqual([expect.stringContaining(`${option}s`)]);
+      expect(declared(options).problems).toEqual([expect.stringContaining(`${option}s`)]);
     }
   });
 

@@ -54,8 +54,8 @@ class Accounts {
 describe('The consumer of a projection', () => {
   it('calls the methods one after another, with the event, its record and the manager', async () => {
     const accounts = new Accounts();
-    const { consumer, faults } = consumerOf(accounts);
-    expect(faults).toEqual([]);
+    const { consumer, problems } = consumerOf(accounts);
+    expect(problems).toEqual([]);
     expect(consumer).toMatchObject({ name: 'accounts', kind: 'projection' });
     expect(consumer.settings).toMatchObject({ from: 'start', batchSize: 10 });
     expect(consumer.events).toEqual([Opened, Closed]);
@@ -87,8 +87,8 @@ describe('The consumer of a projection', () => {
       @On(Closed)
       moved() {}
     }
-    const { consumer, faults } = consumerOf(new Stacked());
-    expect(faults).toEqual([]);
+    const { consumer, problems } = consumerOf(new Stacked());
+    expect(problems).toEqual([]);
     expect(new Set(consumer.events)).toEqual(new Set([Opened, Closed]));
   });
 
@@ -141,15 +141,16 @@ describe('The consumer of a projection', () => {
       }
     }
     const derived = new Derived();
-    const { consumer, faults } = consumerOf(derived);
-    expect(faults).toEqual([]);
+    const { consumer, problems } = consumerOf(derived);
+    expect(problems).toEqual([]);
     await consumer.deliver(records(new Opened('ada'), new Closed()), delivery, manager);
     expect(derived.calls).toEqual(['parent', 'child']);
   });
 });
 
 describe('The decorators of a projection', () => {
-  const faultsOf = (projectionClass: new () => object) => consumerOf(new projectionClass()).faults;
+  const problemsOf = (projectionClass: new () => object) =>
+    consumerOf(new projectionClass()).problems;
 
   it('have all their problems reported', () => {
     @Projection('faulty', {
@@ -167,7 +168,7 @@ describe('The decorators of a projection', () => {
       @OnBatch()
       batch() {}
     }
-    expect(faultsOf(Faulty)).toEqual([
+    expect(problemsOf(Faulty)).toEqual([
       expect.stringContaining('opened() names something that is no event class'),
       expect.stringContaining('opened() and openedToo() both take Opened'),
       expect.stringContaining('batch() names no event class'),
@@ -181,6 +182,6 @@ describe('The decorators of a projection', () => {
   it('report a projection that takes no event', () => {
     @Projection('idle')
     class Idle {}
-    expect(faultsOf(Idle)).toEqual([expect.stringContaining('takes no event')]);
+    expect(problemsOf(Idle)).toEqual([expect.stringContaining('takes no event')]);
   });
 });

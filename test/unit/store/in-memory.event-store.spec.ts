@@ -19,7 +19,7 @@ class OtherParcelSent {
 const parcel = { type: 'parcel', id: 'p-1' };
 
 describe('InMemoryEventStore', () => {
-  it('names every fault of its classes', () => {
+  it('names every problem of its classes', () => {
     class Unnamed {
       readonly to = 'nobody';
     }

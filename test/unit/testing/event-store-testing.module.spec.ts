@@ -109,7 +109,7 @@ describe('EventStoreTestingModule', () => {
     await module.close();
   });
 
-  it('reports faults as the real module does', async () => {
+  it('reports problems as the real module does', async () => {
     class Nameless {
       readonly subject = 'none';
     }

@@ -2,12 +2,12 @@ import type { Client } from 'pg';
 import type { Database } from '../database.ts';
 
 /**
- * Says what is wrong with the limits of the pool, each fault with its remedy.
+ * Says what is wrong with the limits of the pool, each problem with its remedy.
  *
  * Where answers are awaited no longer than aggregates that others hold, an append that only waits is
  * taken for one whose connection is lost.
  */
-export function poolFaults(database: Database, lockTimeoutMs: number): readonly string[] {
+export function poolProblems(database: Database, lockTimeoutMs: number): readonly string[] {
   // Not by the data source's options: the driver takes it from the URL and the environment, too.
   const { connectionParameters } = database.connections.newClient({}) as Client & {
     readonly connectionParameters: { readonly query_timeout: unknown };

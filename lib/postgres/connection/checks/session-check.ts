@@ -12,7 +12,7 @@ export interface SessionCheckOptions {
 export interface SessionCheck {
   readonly areShared: boolean;
   /** What would fail at random under load, with the remedy. */
-  readonly fault?: string;
+  readonly problem?: string;
   /** What works in another way than it does without a pooler. */
   readonly notice?: string;
 }
@@ -28,13 +28,13 @@ export async function checkSessions(
     `The event store "${schema}" is reached through a pooler that shares its sessions, like ` +
     'PgBouncer in transaction mode';
   if (preparedStatements && mixStatements) {
-    const fault =
+    const problem =
       `${where}, and that does not keep their prepared statements apart: statements would fail at ` +
       'random under load. Set preparedStatements: false, or let the pooler keep them (from PgBouncer ' +
       '1.21 on, max_prepared_statements), or use its session mode.';
     return {
       areShared,
-      fault: listen ? `${fault} LISTEN needs a session too: set listen: false.` : fault,
+      problem: listen ? `${problem} LISTEN needs a session too: set listen: false.` : problem,
     };
   }
   const polling = `consumers find what other processes append by polling, every ${pollIntervalMs} ms`;

@@ -1,5 +1,5 @@
 import { groupBy } from './group-by.ts';
-import type { Attempt, History, HistoryFault, VersionRead } from './history.ts';
+import type { Attempt, History, HistoryFinding, VersionRead } from './history.ts';
 
 /** All attempts with the same ids: from the first call on, and known to be stored from an answer on. */
 interface Stored {
@@ -18,9 +18,9 @@ interface Stored {
  * What began after an answer has greater positions than what was answered, and nobody is told a
  * version that is older than an answer before, or newer than anything that had begun.
  */
-export function faultsOfOrder(history: History): HistoryFault[] {
+export function findingsOfOrder(history: History): HistoryFinding[] {
   const stored = storedOf(history);
-  return [...faultsOfPositions(stored), ...faultsOfVersions(stored, toldVersions(history))];
+  return [...findingsOfPositions(stored), ...findingsOfVersions(stored, toldVersions(history))];
 }
 
 function storedOf({ attempts, log }: History): Stored[] {
@@ -45,8 +45,8 @@ function storedOf({ attempts, log }: History): Stored[] {
   });
 }
 
-function faultsOfPositions(stored: readonly Stored[]): HistoryFault[] {
-  const faults: HistoryFault[] = [];
+function findingsOfPositions(stored: readonly Stored[]): HistoryFinding[] {
+  const findings: HistoryFinding[] = [];
   const known = stored.toSorted((a, b) => a.knownAt - b.knownAt);
   let next = 0;
   let before: Stored | undefined;
@@ -56,9 +56,9 @@ function faultsOfPositions(stored: readonly Stored[]): HistoryFault[] {
     }
     if (!before || one.lowest > before.highest) continue;
     const detail = `position ${one.lowest} of ${one.by} began after ${before.highest} of ${before.by} was answered`;
-    faults.push({ kind: 'overtaken', detail });
+    findings.push({ kind: 'overtaken', detail });
   }
-  return faults;
+  return findings;
 }
 
 /** Versions that were read, and those that conflicts have told. */
@@ -80,7 +80,10 @@ function toldVersions({ versionReads, attempts }: History): VersionRead[] {
   ];
 }
 
-function faultsOfVersions(stored: readonly Stored[], told: readonly VersionRead[]): HistoryFault[] {
+function findingsOfVersions(
+  stored: readonly Stored[],
+  told: readonly VersionRead[],
+): HistoryFinding[] {
   const byAggregate = new Map<string, { version: number; one: Stored }[]>();
   for (const one of stored) {
     for (const [aggregate, version] of one.versions) {

@@ -1,6 +1,6 @@
 import { isCoveredBy } from '../../../lib/subscriptions/partition-positions.ts';
 import { partitionOf } from '../../../lib/subscriptions/partitions.ts';
-import type { HistoryFault } from '../history/history.ts';
+import type { HistoryFinding } from '../history/history.ts';
 import { ledgerConsumers, type LedgerConsumer } from './ledger.events.ts';
 import type { CheckpointRow, LedgerHistory, LoggedEvent, Tally } from './ledger.history.ts';
 
@@ -11,7 +11,7 @@ import type { CheckpointRow, LedgerHistory, LoggedEvent, Tally } from './ledger.
  * in the order of its aggregate. Handlers may have done more than their checkpoint says, and more than
  * once, but never less, and never an event before its predecessor.
  */
-export function faultsOf(history: LedgerHistory): HistoryFault[] {
+export function findingsOf(history: LedgerHistory): HistoryFinding[] {
   return ledgerConsumers.flatMap((consumer) => {
     const generations = new Set([
       ...of(consumer, history.effects).map(({ generation }) => generation),
@@ -19,10 +19,10 @@ export function faultsOf(history: LedgerHistory): HistoryFault[] {
     ]);
     return [
       ...[...generations].flatMap((generation) =>
-        faultsOfGeneration(consumer, generation, history),
+        findingsOfGeneration(consumer, generation, history),
       ),
-      ...faultsOfReplays(consumer, history),
-      ...faultsOfHooks(consumer, history),
+      ...findingsOfReplays(consumer, history),
+      ...findingsOfHooks(consumer, history),
     ];
   });
 }
@@ -32,15 +32,15 @@ const of = <T extends { readonly consumer: string }>(
   rows: readonly T[],
 ) => rows.filter(({ consumer }) => consumer === name);
 
-function faultsOfGeneration(
+function findingsOfGeneration(
   consumer: LedgerConsumer,
   generation: number,
   { log, checkpoints, effects, tallies }: LedgerHistory,
-): HistoryFault[] {
+): HistoryFinding[] {
   const inGeneration = (row: { readonly generation: number }) => row.generation === generation;
-  const faults: HistoryFault[] = [];
-  const fault = (kind: string, what: string) =>
-    faults.push({ kind, detail: `${consumer.name}/${generation}: ${what}` });
+  const findings: HistoryFinding[] = [];
+  const finding = (kind: string, what: string) =>
+    findings.push({ kind, detail: `${consumer.name}/${generation}: ${what}` });
   const taken = new Map(
     log.filter((event) => isTaken(consumer, event)).map((event) => [event.id, event]),
   );
@@ -52,7 +52,7 @@ function faultsOfGeneration(
   for (const { eventId } of done) {
     const event = taken.get(eventId);
     if (!event) {
-      fault('unaccounted', `handled ${eventId}, which is not in the log or not for it`);
+      finding('unaccounted', `handled ${eventId}, which is not in the log or not for it`);
       continue;
     }
     const isAgain = counts.has(eventId);
@@ -60,7 +60,7 @@ function faultsOfGeneration(
     const last = lastPositions.get(aggregateOf(event)) ?? 0;
     if (event.position > last) lastPositions.set(aggregateOf(event), event.position);
     else if (consumer.isProjection || !isAgain) {
-      fault('turned-round', `position ${event.position} came after ${last}`);
+      finding('turned-round', `position ${event.position} came after ${last}`);
     }
   }
 
@@ -68,37 +68,37 @@ function faultsOfGeneration(
   for (const event of taken.values()) {
     const count = counts.get(event.id) ?? 0;
     if (consumer.isProjection && count > 1) {
-      fault('counted-twice', `position ${event.position} counts ${count} times`);
+      finding('counted-twice', `position ${event.position} counts ${count} times`);
     }
     if (count === 0 && event.position < (lastPositions.get(aggregateOf(event)) ?? 0)) {
-      fault('skipped', `position ${event.position} was skipped`);
+      finding('skipped', `position ${event.position} was skipped`);
     }
     if (rows.length === 0) continue;
     const isFinished = isBehind(event, rows, consumer);
-    if (isFinished && count === 0) fault('lost', `position ${event.position} is missing`);
+    if (isFinished && count === 0) finding('lost', `position ${event.position} is missing`);
     if (!isFinished && count > 0 && consumer.isProjection) {
-      fault('ahead', `position ${event.position} is ahead of the checkpoint`);
+      finding('ahead', `position ${event.position} is ahead of the checkpoint`);
     }
   }
   if (consumer.isProjection && consumer.name !== 'journal') {
     const counted = of(consumer, tallies).filter(inGeneration);
-    faults.push(
-      ...faultsOfTallies(
+    findings.push(
+      ...findingsOfTallies(
         `${consumer.name}/${generation}`,
         done.flatMap(({ eventId }) => taken.get(eventId) ?? []),
         counted,
       ),
     );
   }
-  return faults;
+  return findings;
 }
 
-function faultsOfTallies(
+function findingsOfTallies(
   where: string,
   handled: readonly LoggedEvent[],
   tallies: readonly Tally[],
-): HistoryFault[] {
-  const miscounted = (what: string): HistoryFault => ({
+): HistoryFinding[] {
+  const miscounted = (what: string): HistoryFinding => ({
     kind: 'miscounted',
     detail: `${where}: ${what}`,
   });
@@ -107,20 +107,20 @@ function faultsOfTallies(
     const { events, amount } = wanted.get(aggregateOf(event)) ?? { events: 0, amount: 0 };
     wanted.set(aggregateOf(event), { events: events + 1, amount: amount + event.amount });
   }
-  const faults = tallies.flatMap(({ aggregate, events, amount }) => {
+  const findings = tallies.flatMap(({ aggregate, events, amount }) => {
     const want = wanted.get(aggregate);
     if (want?.events === events && want.amount === amount) return [];
     const said = `${aggregate} counts ${events} events of ${amount}`;
     return [miscounted(`${said}, not ${JSON.stringify(want)}`)];
   });
   if (tallies.length !== wanted.size) {
-    faults.push(miscounted(`counts ${tallies.length} aggregates, not ${wanted.size}`));
+    findings.push(miscounted(`counts ${tallies.length} aggregates, not ${wanted.size}`));
   }
-  return faults;
+  return findings;
 }
 
 /** Nothing is called a repetition that was never done in earnest. */
-function faultsOfReplays(consumer: LedgerConsumer, { effects }: LedgerHistory): HistoryFault[] {
+function findingsOfReplays(consumer: LedgerConsumer, { effects }: LedgerHistory): HistoryFinding[] {
   if (consumer.isProjection) return [];
   const inEarnest = new Set<string>();
   return of(consumer, effects).flatMap(({ eventId, replayed, generation }) => {
@@ -132,24 +132,24 @@ function faultsOfReplays(consumer: LedgerConsumer, { effects }: LedgerHistory): 
 }
 
 /** Hooks commit with what they say: each generation is made, put in use and removed once at most. */
-function faultsOfHooks(
+function findingsOfHooks(
   consumer: LedgerConsumer,
   { hooks, checkpoints }: LedgerHistory,
-): HistoryFault[] {
-  const fault = (what: string): HistoryFault => ({
+): HistoryFinding[] {
+  const finding = (what: string): HistoryFinding => ({
     kind: 'hooks',
     detail: `${consumer.name}: ${what}`,
   });
   const called = of(consumer, hooks).map(({ hook, generation }) => `${hook} ${generation}`);
-  const faults = called
+  const findings = called
     .filter((each, n) => called.indexOf(each) < n)
-    .map((each) => fault(`${each} was done again`));
+    .map((each) => finding(`${each} was done again`));
   const inUse = of(consumer, checkpoints).find((each) => each.inUse)?.generation;
   const lastActivated = called.findLast((each) => each.startsWith('activate'));
   if (lastActivated && lastActivated !== `activate ${inUse}`) {
-    faults.push(fault(`${lastActivated} was done last, but ${inUse} is in use`));
+    findings.push(finding(`${lastActivated} was done last, but ${inUse} is in use`));
   }
-  return faults;
+  return findings;
 }
 
 function isBehind(

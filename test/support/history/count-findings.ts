@@ -1,13 +1,13 @@
-import type { HistoryFault } from './history.ts';
+import type { HistoryFinding } from './history.ts';
 
 /** How much of what a history shows was lost, doubled and skipped. */
-export function countFaults(faults: readonly HistoryFault[]): {
+export function countFindings(findings: readonly HistoryFinding[]): {
   readonly lost: number;
   readonly doubled: number;
   readonly skipped: number;
 } {
   const count = (...kinds: string[]): number =>
-    faults.filter(({ kind }) => kinds.includes(kind)).length;
+    findings.filter(({ kind }) => kinds.includes(kind)).length;
   return {
     lost: count('lost'),
     doubled: count('event-twice', 'version-twice', 'read-twice', 'counted-twice'),

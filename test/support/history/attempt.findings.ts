@@ -1,4 +1,10 @@
-import type { Attempt, History, HistoryFault, IntendedAppend, StoredEventRow } from './history.ts';
+import type {
+  Attempt,
+  History,
+  HistoryFinding,
+  IntendedAppend,
+  StoredEventRow,
+} from './history.ts';
 
 type Rows = ReadonlyMap<string, StoredEventRow>;
 
@@ -8,7 +14,7 @@ type Rows = ReadonlyMap<string, StoredEventRow>;
  * Acknowledged is stored as answered, refused is not stored, and what nobody knows is stored whole or
  * not at all. Nothing else is in the log.
  */
-export function faultsOfAttempts({ attempts, log }: History): HistoryFault[] {
+export function findingsOfAttempts({ attempts, log }: History): HistoryFinding[] {
   const rows: Rows = new Map(log.map((row) => [row.id, row]));
   const intended = new Set(attempts.flatMap(idsOf));
   // A repetition may be refused for what the first attempt has stored.
@@ -17,10 +23,10 @@ export function faultsOfAttempts({ attempts, log }: History): HistoryFault[] {
   );
   return [
     ...attempts.flatMap((attempt) => [
-      ...faultsOfError(attempt, rows),
+      ...findingsOfError(attempt, rows),
       ...(attempt.outcome === 'refused'
-        ? faultsOfRefused(attempt, rows, storable)
-        : faultsOfStored(attempt, rows)),
+        ? findingsOfRefused(attempt, rows, storable)
+        : findingsOfStored(attempt, rows)),
     ]),
     ...log
       .filter(({ id }) => !intended.has(id))
@@ -34,14 +40,14 @@ export function faultsOfAttempts({ attempts, log }: History): HistoryFault[] {
 const idsOf = ({ appends }: Attempt): string[] =>
   appends.flatMap(({ events }) => events.map(({ id }) => id));
 
-function faultsOfRefused(attempt: Attempt, rows: Rows, storable: Set<string>): HistoryFault[] {
+function findingsOfRefused(attempt: Attempt, rows: Rows, storable: Set<string>): HistoryFinding[] {
   const stored = idsOf(attempt).find((id) => rows.has(id) && !storable.has(id));
   if (stored === undefined) return [];
   const detail = `${stored} of ${attempt.by} was refused (${attempt.error?.code})`;
   return [{ kind: 'refused-but-stored', detail }];
 }
 
-function faultsOfStored(attempt: Attempt, rows: Rows): HistoryFault[] {
+function findingsOfStored(attempt: Attempt, rows: Rows): HistoryFinding[] {
   const ids = idsOf(attempt);
   const missing = ids.filter((id) => !rows.has(id));
   const isAcknowledged = attempt.outcome === 'acknowledged';
@@ -50,19 +56,19 @@ function faultsOfStored(attempt: Attempt, rows: Rows): HistoryFault[] {
     const kind = isAcknowledged ? 'lost' : 'half-stored';
     return [{ kind, detail: `${missing[0]} of ${attempt.by}, ${missing.length} of ${ids.length}` }];
   }
-  return attempt.appends.flatMap((append) => faultsOfPlace(append, rows, attempt.by));
+  return attempt.appends.flatMap((append) => findingsOfPlace(append, rows, attempt.by));
 }
 
 /** All of it is there: as it was sent, in one piece, where it was said to be, and where it was allowed. */
-function faultsOfPlace(append: IntendedAppend, rows: Rows, by: string): HistoryFault[] {
+function findingsOfPlace(append: IntendedAppend, rows: Rows, by: string): HistoryFinding[] {
   const { aggregate, events, expectedVersion, version, positions } = append;
-  const faults: HistoryFault[] = [];
+  const findings: HistoryFinding[] = [];
   const stored = events.map(({ id }) => rows.get(id)!);
   const first = stored[0]?.version;
   for (const [n, row] of stored.entries()) {
     const found = `${row.id} of ${by} is at position ${row.position}, ${row.aggregate} version ${row.version}`;
     if (row.body !== events[n]!.body) {
-      faults.push({ kind: 'changed', detail: `${found}, as ${row.body}` });
+      findings.push({ kind: 'changed', detail: `${found}, as ${row.body}` });
     }
     const answered = version === undefined ? undefined : version - events.length + 1 + n;
     const isMisplaced =
@@ -71,19 +77,19 @@ function faultsOfPlace(append: IntendedAppend, rows: Rows, by: string): HistoryF
       (positions !== undefined && positions[n] !== row.position);
     if (isMisplaced) {
       const detail = `${found}; answered were ${aggregate} version ${answered}, ${positions?.[n]}`;
-      faults.push({ kind: 'misplaced', detail });
+      findings.push({ kind: 'misplaced', detail });
     }
-    if (row.version !== first! + n) faults.push({ kind: 'torn', detail: found });
+    if (row.version !== first! + n) findings.push({ kind: 'torn', detail: found });
   }
   const wanted = expectedVersion === 'no_stream' ? 0 : expectedVersion;
   if (typeof wanted === 'number' && first !== undefined && first !== wanted + 1) {
     const detail = `${aggregate} took version ${first} of ${by}, who expected ${wanted}`;
-    faults.push({ kind: 'expectation-ignored', detail });
+    findings.push({ kind: 'expectation-ignored', detail });
   }
-  return faults;
+  return findings;
 }
 
-function faultsOfError({ by, error, appends }: Attempt, rows: Rows): HistoryFault[] {
+function findingsOfError({ by, error, appends }: Attempt, rows: Rows): HistoryFinding[] {
   if (!error) return [];
   const said = `${by} was told ${error.name}: ${error.message}`;
   if (!error.isTyped) return [{ kind: 'untyped-error', detail: said }];

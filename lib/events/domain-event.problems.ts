@@ -1,52 +1,52 @@
 import { isDatePath } from './payload/date-paths.ts';
 import type { DomainEventOptions } from './domain-event.ts';
 import { nearestName } from '../input/nearest-name.ts';
-import { faultOfName, nameRule } from '../input/printable-name.ts';
+import { problemOfName, nameRule } from '../input/printable-name.ts';
 
 export const domainEventOptionNames = ['revision', 'schema', 'dates', 'aliases'];
 
-/** Returns what is wrong with the arguments of a `@DomainEvent`, each fault with its remedy. */
-export function domainEventFaults(
+/** Returns what is wrong with the arguments of a `@DomainEvent`, each problem with its remedy. */
+export function domainEventProblems(
   className: string,
   name: string,
   options: DomainEventOptions,
 ): string[] {
   const { revision = 1, schema, dates = [], aliases = [] } = options;
-  const faults: string[] = [];
-  const fault = (what: string): void => {
-    faults.push(`@DomainEvent on ${className}: ${what}`);
+  const problems: string[] = [];
+  const problem = (what: string): void => {
+    problems.push(`@DomainEvent on ${className}: ${what}`);
   };
 
-  if (!isEventName(name)) fault(`the name ${mustBeName}`);
+  if (!isEventName(name)) problem(`the name ${mustBeName}`);
   if (!Number.isSafeInteger(revision) || revision < 1 || revision > maxRevision) {
-    fault(`\`revision\` must be a whole number from 1 to ${maxRevision}.`);
+    problem(`\`revision\` must be a whole number from 1 to ${maxRevision}.`);
   }
   if (schema !== undefined && typeof schema?.['~standard']?.validate !== 'function') {
-    fault('`schema` must be a Standard Schema, such as one of zod, valibot or arktype.');
+    problem('`schema` must be a Standard Schema, such as one of zod, valibot or arktype.');
   }
   if (dates === 'schema') {
-    if (schema === undefined) fault("`dates: 'schema'` needs a `schema`.");
+    if (schema === undefined) problem("`dates: 'schema'` needs a `schema`.");
   } else if (!Array.isArray(dates) || !dates.every(isDatePath)) {
-    fault("`dates` must be a list of paths like 'sentAt' or 'lines[].shippedAt', or 'schema'.");
+    problem("`dates` must be a list of paths like 'sentAt' or 'lines[].shippedAt', or 'schema'.");
   }
   if (!Array.isArray(aliases) || !aliases.every(isEventName)) {
-    fault(`every one of \`aliases\` ${mustBeName}`);
+    problem(`every one of \`aliases\` ${mustBeName}`);
   } else if (aliases.includes(name)) {
-    fault('`aliases` must not hold the name itself; list former names only.');
+    problem('`aliases` must not hold the name itself; list former names only.');
   }
   for (const key of Object.keys(options)) {
     if (domainEventOptionNames.includes(key)) continue;
     const meant = nearestName(key, domainEventOptionNames);
     const suggestion = meant === undefined ? '' : ` Did you mean \`${meant}\`?`;
-    fault(
+    problem(
       `unknown option \`${key}\`.${suggestion} Options are ${domainEventOptionNames.join(', ')}.`,
     );
   }
-  return faults;
+  return problems;
 }
 
 const maxRevision = 2_147_483_647;
 const maxNameBytes = 255;
 const mustBeName = `must be ${nameRule(maxNameBytes)}.`;
 
-const isEventName = (name: unknown): boolean => faultOfName(name, maxNameBytes) === undefined;
+const isEventName = (name: unknown): boolean => problemOfName(name, maxNameBytes) === undefined;

@@ -1,35 +1,35 @@
 import { groupBy } from './group-by.ts';
-import type { HistoryFault, ReadPage, StoredEventRow } from './history.ts';
+import type { HistoryFinding, ReadPage, StoredEventRow } from './history.ts';
 
 /**
  * Says what readers of the log saw that is not the log's beginning: all of it, in order, once.
  *
  * A reader may have been stopped anywhere; what it was handed up to there must be what stands there.
  */
-export function faultsOfReaders(
+export function findingsOfReaders(
   pages: readonly ReadPage[],
   log: readonly StoredEventRow[],
-): HistoryFault[] {
+): HistoryFinding[] {
   const byReader = groupBy(pages, ({ reader }) => reader);
-  return [...byReader].flatMap(([reader, own]) => faultsOfReader(reader, own, log));
+  return [...byReader].flatMap(([reader, own]) => findingsOfReader(reader, own, log));
 }
 
-function faultsOfReader(
+function findingsOfReader(
   reader: string,
   pages: readonly ReadPage[],
   log: readonly StoredEventRow[],
-): HistoryFault[] {
-  const faults: HistoryFault[] = [];
+): HistoryFinding[] {
+  const findings: HistoryFinding[] = [];
   const stored = new Map(log.map((row) => [row.position, row.id]));
   const seen = new Set<number>();
   let last = 0;
   for (const { events, position: end } of pages) {
     for (const { position, id } of events) {
       const detail = `${reader} was handed ${id} at position ${position}`;
-      if (stored.get(position) !== id) faults.push({ kind: 'read-but-not-stored', detail });
-      if (seen.has(position)) faults.push({ kind: 'read-twice', detail });
+      if (stored.get(position) !== id) findings.push({ kind: 'read-but-not-stored', detail });
+      if (seen.has(position)) findings.push({ kind: 'read-twice', detail });
       else if (position < last) {
-        faults.push({ kind: 'read-out-of-order', detail: `${detail} after ${last}` });
+        findings.push({ kind: 'read-out-of-order', detail: `${detail} after ${last}` });
       }
       seen.add(position);
       last = Math.max(last, position);
@@ -40,8 +40,8 @@ function faultsOfReader(
   for (const { position, id } of log) {
     if (position <= last && !seen.has(position)) {
       const detail = `${reader} came to ${last} without ${id} at position ${position}`;
-      faults.push({ kind: 'skipped', detail });
+      findings.push({ kind: 'skipped', detail });
     }
   }
-  return faults;
+  return findings;
 }

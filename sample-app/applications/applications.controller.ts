@@ -20,12 +20,14 @@ import { RequestHeader } from '../http/request-header.decorator.ts';
 import { ChangesApplication, ShowsApplication } from './applications.openapi.ts';
 import {
   applicationId,
+  type ApplicationStep,
   applicationStep,
   type HistoryPage,
   historyPage,
   idempotencyKey,
   type NewOffer,
   newOffer,
+  type OfferStep,
   offerStep,
   type Submission,
   submission,
@@ -33,22 +35,16 @@ import {
   workItemStep,
 } from './applications.schemas.ts';
 import type { VersionedApplication } from './commands/application.command.ts';
-import {
-  applicationCommands,
-  type ApplicationStep,
-  offerCommands,
-  type OfferStep,
-  workItemCommands,
-  type WorkItemStep,
-} from './commands/commands-by-step.ts';
-import { CreateOffer } from './commands/offer.commands.ts';
+import { CreateOffer } from './commands/create-offer.ts';
+import { MoveApplication } from './commands/move-application.ts';
+import { MoveWorkItem } from './commands/move-work-item.ts';
 import { SubmitApplication } from './commands/submit-application.ts';
 import {
   type ApplicationHistoryEntry,
   GetApplicationEvents,
 } from './queries/get-application-events.ts';
 import { GetApplication } from './queries/get-application.ts';
-import type { WorkItemKind } from './work-items.ts';
+import type { WorkItemKind, WorkItemStep } from './work-items.ts';
 
 @Controller('applications')
 @UseInterceptors(ReadYourWrites('application-report', 'letters'))
@@ -106,7 +102,7 @@ export class ApplicationsController {
     @Param('step', { schema: applicationStep }) step: ApplicationStep,
     @RequestHeader('If-Match', { schema: ifMatch }) expectedVersion: number | undefined,
   ): Promise<VersionedApplication> {
-    return this.commands.execute(new applicationCommands[step](id, { expectedVersion }));
+    return this.commands.execute(new MoveApplication(id, step, { expectedVersion }));
   }
 
   @Post(':id/offers/create')
@@ -129,7 +125,7 @@ export class ApplicationsController {
     @Param('step', { schema: offerStep }) step: OfferStep,
     @RequestHeader('If-Match', { schema: ifMatch }) expectedVersion: number | undefined,
   ): Promise<VersionedApplication> {
-    return this.commands.execute(new offerCommands[step](id, { expectedVersion }));
+    return this.commands.execute(new MoveApplication(id, `offers/${step}`, { expectedVersion }));
   }
 
   @Post(':id/work-items/:kind/:step')
@@ -140,6 +136,6 @@ export class ApplicationsController {
     @Param('step', { schema: workItemStep }) step: WorkItemStep,
     @RequestHeader('If-Match', { schema: ifMatch }) expectedVersion: number | undefined,
   ): Promise<VersionedApplication> {
-    return this.commands.execute(new workItemCommands[step](id, kind, { expectedVersion }));
+    return this.commands.execute(new MoveWorkItem(id, step, kind, { expectedVersion }));
   }
 }

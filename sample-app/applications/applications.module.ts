@@ -1,10 +1,10 @@
 import { Module } from '@nestjs/common';
 import { EventStoreModule } from 'nest-event-store';
 import { ApplicationsController } from './applications.controller.ts';
-import { applicationCommandHandlers } from './commands/application.commands.ts';
-import { offerCommandHandlers } from './commands/offer.commands.ts';
+import { CreateOfferHandler } from './commands/create-offer.ts';
+import { MoveApplicationHandler } from './commands/move-application.ts';
+import { MoveWorkItemHandler } from './commands/move-work-item.ts';
 import { SubmitApplicationHandler } from './commands/submit-application.ts';
-import { workItemCommandHandlers } from './commands/work-item.commands.ts';
 import { applicationEvents } from './events/application.events.ts';
 import { offerEvents, offerWithoutNumber } from './events/offer.events.ts';
 import { workItemEvents } from './events/work-item.events.ts';
@@ -24,9 +24,9 @@ import { GetApplicationHandler } from './queries/get-application.ts';
   controllers: [ApplicationsController],
   providers: [
     SubmitApplicationHandler,
-    ...applicationCommandHandlers,
-    ...offerCommandHandlers,
-    ...workItemCommandHandlers,
+    MoveApplicationHandler,
+    CreateOfferHandler,
+    MoveWorkItemHandler,
     GetApplicationHandler,
     GetApplicationEventsHandler,
     OfferNumbers,

@@ -1,12 +1,7 @@
 import { z } from 'zod';
 import { applicationStatuses, grantSteps } from './application-status.ts';
-import {
-  applicationCommands,
-  offerCommands,
-  workItemCommands,
-} from './commands/commands-by-step.ts';
 import type { VersionedApplication } from './commands/application.command.ts';
-import { workItemKinds } from './work-items.ts';
+import { workItemKinds, workItemSteps } from './work-items.ts';
 
 export const applicationId = z
   .string()
@@ -42,9 +37,23 @@ export const historyPage = z.strictObject({
 });
 export type HistoryPage = z.output<typeof historyPage>;
 
-export const applicationStep = z.enum(keysOf(applicationCommands));
-export const offerStep = z.enum(keysOf(offerCommands));
-export const workItemStep = z.enum(keysOf(workItemCommands));
+export const applicationStep = z.enum([
+  'partly-submit',
+  'preaccept',
+  'accept',
+  'finalize',
+  'approve',
+  'register',
+  'activate',
+  'decline',
+  'cancel',
+]);
+export type ApplicationStep = z.output<typeof applicationStep>;
+
+export const offerStep = z.enum(['select', 'send', 'send-back', 'accept', 'decline', 'cancel']);
+export type OfferStep = z.output<typeof offerStep>;
+
+export const workItemStep = z.enum(workItemSteps);
 export const workItemKind = z.enum(workItemKinds);
 
 const count = z.int().min(0);
@@ -68,7 +77,3 @@ export const versionedApplication = z.object({
   workItems: z.partialRecord(workItemKind, z.object({ open: count, inWork: count })),
   version: count,
 }) satisfies z.ZodType<VersionedApplication>;
-
-function keysOf<K extends string>(commands: Record<K, unknown>): K[] {
-  return Object.keys(commands) as K[];
-}

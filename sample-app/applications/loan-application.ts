@@ -37,6 +37,12 @@ const aggregateType = 'loan-application';
 /** Which shape a snapshot of an application has: since the second, offers are numbered and expire. */
 export const snapshotRevision = 2;
 
+const workItemEventOf = {
+  schedule: WorkItemScheduled,
+  start: WorkItemStarted,
+  complete: WorkItemCompleted,
+};
+
 /**
  * A loan application with its offers and work items: every decision about it is made here.
  *
@@ -137,16 +143,10 @@ export class LoanApplication extends ApplicationState {
     this.apply(new ApplicationCancelled(at));
   }
 
-  scheduleWorkItem(kind: WorkItemKind, at: Date): void {
-    this.moveWorkItem('schedule', new WorkItemScheduled(kind, at));
-  }
-
-  startWorkItem(kind: WorkItemKind, at: Date): void {
-    this.moveWorkItem('start', new WorkItemStarted(kind, at));
-  }
-
-  completeWorkItem(kind: WorkItemKind, at: Date): void {
-    this.moveWorkItem('complete', new WorkItemCompleted(kind, at));
+  moveWorkItem(step: WorkItemStep, kind: WorkItemKind, at: Date): void {
+    const reason = whyNotWorkItem(step, kind, this.view);
+    if (reason) this.refuse(`${step} work item ${kind}`, reason);
+    this.apply(new workItemEventOf[step](kind, at));
   }
 
   private become(status: ApplicationStatus, event: object): void {
@@ -166,12 +166,6 @@ export class LoanApplication extends ApplicationState {
   private moveOffer(step: OfferStep, event: object): void {
     const reason = whyNotOffer(step, this.offers, this.status);
     if (reason) this.refuse(`${step} an offer`, reason);
-    this.apply(event);
-  }
-
-  private moveWorkItem(step: WorkItemStep, event: { readonly kind: WorkItemKind }): void {
-    const reason = whyNotWorkItem(step, event.kind, this.view);
-    if (reason) this.refuse(`${step} work item ${event.kind}`, reason);
     this.apply(event);
   }
 

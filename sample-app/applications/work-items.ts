@@ -13,7 +13,8 @@ export const workItemKinds = [
 ] as const;
 export type WorkItemKind = (typeof workItemKinds)[number];
 
-export type WorkItemStep = 'schedule' | 'start' | 'complete';
+export const workItemSteps = ['schedule', 'start', 'complete'] as const;
+export type WorkItemStep = (typeof workItemSteps)[number];
 
 /**
  * How many work items of one kind are open, and on how many of them somebody is working.

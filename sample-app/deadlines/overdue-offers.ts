@@ -1,7 +1,7 @@
 import { type BeforeApplicationShutdown, Injectable, Logger } from '@nestjs/common';
 import { CommandBus } from '@nestjs/cqrs';
 import { DataSource } from 'typeorm';
-import { ExpireOffer } from '../applications/commands/offer.commands.ts';
+import { MoveApplication } from '../applications/commands/move-application.ts';
 import { DeskClock } from './desk-clock.ts';
 
 /** Lets offers expire that were not answered in time. */
@@ -30,7 +30,9 @@ export class OverdueOffers implements BeforeApplicationShutdown {
        ORDER BY answer_by`,
       [now],
     );
-    for (const { id } of overdue) await this.commands.execute(new ExpireOffer(id, { at: now }));
+    for (const { id } of overdue) {
+      await this.commands.execute(new MoveApplication(id, 'offers/expire', { at: now }));
+    }
   }
 
   /** Does so once a minute, until the application shuts down. */

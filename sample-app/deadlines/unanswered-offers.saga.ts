@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { type ICommand, ofType, Saga } from '@nestjs/cqrs';
 import { Durable, recordOf } from 'nest-event-store';
 import { map, type Observable } from 'rxjs';
-import { CancelUnansweredApplication } from '../applications/commands/application.commands.ts';
+import { MoveApplication } from '../applications/commands/move-application.ts';
 import { OfferExpired } from '../applications/events/offer.events.ts';
 
 /** Closes an application when its offer has expired. */
@@ -13,7 +13,9 @@ export class UnansweredOffers {
   readonly cancelApplication = (events: Observable<object>): Observable<ICommand> =>
     events.pipe(
       ofType(OfferExpired),
-      map((event) => new CancelUnansweredApplication(applicationOf(event), { at: event.at })),
+      map(
+        (event) => new MoveApplication(applicationOf(event), 'cancel-unanswered', { at: event.at }),
+      ),
     );
 }
 

@@ -2,36 +2,12 @@ import type {
   ApplicationCommand,
   CommandOptions,
 } from '../applications/commands/application.command.ts';
-import {
-  AcceptApplication,
-  ActivateApplication,
-  ApproveApplication,
-  CancelApplication,
-  DeclineApplication,
-  FinalizeApplication,
-  PartlySubmitApplication,
-  PreacceptApplication,
-  RegisterApplication,
-} from '../applications/commands/application.commands.ts';
-import {
-  AcceptOffer,
-  CancelOffer,
-  CreateOffer,
-  DeclineOffer,
-  SelectOffer,
-  SendOffer,
-  SendOfferBack,
-} from '../applications/commands/offer.commands.ts';
+import { CreateOffer } from '../applications/commands/create-offer.ts';
+import { type PlainStep, MoveApplication } from '../applications/commands/move-application.ts';
+import { MoveWorkItem } from '../applications/commands/move-work-item.ts';
 import { SubmitApplication } from '../applications/commands/submit-application.ts';
-import {
-  CompleteWorkItem,
-  ScheduleWorkItem,
-  StartWorkItem,
-} from '../applications/commands/work-item.commands.ts';
-import type { WorkItemKind } from '../applications/work-items.ts';
+import type { WorkItemKind, WorkItemStep } from '../applications/work-items.ts';
 import type { Step } from '../playback/play.ts';
-
-type CommandClass = new (applicationId: string, options: CommandOptions) => ApplicationCommand;
 
 const clerks = ['anna', 'bram', 'carla', 'daan', 'emma'];
 const hour = 3_600_000;
@@ -57,45 +33,57 @@ export class GeneratedApplication {
   private live(): void {
     const amount = 500 + 500 * Math.floor(100 * this.random() ** 2);
     this.add(new SubmitApplication(this.id, amount, this.now()));
-    this.do(PartlySubmitApplication);
-    if (this.chance(0.26)) return this.do(DeclineApplication);
+    this.do('partly-submit');
+    if (this.chance(0.26)) return this.do('decline');
 
     this.work('handle-lead', 1);
-    if (this.chance(0.24)) return this.do(DeclineApplication);
+    if (this.chance(0.24)) return this.do('decline');
 
-    this.do(PreacceptApplication);
+    this.do('preaccept');
     this.work('complete-application', 4);
-    if (this.chance(0.15)) return this.do(CancelApplication);
-    if (this.chance(0.18)) return this.do(DeclineApplication);
+    if (this.chance(0.15)) return this.do('cancel');
+    if (this.chance(0.18)) return this.do('decline');
 
-    this.do(AcceptApplication, FinalizeApplication, SelectOffer, CreateOffer, SendOffer);
+    this.do('accept', 'finalize', 'offers/select');
+    this.offer();
     this.work('follow-up-offer', 6);
     if (this.chance(0.3)) {
-      this.do(SelectOffer, CancelOffer, CreateOffer, SendOffer);
+      this.do('offers/select', 'offers/cancel');
+      this.offer();
       this.work('follow-up-offer', 20);
     }
-    if (this.chance(0.33)) return this.do(CancelOffer, CancelApplication);
+    if (this.chance(0.33)) return this.do('offers/cancel', 'cancel');
 
-    this.do(SendOfferBack);
+    this.do('offers/send-back');
     this.work('validate-application', 3);
     if (this.chance(0.3)) this.work('follow-up-incomplete-file', 30);
-    if (this.chance(0.2)) return this.do(DeclineOffer, DeclineApplication);
-    this.do(AcceptOffer, ApproveApplication, RegisterApplication, ActivateApplication);
+    if (this.chance(0.2)) return this.do('offers/decline', 'decline');
+    this.do('offers/accept', 'approve', 'register', 'activate');
   }
 
   /** Schedules a work item, works on it up to so many times, and closes it. */
   private work(kind: WorkItemKind, atMost: number): void {
-    this.add(new ScheduleWorkItem(this.id, kind, this.now()));
+    this.moveWork('schedule', kind);
     const times = 1 + Math.floor(this.random() * atMost);
     for (let time = 0; time < times; time += 1) {
-      this.add(new StartWorkItem(this.id, kind, this.now()));
-      this.add(new CompleteWorkItem(this.id, kind, this.now()));
+      this.moveWork('start', kind);
+      this.moveWork('complete', kind);
     }
-    this.add(new CompleteWorkItem(this.id, kind, this.now()));
+    this.moveWork('complete', kind);
   }
 
-  private do(...commands: CommandClass[]): void {
-    for (const Command of commands) this.add(new Command(this.id, this.now()));
+  private moveWork(step: WorkItemStep, kind: WorkItemKind): void {
+    this.add(new MoveWorkItem(this.id, step, kind, this.now()));
+  }
+
+  /** Writes the selected offer and sends it. */
+  private offer(): void {
+    this.add(new CreateOffer(this.id, this.now()));
+    this.do('offers/send');
+  }
+
+  private do(...steps: PlainStep[]): void {
+    for (const step of steps) this.add(new MoveApplication(this.id, step, this.now()));
   }
 
   private add(command: ApplicationCommand): void {

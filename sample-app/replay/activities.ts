@@ -1,33 +1,11 @@
-import {
-  AcceptApplication,
-  ActivateApplication,
-  ApproveApplication,
-  CancelApplication,
-  DeclineApplication,
-  FinalizeApplication,
-  PartlySubmitApplication,
-  PreacceptApplication,
-  RegisterApplication,
-} from '../applications/commands/application.commands.ts';
 import type {
   ApplicationCommand,
   CommandOptions,
 } from '../applications/commands/application.command.ts';
-import {
-  AcceptOffer,
-  CancelOffer,
-  CreateOffer,
-  DeclineOffer,
-  SelectOffer,
-  SendOffer,
-  SendOfferBack,
-} from '../applications/commands/offer.commands.ts';
+import { CreateOffer } from '../applications/commands/create-offer.ts';
+import { type PlainStep, MoveApplication } from '../applications/commands/move-application.ts';
+import { MoveWorkItem } from '../applications/commands/move-work-item.ts';
 import { SubmitApplication } from '../applications/commands/submit-application.ts';
-import {
-  CompleteWorkItem,
-  ScheduleWorkItem,
-  StartWorkItem,
-} from '../applications/commands/work-item.commands.ts';
 import type { WorkItemKind } from '../applications/work-items.ts';
 import type { LogRow } from './log-file.ts';
 
@@ -37,10 +15,11 @@ interface Activity {
   readonly eventType: string;
 }
 
-type CommandClass = new (applicationId: string, options: CommandOptions) => ApplicationCommand;
-
-function activity(Command: CommandClass, eventType: string): Activity {
-  return { command: (row, options) => new Command(row.applicationId, options), eventType };
+function activity(step: PlainStep, eventType: string): Activity {
+  return {
+    command: ({ applicationId }, options) => new MoveApplication(applicationId, step, options),
+    eventType,
+  };
 }
 
 const activities: Record<string, Activity> = {
@@ -48,22 +27,25 @@ const activities: Record<string, Activity> = {
     command: (row, options) => new SubmitApplication(row.applicationId, row.amount, options),
     eventType: 'loan-application.submitted',
   },
-  A_PARTLYSUBMITTED: activity(PartlySubmitApplication, 'loan-application.partly-submitted'),
-  A_PREACCEPTED: activity(PreacceptApplication, 'loan-application.preaccepted'),
-  A_ACCEPTED: activity(AcceptApplication, 'loan-application.accepted'),
-  A_FINALIZED: activity(FinalizeApplication, 'loan-application.finalized'),
-  A_APPROVED: activity(ApproveApplication, 'loan-application.approved'),
-  A_REGISTERED: activity(RegisterApplication, 'loan-application.registered'),
-  A_ACTIVATED: activity(ActivateApplication, 'loan-application.activated'),
-  A_DECLINED: activity(DeclineApplication, 'loan-application.declined'),
-  A_CANCELLED: activity(CancelApplication, 'loan-application.cancelled'),
-  O_SELECTED: activity(SelectOffer, 'offer.selected'),
-  O_CREATED: activity(CreateOffer, 'offer.created'),
-  O_SENT: activity(SendOffer, 'offer.sent'),
-  O_SENT_BACK: activity(SendOfferBack, 'offer.sent-back'),
-  O_ACCEPTED: activity(AcceptOffer, 'offer.accepted'),
-  O_DECLINED: activity(DeclineOffer, 'offer.declined'),
-  O_CANCELLED: activity(CancelOffer, 'offer.cancelled'),
+  A_PARTLYSUBMITTED: activity('partly-submit', 'loan-application.partly-submitted'),
+  A_PREACCEPTED: activity('preaccept', 'loan-application.preaccepted'),
+  A_ACCEPTED: activity('accept', 'loan-application.accepted'),
+  A_FINALIZED: activity('finalize', 'loan-application.finalized'),
+  A_APPROVED: activity('approve', 'loan-application.approved'),
+  A_REGISTERED: activity('register', 'loan-application.registered'),
+  A_ACTIVATED: activity('activate', 'loan-application.activated'),
+  A_DECLINED: activity('decline', 'loan-application.declined'),
+  A_CANCELLED: activity('cancel', 'loan-application.cancelled'),
+  O_SELECTED: activity('offers/select', 'offer.selected'),
+  O_CREATED: {
+    command: (row, options) => new CreateOffer(row.applicationId, options),
+    eventType: 'offer.created',
+  },
+  O_SENT: activity('offers/send', 'offer.sent'),
+  O_SENT_BACK: activity('offers/send-back', 'offer.sent-back'),
+  O_ACCEPTED: activity('offers/accept', 'offer.accepted'),
+  O_DECLINED: activity('offers/decline', 'offer.declined'),
+  O_CANCELLED: activity('offers/cancel', 'offer.cancelled'),
 };
 
 const workItemKinds: Record<string, WorkItemKind> = {
@@ -77,18 +59,18 @@ const workItemKinds: Record<string, WorkItemKind> = {
 };
 
 const workItemSteps = {
-  SCHEDULE: [ScheduleWorkItem, 'work-item.scheduled'],
-  START: [StartWorkItem, 'work-item.started'],
-  COMPLETE: [CompleteWorkItem, 'work-item.completed'],
+  SCHEDULE: ['schedule', 'work-item.scheduled'],
+  START: ['start', 'work-item.started'],
+  COMPLETE: ['complete', 'work-item.completed'],
 } as const;
 
 /** Returns what a row of the log becomes. Throws if the log has an activity that is not known. */
 export function activityOf(row: LogRow): Activity {
   const kind = workItemKinds[row.activity];
   if (kind) {
-    const [Command, eventType] = workItemSteps[row.lifecycle];
+    const [step, eventType] = workItemSteps[row.lifecycle];
     return {
-      command: ({ applicationId }, options) => new Command(applicationId, kind, options),
+      command: ({ applicationId }, options) => new MoveWorkItem(applicationId, step, kind, options),
       eventType,
     };
   }

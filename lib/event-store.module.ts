@@ -10,10 +10,11 @@ import { postgresStore } from './module/postgres-store.ts';
 import {
   featureOptions,
   featureProviders,
+  featureStore,
   withStore,
   type EventStoreFeature,
 } from './module/providers.ts';
-import { getAggregateRepositoryToken } from './module/tokens.ts';
+import { getAggregateRepositoryToken, type StoreSelection } from './module/tokens.ts';
 
 /**
  * Gives an application its event store.
@@ -38,23 +39,24 @@ export class EventStoreModule extends ConfigurableModuleClass {
   /** Configures a store, available in the whole application. */
   static override forRoot(given: typeof OPTIONS_TYPE = {}): DynamicModule {
     const options = rootOptions(given);
-    return withStore(super.forRoot(options), options.name, postgresStore(options.dataSource));
+    return withStore(super.forRoot(options), options.store, postgresStore(options.dataSource));
   }
 
   /** The same with options that are injected, such as from a configuration service. */
   static override forRootAsync(given: typeof ASYNC_OPTIONS_TYPE): DynamicModule {
     const options = asyncRootOptions.take(given);
-    return withStore(super.forRootAsync(options), options.name, postgresStore(options.dataSource));
+    return withStore(super.forRootAsync(options), options.store, postgresStore(options.dataSource));
   }
 
-  /** Registers event classes, upcasters and aggregates in the store of that name. */
-  static forFeature(given: EventStoreFeature, name?: string): DynamicModule {
+  /** Registers event classes, upcasters and aggregates in a store: the default one, or `store`. */
+  static forFeature(given: EventStoreFeature, options: StoreSelection = {}): DynamicModule {
     const feature = featureOptions.take(given);
+    const { store } = featureStore.take(options);
     const { aggregates = [] } = feature;
     return {
       module: EventStoreModule,
-      providers: featureProviders(feature, name),
-      exports: aggregates.map((aggregate) => getAggregateRepositoryToken(aggregate, name)),
+      providers: featureProviders(feature, store),
+      exports: aggregates.map((aggregate) => getAggregateRepositoryToken(aggregate, store)),
     };
   }
 }

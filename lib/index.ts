@@ -12,8 +12,9 @@ export {
   InjectConsumers,
   InjectEventLogVerifier,
   InjectEventStore,
+  type StoreSelection,
 } from './module/tokens.ts';
-export { ReadYourWrites, ReadYourWritesIn } from './http/read-your-writes.interceptor.ts';
+export { ReadYourWrites } from './http/read-your-writes.interceptor.ts';
 export { EventStoreConfigurationError } from './module/configuration.error.ts';
 export { EventStoreError, type FailureOutcome } from './event-store.error.ts';
 

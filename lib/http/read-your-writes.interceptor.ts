@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import {
   BadRequestException,
   HttpException,
@@ -11,10 +12,11 @@ import {
 } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { mergeMap, type Observable } from 'rxjs';
+import { KnownOptions } from '../input/known-options.ts';
 import { HeldRequests } from './held-requests.ts';
 import { warn } from '../module/log.ts';
 import { preferredWaitSeconds } from './prefer-wait.ts';
-import { getConsumersToken, getEventStoreToken } from '../module/tokens.ts';
+import { getConsumersToken, getEventStoreToken, type StoreSelection } from '../module/tokens.ts';
 import { trackAppends } from '../store/appending/track-appends.ts';
 import { EventStore } from '../store/event-store.ts';
 import { Consumers } from '../subscriptions/control/consumers.ts';
@@ -23,9 +25,11 @@ import { WaitTimeoutError } from '../subscriptions/subscriptions.errors.ts';
 const defaultWaitSeconds = 5;
 const maxWaitSeconds = 30;
 
+const readYourWritesOptions = new KnownOptions<StoreSelection>('ReadYourWrites', { store: true });
+
 /**
  * Makes an interceptor that lets a client see what it has written, for controllers and routes whose
- * answers come from these consumers of the default store.
+ * answers come from these consumers.
  *
  * A response to a request that appended events has the header `Event-Position`. A request with that
  * header is not handled before the consumers have come so far: 503 if that takes longer than the
@@ -39,34 +43,32 @@ const maxWaitSeconds = 30;
  *
  * Browsers show a script of another origin these headers only if CORS exposes them.
  *
+ * The consumers are those of the default store, or of `store`.
+ *
+ * @throws TypeError if `consumers` is not a list of names.
+ *
  * @example
- * @UseInterceptors(ReadYourWrites('pipeline', 'letters'))
+ * @UseInterceptors(ReadYourWrites(['pipeline', 'letters']))
  * @Controller('reports')
  * export class ReportsController { … }
  */
-export const ReadYourWrites = (...consumers: readonly string[]): Type<NestInterceptor> =>
-  readYourWrites(undefined, consumers);
-
-/** The same for consumers of the store of that name. */
-export const ReadYourWritesIn = (
-  storeName: string,
-  ...consumers: readonly string[]
-): Type<NestInterceptor> => readYourWrites(storeName, consumers);
-
-function readYourWrites(
-  storeName: string | undefined,
-  names: readonly string[],
+export function ReadYourWrites(
+  consumers: readonly string[],
+  options: StoreSelection = {},
 ): Type<NestInterceptor> {
+  const { store: storeName } = readYourWritesOptions.take(options);
+  const names = namesIn(consumers);
+
   @Injectable()
   class ReadYourWritesInterceptor implements NestInterceptor {
     readonly #requests: HeldRequests;
 
     constructor(
       @Inject(getEventStoreToken(storeName)) store: EventStore,
-      @Inject(getConsumersToken(storeName)) consumers: Consumers,
+      @Inject(getConsumersToken(storeName)) control: Consumers,
       private readonly adapterHost: HttpAdapterHost,
     ) {
-      this.#requests = HeldRequests.of(store, consumers);
+      this.#requests = HeldRequests.of(store, control);
     }
 
     async intercept(context: ExecutionContext, next: CallHandler): Promise<Observable<unknown>> {
@@ -118,6 +120,15 @@ function readYourWrites(
 /** What Express and Fastify have in common: names in lower case, repeated headers joined. */
 interface RequestLike {
   readonly headers: Readonly<Record<string, string | undefined>>;
+}
+
+function namesIn(consumers: readonly string[]): readonly string[] {
+  const isList = Array.isArray(consumers) && consumers.every((name) => typeof name === 'string');
+  if (isList) return [...consumers];
+  throw new TypeError(
+    "ReadYourWrites takes a list of names of consumers, such as ['balances'], got " +
+      `${inspect(consumers, { depth: 1, maxStringLength: 50 })}.`,
+  );
 }
 
 function positionIn(header: string | undefined): number {

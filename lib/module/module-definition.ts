@@ -4,8 +4,8 @@ import { KnownOptions, ownOptions } from '../input/known-options.ts';
 
 /** What distinguishes stores; known when the module is declared, also with `forRootAsync`. */
 export interface EventStoreExtras {
-  /** The store's name, where an application has several. @default 'default' */
-  readonly name?: string;
+  /** The name of the store, where an application has several. @default 'default' */
+  readonly store?: string;
   /** The name of the TypeORM data source to use. @default the default data source */
   readonly dataSource?: string;
 }
@@ -14,7 +14,7 @@ export const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN, OPTIONS_TYPE, ASYN
   new ConfigurableModuleBuilder<EventStoreOptions>({ moduleName: 'EventStore' })
     .setClassMethodName('forRoot')
     .setFactoryMethodName('createEventStoreOptions')
-    .setExtras<EventStoreExtras>({ name: 'default', dataSource: 'default' })
+    .setExtras<EventStoreExtras>({ store: 'default', dataSource: 'default' })
     .build();
 
 type RootOptions = typeof OPTIONS_TYPE;
@@ -22,11 +22,11 @@ type AsyncRootOptions = typeof ASYNC_OPTIONS_TYPE;
 
 /** Returns the options of `forRoot` by value; what is wrong with them is reported at boot. */
 export const rootOptions = (given: RootOptions): RootOptions =>
-  ownOptions('forRoot', given, [...eventStoreOptionNames, 'name', 'dataSource']);
+  ownOptions('forRoot', given, [...eventStoreOptionNames, 'store', 'dataSource']);
 
 /** What `forRootAsync` takes: where the options come from, and what distinguishes stores. */
 export const asyncRootOptions = new KnownOptions<AsyncRootOptions>('forRootAsync', {
-  name: true,
+  store: true,
   dataSource: true,
   imports: true,
   inject: true,

@@ -22,6 +22,7 @@ import {
   getConsumersToken,
   getEventLogVerifierToken,
   getEventStoreToken,
+  type StoreSelection,
 } from './tokens.ts';
 import type { EventClass } from '../events/domain-event.decorator.ts';
 import { EventLogVerifier } from '../evidence/event-log-verifier.ts';
@@ -42,11 +43,14 @@ export interface EventStoreFeature {
   readonly upcasters?: readonly Upcaster[];
 }
 
-export const featureOptions = new KnownOptions<EventStoreFeature>('forFeature', {
+export const featureOptions = new KnownOptions<EventStoreFeature>('The feature of forFeature', {
   aggregates: true,
   events: true,
   upcasters: true,
 });
+
+/** What `forFeature` takes beside the feature. */
+export const featureStore = new KnownOptions<StoreSelection>('forFeature', { store: true });
 
 /** Makes a store; what `inject` names is passed after the options and the registry. */
 export interface StoreFactory {
@@ -220,7 +224,7 @@ export function featureProviders(feature: EventStoreFeature, name = defaultStore
           throw new EventStoreConfigurationError(name, [
             `forFeature() was called for the store '${name}', which does not exist. Add ` +
               "EventStoreModule.forRoot() to the imports of your application's module" +
-              `${name === defaultStoreName ? '' : ` with name: '${name}'`}.`,
+              `${name === defaultStoreName ? '' : ` with store: '${name}'`}.`,
           ]);
         }
         for (const eventClass of events) registry.register(eventClass);

@@ -13,6 +13,12 @@ import { Consumers } from '../subscriptions/control/consumers.ts';
 /** The name of a store that is configured without one. */
 export const defaultStoreName = 'default';
 
+/** Which store is meant, where an application has several. */
+export interface StoreSelection {
+  /** The name of the store. @default 'default' */
+  readonly store?: string;
+}
+
 /** Returns the injection token of a store: the class `EventStore` itself for the default one. */
 export function getEventStoreToken(name = defaultStoreName): InjectionToken<EventStore> {
   return name === defaultStoreName ? EventStore : `EventStore(${name})`;

@@ -6,6 +6,7 @@ import {
   type ASYNC_OPTIONS_TYPE,
   type OPTIONS_TYPE,
 } from '../module/module-definition.ts';
+import type { StoreSelection } from '../module/tokens.ts';
 import { warn } from '../module/log.ts';
 import { EventStoreModule } from '../event-store.module.ts';
 import { withStore, type EventStoreFeature, type StoreFactory } from '../module/providers.ts';
@@ -47,17 +48,17 @@ export class EventStoreTestingModule extends ConfigurableModuleClass {
   /** Configures a store in memory, available in the whole application. */
   static override forRoot(given: typeof OPTIONS_TYPE = {}): DynamicModule {
     const options = rootOptions(given);
-    return withStore(super.forRoot(options), options.name, inMemoryStore);
+    return withStore(super.forRoot(options), options.store, inMemoryStore);
   }
 
   /** The same with options that are injected. */
   static override forRootAsync(given: typeof ASYNC_OPTIONS_TYPE): DynamicModule {
     const options = asyncRootOptions.take(given);
-    return withStore(super.forRootAsync(options), options.name, inMemoryStore);
+    return withStore(super.forRootAsync(options), options.store, inMemoryStore);
   }
 
   /** Registers event classes, upcasters and aggregates, as `EventStoreModule.forFeature` does. */
-  static forFeature(feature: EventStoreFeature, name?: string): DynamicModule {
-    return EventStoreModule.forFeature(feature, name);
+  static forFeature(feature: EventStoreFeature, options: StoreSelection = {}): DynamicModule {
+    return EventStoreModule.forFeature(feature, options);
   }
 }

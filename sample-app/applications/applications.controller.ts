@@ -47,7 +47,7 @@ import { GetApplication } from './queries/get-application.ts';
 import type { WorkItemKind, WorkItemStep } from './work-items.ts';
 
 @Controller('applications')
-@UseInterceptors(ReadYourWrites('application-report', 'letters'))
+@UseInterceptors(ReadYourWrites(['application-report', 'letters']))
 export class ApplicationsController {
   constructor(
     private readonly commands: CommandBus,

@@ -5,7 +5,7 @@ import { applicationId } from '../applications/applications.schemas.ts';
 import { type Letter, Letters } from './letters.ts';
 
 @Controller('applications/:id/letters')
-@UseInterceptors(ReadYourWrites('letters'))
+@UseInterceptors(ReadYourWrites(['letters']))
 export class LettersController {
   constructor(private readonly letters: Letters) {}
 

@@ -5,7 +5,7 @@ import type { Report } from './report.ts';
 import { Reports } from './reports.ts';
 
 @Controller('report')
-@UseInterceptors(ReadYourWrites('application-report'))
+@UseInterceptors(ReadYourWrites(['application-report']))
 export class ReportsController {
   constructor(private readonly reports: Reports) {}
 

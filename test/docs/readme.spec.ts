@@ -242,6 +242,8 @@ describe('The tables of README.md', () => {
 
   it.each([
     ['forRoot', 'EventStoreExtras'],
+    ['forFeature', 'StoreSelection'],
+    ['ReadYourWrites', 'StoreSelection'],
     ['@DomainEvent', 'DomainEventOptions'],
     ['@Aggregate', 'AggregateOptions'],
     ['append', 'AppendOptions'],

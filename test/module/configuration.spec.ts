@@ -216,12 +216,12 @@ describe('forRootAsync', () => {
     expect(rows).toHaveLength(1);
   });
 
-  it('takes name and data source beside the factory', async () => {
+  it('takes the name of the store and the data source beside the factory', async () => {
     const application = await start({
       imports: [
         typeOrm(await database.dataSource(), 'archive'),
         EventStoreModule.forRootAsync({
-          name: 'archive',
+          store: 'archive',
           dataSource: 'archive',
           useFactory: () => asyncOptions,
         }),
@@ -270,11 +270,11 @@ describe('several stores', () => {
       imports: [
         typeOrm(await other.dataSource(), 'billing'),
         EventStoreModule.forRoot({ schema }),
-        EventStoreModule.forRoot({ name: 'invoices', dataSource: 'billing', schema }),
-        EventStoreModule.forRoot({ name: 'drafts', schema: newSchema() }),
+        EventStoreModule.forRoot({ store: 'invoices', dataSource: 'billing', schema }),
+        EventStoreModule.forRoot({ store: 'drafts', schema: newSchema() }),
         EventStoreModule.forFeature(feature),
-        EventStoreModule.forFeature({ events: [InvoiceIssued] }, 'invoices'),
-        EventStoreModule.forFeature(feature, 'drafts'),
+        EventStoreModule.forFeature({ events: [InvoiceIssued] }, { store: 'invoices' }),
+        EventStoreModule.forFeature(feature, { store: 'drafts' }),
       ],
       providers: [Office],
     });
@@ -385,10 +385,10 @@ describe('forFeature', () => {
   ])('without a forRoot says where to add it (store %s)', async (name, message) => {
     const root = name ? [EventStoreModule.forRoot({ schema: newSchema() })] : [];
     const problems = await problemsOf({
-      imports: [...root, EventStoreModule.forFeature(feature, name)],
+      imports: [...root, EventStoreModule.forFeature(feature, name ? { store: name } : {})],
     });
     expect(problems).toEqual([expect.stringContaining(message)]);
-    if (name) expect(problems[0]).toContain("with name: 'archive'");
+    if (name) expect(problems[0]).toContain("with store: 'archive'");
   });
 
   it('refuses a class that is no aggregate, by its name', () => {
@@ -552,7 +552,7 @@ describe('everything that is wrong with a boot', () => {
   });
 
   it('names the store in its message, and has a constant code', async () => {
-    const root = EventStoreModule.forRoot({ name: 'archive', maxDepth: -1 });
+    const root = EventStoreModule.forRoot({ store: 'archive', maxDepth: -1 });
     await expect(start({ imports: [root] })).rejects.toMatchObject({
       code: 'EVENT_STORE_CONFIGURATION',
       storeName: 'archive',

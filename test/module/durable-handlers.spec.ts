@@ -343,9 +343,9 @@ describe('A durable handler', () => {
     const application = await startApplication(await database.dataSource(), {
       imports: [
         EventStoreModule.forRoot({ schema: newSchema() }),
-        EventStoreModule.forRoot({ schema: newSchema(), name: 'audit' }),
+        EventStoreModule.forRoot({ schema: newSchema(), store: 'audit' }),
         EventStoreModule.forFeature({ events: [OrderPlaced] }),
-        EventStoreModule.forFeature({ events: [OrderPlaced] }, 'audit'),
+        EventStoreModule.forFeature({ events: [OrderPlaced] }, { store: 'audit' }),
       ],
       providers: [Audit],
     });

@@ -35,12 +35,12 @@ const start = async (schema: string, dataSource: DataSource) =>
 
 describe('The option hashChain', () => {
   it('switches the chain on at boot, once, and for every store by its name', async () => {
-    const options = { schema: 'audit', hashChain: true, name: 'audit' };
+    const options = { schema: 'audit', hashChain: true, store: 'audit' };
     for (const version of [1, 2]) {
       const app = await startApplication(await roles.database.dataSource(), {
         imports: [
           EventStoreModule.forRoot(options),
-          EventStoreModule.forFeature({ events: [Counted] }, 'audit'),
+          EventStoreModule.forFeature({ events: [Counted] }, { store: 'audit' }),
         ],
       });
       await app.get<EventStore>(getEventStoreToken('audit')).append(counter, [new Counted(1)]);

@@ -23,7 +23,6 @@ import {
   On,
   Projection,
   ReadYourWrites,
-  ReadYourWritesIn,
 } from 'nest-event-store';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually, patiently } from '../support/eventually.ts';
@@ -71,7 +70,7 @@ interface AnswerLike {
   json(body: object): void;
 }
 
-@UseInterceptors(ReadYourWrites('notes', 'audit'))
+@UseInterceptors(ReadYourWrites(['notes', 'audit']))
 @Controller('notes')
 class NotesController {
   constructor(
@@ -116,11 +115,11 @@ class NotesController {
 @Controller('other')
 class OtherController {
   @Get()
-  @UseInterceptors(ReadYourWritesIn('second', 'none'))
+  @UseInterceptors(ReadYourWrites(['none'], { store: 'second' }))
   named(): void {}
 
   @Get('unknown')
-  @UseInterceptors(ReadYourWrites('nots'))
+  @UseInterceptors(ReadYourWrites(['nots']))
   unknown(@Headers('prefer') prefer?: string): object {
     return { prefer };
   }
@@ -144,7 +143,7 @@ beforeAll(async () => {
       typeOrm(dataSource),
       CqrsModule.forRoot(),
       EventStoreModule.forRoot(),
-      EventStoreModule.forRoot({ name: 'second', schema: 'second' }),
+      EventStoreModule.forRoot({ store: 'second', schema: 'second' }),
       EventStoreModule.forFeature({ events: [NoteTaken] }),
     ],
     controllers: [NotesController, OtherController],

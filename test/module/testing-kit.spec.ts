@@ -25,6 +25,7 @@ import {
   type GenerationHooks,
   type GenerationScope,
   type ProjectionContext,
+  type StoreSelection,
 } from 'nest-event-store';
 import { drain, projectionScenario } from 'nest-event-store/testing';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
@@ -81,12 +82,16 @@ describe('drain', () => {
 
   async function start(
     providers: NonNullable<ModuleMetadata['providers']>,
-    { schema = newSchema(), ...options }: EventStoreOptions & { name?: string } = {},
+    {
+      schema = newSchema(),
+      store = 'default',
+      ...options
+    }: EventStoreOptions & StoreSelection = {},
   ) {
     const application = await startApplication(await database.dataSource(), {
       imports: [
-        EventStoreModule.forRoot({ schema, ...options }),
-        EventStoreModule.forFeature({ events: [AccountOpened, LetterDue] }, options.name),
+        EventStoreModule.forRoot({ schema, store, ...options }),
+        EventStoreModule.forFeature({ events: [AccountOpened, LetterDue] }, { store }),
       ],
       providers: [Script, ...providers],
     });
@@ -94,11 +99,11 @@ describe('drain', () => {
     return {
       application,
       schema,
-      store: application.get<EventStore>(getEventStoreToken(options.name)),
+      store: application.get<EventStore>(getEventStoreToken(store)),
       script: application.get(Script),
       open: (id: string) =>
         application
-          .get<EventStore>(getEventStoreToken(options.name))
+          .get<EventStore>(getEventStoreToken(store))
           .append(account(id), [new AccountOpened(id)]),
     };
   }
@@ -296,7 +301,7 @@ describe('drain', () => {
     @EventsHandler(AccountOpened)
     class Archive extends Fragile {}
 
-    const { application, open, script } = await start([Archive], { name: 'archive' });
+    const { application, open, script } = await start([Archive], { store: 'archive' });
     await open('1');
     await drain(application, { ...patiently, store: 'archive' });
     expect(script.lines).toEqual(['handled']);

@@ -14,6 +14,7 @@ import {
   exponentialBackoff,
   InMemoryEventStore,
   Projection,
+  ReadYourWrites,
 } from 'nest-event-store';
 import {
   drain,
@@ -65,7 +66,11 @@ const calls: readonly (readonly [
   ['grantsSql', 'application', (options) => grantsSql(options)],
   ['forRootAsync', 'useFactory', (options) => EventStoreModule.forRootAsync(options)],
   ['forRootAsync', 'useFactory', (options) => EventStoreTestingModule.forRootAsync(options)],
+  ['forRootAsync', 'store', (options) => EventStoreModule.forRootAsync(options)],
   ['forFeature', 'events', (options) => EventStoreModule.forFeature(options)],
+  ['forFeature', 'store', (options) => EventStoreModule.forFeature({}, options)],
+  ['forFeature', 'store', (options) => EventStoreTestingModule.forFeature({}, options)],
+  ['ReadYourWrites', 'store', (options) => ReadYourWrites(['a'], options)],
   ['drain', 'timeoutMs', (options) => drain({} as never, options)],
   ['scenario', 'codec', (options) => scenario(Door, options)],
   ['projectionScenario', 'dataSource', (options) => projectionScenario({}, options)],
@@ -224,5 +229,26 @@ describe.each(declarations)('The options of %s (%s)', (_, option, value, declare
   it('are refused if they cannot be read', async () => {
     const getter = Object.defineProperty({}, option, { get: throws });
     expect(await refusal(() => declared(getter))).toEqual(typeError(/cannot be read/));
+  });
+});
+
+describe('ReadYourWrites', () => {
+  it.each([
+    ['a name', 'balances'],
+    ['no list', undefined],
+    ['a list of something else', [5]],
+  ])('refuses %s in place of the names of consumers', async (_, consumers) => {
+    expect(await refusal(() => ReadYourWrites(consumers as never))).toEqual(
+      typeError(/takes a list of names of consumers, such as \['balances'\], got /),
+    );
+  });
+});
+
+describe('forFeature', () => {
+  it('says which of its arguments has an option too many', async () => {
+    const feature = { events: [], store: 'audit' } as never;
+    expect(await refusal(() => EventStoreModule.forFeature(feature))).toEqual(
+      typeError(/^The feature of forFeature has no 'store'/),
+    );
   });
 });

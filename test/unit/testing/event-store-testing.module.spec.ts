@@ -90,12 +90,12 @@ describe('EventStoreTestingModule', () => {
   it('takes the options of the real module', async () => {
     const module = await boot(
       EventStoreTestingModule.forRootAsync({
-        name: 'archive',
+        store: 'archive',
         useFactory: () => ({ maxDepth: 2, migrations: 'off' as const }),
       }),
       EventStoreTestingModule.forFeature(
         { aggregates: [Ticket], events: [TicketOpened] },
-        'archive',
+        { store: 'archive' },
       ),
     );
     const store = module.get<EventStore>(getEventStoreToken('archive'), { strict: false });

@@ -42,7 +42,6 @@ export abstract class ConsumerRegistry {
   /** Each throws UnknownConsumerError, and ConsumerStateError where it does not go with the state. */
   abstract pause(consumer: string): Promise<void>;
   abstract resume(consumer: string): Promise<void>;
-  abstract start(consumer: string): Promise<void>;
   abstract reset(consumer: string, position: number): Promise<void>;
   abstract rebuild(consumer: Consumer, options: RebuildOptions): Promise<number>;
   abstract cancelRebuild(consumer: Consumer): Promise<void>;

@@ -5,7 +5,7 @@
  *
  * `waiting`: no process runs it now. `catching-up`: it reads older events. `live`: it is at the
  * end of the log. `retrying`: an event has failed and comes again. `stopped`: it has given up, until
- * `start` or the next start of an application. From each of the others a lost lease or a shutdown leads
+ * `resume` or the next start of an application. From each of the others a lost lease or a shutdown leads
  * to `waiting`, and `pause` to `paused`, which `resume` turns into `waiting`. `replaced`: it is halted
  * for a moment, until the generation that was built beside it takes its place.
  */

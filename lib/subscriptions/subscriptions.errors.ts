@@ -64,7 +64,7 @@ export class HistoryDivergedError extends EventStoreError {
       `The log no longer holds what the consumer '${consumer}' read up to position ${position}: ` +
         'the database was restored to an earlier time, or lost its last events in a failover. ' +
         'The consumer has stopped, and nothing was skipped. If its checkpoint and all that it has written ' +
-        `were restored together with the log, call start('${consumer}'). Otherwise, rebuild('${consumer}') ` +
+        `were restored together with the log, call resume('${consumer}'). Otherwise, rebuild('${consumer}') ` +
         `builds it again from this log, and reset('${consumer}', position) lets it continue from a ` +
         'position that you have checked.',
     );

@@ -18,7 +18,7 @@ export function refuseIfDown(state: ConsumerState): void {
     throw new ConsumerStateError(
       name,
       `has stopped${position === null ? '' : ` at position ${position}`}: ${message}. Fix it, or ` +
-        `expect it in the test and call start('${name}') before drain().`,
+        `expect it in the test and call resume('${name}') before drain().`,
     );
   }
   if (status === 'paused' && !isFinished(state)) {

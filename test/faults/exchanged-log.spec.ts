@@ -134,8 +134,8 @@ describe('a log that goes back while processes have read beyond it', () => {
     expect(effects).toEqual([...kept, ...lost]);
 
     // Read model and checkpoint went back together, so both continue after the last common event.
-    await process.control.start('table');
-    await process.control.start('letters');
+    await process.control.resume('table');
+    await process.control.resume('letters');
     real.push(await append(9_999));
     await reached('table');
     await reached('letters');

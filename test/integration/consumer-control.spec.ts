@@ -461,7 +461,6 @@ describe('a consumer that was never started', () => {
         () => control.waitFor(name, 1),
         () => control.pause(name),
         () => control.resume(name),
-        () => control.start(name),
         () => control.reset(name, 0),
         () => control.rebuild(name),
         () => control.cancelRebuild(name),
@@ -498,7 +497,7 @@ describe('a lost connection', () => {
       expect(await lost(read)).toMatchObject(nothing);
     }
     const unknown = { ...nothing, outcome: 'unknown' };
-    for (const change of [() => control.pause('letters'), () => control.start('letters')]) {
+    for (const change of [() => control.pause('letters'), () => control.resume('letters')]) {
       expect(await lost(change)).toMatchObject(unknown);
     }
     await proxied.destroy();

@@ -121,7 +121,7 @@ describe('a table of a read model', () => {
   it('that was made again, empty, does not count for the one that is lost', async () => {
     await query('DROP TABLE $s.sum_1 CASCADE; CREATE TABLE $s.sum_1 (by integer)');
     await expectLost(first);
-    await first.control.start('sum');
+    await first.control.resume('sum');
     await expectLost(first);
     await first.control.reset('sum', 0);
     await first.control.waitFor('sum', await append(3));

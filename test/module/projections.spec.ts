@@ -202,7 +202,7 @@ describe('A projection', () => {
     expect(await owners()).toEqual([{ id: 'ada', owner: 'ada' }]);
 
     isMended = true;
-    await consumers.start('owners');
+    await consumers.resume('owners');
     await consumers.waitFor('owners', 3, patiently);
     expect(await owners()).toHaveLength(3);
   });

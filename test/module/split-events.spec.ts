@@ -135,7 +135,7 @@ describe('An event that was split into several by an upcaster', () => {
     await eventually(async () => (await state())?.status === 'stopped');
     isBroken = false;
     handled.length = 0;
-    await consumers.start('torn');
+    await consumers.resume('torn');
     const { position } = await application.get(EventStore).fetch();
     await consumers.waitFor('torn', position, patiently);
     expect(handled).toEqual(

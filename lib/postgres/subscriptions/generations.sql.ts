@@ -133,14 +133,18 @@ SET position = $2, status = 'waiting', owner = NULL,
 FROM "${schema}".consumers AS c
 WHERE c.name = $1 AND k.consumer = c.name AND k.generation = c.generation`;
 
-export const setPaused = (schema: string): string => `
-UPDATE "${schema}".consumers AS c SET paused = $2
-WHERE c.name = $1 AND NOT ($2 AND c.generation = 0)
+/** Pauses a consumer, except one that is built for the first time. */
+export const pauseConsumer = (schema: string): string => `
+UPDATE "${schema}".consumers AS c SET paused = true
+WHERE c.name = $1 AND c.generation <> 0
 RETURNING c.name`;
 
-export const startStopped = (schema: string): string => `
+/** Ends a pause, and lets partitions that have stopped try again. */
+export const resumeConsumer = (schema: string): string => `
 WITH started AS (
   UPDATE "${schema}".checkpoints AS k SET status = 'waiting'
   WHERE k.consumer = $1 AND k.status = 'stopped'
 )
-SELECT c.name FROM "${schema}".consumers AS c WHERE c.name = $1`;
+UPDATE "${schema}".consumers AS c SET paused = false
+WHERE c.name = $1
+RETURNING c.name`;

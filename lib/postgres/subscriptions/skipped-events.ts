@@ -74,7 +74,7 @@ export class SkippedEvents {
         throw new ConsumerStateError(
           name,
           `has stopped at position ${position}, and the log no longer has that event there. Call ` +
-            `start('${name}').`,
+            `resume('${name}').`,
         );
       }
       await consumer.query(this.#statements.pass, values);

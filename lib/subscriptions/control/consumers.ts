@@ -83,15 +83,15 @@ export class Consumers {
     await this.#here.announce();
   }
 
-  /** Ends a pause. */
+  /**
+   * Lets a consumer continue that is paused or has stopped.
+   *
+   * A paused one continues after the last event that it has finished. A stopped one tries the event that
+   * it stopped at again: fix the cause first, or leave that event out with `skip`. One that runs is left
+   * as it is.
+   */
   async resume(name: string): Promise<void> {
     await this.#registry.resume(name);
-    await this.#here.announce();
-  }
-
-  /** Lets a consumer that has stopped try again, from the event that it stopped at. */
-  async start(name: string): Promise<void> {
-    await this.#registry.start(name);
     await this.#here.announce();
   }
 
@@ -272,7 +272,7 @@ function whyBehind(name: string, reached: Reached | undefined): string | undefin
     return 'The database has not said how far it is; look for what takes all connections of the pool.';
   }
   const { status, error } = reached;
-  if (status === 'stopped') return `It has stopped: ${error}. Fix it, then call start('${name}').`;
+  if (status === 'stopped') return `It has stopped: ${error}. Fix it, then call resume('${name}').`;
   if (status === 'paused') return `It is paused; call resume('${name}').`;
   if (status === 'retrying') return `It is trying again after an error: ${error}.`;
   if (status === 'waiting') return 'No process runs it; look at autoStart and at your workers.';

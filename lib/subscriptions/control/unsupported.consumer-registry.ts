@@ -10,7 +10,6 @@ export class UnsupportedConsumerRegistry extends ConsumerRegistry {
   override reached = refuse;
   override pause = refuse;
   override resume = refuse;
-  override start = refuse;
   override reset = refuse;
   override rebuild = refuse;
   override cancelRebuild = refuse;

@@ -86,7 +86,7 @@ export class FailureHandling {
     this.log.error(
       `The consumer '${name}' has stopped` +
         `${failure.position === null ? '' : ` at position ${failure.position}`}. When the cause is ` +
-        `fixed, call Consumers.start('${name}') or restart the application.`,
+        `fixed, call Consumers.resume('${name}') or restart the application.`,
       failure.error,
     );
   }

@@ -54,7 +54,7 @@ describe('a projection that ends its process at one event', () => {
 
     await killAll();
     const fixed = await start();
-    await fixed.call.start('journal');
+    await fixed.call.resume('journal');
     await fixed.call.waitFor('journal', first);
     const findings = findingsOf(await readHistory(dataSource));
     tally('F16', { runs: ends.length, acknowledged: 1, ...countFindings(findings) });

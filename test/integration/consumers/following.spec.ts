@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { noRetry } from 'nest-event-store';
 import { channelOf } from '../../../lib/postgres/subscriptions/postgres.signals.ts';
 import { consumer } from '../../support/consumers.ts';
 import { eventually, patiently } from '../../support/eventually.ts';
@@ -83,5 +84,38 @@ describe('a pause', () => {
     await control.resume('all');
     await control.waitFor('all', position);
     await expect(control.pause('al')).rejects.toThrow("There is no consumer 'al'");
+  });
+
+  it('of a consumer that has stopped ends together with the stop', async () => {
+    let broken = true;
+    const { schema } = given.store;
+    const { control } = await start(given.dataSource, given.store, [
+      consumer(
+        'fixed',
+        async (records, delivery, manager) => {
+          if (broken) throw new Error('broken');
+          await recordInto(schema)(records, delivery, manager);
+        },
+        { retry: noRetry },
+      ),
+    ]);
+    const { position } = await append('a', 1);
+    await eventually(async () => (await control.list()).consumers[0]!.status === 'stopped');
+    await control.pause('fixed');
+    broken = false;
+    await control.resume('fixed');
+    await control.waitFor('fixed', position);
+    expect(await seenPositions('fixed')).toEqual([1]);
+  });
+
+  it('that nobody asked for has nothing to resume', async () => {
+    const { control } = await start(given.dataSource, given.store, [
+      consumer('all', recordInto(given.store.schema)),
+    ]);
+    await control.resume('all');
+    await control.waitFor('all', (await append('a', 1)).position);
+    await control.resume('all');
+    await control.waitFor('all', (await append('a', 2)).position);
+    expect(await seenPositions('all')).toEqual([1, 2]);
   });
 });

@@ -95,7 +95,7 @@ describe('a lease', () => {
     expect((await control.list()).consumers[0]!.partitions[0]!.error!.message).toMatch(
       "HandlerCrashedError: The consumer 'all' was lost by 10 processes in a row",
     );
-    await control.start('all');
+    await control.resume('all');
     await control.waitFor('all', 1);
     tally('F16', { acknowledged: given.acknowledged });
   });

@@ -215,7 +215,7 @@ describe('a rebuild', () => {
       (await control.list()).consumers.find(({ name }) => name === 'fixed')!.status;
     await eventually(async () => (await status()) === 'stopped');
     await expect(control.waitFor('fixed', position, { timeoutMs: 10 })).rejects.toThrow(
-      "It has stopped: Error: broken. Fix it, then call start('fixed').",
+      "It has stopped: Error: broken. Fix it, then call resume('fixed').",
     );
     broken = false;
     await control.rebuild('fixed');

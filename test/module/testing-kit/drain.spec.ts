@@ -192,17 +192,17 @@ describe('drain', () => {
     expect(half.script.lines).toEqual(['AccountOpened']);
   });
 
-  it('says why a consumer has stopped, and continues once it was started', async () => {
+  it('says why a consumer has stopped, and continues once it is resumed', async () => {
     const { application, open, script } = await start([Fragile]);
     script.error = new RangeError('no ink');
     await open('1');
     const drained = drain(application, patiently);
     await expect(drained).rejects.toThrow(ConsumerStateError);
     await expect(drained).rejects.toThrow(
-      /'fragile' has stopped at position 1: RangeError: no ink.*start\('fragile'\)/,
+      /'fragile' has stopped at position 1: RangeError: no ink.*resume\('fragile'\)/,
     );
     script.error = undefined;
-    await application.get(Consumers).start('fragile');
+    await application.get(Consumers).resume('fragile');
     await drain(application, patiently);
     expect(script.lines).toEqual(['handled']);
   });

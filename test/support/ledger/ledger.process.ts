@@ -141,7 +141,6 @@ const functions = {
     return { heap: heapUsed, resident: rss };
   },
 
-  start: (consumer: string): Promise<void> => consumers.start(consumer),
   pause: (consumer: string): Promise<void> => consumers.pause(consumer),
   resume: (consumer: string): Promise<void> => consumers.resume(consumer),
   rebuild: (consumer: string, options?: RebuildOptions): Promise<number> =>

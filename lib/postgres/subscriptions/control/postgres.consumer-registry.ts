@@ -24,7 +24,7 @@ import { Statement } from '../../connection/statement.ts';
 import { OperatorRequests } from './operator-requests.ts';
 import { ParkedRequests } from './parked-requests.ts';
 import { translated, translateReadError } from '../../connection/errors/translate-error.ts';
-import { setPaused, startStopped } from '../generations.sql.ts';
+import { pauseConsumer, resumeConsumer } from '../generations.sql.ts';
 import { readConsumers, readReached } from './read-consumers.sql.ts';
 import { registerConsumers } from '../../schema/functions/register-consumer.sql.ts';
 import { SkippedEvents } from '../skipped-events.ts';
@@ -47,8 +47,8 @@ export class PostgresConsumerRegistry extends ConsumerRegistry {
       register: new Statement(registerConsumers(schema)),
       states: new Statement(readConsumers(schema)),
       reached: new Statement(readReached(schema)),
-      pause: new Statement(setPaused(schema)),
-      start: new Statement(startStopped(schema)),
+      pause: new Statement(pauseConsumer(schema)),
+      resume: new Statement(resumeConsumer(schema)),
       forget: new Statement(`SELECT "${schema}".forget_consumer($1, $2, $3) AS processes`),
     };
   }
@@ -104,7 +104,7 @@ export class PostgresConsumerRegistry extends ConsumerRegistry {
   }
 
   async pause(consumer: string): Promise<void> {
-    const paused = await this.#change(this.#statements.pause, consumer, true);
+    const paused = await this.#change(this.#statements.pause, consumer);
     if (paused.length > 0) return;
     await this.#mustBeKnown(consumer);
     throw new ConsumerStateError(
@@ -115,13 +115,8 @@ export class PostgresConsumerRegistry extends ConsumerRegistry {
   }
 
   async resume(consumer: string): Promise<void> {
-    const resumed = await this.#change(this.#statements.pause, consumer, false);
+    const resumed = await this.#change(this.#statements.resume, consumer);
     if (resumed.length === 0) await this.#mustBeKnown(consumer);
-  }
-
-  async start(consumer: string): Promise<void> {
-    const started = await this.#change(this.#statements.start, consumer);
-    if (started.length === 0) await this.#mustBeKnown(consumer);
   }
 
   reset(consumer: string, position: number): Promise<void> {
@@ -188,9 +183,9 @@ export class PostgresConsumerRegistry extends ConsumerRegistry {
   }
 
   /** Returns a row if the consumer is known, and such as can be changed. */
-  async #change(statement: Statement, name: string, ...values: unknown[]): Promise<object[]> {
+  async #change(statement: Statement, name: string): Promise<object[]> {
     if (!isStorableText(name)) return [];
-    return translated(this.#database.query(statement, [name, ...values]));
+    return translated(this.#database.query(statement, [name]));
   }
 
   async #mustBeKnown(consumer: string): Promise<void> {

@@ -1,50 +1,33 @@
 import { randomUUID } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { DataSource } from 'typeorm';
+import { describe, expect, it } from '@jest/globals';
 import { EventData } from '../../lib/events/event-data.ts';
 import { AppendCall } from '../../lib/postgres/store/appending/append-call.ts';
-import { Database } from '../../lib/postgres/connection/database.ts';
 import type { AppendResult } from '../../lib/store/event-store.ts';
-import { VersionExpectation } from '../../lib/store/appending/expected-version.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { eventually, patiently } from '../support/eventually.ts';
+import { eventually } from '../support/eventually.ts';
 import { random, seed } from '../support/random.ts';
 import { Counted, openStore, type TestStore } from '../support/store.ts';
 import { countCopies, tally } from '../support/tally.ts';
+import { one, ref, useTwoStores } from './use-two-stores.ts';
 
-const ref = (id: string) => ({ type: 'counter', id });
-const one = () => [new Counted(1)];
+const given = useTwoStores();
+
+const testSeed = seed();
 
 describe('appending from many places at once', () => {
-  let database: TestDatabase;
-  /** Two stores with a pool each, as two processes would have. */
-  let dataSources: DataSource[];
-  let stores: TestStore[];
-  let store: TestStore;
-  const testSeed = seed();
-
-  beforeAll(async () => {
-    database = await createTestDatabase();
-    dataSources = [await database.dataSource({ poolSize: 12 }), await database.dataSource()];
-    stores = await Promise.all(dataSources.map((each) => openStore(each)));
-    store = stores[0]!;
-  });
-  afterAll(() => database.drop());
-
   it('lets exactly one of twenty writers win a race for one expectation', async () => {
     for (let round = 0; round < 20; round++) {
       const aggregate = ref(`race-${round}`);
-      if (round % 2 === 1) await store.append(aggregate, one());
+      if (round % 2 === 1) await given.store.append(aggregate, one());
       const expectedVersion = round % 2;
       const outcomes = await Promise.allSettled(
         Array.from({ length: 20 }, (_, n) =>
           // By group commit, and one by one on connections of their own.
           n % 4 === 0
-            ? dataSources[n % 2]!.transaction((manager) =>
-                stores[n % 2]!.append(aggregate, one(), { expectedVersion, manager }),
+            ? given.dataSources[n % 2]!.transaction((manager) =>
+                given.stores[n % 2]!.append(aggregate, one(), { expectedVersion, manager }),
               )
-            : stores[n % 2]!.append(aggregate, one(), { expectedVersion }),
+            : given.stores[n % 2]!.append(aggregate, one(), { expectedVersion }),
         ),
       );
       const refusals = outcomes.flatMap((each) =>
@@ -52,7 +35,7 @@ describe('appending from many places at once', () => {
       );
       expect(refusals.map((error) => error.code)).toEqual(Array(19).fill('WRONG_EXPECTED_VERSION'));
       expect(refusals[0]).toMatchObject({ aggregate, actualVersion: expectedVersion + 1 });
-      expect(await store.currentVersion(aggregate)).toBe(expectedVersion + 1);
+      expect(await given.store.currentVersion(aggregate)).toBe(expectedVersion + 1);
     }
   });
 
@@ -62,7 +45,7 @@ describe('appending from many places at once', () => {
     const results = await Promise.all(
       Array.from({ length: 1_000 }, () =>
         choices
-          .pick(stores)
+          .pick(given.stores)
           .append(
             choices.pick(aggregates),
             Array.from({ length: choices.integer(1, 3) }, one).flat(),
@@ -75,7 +58,7 @@ describe('appending from many places at once', () => {
       expect(versions).toEqual(versions.map((_, index) => versions[0]! + index));
     }
     for (const aggregate of aggregates) {
-      const { records } = await store.fetchByAggregate(aggregate, 0, { limit: 10_000 });
+      const { records } = await given.store.fetchByAggregate(aggregate, 0, { limit: 10_000 });
       expect(records.map((record) => record.version)).toEqual(records.map((_, index) => index + 1));
     }
   });
@@ -84,7 +67,7 @@ describe('appending from many places at once', () => {
     const aggregate = ref('in-order');
     const results = await Promise.all(
       Array.from({ length: 200 }, (_, n) =>
-        store.append(aggregate, [new Counted(n)], { expectedVersion: n }),
+        given.store.append(aggregate, [new Counted(n)], { expectedVersion: n }),
       ),
     );
     expect(results.map((result) => result.version)).toEqual(results.map((_, index) => index + 1));
@@ -100,7 +83,7 @@ describe('appending from many places at once', () => {
       const expectedVersion = calls.get(id)!;
       calls.set(id, expectedVersion + 1);
       // Each expects the version that the one before has left.
-      const append = store.append(ref(`spread-${id}`), [new Counted(n)], { expectedVersion });
+      const append = given.store.append(ref(`spread-${id}`), [new Counted(n)], { expectedVersion });
       appending.push(append.catch((error: unknown) => failed.push(error)));
       if (next() < 0.2) await setImmediate();
     }
@@ -111,22 +94,26 @@ describe('appending from many places at once', () => {
   it('answers an append and its repetition at the same moment with one copy', async () => {
     const events = [new EventData(new Counted(1), { id: randomUUID() })];
     const results = await Promise.all(
-      Array.from({ length: 10 }, (_, n) => stores[n % 2]!.append(ref('repeated'), events)),
+      Array.from({ length: 10 }, (_, n) => given.stores[n % 2]!.append(ref('repeated'), events)),
     );
     expect(results.filter((result) => !result.duplicate)).toHaveLength(1);
     expect(new Set(results.map((result) => result.position)).size).toBe(1);
-    expect(await store.currentVersion(ref('repeated'))).toBe(1);
+    expect(await given.store.currentVersion(ref('repeated'))).toBe(1);
   });
 
   it('fails a poisoned append alone', async () => {
     // Stands for whatever the database may refuse that the library has let through.
-    await dataSources[0]!.query(
+    await given.dataSources[0]!.query(
       `ALTER TABLE event_store.domain_events ADD CONSTRAINT poison CHECK (payload <> '{"by": 13}') NOT VALID`,
     );
     const outcomes = await Promise.allSettled(
-      Array.from({ length: 40 }, (_, n) => store.append(ref(`poison-${n % 7}`), [new Counted(n)])),
+      Array.from({ length: 40 }, (_, n) =>
+        given.store.append(ref(`poison-${n % 7}`), [new Counted(n)]),
+      ),
     );
-    await dataSources[0]!.query('ALTER TABLE event_store.domain_events DROP CONSTRAINT poison');
+    await given.dataSources[0]!.query(
+      'ALTER TABLE event_store.domain_events DROP CONSTRAINT poison',
+    );
     const failed = outcomes.flatMap((each, n) =>
       each.status === 'rejected' ? [[n, each.reason.code]] : [],
     );
@@ -134,8 +121,8 @@ describe('appending from many places at once', () => {
   });
 
   it('rejects what the queue cannot take, and writes nothing of it', async () => {
-    const small = await openStore(dataSources[1]!, { maxQueuedAppends: 5 });
-    const before = await store.currentPosition();
+    const small = await openStore(given.dataSources[1]!, { maxQueuedAppends: 5 });
+    const before = await given.store.currentPosition();
     const outcomes = await Promise.allSettled(
       Array.from({ length: 8 }, (_, n) => small.append(ref(`queued-${n}`), one())),
     );
@@ -143,11 +130,11 @@ describe('appending from many places at once', () => {
     expect(outcomes[7]).toMatchObject({
       reason: { code: 'STORE_OVERLOADED', maxQueuedAppends: 5 },
     });
-    expect((await store.fetch(before)).records).toHaveLength(5);
+    expect((await given.store.fetch(before)).records).toHaveLength(5);
   });
 
   it('counts every call and every byte that waits, whatever way it goes', async () => {
-    const small = await openStore(dataSources[1]!, { maxQueuedAppends: 5 });
+    const small = await openStore(given.dataSources[1]!, { maxQueuedAppends: 5 });
     const calls = await Promise.allSettled(
       Array.from({ length: 8 }, (_, n) =>
         small.appendAll([
@@ -163,12 +150,12 @@ describe('appending from many places at once', () => {
 
     // As metadata, which takes as much room as a payload.
     const metadata = { note: 'x'.repeat(1_000_000) };
-    const position = await store.currentPosition();
+    const position = await given.store.currentPosition();
     const large = await Promise.allSettled(
       Array.from({ length: 160 }, () => small.append(ref('large'), one(), { metadata })),
     ).then((all) => all.slice(5));
     expect(large.every((each) => each.status === 'rejected')).toBe(true);
-    const wide = await openStore(dataSources[1]!);
+    const wide = await openStore(given.dataSources[1]!);
     const outcomes = await Promise.allSettled(
       Array.from({ length: 160 }, () => wide.append(ref('large'), one(), { metadata })),
     );
@@ -179,13 +166,13 @@ describe('appending from many places at once', () => {
       limitedBy: 'maxQueuedBytes',
       maxQueuedBytes: 134_217_728,
     });
-    const stored = await store.fetch(position, { limit: 1 });
+    const stored = await given.store.fetch(position, { limit: 1 });
     expect(stored.records).toHaveLength(1);
-    expect(await store.currentVersion(ref('large'))).toBe(160 - refused.length + 5);
+    expect(await given.store.currentVersion(ref('large'))).toBe(160 - refused.length + 5);
   });
 
   it('sends no more than 8 MiB in one call, metadata included', async () => {
-    const wide = await openStore(dataSources[1]!);
+    const wide = await openStore(given.dataSources[1]!);
     const sizes: number[] = [];
     const send = AppendCall.prototype.send;
     AppendCall.prototype.send = function (appends, options) {
@@ -213,148 +200,12 @@ describe('appending from many places at once', () => {
           { aggregate: a, events: one() },
           { aggregate: b, events: one() },
         ];
-        return stores[n % 2]!.appendAll(n % 3 === 0 ? appends : appends.reverse());
+        return given.stores[n % 2]!.appendAll(n % 3 === 0 ? appends : appends.reverse());
       }),
     );
-    expect(await store.currentVersion(a)).toBe(300);
-    expect(await store.currentVersion(b)).toBe(300);
+    expect(await given.store.currentVersion(a)).toBe(300);
+    expect(await given.store.currentVersion(b)).toBe(300);
     tally('F10', { runs: results.length, acknowledged: results.length });
-  });
-
-  it('passes over an aggregate that another transaction has appended to', async () => {
-    const [held, free] = [ref('passed-over'), ref('not-passed-over')];
-    await store.append(held, one());
-    const call = new AppendCall(
-      new Database(dataSources[1]!, { preparedStatements: true }),
-      'event_store',
-    );
-    const prepared = [held, held, free].map((aggregate, n) => ({
-      aggregate,
-      expectation: new VersionExpectation(n === 1 ? 'exists' : 'any'),
-      events: [serialized(randomUUID())],
-      hasCallerIds: false,
-    }));
-    await dataSources[0]!.transaction(async (manager) => {
-      await store.append(held, one(), { manager });
-      // With one millisecond of patience, any wait at all is an error.
-      const options = { allOrNothing: false, wait: false, lockTimeoutMs: 1 };
-      const outcomes = await call.send(prepared, options);
-      expect(outcomes.map(({ outcome }) => outcome)).toEqual(['busy', 'busy', 'ok']);
-    });
-  });
-
-  describe('while a caller’s transaction holds an aggregate', () => {
-    it('delays appends to that aggregate only, and no reader', async () => {
-      const held = ref('held');
-      const created = ref('held-new');
-      await store.append(held, one());
-      const waiting: Promise<AppendResult>[] = [];
-      const rounds = 500;
-      let settled = 0;
-
-      await dataSources[0]!.transaction(async (manager) => {
-        // Holds the one by its check alone, and creates the other.
-        await store.append(held, [], { manager, expectedVersion: 1 });
-        await manager.query(
-          `INSERT INTO event_store.aggregates (type, id, version) VALUES ('counter', 'held-new', 0)`,
-        );
-        const patient = await openStore(dataSources[0]!, {
-          lockTimeoutMs: 2 * patiently.timeoutMs,
-        });
-        for (let n = 0; n < rounds; n++) {
-          if (n % 20 === 0 && waiting.length < 40) {
-            const both = [patient.append(held, [new Counted(n)]), patient.append(created, one())];
-            waiting.push(...both.map((each) => each.finally(() => settled++)));
-          }
-          const [result] = await Promise.all([
-            patient.append(ref(`free-${n % 50}`), one()),
-            patient.append(ref(`free-new-${n}`), one()),
-          ]);
-          if (n % 50 === 0) {
-            const { records } = await patient.fetch(result.position - 1, { limit: 1 });
-            expect(records[0]).toMatchObject({ position: result.position });
-          }
-        }
-        expect(await store.currentVersion(held)).toBe(1);
-        expect(settled).toBe(0);
-      });
-
-      const releasedAt = performance.now();
-      const versions = (await Promise.all(waiting)).filter((_, n) => n % 2 === 0);
-      expect(versions.map((each) => each.version)).toEqual(versions.map((_, n) => n + 2));
-      const acknowledged = 2 * rounds + waiting.length;
-      tally('F9b', { acknowledged, recoveryMs: performance.now() - releasedAt });
-    });
-
-    it('times the waiting append out with a typed error that names the aggregate', async () => {
-      const aggregate = ref('held-on');
-      await store.append(aggregate, one());
-      const impatient = await openStore(dataSources[1]!, { lockTimeoutMs: 200 });
-      await dataSources[0]!.transaction(async (manager) => {
-        await store.append(aggregate, one(), { manager });
-        await expect(impatient.append(aggregate, one())).rejects.toMatchObject({
-          code: 'AGGREGATE_LOCKED',
-          aggregates: [aggregate],
-          waitedMs: 200,
-        });
-      });
-      const acknowledged = await store.currentVersion(aggregate);
-      expect(acknowledged).toBe(2);
-      tally('F9b', { acknowledged });
-    });
-  });
-
-  describe('while other transactions hold more aggregates than connections may wait for', () => {
-    const held = Array.from({ length: 6 }, (_, n) => ref(`forgotten-${n}`));
-    const brief = ref('held-briefly');
-
-    /** Holds the aggregates for as long as the work takes. */
-    const holding = async (aggregates: readonly { id: string }[], work: () => Promise<void>) => {
-      await dataSources[1]!.transaction(async (manager) => {
-        for (const aggregate of aggregates) {
-          await store.append({ type: 'counter', id: aggregate.id }, [], {
-            manager,
-            expectedVersion: 'exists',
-          });
-        }
-        await work();
-      });
-    };
-
-    beforeAll(async () => {
-      for (const aggregate of [...held, brief]) await store.append(aggregate, one());
-    });
-
-    it('stores what is for another one as soon as that is free', async () => {
-      const patient = await openStore(dataSources[0]!, {
-        lockTimeoutMs: 2 * patiently.timeoutMs,
-      });
-      const waiting: Promise<unknown>[] = [];
-      let settled = 0;
-      await holding(held, async () => {
-        await holding([brief], async () => {
-          for (const aggregate of held) {
-            const twice = [patient.append(aggregate, one()), patient.append(aggregate, one())];
-            const both = patient.appendAll([
-              { aggregate, events: one() },
-              { aggregate: ref(`beside-${aggregate.id}`), events: one() },
-            ]);
-            waiting.push(...[...twice, both].map((each) => each.finally(() => settled++)));
-          }
-          waiting.push(patient.append(brief, one()));
-          await eventually(async () => {
-            const [row] = await dataSources[1]!.query(
-              `SELECT count(*)::int AS waiting FROM pg_stat_activity
-               WHERE datname = current_database() AND wait_event_type = 'Lock'`,
-            );
-            return row.waiting > 0;
-          });
-        });
-        await waiting.at(-1);
-        expect(settled).toBe(0);
-      });
-      await Promise.all(waiting);
-    });
   });
 
   it('stores every acknowledged append once while connections are being killed', async () => {
@@ -364,7 +215,7 @@ describe('appending from many places at once', () => {
     let writing = true;
     let kills = 0;
     const killer = (async () => {
-      const killing = await database.dataSource({ poolSize: 1 });
+      const killing = await given.database.dataSource({ poolSize: 1 });
       while (writing) {
         const killed = await killing.query(
           `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -379,7 +230,7 @@ describe('appending from many places at once', () => {
         for (let n = 0; n < 60; n++) {
           const id = randomUUID();
           const events = [new EventData(new Counted(n), { id })];
-          await store.append(ref(`killed-${choices.integer(0, 9)}`), events).then(
+          await given.store.append(ref(`killed-${choices.integer(0, 9)}`), events).then(
             (result) => acknowledged.push(result),
             (error: { code: string }) => {
               expect(error.code).toBe('CONNECTION_LOST');
@@ -393,7 +244,7 @@ describe('appending from many places at once', () => {
     await killer;
 
     const stored = await eventually(async () =>
-      (await readAll(store)).filter(({ aggregate }) => aggregate.id.startsWith('killed-')),
+      (await readAll(given.store)).filter(({ aggregate }) => aggregate.id.startsWith('killed-')),
     );
     tally('F4', {
       runs: kills,
@@ -415,12 +266,6 @@ describe('appending from many places at once', () => {
     );
   });
 });
-
-function serialized(id: string) {
-  const event = new Counted(1);
-  const stored = { type: 'counter.counted', revision: 1, payload: '{"by":1}', metadata: '{}' };
-  return { ...stored, id, binary: null, event, metadataObject: {} };
-}
 
 async function readAll(store: TestStore) {
   const records = [];

@@ -25,6 +25,7 @@ export const targets: Readonly<Record<string, Target>> = {
       'integration/crafted-appends',
       'contract/postgres',
       'concurrency/append',
+      'concurrency/held-aggregates',
       'integration/inline-projections',
       'integration/rights',
       'faults/lost-replies',

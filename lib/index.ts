@@ -2,6 +2,7 @@ export type { HorizonHolder, LogHorizon } from './store/reading/log-horizon.ts';
 export { EventStoreModule } from './event-store.module.ts';
 export type { EventStoreExtras } from './module/module-definition.ts';
 export type { EventStoreOptions, MigrationsMode } from './module/options.ts';
+export type { PoolerMode } from './postgres/connection/checks/session-check.ts';
 export type { EventStoreFeature } from './module/providers.ts';
 export {
   getAggregateRepositoryToken,

@@ -3,6 +3,7 @@ import type { EventBusMode } from '../event-bus/event-bus-bridge.ts';
 import type { EventCodec } from '../events/payload/event-codec.ts';
 import { JsonCodec } from '../events/payload/json.codec.ts';
 import { applyRules, oneOf, type OptionRule, wholeNumber } from '../input/option-rules.ts';
+import type { PoolerMode } from '../postgres/connection/checks/session-check.ts';
 import { schemaNameRule } from '../postgres/schema/schema-name.ts';
 
 /** What happens at boot if the schema is not up to date. */
@@ -35,11 +36,18 @@ export interface EventStoreOptions {
    */
   readonly leaseMs?: number;
   /**
-   * Whether processes notify each other of appends, by LISTEN on a connection of its own and NOTIFY after
-   * the commit. Off for a pooler that cannot keep a session: consumers then find appends of other
-   * processes after `pollIntervalMs`. @default true
+   * Which pooler lies between this process and the server. `'transaction'` is one that gives its clients
+   * another session for each transaction, such as PgBouncer in transaction mode: there is no LISTEN, so
+   * that consumers find appends of other processes after `pollIntervalMs`, and there are no prepared
+   * statements. `'none'` also fits a pooler in session mode. @default 'none'
    */
-  readonly listen?: boolean;
+  readonly pooler?: PoolerMode;
+  /**
+   * Whether each connection prepares its statements, by name. `true` with `pooler: 'transaction'` is for a
+   * pooler that keeps them apart, such as PgBouncer from 1.21 on with `max_prepared_statements`.
+   * @default pooler === 'none'
+   */
+  readonly preparedStatements?: boolean;
   /** How often to poll for appends that no notification announced, in milliseconds. @default 500 */
   readonly pollIntervalMs?: number;
   /** The most bytes that one event may take, metadata included. @default 1048576 */
@@ -65,8 +73,6 @@ export interface EventStoreOptions {
    * @default false
    */
   readonly hashChain?: boolean;
-  /** Off for a pooler that cannot keep prepared statements. @default true */
-  readonly preparedStatements?: boolean;
   /**
    * Returns the manager of the ambient transaction, so that calls join it: for example
    * `() => txHost.tx` with `@nestjs-cls/transactional`. A manager without an open transaction, or
@@ -77,14 +83,16 @@ export interface EventStoreOptions {
 
 export type ResolvedOptions = Required<EventStoreOptions>;
 
-const defaults: ResolvedOptions = {
+type IndependentOption = Exclude<keyof EventStoreOptions, 'preparedStatements'>;
+
+const defaults: EventStoreOptions & Pick<ResolvedOptions, IndependentOption> = {
   schema: 'event_store',
   migrations: 'run',
   codec: new JsonCodec(),
   eventBus: 'own',
   autoStart: true,
   leaseMs: 10_000,
-  listen: true,
+  pooler: 'none',
   pollIntervalMs: 500,
   maxEventBytes: 1_048_576,
   maxDepth: 200,
@@ -94,7 +102,6 @@ const defaults: ResolvedOptions = {
   aggregateCacheSize: 1_000,
   allowRemoval: false,
   hashChain: false,
-  preparedStatements: true,
   transactionManager: () => undefined,
 };
 
@@ -118,7 +125,8 @@ const rules: Record<keyof EventStoreOptions, OptionRule> = {
     'true, false or a list of names of consumers',
   ],
   leaseMs: wholeNumber(100, 3_600_000),
-  listen: flag,
+  pooler: oneOf('none', 'transaction'),
+  preparedStatements: flag,
   pollIntervalMs: wholeNumber(10, maxTimerMs),
   // One event more must always fit into what PostgreSQL takes as one value.
   maxEventBytes: wholeNumber(1, 128 * 1024 * 1024),
@@ -129,7 +137,6 @@ const rules: Record<keyof EventStoreOptions, OptionRule> = {
   aggregateCacheSize: wholeNumber(0, 100_000_000),
   allowRemoval: flag,
   hashChain: flag,
-  preparedStatements: flag,
   transactionManager: [(value) => typeof value === 'function', 'a function'],
 };
 
@@ -145,7 +152,13 @@ export interface OptionsResolution {
 export function resolveOptions(given: EventStoreOptions = {}): OptionsResolution {
   if (typeof given !== 'object' || given === null || Array.isArray(given)) {
     const problem = 'The options must be an object; leave them out for the defaults.';
-    return { options: defaults, problems: [problem] };
+    return { options: resolved(defaults), problems: [problem] };
   }
-  return applyRules<ResolvedOptions>(rules, defaults, given, 'EventStoreModule');
+  const { options, problems } = applyRules(rules, defaults, given, 'EventStoreModule');
+  return { options: resolved(options), problems };
 }
+
+const resolved = (options: typeof defaults): ResolvedOptions => ({
+  ...options,
+  preparedStatements: options.preparedStatements ?? options.pooler === 'none',
+});

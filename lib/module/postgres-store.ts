@@ -26,11 +26,14 @@ export const postgresStore = (dataSource?: string): StoreFactory => ({
       ...options,
       onWarning: warn,
     });
-    const { problems, areSessionsShared } = await checkDatabase(options, source);
+    const { problems, areSessionsShared = false } = await checkDatabase(options, source);
     return {
       store,
       consumers: {
-        ...postgresConsumers(source, { ...options, areSessionsShared }),
+        ...postgresConsumers(source, {
+          ...options,
+          listen: options.pooler === 'none' && !areSessionsShared,
+        }),
         applyInline: (projections) => store.applyInline(projections),
       },
       chainedLog: new PostgresChainedLog(source, options.schema),
@@ -130,7 +133,7 @@ async function sessionsOf(
 ): Promise<SessionCheck | undefined> {
   try {
     const sessions = await checkSessions(database, options);
-    if (sessions.notice) logger[options.listen ? 'warn' : 'log'](sessions.notice);
+    if (sessions.notice) logger[options.pooler === 'none' ? 'warn' : 'log'](sessions.notice);
     return sessions;
   } catch (error) {
     warn('Whether a pooler shares sessions could not be found out.', error);

@@ -111,7 +111,7 @@ describe('a consumer that hears of no append', () => {
     proxy.connections.filter((each) => each.isOpen && each.hasSent('LISTEN "'));
 
   it('polls, with LISTEN switched off', async () => {
-    const bells = await startReader({ listen: false, pollIntervalMs: 300 });
+    const bells = await startReader({ pooler: 'transaction', pollIntervalMs: 300 });
     await ringOften(bells, 6);
     expect(listening()).toEqual([]);
   });

@@ -51,7 +51,7 @@ import { readLog } from './harness/stored-log.ts';
 
 const schema = 'event_store';
 
-const withoutSessions = { preparedStatements: false, listen: false };
+const withoutSessions = { pooler: 'transaction' } as const;
 
 @DomainEvent('bell.rung')
 class BellRung {
@@ -118,7 +118,7 @@ describeBehindPgBouncer('a store behind PgBouncer', () => {
     postgresContract({
       application: () => pooled,
       owner: () => direct,
-      options: { preparedStatements: false },
+      options: withoutSessions,
     });
   });
 
@@ -271,10 +271,16 @@ describeBehindPgBouncer('a store behind PgBouncer', () => {
       const pooler = await openPooler(database.url, {
         settings: keepsStatements ? { max_prepared_statements: 0 } : {},
       });
-      await expect(startAt(pooler.url, {})).rejects.toMatchObject({
-        code: 'EVENT_STORE_CONFIGURATION',
-        problems: [expect.stringMatching(/Set preparedStatements: false.* set listen: false/)],
-      });
+      const pooled = { ...withoutSessions, preparedStatements: true };
+      for (const [options, remedy] of [
+        [{}, "Set pooler: 'transaction', or"],
+        [pooled, 'Leave preparedStatements: true out, or'],
+      ] as const) {
+        await expect(startAt(pooler.url, options)).rejects.toMatchObject({
+          code: 'EVENT_STORE_CONFIGURATION',
+          problems: [expect.stringContaining(remedy)],
+        });
+      }
       expect(said).toEqual([]);
       const direct = await connect(database.url);
       expect(await direct.query(`SELECT FROM pg_namespace WHERE nspname = '${schema}'`)).toEqual(
@@ -288,9 +294,14 @@ describeBehindPgBouncer('a store behind PgBouncer', () => {
         const pooler = await openPooler(database.url, {
           settings: { max_prepared_statements: 100 },
         });
-        const application = await startAt(pooler.url, { pollIntervalMs: 50 });
+        const prepared = { preparedStatements: true, pollIntervalMs: 50 };
+        const application = await startAt(pooler.url, { ...withoutSessions, ...prepared });
         await Promise.all(Array.from({ length: 50 }, () => ring(application, application)));
-        expect(said).toEqual([expect.stringContaining('warn: ')]);
+        expect(said).toEqual([expect.stringContaining('log: ')]);
+        await startAt(pooler.url, prepared);
+        expect(said[1]).toMatch(
+          /^warn: .*Set pooler: 'transaction' and preparedStatements: true, or/,
+        );
       },
     );
 
@@ -298,7 +309,9 @@ describeBehindPgBouncer('a store behind PgBouncer', () => {
       const pooler = await openPooler(database.url);
       const pooled = await startAt(pooler.url, { preparedStatements: false, pollIntervalMs: 50 });
       expect(said).toEqual([
-        expect.stringMatching(/^warn: .*LISTEN does not work: .* every 50 ms\. Set listen: false/),
+        expect.stringMatching(
+          /^warn: .*LISTEN does not work: .* every 50 ms\. Set pooler: 'transaction', or/,
+        ),
       ]);
       const writer = await startAt(database.url, { autoStart: false });
       await ring(writer, pooled);
@@ -306,11 +319,11 @@ describeBehindPgBouncer('a store behind PgBouncer', () => {
       await pooled.close();
 
       const reader = await startAt(database.url, { pollIntervalMs: 60_000 });
-      const teller = await startAt(pooler.url, { preparedStatements: false, autoStart: false });
+      const teller = await startAt(pooler.url, { ...withoutSessions, autoStart: false });
       await ring(teller, reader);
     });
 
-    it('without either says how appends of others are found', async () => {
+    it('in transaction mode says how appends of others are found', async () => {
       const pooler = await openPooler(database.url);
       await startAt(pooler.url, { ...withoutSessions, pollIntervalMs: 70 });
       expect(said).toEqual([

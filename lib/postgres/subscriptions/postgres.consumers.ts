@@ -15,9 +15,8 @@ import { PostgresSignals } from './postgres.signals.ts';
 export interface PostgresConsumersOptions {
   readonly schema: string;
   readonly preparedStatements: boolean;
+  /** Whether to receive signals, which needs a session of its own; they are sent in any case. */
   readonly listen: boolean;
-  /** Whether a pooler shares sessions: then signals are sent, and not received. @default false */
-  readonly areSessionsShared?: boolean;
 }
 
 /** What consumers need of PostgreSQL. */

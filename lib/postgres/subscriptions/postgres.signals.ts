@@ -12,9 +12,8 @@ export const channelOf = (schema: string): string =>
 
 export interface PostgresSignalsOptions {
   readonly schema: string;
-  readonly listen: boolean;
   /** After LISTEN in a shared session, its next user would get the signals; NOTIFY needs no session. */
-  readonly areSessionsShared?: boolean;
+  readonly listen: boolean;
 }
 
 /**
@@ -28,8 +27,7 @@ export class PostgresSignals extends Signals {
   readonly #connection: ControlConnection;
   readonly #channel: string;
   readonly #notify = new Statement('SELECT pg_notify($1, $2)');
-  readonly #notifies: boolean;
-  readonly #hears: boolean;
+  readonly #listens: boolean;
   readonly #sendAppend = atMostEvery(appendIntervalMs, () => this.#send('append'));
   // Every role that may connect can notify, as often as it likes.
   readonly #hear: Readonly<Record<Signal, Paced>> = {
@@ -42,14 +40,13 @@ export class PostgresSignals extends Signals {
   constructor(
     database: Database,
     connection: ControlConnection,
-    { schema, listen, areSessionsShared = false }: PostgresSignalsOptions,
+    { schema, listen }: PostgresSignalsOptions,
   ) {
     super();
     this.#database = database;
     this.#connection = connection;
     this.#channel = channelOf(schema);
-    this.#notifies = listen;
-    this.#hears = listen && !areSessionsShared;
+    this.#listens = listen;
   }
 
   async start(onSignal: (signal: Signal) => void): Promise<void> {
@@ -59,7 +56,7 @@ export class PostgresSignals extends Signals {
 
   /** Listens on a connection that was just made; whatever was said meanwhile is made up for. */
   async subscribe(client: Client): Promise<void> {
-    if (this.#hears) {
+    if (this.#listens) {
       client.on('notification', ({ payload }) => {
         if (payload === 'append' || payload === 'control') this.#hear[payload]();
       });
@@ -70,7 +67,7 @@ export class PostgresSignals extends Signals {
   }
 
   announce(signal: Signal): void {
-    if (!this.#notifies || this.#stopped) return;
+    if (this.#stopped) return;
     if (signal === 'control') this.#send(signal);
     else this.#sendAppend();
   }

@@ -71,6 +71,8 @@ describe('everything that is wrong with a boot', () => {
       migrations: 'sometimes',
       codec: {},
       eventBus: 'both',
+      pooler: 'session',
+      preparedStatements: null,
       pollIntervalMs: 1.5,
       maxEventBytes: Number.NaN,
       maxDepth: 0,
@@ -79,7 +81,6 @@ describe('everything that is wrong with a boot', () => {
       lockTimeoutMs: 2 ** 31,
       aggregateCacheSize: -1,
       allowRemoval: 'yes',
-      preparedStatements: null,
       transactionManager: {},
     } as never;
     // A consumer's constructor that uses the store does not hide what is wrong.
@@ -108,6 +109,8 @@ describe('everything that is wrong with a boot', () => {
       wrong('migrations', "one of 'run', 'check', 'off'"),
       wrong('codec', 'an EventCodec, such as new JsonCodec() or new BinaryCodec()'),
       wrong('eventBus', "one of 'own', 'all', 'off'"),
+      wrong('pooler', "one of 'none', 'transaction'"),
+      wrong('preparedStatements', 'true or false'),
       wrong('pollIntervalMs', 'a whole number from 10 to 2147483647'),
       wrong('maxEventBytes', 'a whole number from 1 to 134217728'),
       wrong('maxDepth', 'a whole number from 1 to 1000'),
@@ -116,7 +119,6 @@ describe('everything that is wrong with a boot', () => {
       wrong('lockTimeoutMs', 'a whole number from 1 to 2147483647'),
       wrong('aggregateCacheSize', 'a whole number from 0 to 100000000'),
       wrong('allowRemoval', 'true or false'),
-      wrong('preparedStatements', 'true or false'),
       wrong('transactionManager', 'a function'),
       ...registrationProblems,
       noBus,

@@ -28,7 +28,7 @@ export interface LedgerProcessOptions
     Partial<LedgerConsumersOptions>,
     Pick<
       EventStoreOptions,
-      'autoStart' | 'leaseMs' | 'lockTimeoutMs' | 'pollIntervalMs' | 'listen'
+      'autoStart' | 'leaseMs' | 'lockTimeoutMs' | 'pollIntervalMs' | 'pooler'
     > {
   readonly url: string;
   /** The longest pause of a writer. */

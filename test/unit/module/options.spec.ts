@@ -252,3 +252,15 @@ describe('forFeature', () => {
     );
   });
 });
+
+describe('preparedStatements', () => {
+  it.each([
+    [{}, true],
+    [{ pooler: 'none' }, true],
+    [{ pooler: 'transaction' }, false],
+    [{ pooler: 'transaction', preparedStatements: true }, true],
+    [{ preparedStatements: false }, false],
+  ] as const)('of %o is %s', (given, preparedStatements) => {
+    expect(resolveOptions(given)).toMatchObject({ options: { preparedStatements }, problems: [] });
+  });
+});

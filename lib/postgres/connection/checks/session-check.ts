@@ -1,10 +1,13 @@
 import type { Database } from '../database.ts';
 import { findSessions } from './sessions.ts';
 
+/** Which pooler lies between a process and the server, by what it does with sessions. */
+export type PoolerMode = 'none' | 'transaction';
+
 export interface SessionCheckOptions {
   readonly schema: string;
+  readonly pooler: PoolerMode;
   readonly preparedStatements: boolean;
-  readonly listen: boolean;
   readonly pollIntervalMs: number;
 }
 
@@ -20,7 +23,7 @@ export interface SessionCheck {
 /** Returns whether the store works as configured through what is between it and the server. */
 export async function checkSessions(
   database: Database,
-  { schema, preparedStatements, listen, pollIntervalMs }: SessionCheckOptions,
+  { schema, pooler, preparedStatements, pollIntervalMs }: SessionCheckOptions,
 ): Promise<SessionCheck> {
   const { areShared, mixStatements } = await findSessions(database);
   if (!areShared) return { areShared };
@@ -28,18 +31,19 @@ export async function checkSessions(
     `The event store "${schema}" is reached through a pooler that shares its sessions, like ` +
     'PgBouncer in transaction mode';
   if (preparedStatements && mixStatements) {
+    const remedy =
+      pooler === 'none' ? "Set pooler: 'transaction'" : 'Leave preparedStatements: true out';
     const problem =
       `${where}, and that does not keep their prepared statements apart: statements would fail at ` +
-      'random under load. Set preparedStatements: false, or let the pooler keep them (from PgBouncer ' +
-      '1.21 on, max_prepared_statements), or use its session mode.';
-    return {
-      areShared,
-      problem: listen ? `${problem} LISTEN needs a session too: set listen: false.` : problem,
-    };
+      `random under load. ${remedy}, or let the pooler keep them (from PgBouncer 1.21 on, ` +
+      'max_prepared_statements), or use its session mode.';
+    return { areShared, problem };
   }
   const polling = `consumers find what other processes append by polling, every ${pollIntervalMs} ms`;
-  const notice = listen
-    ? `${where}, so LISTEN does not work: ${polling}. Set listen: false, or use its session mode.`
-    : `${where}: ${polling}.`;
+  if (pooler === 'transaction') return { areShared, notice: `${where}: ${polling}.` };
+  const kept = preparedStatements ? ' and preparedStatements: true' : '';
+  const notice =
+    `${where}, so LISTEN does not work: ${polling}. Set pooler: 'transaction'${kept}, or use its ` +
+    'session mode.';
   return { areShared, notice };
 }

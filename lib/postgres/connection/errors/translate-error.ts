@@ -71,7 +71,9 @@ const translations: Readonly<Record<FailureKind, Translation>> = {
     new StatementFailedError(
       {
         sqlState,
-        reason: `${reason}. With a pooler that gives no session to its clients, set preparedStatements: false`,
+        reason:
+          `${reason}. With a pooler that gives no session to its clients, set pooler: 'transaction' and ` +
+          'leave preparedStatements out',
       },
       options,
     ),

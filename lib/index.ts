@@ -1,4 +1,4 @@
-export type { HorizonHolder, LogHorizon } from './store/reading/log-horizon.ts';
+export type { OpenAppend, LogHorizon } from './store/reading/log-horizon.ts';
 export { EventStoreModule } from './event-store.module.ts';
 export type { EventStoreExtras } from './module/module-definition.ts';
 export type { EventStoreOptions, MigrationsMode } from './module/options.ts';

@@ -48,10 +48,10 @@ export class AggregateRepositories {
 
   #check(definition: AggregateDefinition, aggregateClass: AggregateClass): void {
     const { type, problems } = definition;
-    const holder = this.#byType.get(type);
-    if (holder) {
+    const otherClass = this.#byType.get(type);
+    if (otherClass) {
       this.#problems.push(
-        `The aggregate type '${type}' is used by two classes, ${holder.name} and ` +
+        `The aggregate type '${type}' is used by two classes, ${otherClass.name} and ` +
           `${aggregateClass.name}. Rename one of them.`,
       );
     }

@@ -133,10 +133,10 @@ export class EventRegistry {
   }
 
   #claim(name: string, definition: DomainEventDefinition): void {
-    const holder = this.#byName.get(name);
-    if (holder !== undefined && holder !== definition) {
+    const other = this.#byName.get(name);
+    if (other !== undefined && other !== definition) {
       this.#problems.push(
-        `The event name '${name}' is used by two classes, ${holder.eventClass.name} and ` +
+        `The event name '${name}' is used by two classes, ${other.eventClass.name} and ` +
           `${definition.eventClass.name}. Rename one of them.`,
       );
       return;

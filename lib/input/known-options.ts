@@ -112,11 +112,11 @@ function unknownOf(given: object, names: readonly string[]): string[] | undefine
 }
 
 function isOfEveryObject(given: object, name: string): boolean {
-  let holder: object | null = given;
-  while (holder !== null && !Object.hasOwn(holder, name)) {
-    holder = Object.getPrototypeOf(holder) as object | null;
+  let owner: object | null = given;
+  while (owner !== null && !Object.hasOwn(owner, name)) {
+    owner = Object.getPrototypeOf(owner) as object | null;
   }
-  return holder !== null && holder !== given && isRoot(holder);
+  return owner !== null && owner !== given && isRoot(owner);
 }
 
 /** Object.prototype, also that of another realm, such as a vm context. */

@@ -19,7 +19,7 @@ export function consumerProblems(
   registry: EventRegistry,
 ): string[] {
   const problems: string[] = [];
-  const holders = new Map<string, string>();
+  const classes = new Map<string, string>();
   for (const { consumer, className } of found) {
     const { name, events } = consumer;
     if (problemOfName(name, maxNameBytes) !== undefined) {
@@ -27,14 +27,14 @@ export function consumerProblems(
         `The consumer name '${name}' on ${className} must be ${nameRule(maxNameBytes)}.`,
       );
     }
-    const holder = holders.get(name);
-    if (holder !== undefined) {
+    const otherClass = classes.get(name);
+    if (otherClass !== undefined) {
       problems.push(
-        `The consumer name '${name}' is used by ${holder} and by ${className}. Rename one of them: ` +
+        `The consumer name '${name}' is used by ${otherClass} and by ${className}. Rename one of them: ` +
           'each name has one checkpoint.',
       );
     }
-    holders.set(name, className);
+    classes.set(name, className);
     for (const event of events) {
       // The decorator reports what is no class at all.
       if (typeof event !== 'function' || isRegistered(event, registry)) continue;

@@ -1,4 +1,4 @@
-import { describeHolder, type LogHorizon } from '../store/reading/log-horizon.ts';
+import { describeOpenAppend, type LogHorizon } from '../store/reading/log-horizon.ts';
 import type { ConsumerState, ParkedAggregate } from '../subscriptions/consumer-state.ts';
 import { ConsumerStateError, WaitTimeoutError } from '../subscriptions/subscriptions.errors.ts';
 
@@ -44,17 +44,17 @@ export function parkedError(
 /** Says where a consumer is when the time is over, and what keeps it if that is known. */
 export function timeoutError(
   { name, status, position, partitions, rebuild, parkedEvents, lagEvents }: ConsumerState,
-  { position: readable, lastPosition, holders }: LogHorizon,
+  { position: readable, lastPosition, openAppends }: LogHorizon,
   timeoutMs: number,
 ): WaitTimeoutError {
   const fail = (reason?: string, reached = position) =>
     new WaitTimeoutError(name, lastPosition, reached, timeoutMs, reason);
   const error = partitions.find((each) => each.status === 'retrying')?.error;
   if (error) return fail(`It is trying again after an error: ${error.message}.`);
-  if (holders[0] && position >= readable) {
+  if (openAppends[0] && position >= readable) {
     return fail(
       'A transaction that has appended is still open and holds it back: ' +
-        `${describeHolder(holders[0])}. Commit it before drain().`,
+        `${describeOpenAppend(openAppends[0])}. Commit it before drain().`,
     );
   }
   if (status === 'waiting')

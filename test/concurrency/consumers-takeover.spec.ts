@@ -43,13 +43,13 @@ describe('a consumer that another process takes over', () => {
   async function inTheMiddleOfABatch(consumer: string) {
     const position = await append(processes[0]!);
     await processes[0]!.call.waitFor(consumer, position);
-    const { owner } = (await readOwners(dataSource)).get(consumer)!;
-    const isOwner = ({ pid }: LedgerProcess) => owner.includes(`/${pid}/`);
-    const [holder, other] = [processes.find(isOwner)!, processes.find((each) => !isOwner(each))!];
-    await holder.call.closeGate(consumer);
+    const lease = (await readOwners(dataSource)).get(consumer)!;
+    const isOwner = ({ pid }: LedgerProcess) => lease.owner.includes(`/${pid}/`);
+    const [owner, other] = [processes.find(isOwner)!, processes.find((each) => !isOwner(each))!];
+    await owner.call.closeGate(consumer);
     const next = await append(other);
-    await holder.call.arrivedAtGate(consumer);
-    return { holder, other, position: next };
+    await owner.call.arrivedAtGate(consumer);
+    return { owner, other, position: next };
   }
 
   async function giveLease(consumer: string, { pid }: LedgerProcess): Promise<void> {
@@ -62,9 +62,9 @@ describe('a consumer that another process takes over', () => {
     );
   }
 
-  /** Lets the former holder try to commit what it has, and waits until it has. */
-  async function goOn(holder: LedgerProcess, consumer: string): Promise<void> {
-    await holder.call.openGate(consumer);
+  /** Lets the former owner try to commit what it has, and waits until it has. */
+  async function goOn(owner: LedgerProcess, consumer: string): Promise<void> {
+    await owner.call.openGate(consumer);
     await eventually(async () => {
       const [{ open }] = await dataSource.query(
         `SELECT count(*)::int AS open FROM pg_stat_activity
@@ -72,8 +72,8 @@ describe('a consumer that another process takes over', () => {
       );
       return open === 0;
     });
-    const position = await append(holder);
-    await holder.call.waitFor(consumer, position);
+    const position = await append(owner);
+    await owner.call.waitFor(consumer, position);
   }
 
   function expectNothingWrong(history: LedgerHistory): void {
@@ -84,40 +84,40 @@ describe('a consumer that another process takes over', () => {
   }
 
   it('counts each event once, although the former owner wakes up and continues', async () => {
-    const { holder, other, position } = await inTheMiddleOfABatch('journal');
-    holder.freeze();
+    const { owner, other, position } = await inTheMiddleOfABatch('journal');
+    owner.freeze();
     await other.call.waitFor('journal', position);
-    holder.thaw();
-    await goOn(holder, 'journal');
+    owner.thaw();
+    await goOn(owner, 'journal');
     expectNothingWrong(await readHistory(dataSource));
   });
 
   it('counts each event once with two live owners, although the lease comes back', async () => {
-    const { holder, other, position } = await inTheMiddleOfABatch('journal');
+    const { owner, other, position } = await inTheMiddleOfABatch('journal');
     // Stands for leases that run out while their owners are busy.
     await giveLease('journal', other);
     await other.call.waitFor('journal', position);
-    await giveLease('journal', holder);
-    await goOn(holder, 'journal');
+    await giveLease('journal', owner);
+    await goOn(owner, 'journal');
     expectNothingWrong(await readHistory(dataSource));
   });
 
   it('continues, although the former owner is frozen with rows that it has locked', async () => {
-    const { holder, other, position } = await inTheMiddleOfABatch('balances');
-    holder.freeze();
+    const { owner, other, position } = await inTheMiddleOfABatch('balances');
+    owner.freeze();
     await other.call.waitFor('balances', position);
-    holder.thaw();
-    await goOn(holder, 'balances');
+    owner.thaw();
+    await goOn(owner, 'balances');
     expectNothingWrong(await readHistory(dataSource));
   });
 
   it('repeats no more than the one effect that a frozen handler had in hand', async () => {
-    const { holder, other, position } = await inTheMiddleOfABatch('letters');
+    const { owner, other, position } = await inTheMiddleOfABatch('letters');
     const before = repetitions(await readHistory(dataSource), 'letters');
-    holder.freeze();
+    owner.freeze();
     await other.call.waitFor('letters', position);
-    holder.thaw();
-    await goOn(holder, 'letters');
+    owner.thaw();
+    await goOn(owner, 'letters');
     const history = await readHistory(dataSource);
     expectNothingWrong(history);
     expect(repetitions(history, 'letters')).toBe(before + 1);

@@ -209,7 +209,7 @@ describe('a reader of the log', () => {
     const key = [lockNamespace('event_store'), position + 5];
     await writer.query('SELECT pg_advisory_xact_lock_shared($1, $2)', key);
     expect(await store.currentPosition()).toBe(position);
-    expect(await store.horizon()).toMatchObject({ position, holders: [] });
+    expect(await store.horizon()).toMatchObject({ position, openAppends: [] });
     expect((await store.fetch(position - 1)).records).toHaveLength(1);
     await writer.end();
     tally('F7', { acknowledged });
@@ -225,7 +225,7 @@ describe('a reader of the log', () => {
       manager: runner.manager,
     });
     expect(await readsAtOnce()).toBe(false);
-    expect((await store.horizon()).holders).toMatchObject([{ pid, applicationName }]);
+    expect((await store.horizon()).openAppends).toMatchObject([{ pid, applicationName }]);
     await runner.rollbackTransaction();
     await runner.release();
     expect(await readsAtOnce()).toBe(true);

@@ -165,19 +165,19 @@ describeBehindPgBouncer('a store behind PgBouncer', () => {
       const account = { type: 'account', id: 'frozen' };
       const first = await one.call.append(account, [1, 2, 3]);
       await one.call.waitFor('balances', first);
-      const [{ owner }] = await direct.query(
+      const [lease] = await direct.query(
         `SELECT owner FROM ${schema}.checkpoints WHERE consumer = 'balances'`,
       );
-      const [holder, other] = owner.includes(`/${one.pid}/`) ? [one, two] : [two, one];
-      await holder.call.closeGate('balances');
+      const [owner, other] = lease.owner.includes(`/${one.pid}/`) ? [one, two] : [two, one];
+      await owner.call.closeGate('balances');
       const position = await other.call.append(account, [4, 5, 6]);
-      await holder.call.arrivedAtGate('balances');
-      holder.freeze();
+      await owner.call.arrivedAtGate('balances');
+      owner.freeze();
       await other.call.waitFor('balances', position);
-      holder.thaw();
-      await holder.call.openGate('balances');
-      const last = await holder.call.append(account, [7]);
-      await holder.call.waitFor('balances', last);
+      owner.thaw();
+      await owner.call.openGate('balances');
+      const last = await owner.call.append(account, [7]);
+      await owner.call.waitFor('balances', last);
       expect(findingsOf(await readHistory(direct))).toEqual([]);
     });
 

@@ -15,7 +15,7 @@ beforeAll(async () => {
 });
 afterAll(() => database.drop());
 
-it('A checkpoint that was given back is not moved by its former holder', async () => {
+it('A checkpoint that was given back is not moved by its former owner', async () => {
   const schema = 'given_back';
   const store = await openStore(dataSource, { schema });
   const { position } = await store.append({ type: 'counter', id: 'a' }, [new Counted(1)]);

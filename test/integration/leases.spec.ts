@@ -244,7 +244,7 @@ describe('a lease that ends early, as the clock of the database was set forward'
 });
 
 describe('a checkpoint', () => {
-  it('is saved by its present holder alone', async () => {
+  it('is saved by its present owner alone', async () => {
     const counter = consumer('counter', async () => undefined);
     const { checkpoints, generations, registry } = postgresConsumers(dataSource, {
       schema: store.schema,

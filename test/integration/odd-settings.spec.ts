@@ -181,10 +181,10 @@ describe('consumers, where every setting of the database is odd', () => {
     const store = await openStore(application);
     await application.transaction(async (manager) => {
       await store.append(counter('open'), [new Counted(1)], { manager });
-      const { holders } = await store.horizon();
-      expect(holders).toEqual([expect.objectContaining({ pid: expect.any(Number) })]);
+      const { openAppends } = await store.horizon();
+      expect(openAppends).toEqual([expect.objectContaining({ pid: expect.any(Number) })]);
     });
-    expect((await store.horizon()).holders).toEqual([]);
+    expect((await store.horizon()).openAppends).toEqual([]);
     await store.close();
   });
 });

@@ -1,4 +1,4 @@
-import { describeHolder } from '../../lib/store/reading/log-horizon.ts';
+import { describeOpenAppend } from '../../lib/store/reading/log-horizon.ts';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { DataSource } from 'typeorm';
 import {
@@ -207,10 +207,10 @@ describe('a role that may do nothing but connect', () => {
     const { position } = await store.append(kept, [new Counted(1)]);
     await lock('pg_advisory_lock_shared', position - 1);
     expect((await store.fetch(position - 1)).records).toEqual([]);
-    const { holders } = await store.horizon();
+    const { openAppends } = await store.horizon();
     const held = { classid: lockNamespace(schema) >>> 0, objid: position - 1 };
-    expect(holders).toMatchObject([{ role: name, lock: held, position: position - 1 }]);
-    expect(describeHolder(holders[0]!)).toMatch(
+    expect(openAppends).toMatchObject([{ role: name, lock: held, position: position - 1 }]);
+    expect(describeOpenAppend(openAppends[0]!)).toMatch(
       `role '${name}', application '', by advisory lock (${held.classid}, ${held.objid})`,
     );
   });

@@ -298,7 +298,7 @@ export class InMemoryEventStore extends EventStore implements LogReader {
 
   async horizon(): Promise<LogHorizon> {
     const position = this.#log.lastPosition;
-    return { position, lastPosition: position, holders: [] };
+    return { position, lastPosition: position, openAppends: [] };
   }
 
   async currentVersion(aggregate: AggregateRef): Promise<number> {

@@ -5,11 +5,11 @@ export interface LogHorizon {
   /** The last position that was drawn; above `position` while appends are in flight. */
   readonly lastPosition: number;
   /** Transactions that have appended and are still open, the one that readers wait for first. */
-  readonly holders: readonly HorizonHolder[];
+  readonly openAppends: readonly OpenAppend[];
 }
 
 /** A transaction that has appended and is still open. Readers wait at its first position. */
-export interface HorizonHolder {
+export interface OpenAppend {
   /** The process of the database that serves it; `null` for a prepared transaction. */
   readonly pid: number | null;
   /** What its connection calls itself; `null` if the database hides it from this role. */
@@ -18,7 +18,7 @@ export interface HorizonHolder {
   readonly role: string | null;
   /**
    * The advisory lock by which it is found, as `pg_locks` shows it. Any role that may connect can take
-   * one; a holder that has appended nothing holds readers back all the same.
+   * one; a transaction that did, and has appended nothing, holds readers back all the same.
    */
   readonly lock: { readonly classid: number; readonly objid: number };
   /** When the transaction began, by the clock of the database; `null` if it is hidden. */
@@ -28,7 +28,7 @@ export interface HorizonHolder {
 }
 
 /** Names the session that holds back readers, and its lock: any role of the database can take it. */
-export function describeHolder({ pid, role, applicationName, lock }: HorizonHolder): string {
+export function describeOpenAppend({ pid, role, applicationName, lock }: OpenAppend): string {
   const process =
     pid === null
       ? 'a prepared transaction'

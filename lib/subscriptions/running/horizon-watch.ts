@@ -1,12 +1,12 @@
 import type { EventStore } from '../../store/event-store.ts';
-import { describeHolder, type HorizonHolder } from '../../store/reading/log-horizon.ts';
+import { describeOpenAppend, type OpenAppend } from '../../store/reading/log-horizon.ts';
 import type { OperatorLog } from '../../store/operator-log.ts';
 
 /** Warns once of each open transaction that holds back the readers of the log for long. */
 export class HorizonWatch {
   readonly #store: EventStore;
   readonly #log: OperatorLog;
-  #holder: { readonly key: string; readonly seenAt: number; hasWarned: boolean } | undefined;
+  #watched: { readonly key: string; readonly seenAt: number; hasWarned: boolean } | undefined;
 
   constructor(store: EventStore, log: OperatorLog) {
     this.#store = store;
@@ -16,22 +16,22 @@ export class HorizonWatch {
   /** Looks for what holds back readers now; called from time to time. Never rejects. */
   async look(): Promise<void> {
     try {
-      this.#compare((await this.#store.horizon()).holders[0]);
+      this.#compare((await this.#store.horizon()).openAppends[0]);
     } catch {
       // Reads of the log and renewals of leases report a database that does not answer.
     }
   }
 
-  #compare(first: HorizonHolder | undefined): void {
+  #compare(first: OpenAppend | undefined): void {
     const key = first && `${first.pid} ${first.position}`;
-    if (!key) this.#holder = undefined;
-    else if (this.#holder?.key !== key) {
-      this.#holder = { key, seenAt: performance.now(), hasWarned: false };
-    } else if (!this.#holder.hasWarned && performance.now() - this.#holder.seenAt > patienceMs) {
-      this.#holder.hasWarned = true;
+    if (!key) this.#watched = undefined;
+    else if (this.#watched?.key !== key) {
+      this.#watched = { key, seenAt: performance.now(), hasWarned: false };
+    } else if (!this.#watched.hasWarned && performance.now() - this.#watched.seenAt > patienceMs) {
+      this.#watched.hasWarned = true;
       this.#log.warn(
         `A transaction stays open and holds back all consumers at position ${first.position}: ` +
-          `${describeHolder(first)}, since ${first.since?.toISOString() ?? 'unknown'}. End it, or ` +
+          `${describeOpenAppend(first)}, since ${first.since?.toISOString() ?? 'unknown'}. End it, or ` +
           'commit sooner after an append.',
       );
     }

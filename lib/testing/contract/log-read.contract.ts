@@ -55,10 +55,10 @@ export function logReadContract(test: ContractTest): void {
   });
 
   test('is readable up to its end while nothing is in flight', async ({ store }) => {
-    const empty = { position: 0, lastPosition: 0, holders: [] };
+    const empty = { position: 0, lastPosition: 0, openAppends: [] };
     assert.deepEqual(await store.horizon(), empty);
     const position = (await writeLog(store))[5]!.position;
-    assert.deepEqual(await store.horizon(), { position, lastPosition: position, holders: [] });
+    assert.deepEqual(await store.horizon(), { position, lastPosition: position, openAppends: [] });
   });
 
   test('continues where a full page has ended', async ({ store }) => {

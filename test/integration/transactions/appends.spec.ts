@@ -177,8 +177,8 @@ describe("an append with the caller's manager", () => {
   it('waits for a held aggregate as long as the transaction says', async () => {
     const counter = newCounter();
     await given.store.append(counter, counted(1));
-    await rolledBack(async (holder) => {
-      await given.store.append(counter, counted(2), { manager: holder });
+    await rolledBack(async (blocking) => {
+      await given.store.append(counter, counted(2), { manager: blocking });
       const waiting = given.dataSource.transaction(async (manager) => {
         await manager.query("SET LOCAL lock_timeout = '50ms'");
         await given.store.append(counter, counted(3), { manager });

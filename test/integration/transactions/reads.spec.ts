@@ -28,7 +28,7 @@ describe('the horizon', () => {
       expect(horizon).toMatchObject({ lastPosition: last });
       expect(horizon.position).toBeGreaterThanOrEqual(before);
       expect(horizon.position).toBeLessThan(behind);
-      expect(horizon.holders).toEqual([
+      expect(horizon.openAppends).toEqual([
         {
           pid,
           applicationName: 'slow-import',
@@ -41,11 +41,11 @@ describe('the horizon', () => {
           position: horizon.position,
         },
       ]);
-      expect(Math.abs(horizon.holders[0]!.since!.getTime() - start)).toBeLessThan(60_000);
+      expect(Math.abs(horizon.openAppends[0]!.since!.getTime() - start)).toBeLessThan(60_000);
       expect((await given.store.fetch(before)).records).toEqual([]);
     });
-    const { position, lastPosition, holders } = await given.store.horizon();
-    expect([position, holders]).toEqual([lastPosition, []]);
+    const { position, lastPosition, openAppends } = await given.store.horizon();
+    expect([position, openAppends]).toEqual([lastPosition, []]);
     const { records } = await given.store.fetch(before);
     expect(records).toHaveLength(3);
     tally('F9', { acknowledged: records.length });

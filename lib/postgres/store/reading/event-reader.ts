@@ -216,7 +216,7 @@ export class EventReader {
   async horizon(manager?: EntityManager): Promise<LogHorizon> {
     const rows = await this.#database.read<HorizonRow>(this.#horizon, [], manager);
     const lastPosition = rows[0]!.last;
-    const holders = rows.flatMap(
+    const openAppends = rows.flatMap(
       ({ registered, pid, application_name, role, classid, objid, since }) =>
         registered === null
           ? []
@@ -229,7 +229,7 @@ export class EventReader {
               position: registered,
             },
     );
-    return { position: holders[0]?.position ?? lastPosition, lastPosition, holders };
+    return { position: openAppends[0]?.position ?? lastPosition, lastPosition, openAppends };
   }
 
   /** Where the events of these ids are, or were before they were removed. */

@@ -109,7 +109,7 @@ const deniedMigration = (schema: string, error: unknown): string =>
 
 const deniedLook = (schema: string, error: unknown): string =>
   `This role may not read the schema "${schema}": ${errorOf(error).message}. Run the SQL of ` +
-  'eventStoreGrants() for it, as the owner of the tables.';
+  'grantsSql() for it, as the owner of the tables.';
 
 /** Says what the server makes different; one that cannot be asked now is no reason not to start. */
 async function serverOf(

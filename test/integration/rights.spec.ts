@@ -260,7 +260,7 @@ describe('a role without the grants', () => {
         code: 'EVENT_STORE_CONFIGURATION',
         problems: [
           expect.stringMatching(
-            `^This role may not read the schema "hidden_${migrations}": permission denied .*eventStoreGrants`,
+            `^This role may not read the schema "hidden_${migrations}": permission denied .*grantsSql`,
           ),
         ],
       });

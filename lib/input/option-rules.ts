@@ -18,6 +18,8 @@ export const oneOf = (...words: string[]): OptionRule => [
  * Returns the given options over their defaults, and what is wrong with them: a key that there is no
  * rule for, or a value that its rule does not accept. `undefined` means the default.
  *
+ * `others` are options that the caller has taken out before: a misspelt one of them is recognized too.
+ *
  * @throws TypeError if they are no object or cannot be read; `subject` begins its message.
  */
 export function applyRules<Options extends object>(
@@ -25,15 +27,17 @@ export function applyRules<Options extends object>(
   defaults: Options,
   given: object,
   subject = 'The call',
+  others: readonly string[] = [],
 ): { readonly options: Options; readonly problems: readonly string[] } {
   const problems: string[] = [];
   const options = { ...defaults } as Record<string, unknown>;
   for (const [key, value] of Object.entries(ownOptions(subject, given, Object.keys(rules)))) {
     const rule = Object.hasOwn(rules, key) ? rules[key as keyof Options] : undefined;
     if (!rule) {
-      const meant = nearestName(key, Object.keys(rules));
+      const meant = nearestName(key, [...Object.keys(rules), ...others]);
+      const isMisspelt = meant !== undefined && meant !== key;
       problems.push(
-        `There is no option '${key}'${meant ? `; did you mean '${meant}'?` : '. Remove it.'}`,
+        `There is no option '${key}'${isMisspelt ? `; did you mean '${meant}'?` : '. Remove it.'}`,
       );
     } else if (value !== undefined) {
       const [accepts, wanted] = rule;

@@ -154,7 +154,10 @@ export function resolveOptions(given: EventStoreOptions = {}): OptionsResolution
     const problem = 'The options must be an object; leave them out for the defaults.';
     return { options: resolved(defaults), problems: [problem] };
   }
-  const { options, problems } = applyRules(rules, defaults, given, 'EventStoreModule');
+  const { options, problems } = applyRules(rules, defaults, given, 'EventStoreModule', [
+    'store',
+    'dataSource',
+  ]);
   return { options: resolved(options), problems };
 }
 

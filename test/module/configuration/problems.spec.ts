@@ -66,6 +66,8 @@ describe('everything that is wrong with a boot', () => {
   it('is reported in one error: options, classes, and the missing bus', async () => {
     const options = {
       schem: 'x',
+      stor: 'audit',
+      datasource: 'archive',
       quiet: true,
       schema: 'Quoted"',
       migrations: 'sometimes',
@@ -104,6 +106,8 @@ describe('everything that is wrong with a boot', () => {
     const wrong = (name: string, wanted: string) => `The option '${name}' must be ${wanted}.`;
     expect(problems).toEqual([
       "There is no option 'schem'; did you mean 'schema'?",
+      "There is no option 'stor'; did you mean 'store'?",
+      "There is no option 'datasource'; did you mean 'dataSource'?",
       "There is no option 'quiet'. Remove it.",
       wrong('schema', 'a lower-case name of letters, digits and _, up to 63 bytes, not pg_…'),
       wrong('migrations', "one of 'run', 'check', 'off'"),

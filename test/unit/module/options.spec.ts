@@ -264,3 +264,10 @@ describe('preparedStatements', () => {
     expect(resolveOptions(given)).toMatchObject({ options: { preparedStatements }, problems: [] });
   });
 });
+
+describe('What forRootAsync resolves to', () => {
+  it.each(['store', 'dataSource'])('has no %s, which stands beside the factory', (option) => {
+    const { problems } = resolveOptions({ [option]: 'audit' });
+    expect(problems).toEqual([`There is no option '${option}'. Remove it.`]);
+  });
+});

@@ -5,9 +5,9 @@ import { DomainEvent } from '../../lib/events/domain-event.decorator.ts';
 import type { AggregateRef } from '../../lib/store/aggregate-ref.ts';
 import { untilInlineInUse } from '../../lib/module/until-inline-in-use.ts';
 import { consumer, startConsumers, type TestProcess } from '../support/consumers.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { random, seed } from '../support/random.ts';
 import { Counted, openStore, type TestStore } from '../support/store.ts';
+import { useDatabase } from '../support/use-store.ts';
 
 /** Concerns an inline projection, so its appends need a transaction of their own. */
 @DomainEvent('counter.projected')
@@ -34,8 +34,9 @@ class Checked {
 
 const ref = (id: string): AggregateRef => ({ type: 'counter', id });
 
+const database = useDatabase();
+
 describe('appends that are called without waiting for those before', () => {
-  let database: TestDatabase;
   let dataSource: DataSource;
   let others: DataSource;
   let store: TestStore;
@@ -43,7 +44,6 @@ describe('appends that are called without waiting for those before', () => {
   const testSeed = seed();
 
   beforeAll(async () => {
-    database = await createTestDatabase();
     dataSource = await database.dataSource({ poolSize: 12 });
     others = await database.dataSource();
     const events = [Counted, Projected, Checked];
@@ -58,7 +58,6 @@ describe('appends that are called without waiting for those before', () => {
   });
   afterAll(async () => {
     await consumers.stop();
-    await database.drop();
   });
 
   it('are stored in call order for each aggregate, by whatever way and beside any other transaction', async () => {

@@ -1,28 +1,22 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { DataSource, EntityManager } from 'typeorm';
+import { beforeAll, describe, expect, it } from '@jest/globals';
+import type { EntityManager } from 'typeorm';
 import type { EventRecord } from '../../lib/events/event-record.ts';
 import { postgresConsumers } from '../../lib/postgres/subscriptions/postgres.consumers.ts';
 import { ConsumerHost } from '../../lib/subscriptions/running/consumer-host.ts';
 import type { Delivery } from '../../lib/subscriptions/delivery/delivery.ts';
 import { consumer } from '../support/consumers.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
 import { Gates } from '../support/ledger/gates.ts';
-import { Counted, openStore, type TestStore } from '../support/store.ts';
+import { Counted } from '../support/store.ts';
+import { useStore } from '../support/use-store.ts';
+
+const given = useStore();
 
 describe('a process that hears late what it holds', () => {
-  let database: TestDatabase;
-  let dataSource: DataSource;
-  let store: TestStore;
-
   beforeAll(async () => {
-    database = await createTestDatabase();
-    dataSource = await database.dataSource();
-    store = await openStore(dataSource);
-    await dataSource.query('CREATE TABLE counted (position bigint)');
+    await given.dataSource.query('CREATE TABLE counted (position bigint)');
   });
-  afterAll(() => database.drop());
 
   it('counts no batch again that it has committed meanwhile', async () => {
     const gates = new Gates();
@@ -36,8 +30,8 @@ describe('a process that hears late what it holds', () => {
         records.map(({ position }) => position),
       ]);
     };
-    const parts = postgresConsumers(dataSource, {
-      schema: store.schema,
+    const parts = postgresConsumers(given.dataSource, {
+      schema: given.store.schema,
       preparedStatements: true,
       listen: false,
     });
@@ -59,7 +53,7 @@ describe('a process that hears late what it holds', () => {
     const log = { warn: () => undefined, error: () => undefined };
     const storedTypes = () => ['counter.counted'];
     const host = new ConsumerHost(
-      { ...parts, store, storedTypes, log },
+      { ...parts, store: given.store, storedTypes, log },
       // Nothing happens by the clock.
       { leaseMs: 60_000, pollIntervalMs: 60_000 },
     );
@@ -71,7 +65,7 @@ describe('a process that hears late what it holds', () => {
     };
 
     gates.close('batch');
-    await store.append({ type: 'counter', id: '1' }, [new Counted(1), new Counted(2)]);
+    await given.store.append({ type: 'counter', id: '1' }, [new Counted(1), new Counted(2)]);
     await host.start([consumer('counter', count)]);
     await gates.arrived('batch');
     // Let go in the middle of the batch, and wanted again before that is finished.
@@ -88,10 +82,12 @@ describe('a process that hears late what it holds', () => {
     await delay(50);
     gates.open('answer');
 
-    const { position } = await store.append({ type: 'counter', id: '1' }, [new Counted(3)]);
+    const { position } = await given.store.append({ type: 'counter', id: '1' }, [new Counted(3)]);
     await eventually(async () => (await registry.states())[0]!.position === position);
     await host.stop();
-    const rows = await dataSource.query('SELECT position::float8 FROM counted ORDER BY position');
+    const rows = await given.dataSource.query(
+      'SELECT position::float8 FROM counted ORDER BY position',
+    );
     expect(rows).toEqual([{ position: 1 }, { position: 2 }, { position: 3 }]);
   });
 });

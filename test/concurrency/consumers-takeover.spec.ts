@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { DataSource } from 'typeorm';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
 import { type LedgerProcess, startLedger } from '../support/ledger/ledger.ts';
 import { findingsOf } from '../support/ledger/ledger.findings.ts';
@@ -9,20 +8,21 @@ import { createLedgerTables } from '../support/ledger/ledger.tables.ts';
 import { killAll } from '../support/processes.ts';
 import { countFindings } from '../support/history/count-findings.ts';
 import { tally } from '../support/tally.ts';
+import { useDatabase } from '../support/use-store.ts';
 
 /** Long enough to be kept by a process that is merely slow. */
 const leaseMs = 2_000;
 const account = { type: 'account', id: '1' };
 const amounts = Array.from({ length: 10 }, (_, n) => n + 1);
 
+const database = useDatabase();
+
 describe('a consumer that another process takes over', () => {
-  let database: TestDatabase;
   let dataSource: DataSource;
   let processes: LedgerProcess[];
   let acknowledged = 0;
 
   beforeAll(async () => {
-    database = await createTestDatabase();
     dataSource = await database.dataSource();
     await dataSource.query(createLedgerTables);
     const options = { url: database.url, leaseMs, pollIntervalMs: 100, timeoutMs: 300 };
@@ -30,7 +30,6 @@ describe('a consumer that another process takes over', () => {
   });
   afterAll(async () => {
     await killAll();
-    await database.drop();
   });
 
   async function append({ call }: LedgerProcess): Promise<number> {

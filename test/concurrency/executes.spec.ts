@@ -1,12 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
 import { AggregateRoot } from '@nestjs/cqrs';
-import type { DataSource } from 'typeorm';
 import { Aggregate, type AggregateRepository } from 'nest-event-store';
 import { AggregateRepositories } from '../../lib/aggregates/aggregate-repositories.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { random, seed } from '../support/random.ts';
-import { Counted, openStore, type TestStore } from '../support/store.ts';
+import { Counted } from '../support/store.ts';
+import { useStore } from '../support/use-store.ts';
 
 @Aggregate('counter')
 class Counter extends AggregateRoot<object> {
@@ -25,23 +24,17 @@ class Counter extends AggregateRoot<object> {
   }
 }
 
-let database: TestDatabase;
-let dataSource: DataSource;
-let store: TestStore;
+const given = useStore();
 let counters: AggregateRepository<Counter>;
 let ids = 0;
 
 beforeAll(async () => {
-  database = await createTestDatabase();
-  dataSource = await database.dataSource();
-  store = await openStore(dataSource);
   counters = newRepository();
 });
-afterAll(() => database.drop());
 
 /** One of a process of its own would do the same: it shares nothing with the others. */
 const newRepository = (): AggregateRepository<Counter> =>
-  new AggregateRepositories(store, { cacheSize: 10, onWarning: () => undefined }).of(Counter);
+  new AggregateRepositories(given.store, { cacheSize: 10, onWarning: () => undefined }).of(Counter);
 
 async function newCounter(): Promise<string> {
   const counter = new Counter(`c-${(ids += 1)}`);
@@ -111,7 +104,7 @@ describe('executes at the same moment', () => {
     const plain = (id: string) =>
       pick(repositories).execute(id, (counter) => counter.count(1), { retries });
     const inTransaction = (id: string) =>
-      dataSource.transaction(async (manager) => {
+      given.dataSource.transaction(async (manager) => {
         const repository = pick(repositories);
         const once = () =>
           repository.execute(id, (counter) => counter.count(1), { retries, manager });
@@ -203,7 +196,7 @@ describe('executes at the same moment', () => {
         options,
       );
     let outside: Promise<unknown>[] = [];
-    await dataSource.transaction(async (manager) => {
+    await given.dataSource.transaction(async (manager) => {
       await one('first', { manager });
       outside = [one('outside'), one('behind')];
       // It has its turn by now, and is about to wait for the row.

@@ -1,22 +1,21 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
 import type { DataSource } from 'typeorm';
 import { postgresConsumers } from '../../lib/postgres/subscriptions/postgres.consumers.ts';
 import { ConsumerStateError } from '../../lib/subscriptions/subscriptions.errors.ts';
 import { consumer } from '../support/consumers.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { random, seed } from '../support/random.ts';
 import { openStore } from '../support/store.ts';
+import { useDatabase } from '../support/use-store.ts';
+
+const database = useDatabase();
 
 describe('a consumer that is forgotten while a process starts to run it', () => {
-  let database: TestDatabase;
   let dataSource: DataSource;
 
   beforeAll(async () => {
-    database = await createTestDatabase();
     dataSource = await database.dataSource();
   });
-  afterAll(() => database.drop());
 
   it('is there in the end, as the old one or as a new one', async () => {
     const { schema } = await openStore(dataSource);

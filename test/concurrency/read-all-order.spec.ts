@@ -1,12 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
 import type { DataSource, EntityManager } from 'typeorm';
 import { readLog } from '../../lib/postgres/schema/functions/read-log.sql.ts';
 import { EventStoreError } from '../../lib/event-store.error.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { random, seed, type Random } from '../support/random.ts';
 import { Counted, openStore, type TestStore } from '../support/store.ts';
 import { tally } from '../support/tally.ts';
+import { useDatabase } from '../support/use-store.ts';
 
 interface Seen {
   readonly position: number;
@@ -29,16 +29,15 @@ const leastAcknowledged = 300;
 const aggregates = Array.from({ length: 24 }, (_, n) => ({ type: 'counter', id: `c${n}` }));
 const rollback = new Error('rolled back on purpose');
 
+const database = useDatabase();
+
 describe('reading the whole log while it is written', () => {
-  let database: TestDatabase;
   let dataSource: DataSource;
   const testSeed = seed();
 
   beforeAll(async () => {
-    database = await createTestDatabase();
     dataSource = await database.dataSource({ poolSize: 24 });
   });
-  afterAll(() => database.drop());
 
   it('skips, doubles and reorders nothing', async () => {
     const store = await openStore(dataSource, { schema: 'guarded' });

@@ -1,47 +1,40 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { DataSource } from 'typeorm';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { Counted, openStore, type TestStore } from '../support/store.ts';
+import { beforeAll, describe, expect, it } from '@jest/globals';
+import { Counted } from '../support/store.ts';
 import { tally } from '../support/tally.ts';
+import { useStore } from '../support/use-store.ts';
 
 const [left, right] = ['left', 'right'].map((id) => ({ type: 'counter', id })) as [
   { type: string; id: string },
   { type: string; id: string },
 ];
 
-describe('two transactions of callers that append to two aggregates in opposite orders', () => {
-  let database: TestDatabase;
-  let dataSource: DataSource;
-  let store: TestStore;
+const given = useStore();
 
+describe('two transactions of callers that append to two aggregates in opposite orders', () => {
   beforeAll(async () => {
-    database = await createTestDatabase();
-    dataSource = await database.dataSource();
-    store = await openStore(dataSource);
-    await store.appendAll(
+    await given.store.appendAll(
       [left, right].map((aggregate) => ({ aggregate, events: [new Counted(1)] })),
     );
   });
-  afterAll(() => database.drop());
 
   it('end with one stored, and one that is refused, begins again and succeeds', async () => {
     let arrived = 0;
     let open!: () => void;
     const bothAreHalfWay = new Promise<void>((resolve) => (open = resolve));
     const transaction = (first: typeof left, second: typeof left) =>
-      dataSource.transaction(async (manager) => {
-        await store.append(first, [new Counted(1)], { manager });
+      given.dataSource.transaction(async (manager) => {
+        await given.store.append(first, [new Counted(1)], { manager });
         if (++arrived >= 2) open();
         await bothAreHalfWay;
-        return store.append(second, [new Counted(1)], { manager });
+        return given.store.append(second, [new Counted(1)], { manager });
       });
     const outcomes = await Promise.allSettled([transaction(left, right), transaction(right, left)]);
     const refusals = outcomes.flatMap((each) => (each.status === 'rejected' ? [each.reason] : []));
     expect(refusals).toMatchObject([
       { code: 'TRANSACTION_CONFLICT', sqlState: '40P01', retryable: true, outcome: 'not-applied' },
     ]);
-    expect(await store.currentVersion(left)).toBe(2);
-    expect(await store.currentVersion(right)).toBe(2);
+    expect(await given.store.currentVersion(left)).toBe(2);
+    expect(await given.store.currentVersion(right)).toBe(2);
     expect(await transaction(left, right)).toMatchObject({ version: 3 });
     tally('F10', { acknowledged: outcomes.length - refusals.length + 1 });
   });

@@ -13,9 +13,9 @@ import {
   type ProjectionContext,
 } from 'nest-event-store';
 import { startApplication } from '../module/start-application.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { patiently } from '../support/eventually.ts';
 import { tally } from '../support/tally.ts';
+import { useDatabase } from '../support/use-store.ts';
 
 @DomainEvent('meter.read')
 class MeterRead {
@@ -65,14 +65,14 @@ class Inlined {
   }
 }
 
+const database = useDatabase();
+
 describe('a projection that keeps writing after its time is over', () => {
-  let database: TestDatabase;
   let dataSource: DataSource;
   let application: TestingModule;
   let store: EventStore;
 
   beforeAll(async () => {
-    database = await createTestDatabase();
     dataSource = await database.dataSource();
     await dataSource.query('CREATE TABLE steps (consumer text, attempt integer)');
     application = await startApplication(dataSource, {
@@ -84,7 +84,6 @@ describe('a projection that keeps writing after its time is over', () => {
   beforeEach(() => dataSource.query('TRUNCATE steps'));
   afterAll(async () => {
     await application.close();
-    await database.drop();
   });
 
   it('leaves nothing of the attempt that was given up', async () => {

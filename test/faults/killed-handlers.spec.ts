@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { DataSource } from 'typeorm';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { findingsOf } from '../support/ledger/ledger.findings.ts';
 import { readHistory, repetitions } from '../support/ledger/ledger.history.ts';
 import { createLedgerTables } from '../support/ledger/ledger.tables.ts';
@@ -8,21 +7,21 @@ import { type LedgerProcess, startLedger } from '../support/ledger/ledger.ts';
 import { killAll } from '../support/processes.ts';
 import { countFindings } from '../support/history/count-findings.ts';
 import { tally } from '../support/tally.ts';
+import { useDatabase } from '../support/use-store.ts';
 
 const amounts = Array.from({ length: 5 }, (_, n) => n + 1);
 
+const database = useDatabase();
+
 describe('a durable handler of @nestjs/cqrs', () => {
-  let database: TestDatabase;
   let dataSource: DataSource;
 
   beforeAll(async () => {
-    database = await createTestDatabase();
     dataSource = await database.dataSource();
     await dataSource.query(createLedgerTables);
   });
   afterAll(async () => {
     await killAll();
-    await database.drop();
   });
 
   const start = (): Promise<LedgerProcess> =>

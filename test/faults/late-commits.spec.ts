@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { beforeEach, describe, expect, it } from '@jest/globals';
 import { Client } from 'pg';
-import type { DataSource, QueryRunner } from 'typeorm';
+import type { QueryRunner } from 'typeorm';
 import { lockNamespace } from '../../lib/postgres/schema/schema-name.ts';
 import type { AppendResult } from '../../lib/store/event-store.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { Counted, openStore, type TestStore } from '../support/store.ts';
+import { createTestDatabase } from '../support/database.ts';
+import { Counted, openStore } from '../support/store.ts';
 import { countCopies, tally } from '../support/tally.ts';
+import { useStore } from '../support/use-store.ts';
 
 type Level = 'READ COMMITTED' | 'REPEATABLE READ' | 'SERIALIZABLE';
 type Step =
@@ -20,16 +21,7 @@ const kinds = {
   prepared: ['begin', 'append', 'prepare', 'commit prepared'],
 } as const satisfies Record<string, readonly Step[]>;
 
-let database: TestDatabase;
-let dataSource: DataSource;
-let store: TestStore;
-
-beforeAll(async () => {
-  database = await createTestDatabase();
-  dataSource = await database.dataSource();
-  store = await openStore(dataSource);
-});
-afterAll(() => database.drop());
+const given = useStore();
 
 /** One transaction, which goes step by step. */
 class SteppedTransaction {
@@ -53,7 +45,9 @@ class SteppedTransaction {
         return;
       case 'append': {
         const { manager } = this.runner;
-        const { position } = await store.append(this.#aggregate, [new Counted(1)], { manager });
+        const { position } = await given.store.append(this.#aggregate, [new Counted(1)], {
+          manager,
+        });
         this.open.push(position);
         return;
       }
@@ -103,7 +97,10 @@ describe('a reader of the log beside two transactions in every order', () => {
   );
 
   it.each(cases)('sees at %s (%s) what is settled at once, and never less', async (level, kind) => {
-    const runners = [dataSource.createQueryRunner(), dataSource.createQueryRunner()] as const;
+    const runners = [
+      given.dataSource.createQueryRunner(),
+      given.dataSource.createQueryRunner(),
+    ] as const;
     const steps = [kinds[kind], kinds.commit] as const;
     const orders = interleavings(steps[0].length, steps[1].length);
     const committedInAll: number[] = [];
@@ -112,7 +109,7 @@ describe('a reader of the log beside two transactions in every order', () => {
       for (const turns of orders) {
         const both = runners.map((runner) => new SteppedTransaction(runner, level));
         const left = steps.map((each): Step[] => [...each]);
-        const start = await store.currentPosition();
+        const start = await given.store.currentPosition();
         let after = start;
         const seen: number[] = [];
         const done: string[] = [];
@@ -120,7 +117,7 @@ describe('a reader of the log beside two transactions in every order', () => {
           const step = left[turn]!.shift()!;
           done.push(`${turn} ${step}`);
           await both[turn]!.take(step);
-          const page = await store.fetch(after);
+          const page = await given.store.fetch(after);
           after = page.position;
           seen.push(...page.records.map(({ position }) => position));
 
@@ -146,7 +143,7 @@ describe('a reader of the log', () => {
   beforeEach(() => void (acknowledged = 0));
 
   async function append(): Promise<AppendResult> {
-    const result = await store.append({ type: 'counter', id: 'free' }, [new Counted(1)]);
+    const result = await given.store.append({ type: 'counter', id: 'free' }, [new Counted(1)]);
     acknowledged += 1;
     return result;
   }
@@ -154,7 +151,7 @@ describe('a reader of the log', () => {
   /** Whether an event can be read as soon as it is appended. */
   async function readsAtOnce(): Promise<boolean> {
     const { position } = await append();
-    const { records } = await store.fetch(position - 1);
+    const { records } = await given.store.fetch(position - 1);
     return records.some((record) => record.position === position);
   }
 
@@ -171,7 +168,7 @@ describe('a reader of the log', () => {
   });
 
   it('waits for no transaction that writes something else', async () => {
-    const client = new Client({ connectionString: database.url });
+    const client = new Client({ connectionString: given.database.url });
     await client.connect();
     await client.query('CREATE TABLE other (n integer)');
     await client.query('BEGIN');
@@ -188,44 +185,44 @@ describe('a reader of the log', () => {
 
   it('never goes back for a writer that is late to register', async () => {
     const { position } = await append();
-    const late = new Client({ connectionString: database.url });
+    const late = new Client({ connectionString: given.database.url });
     await late.connect();
     await late.query('BEGIN');
     // It has read the sequence before the last event was appended, and takes its lock only now.
     const key = [lockNamespace('event_store'), position - 1];
     await late.query('SELECT pg_advisory_xact_lock_shared($1, $2)', key);
-    expect((await store.horizon()).position).toBe(position - 1);
-    expect(await store.fetch(position)).toEqual({ position, records: [] });
+    expect((await given.store.horizon()).position).toBe(position - 1);
+    expect(await given.store.fetch(position)).toEqual({ position, records: [] });
     await late.end();
     tally('F7', { acknowledged });
   });
 
   it('passes over a writer that has registered since the end of the log was read', async () => {
     const { position } = await append();
-    const writer = new Client({ connectionString: database.url });
+    const writer = new Client({ connectionString: given.database.url });
     await writer.connect();
     await writer.query('BEGIN');
     // As it looks to a reader that has read the sequence before the last appends.
     const key = [lockNamespace('event_store'), position + 5];
     await writer.query('SELECT pg_advisory_xact_lock_shared($1, $2)', key);
-    expect(await store.currentPosition()).toBe(position);
-    expect(await store.horizon()).toMatchObject({ position, openAppends: [] });
-    expect((await store.fetch(position - 1)).records).toHaveLength(1);
+    expect(await given.store.currentPosition()).toBe(position);
+    expect(await given.store.horizon()).toMatchObject({ position, openAppends: [] });
+    expect((await given.store.fetch(position - 1)).records).toHaveLength(1);
     await writer.end();
     tally('F7', { acknowledged });
   });
 
   it('waits for one that has appended and stays open, which is named, and for no longer', async () => {
     const applicationName = 'forgetful';
-    const forgetful = await database.dataSource({ applicationName });
+    const forgetful = await given.database.dataSource({ applicationName });
     const runner = forgetful.createQueryRunner();
     await runner.startTransaction();
     const [{ pid }] = await runner.query('SELECT pg_backend_pid() AS pid');
-    await store.append({ type: 'counter', id: 'held' }, [new Counted(1)], {
+    await given.store.append({ type: 'counter', id: 'held' }, [new Counted(1)], {
       manager: runner.manager,
     });
     expect(await readsAtOnce()).toBe(false);
-    expect((await store.horizon()).openAppends).toMatchObject([{ pid, applicationName }]);
+    expect((await given.store.horizon()).openAppends).toMatchObject([{ pid, applicationName }]);
     await runner.rollbackTransaction();
     await runner.release();
     expect(await readsAtOnce()).toBe(true);

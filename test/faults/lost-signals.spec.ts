@@ -14,11 +14,11 @@ import {
   type EventStoreOptions,
 } from 'nest-event-store';
 import { startApplication } from '../module/start-application.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually, patiently } from '../support/eventually.ts';
 import { type Random, random, seed } from '../support/random.ts';
 import { tally } from '../support/tally.ts';
 import { startProxy, type TcpProxy } from '../support/tcp-proxy.ts';
+import { useDatabase } from '../support/use-store.ts';
 
 @DomainEvent('bell.rung')
 class BellRung {
@@ -36,8 +36,9 @@ class Bells {
   }
 }
 
+const database = useDatabase();
+
 describe('a consumer that hears of no append', () => {
-  let database: TestDatabase;
   let proxy: TcpProxy;
   let admin: DataSource;
   let writer: TestingModule;
@@ -48,7 +49,6 @@ describe('a consumer that hears of no append', () => {
 
   beforeAll(async () => {
     choices = random(seed());
-    database = await createTestDatabase();
     proxy = await startProxy(database.url);
     admin = await database.dataSource({ poolSize: 1 });
     writer = await startApplication(await database.dataSource(), {
@@ -66,7 +66,6 @@ describe('a consumer that hears of no append', () => {
   afterAll(async () => {
     await writer.close();
     await proxy.close();
-    await database.drop();
   });
 
   /** Another process, by way of the proxy, which is up to date with the log. */

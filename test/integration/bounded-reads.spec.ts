@@ -1,10 +1,10 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
 import type { DataSource } from 'typeorm';
 import { DomainEvent, type EventRecord } from 'nest-event-store';
 import { startOfLog } from '../../lib/store/reading/log-place.ts';
 import { consumer, startConsumers } from '../support/consumers.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { Counted, openStore, type TestStore } from '../support/store.ts';
+import { useDatabase } from '../support/use-store.ts';
 
 @DomainEvent('file.uploaded')
 class Uploaded {
@@ -19,14 +19,12 @@ class Rare {
 const kilobyte = 1_024;
 const events = [Counted, Uploaded, Rare];
 
-let database: TestDatabase;
+const database = useDatabase();
 let dataSource: DataSource;
 
 beforeAll(async () => {
-  database = await createTestDatabase();
   dataSource = await database.dataSource();
 });
-afterAll(() => database.drop());
 
 const collect = async (records: AsyncIterable<EventRecord>): Promise<EventRecord[]> => {
   const all: EventRecord[] = [];

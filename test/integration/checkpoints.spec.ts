@@ -1,19 +1,17 @@
-import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { beforeAll, expect, it } from '@jest/globals';
 import type { DataSource } from 'typeorm';
 import { postgresConsumers } from '../../lib/postgres/subscriptions/postgres.consumers.ts';
 import { LeaseLostError } from '../../lib/subscriptions/subscriptions.errors.ts';
 import { consumer } from '../support/consumers.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { Counted, openStore } from '../support/store.ts';
+import { useDatabase } from '../support/use-store.ts';
 
-let database: TestDatabase;
+const database = useDatabase();
 let dataSource: DataSource;
 
 beforeAll(async () => {
-  database = await createTestDatabase();
   dataSource = await database.dataSource();
 });
-afterAll(() => database.drop());
 
 it('A checkpoint that was given back is not moved by its former owner', async () => {
   const schema = 'given_back';

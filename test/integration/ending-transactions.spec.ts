@@ -1,6 +1,6 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
 import { AggregateRoot } from '@nestjs/cqrs';
-import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
+import type { EntityManager, QueryRunner } from 'typeorm';
 import {
   Aggregate,
   type AggregateRef,
@@ -10,10 +10,10 @@ import {
   TransactionOverError,
 } from 'nest-event-store';
 import { AggregateRepositories } from '../../lib/aggregates/aggregate-repositories.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
 import { random, seed } from '../support/random.ts';
-import { Counted, openStore, type TestStore } from '../support/store.ts';
+import { Counted } from '../support/store.ts';
+import { useStore } from '../support/use-store.ts';
 
 @Aggregate('account', { snapshots: everyNEvents(2) })
 class Account extends AggregateRoot<object> {
@@ -36,28 +36,23 @@ class Account extends AggregateRoot<object> {
 const overdrawn = new Error('overdrawn');
 const rollback = new Error('rolled back on purpose');
 
-let database: TestDatabase;
-let dataSource: DataSource;
-let store: TestStore;
+const given = useStore();
 let accounts: AggregateRepository<Account>;
 let ids = 0;
 
 beforeAll(async () => {
-  database = await createTestDatabase();
-  dataSource = await database.dataSource();
-  store = await openStore(dataSource);
-  accounts = new AggregateRepositories(store, { cacheSize: 100, onWarning: () => undefined }).of(
-    Account,
-  );
-  await dataSource.query('CREATE TABLE invoices (id text PRIMARY KEY)');
+  accounts = new AggregateRepositories(given.store, {
+    cacheSize: 100,
+    onWarning: () => undefined,
+  }).of(Account);
+  await given.dataSource.query('CREATE TABLE invoices (id text PRIMARY KEY)');
 });
-afterAll(() => database.drop());
 
 const counted = (...by: number[]): Counted[] => by.map((each) => new Counted(each));
 const newRef = (): AggregateRef => ({ type: 'account', id: `a-${(ids += 1)}:` });
 async function opened(): Promise<AggregateRef> {
   const account = newRef();
-  await store.append(account, counted(10));
+  await given.store.append(account, counted(10));
   return account;
 }
 
@@ -65,20 +60,20 @@ async function opened(): Promise<AggregateRef> {
 const calls: Readonly<
   Record<string, (account: AggregateRef, manager: EntityManager) => Promise<unknown>>
 > = {
-  append: (account, manager) => store.append(account, counted(5), { manager }),
+  append: (account, manager) => given.store.append(account, counted(5), { manager }),
   appendAll: (account, manager) =>
-    store.appendAll([{ aggregate: account, events: counted(5, 6) }], { manager }),
+    given.store.appendAll([{ aggregate: account, events: counted(5, 6) }], { manager }),
   execute: ({ id }, manager) => accounts.execute(id, (each) => each.deposit(5), { manager }),
   save: ({ id }, manager) =>
     accounts.save(new Account(`${id}-${(ids += 1)}`).deposit(1), { manager }),
-  snapshot: (account, manager) => store.snapshot(account, { total: -1 }, 1, { manager }),
+  snapshot: (account, manager) => given.store.snapshot(account, { total: -1 }, 1, { manager }),
   load: ({ id }, manager) => accounts.load(id, { manager }),
-  fetch: (_, manager) => store.fetch(0, { manager }),
+  fetch: (_, manager) => given.store.fetch(0, { manager }),
 };
 
 /** What the log and the snapshots hold of an account, and of those named after it. */
 async function storedOf({ id }: AggregateRef): Promise<readonly unknown[]> {
-  return dataSource.query(
+  return given.dataSource.query(
     `SELECT g.id, g.version, g.snapshot_version, (
       SELECT count(*) FROM event_store.domain_events AS e WHERE e.aggregate_key = g.key
     ) AS events
@@ -94,7 +89,7 @@ describe.each(Object.entries(calls))('%s in a transaction', (_, call) => {
     const choices = random(seed());
     for (let round = 0; round < 10; round++) {
       const late: Promise<unknown>[] = [];
-      const failing = dataSource.transaction(async (manager) => {
+      const failing = given.dataSource.transaction(async (manager) => {
         const sibling = async (): Promise<unknown> => {
           for (let turns = choices.integer(0, 12); turns > 0; turns--) await Promise.resolve();
           return call(account, manager);
@@ -118,7 +113,7 @@ describe.each(Object.entries(calls))('%s in a transaction', (_, call) => {
     for (let round = 0; round < 10; round++) {
       const before = await storedOf(account);
       let outcome: Promise<PromiseSettledResult<unknown>[]> | undefined;
-      await dataSource.transaction(async (manager) => {
+      await given.dataSource.transaction(async (manager) => {
         const forgotten = async (): Promise<unknown> => {
           for (let turns = choices.integer(0, 20); turns > 0; turns--) await Promise.resolve();
           return call(account, manager);
@@ -137,12 +132,12 @@ describe.each(Object.entries(calls))('%s in a transaction', (_, call) => {
   it('is refused by a manager whose query runner was released, or has begun another one', async () => {
     const account = await opened();
     const before = await storedOf(account);
-    const released = dataSource.createQueryRunner();
+    const released = given.dataSource.createQueryRunner();
     await released.startTransaction();
     await released.release();
     await expect(call(account, released.manager)).rejects.toThrow(TransactionOverError);
 
-    const reused = dataSource.createQueryRunner();
+    const reused = given.dataSource.createQueryRunner();
     await reused.startTransaction();
     const late = Promise.allSettled([
       call(account, reused.manager).finally(() => undefined),
@@ -162,35 +157,35 @@ describe('a call made inside a savepoint that is rolled back', () => {
   it('is rolled back with it, however long its turn is in coming, and the rest commits', async () => {
     for (let round = 0; round < 10; round++) {
       const [outer, inner] = [await opened(), await opened()];
-      await dataSource.transaction(async (manager) => {
-        await store.append(outer, counted(1), { manager });
+      await given.dataSource.transaction(async (manager) => {
+        await given.store.append(outer, counted(1), { manager });
         let late: Promise<unknown>[] = [];
         const nested = manager.transaction((savepoint) => {
           late = Array.from({ length: 5 }, () =>
-            store.append(inner, counted(7), { manager: savepoint }),
+            given.store.append(inner, counted(7), { manager: savepoint }),
           );
           return Promise.all([...late, Promise.reject(rollback)]);
         });
         await expect(nested).rejects.toBe(rollback);
         const outcomes = await Promise.allSettled(late);
         expect(outcomes.at(-1)).toMatchObject({ reason: { code: 'TRANSACTION_OVER' } });
-        await store.append(outer, counted(2), { manager });
+        await given.store.append(outer, counted(2), { manager });
       });
-      expect(await store.currentVersion(outer)).toBe(3);
-      expect(await store.currentVersion(inner)).toBe(1);
+      expect(await given.store.currentVersion(outer)).toBe(3);
+      expect(await given.store.currentVersion(inner)).toBe(1);
     }
   });
 });
 
 describe('an aggregate saved in a transaction that is rolled back', () => {
   const eventsOf = async ({ id }: { id: string }): Promise<object[]> =>
-    (await store.fetchByAggregate({ type: 'account', id })).records.map(({ event }) => event);
+    (await given.store.fetchByAggregate({ type: 'account', id })).records.map(({ event }) => event);
 
   it('is as it was before, and the repetition of the transaction stores it', async () => {
     const account = new Account(newRef().id).deposit(1).deposit(2);
     let attempts = 0;
     const transfer = () =>
-      dataSource.transaction('SERIALIZABLE', async (manager) => {
+      given.dataSource.transaction('SERIALIZABLE', async (manager) => {
         await manager.query('INSERT INTO invoices VALUES ($1)', [account.id]);
         const saved = await accounts.save(account, { manager });
         expect(saved.records).toHaveLength(2);
@@ -210,7 +205,7 @@ describe('an aggregate saved in a transaction that is rolled back', () => {
 
   it('keeps its later events after those that were rolled back', async () => {
     const account = new Account(newRef().id).deposit(1);
-    const failing = dataSource.transaction(async (manager) => {
+    const failing = given.dataSource.transaction(async (manager) => {
       await accounts.save(account, { manager });
       await accounts.save(account.deposit(2), { manager });
       account.deposit(3);
@@ -223,7 +218,7 @@ describe('an aggregate saved in a transaction that is rolled back', () => {
 
   it('goes back to a savepoint alone', async () => {
     const account = new Account(newRef().id).deposit(1);
-    await dataSource.transaction(async (manager) => {
+    await given.dataSource.transaction(async (manager) => {
       await accounts.save(account, { manager });
       await manager.transaction((kept) => accounts.save(account.deposit(2), { manager: kept }));
       const undone = manager.transaction(async (inner) => {
@@ -247,7 +242,7 @@ describe('an aggregate saved in a transaction that is rolled back', () => {
     for (let round = 0; round < 30; round++) {
       const account = new Account(newRef().id).deposit(1);
       let saving: Promise<unknown> | undefined;
-      const failing = dataSource.transaction(async (manager) => {
+      const failing = given.dataSource.transaction(async (manager) => {
         saving = accounts.save(account, { manager });
         saving.catch(() => 'refused');
         for (let turns = choices.integer(0, 60); turns > 0; turns--) await Promise.resolve();
@@ -263,7 +258,7 @@ describe('an aggregate saved in a transaction that is rolled back', () => {
 
   it('is as before also when the server answers the COMMIT with a rollback', async () => {
     const account = new Account(newRef().id).deposit(1);
-    await dataSource.transaction(async (manager) => {
+    await given.dataSource.transaction(async (manager) => {
       await accounts.save(account, { manager });
       await manager.query('SELECT 1 / 0').catch(() => 'swallowed');
     });
@@ -282,7 +277,7 @@ describe('an aggregate saved in a transaction that is rolled back', () => {
     ],
   ])('is as before also when the transaction is %s', async (_, end) => {
     const account = new Account(newRef().id).deposit(1);
-    const queryRunner = dataSource.createQueryRunner();
+    const queryRunner = given.dataSource.createQueryRunner();
     await queryRunner.startTransaction();
     await accounts.save(account, { manager: queryRunner.manager });
     await end(queryRunner);
@@ -293,11 +288,11 @@ describe('an aggregate saved in a transaction that is rolled back', () => {
   });
 
   it('is as before also when the commit fails', async () => {
-    await dataSource.query(
+    await given.dataSource.query(
       `CREATE TABLE parts (id text REFERENCES invoices DEFERRABLE INITIALLY DEFERRED)`,
     );
     const account = new Account(newRef().id).deposit(1);
-    const failing = dataSource.transaction(async (manager) => {
+    const failing = given.dataSource.transaction(async (manager) => {
       await accounts.save(account, { manager });
       await manager.query(`INSERT INTO parts VALUES ('no such invoice')`);
     });
@@ -307,7 +302,7 @@ describe('an aggregate saved in a transaction that is rolled back', () => {
 
   it('is as before when its connection is lost, and is stored once when it is saved again', async () => {
     const account = new Account(newRef().id).deposit(1);
-    const failing = dataSource.transaction(async (manager) => {
+    const failing = given.dataSource.transaction(async (manager) => {
       await accounts.save(account, { manager });
       await manager.query('SELECT pg_terminate_backend(pg_backend_pid())');
     });

@@ -1,28 +1,22 @@
 import { createServer, type AddressInfo } from 'node:net';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { DataSource } from 'typeorm';
 import type { AggregateRef } from 'nest-event-store';
 import { postgresConsumers } from '../../lib/postgres/subscriptions/postgres.consumers.ts';
 import { consumer, startConsumers } from '../support/consumers.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
 import { Counted, openStore, type TestStore } from '../support/store.ts';
 import { startProxy } from '../support/tcp-proxy.ts';
 import { giveUpSoon } from '../support/unruly-guest.ts';
+import { useStore } from '../support/use-store.ts';
 
-let database: TestDatabase;
-let observerSource: DataSource;
 /** On connections of its own: it sees what is committed, and nothing else. */
-let observer: TestStore;
+const observer = useStore();
 let ids = 0;
 
 beforeAll(async () => {
-  database = await createTestDatabase();
-  observerSource = await database.dataSource();
-  observer = await openStore(observerSource);
-  await observerSource.query('CREATE TABLE invoices (position bigint)');
+  await observer.dataSource.query('CREATE TABLE invoices (position bigint)');
 });
-afterAll(() => database.drop());
 
 const newCounter = (): AggregateRef => ({ type: 'counter', id: `c-${(ids += 1)}` });
 const counted = (...by: number[]): Counted[] => by.map((each) => new Counted(each));
@@ -62,37 +56,37 @@ describe.each(Object.entries(leftBehind))('a pooled connection with %s', (_, lea
   let dataSource: DataSource;
   let store: TestStore;
   beforeEach(async () => {
-    dataSource = await database.dataSource({ poolSize: 1 });
+    dataSource = await observer.database.dataSource({ poolSize: 1 });
     store = await openStore(dataSource);
     await leave(dataSource);
   });
   afterEach(async () => {
     await dataSource.destroy();
     // Nothing that others had begun was committed on the way.
-    expect(await observerSource.query('SELECT FROM invoices WHERE position = -1')).toEqual([]);
+    expect(await observer.dataSource.query('SELECT FROM invoices WHERE position = -1')).toEqual([]);
   });
 
   it('is not used by an append: what is acknowledged is committed', async () => {
     const counter = newCounter();
     await expect(store.append(counter, counted(1))).resolves.toMatchObject({ version: 1 });
-    expect(await observer.currentVersion(counter)).toBe(1);
+    expect(await observer.store.currentVersion(counter)).toBe(1);
     expect(store.warnings).toHaveLength(1);
   });
 
   it('is used by no other way to write either', async () => {
     const [one, two, three] = [newCounter(), newCounter(), newCounter()];
-    await observer.append(three, counted(1));
+    await observer.store.append(three, counted(1));
     const appends = [one, two].map((aggregate) => ({ aggregate, events: counted(1, 2) }));
     await store.appendAll(appends);
     await leave(dataSource);
     await store.snapshot(three, { total: 1 }, 1);
-    expect(await observer.currentVersion(two)).toBe(2);
-    expect(await observer.getSnapshot(three)).toMatchObject({ version: 1 });
+    expect(await observer.store.currentVersion(two)).toBe(2);
+    expect(await observer.store.getSnapshot(three)).toMatchObject({ version: 1 });
   });
 
   it('is not read from, as it shows what may never be committed', async () => {
     const counter = newCounter();
-    await observer.append(counter, counted(1));
+    await observer.store.append(counter, counted(1));
     const { records } = await store.fetchByAggregate(counter);
     expect(records).toHaveLength(1);
     await leave(dataSource);
@@ -108,17 +102,19 @@ describe.each(Object.entries(leftBehind))('a pooled connection with %s', (_, lea
     });
     const running = await startConsumers(dataSource, store, [names]);
     await leave(dataSource);
-    const { position } = await observer.append(counter, counted(1));
+    const { position } = await observer.store.append(counter, counted(1));
     await running.control.waitFor(names.name, position);
     await running.stop();
-    const rows = await observerSource.query('SELECT FROM invoices WHERE position = $1', [position]);
+    const rows = await observer.dataSource.query('SELECT FROM invoices WHERE position = $1', [
+      position,
+    ]);
     expect(rows).toHaveLength(1);
   });
 });
 
 describe('a connection whose statement was refused', () => {
   it('is used again, though the server says a moment later that it is ready', async () => {
-    const proxy = await startProxy(database.url);
+    const proxy = await startProxy(observer.database.url);
     const dataSource = new DataSource({
       type: 'postgres',
       url: proxy.url,
@@ -126,7 +122,7 @@ describe('a connection whose statement was refused', () => {
       poolSize: 1,
     });
     const store = await openStore(await dataSource.initialize());
-    await observerSource.query(
+    await observer.dataSource.query(
       'ALTER TABLE event_store.domain_events ADD CONSTRAINT few CHECK (version < 3)',
     );
     const counter = newCounter();
@@ -142,7 +138,7 @@ describe('a connection whose statement was refused', () => {
     expect(await store.currentVersion(counter)).toBe(2);
     expect(proxy.connections).toHaveLength(connections);
     expect(store.warnings).toEqual([]);
-    await observerSource.query('ALTER TABLE event_store.domain_events DROP CONSTRAINT few');
+    await observer.dataSource.query('ALTER TABLE event_store.domain_events DROP CONSTRAINT few');
     await dataSource.destroy();
     await proxy.close();
   });
@@ -150,7 +146,7 @@ describe('a connection whose statement was refused', () => {
 
 describe('a projection whose statement outlasts the query timeout once', () => {
   it('has written one row for its event when it has caught up', async () => {
-    const dataSource = await database.dataSource();
+    const dataSource = await observer.database.dataSource();
     const store = await openStore(dataSource);
     let attempts = 0;
     const rows = consumer(
@@ -172,11 +168,11 @@ describe('a projection whose statement outlasts the query timeout once', () => {
     await dataSource.destroy();
     expect(attempts).toBeGreaterThan(1);
     const written = 'SELECT FROM invoices WHERE position = $1';
-    expect(await observerSource.query(written, [position])).toHaveLength(1);
+    expect(await observer.dataSource.query(written, [position])).toHaveLength(1);
   });
 
   it('commits nothing of a handler that swallows what its own statement failed with', async () => {
-    const dataSource = await database.dataSource();
+    const dataSource = await observer.database.dataSource();
     const store = await openStore(dataSource);
     const swallows = consumer(
       'swallows',
@@ -197,13 +193,13 @@ describe('a projection whose statement outlasts the query timeout once', () => {
     });
     await running.stop();
     const written = 'SELECT FROM invoices WHERE position = $1';
-    expect(await observerSource.query(written, [position])).toEqual([]);
+    expect(await observer.dataSource.query(written, [position])).toEqual([]);
   });
 });
 
 describe('a connection that cannot be made', () => {
   it('has applied nothing, also where a proxy accepts it and closes it', async () => {
-    const dataSource = await database.dataSource({ poolSize: 1 });
+    const dataSource = await observer.database.dataSource({ poolSize: 1 });
     const store = await openStore(dataSource);
     const options = { schema: store.schema, preparedStatements: true, listen: false };
     const { registry } = postgresConsumers(dataSource, options);
@@ -235,7 +231,7 @@ describe('a connection that cannot be made', () => {
 
 describe('a read that loses its connection', () => {
   it('is repeated once on another one', async () => {
-    const proxy = await startProxy(database.url);
+    const proxy = await startProxy(observer.database.url);
     const dataSource = new DataSource({
       type: 'postgres',
       url: proxy.url,

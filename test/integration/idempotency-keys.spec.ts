@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
 import { AggregateRoot } from '@nestjs/cqrs';
 import type { DataSource } from 'typeorm';
 import { Aggregate } from '../../lib/aggregates/aggregate.decorator.ts';
 import { AggregateRepositories } from '../../lib/aggregates/aggregate-repositories.ts';
 import { consumer } from '../support/consumers.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { Counted, openStore, type TestStore } from '../support/store.ts';
+import { useDatabase } from '../support/use-store.ts';
 
 @Aggregate('counter')
 class Counter extends AggregateRoot<object> {
@@ -28,18 +28,17 @@ class Counter extends AggregateRoot<object> {
 
 const ref = (id: string = randomUUID()) => ({ type: 'counter', id });
 
+const database = useDatabase();
+
 describe('an idempotency key', () => {
-  let database: TestDatabase;
   let dataSource: DataSource;
   /** With a cache and a queue each, as two processes would have. */
   let stores: TestStore[];
 
   beforeAll(async () => {
-    database = await createTestDatabase();
     dataSource = await database.dataSource();
     stores = [await openStore(dataSource), await openStore(dataSource)];
   });
-  afterAll(() => database.drop());
 
   const countersOf = (store: TestStore) =>
     new AggregateRepositories(store, { cacheSize: 100, onWarning: () => undefined }).of(Counter);

@@ -1,13 +1,4 @@
-import {
-  afterAll,
-  afterEach,
-  beforeAll,
-  beforeEach,
-  describe,
-  expect,
-  it,
-  jest,
-} from '@jest/globals';
+import { afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import pg from 'pg';
 import type { DataSource } from 'typeorm';
 import { postgresConsumers } from '../../lib/postgres/subscriptions/postgres.consumers.ts';
@@ -15,19 +6,18 @@ import type { HeldCheckpoint } from '../../lib/subscriptions/checkpoint-store.ts
 import type { Consumer } from '../../lib/subscriptions/consumer.ts';
 import { LeaseLostError } from '../../lib/subscriptions/subscriptions.errors.ts';
 import { consumer, startConsumers, type TestProcess } from '../support/consumers.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
 import { Gates } from '../support/ledger/gates.ts';
 import { Counted, openStore, type TestStore } from '../support/store.ts';
+import { useDatabase } from '../support/use-store.ts';
 
-let database: TestDatabase;
+const database = useDatabase();
 let dataSource: DataSource;
 let store: TestStore;
 let schemas = 0;
 let processes: TestProcess[] = [];
 
 beforeAll(async () => {
-  database = await createTestDatabase();
   dataSource = await database.dataSource({ extra: { max: 20 } });
 });
 beforeEach(async () => {
@@ -37,7 +27,6 @@ afterEach(async () => {
   await Promise.all(processes.map((each) => each.stop()));
   processes = [];
 });
-afterAll(() => database.drop());
 
 const start = async (
   consumers: readonly Consumer[],

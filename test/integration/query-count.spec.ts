@@ -1,13 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { AggregateRoot } from '@nestjs/cqrs';
 import pg from 'pg';
-import type { DataSource } from 'typeorm';
 import { Aggregate, EventData, everyNEvents, type AggregateRepository } from 'nest-event-store';
 import { AggregateRepositories } from '../../lib/aggregates/aggregate-repositories.ts';
 import { readAggregate, readHistory } from '../../lib/postgres/store/reading/read-aggregate.sql.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { Counted, openStore, type TestStore } from '../support/store.ts';
+import { useStore } from '../support/use-store.ts';
 
 @Aggregate('counter', { snapshots: everyNEvents(5) })
 class Counter extends AggregateRoot<object> {
@@ -29,20 +28,14 @@ class Counter extends AggregateRoot<object> {
 const schema = 'event_store';
 const query = jest.spyOn(pg.Client.prototype, 'query');
 
-let database: TestDatabase;
-let dataSource: DataSource;
-let store: TestStore;
+const given = useStore();
 let counters: AggregateRepository<Counter>;
 let ids = 0;
 
 beforeAll(async () => {
-  database = await createTestDatabase();
-  dataSource = await database.dataSource();
-  store = await openStore(dataSource);
   const options = { cacheSize: 10, onWarning: () => undefined };
-  counters = new AggregateRepositories(store, options).of(Counter);
+  counters = new AggregateRepositories(given.store, options).of(Counter);
 });
-afterAll(() => database.drop());
 
 const newCounter = () => ({ type: 'counter', id: `c-${(ids += 1)}` });
 const counted = (...by: number[]): Counted[] => by.map((each) => new Counted(each));
@@ -65,23 +58,25 @@ describe('the number of statements', () => {
     const saved = new Counter(known.id);
     for (const by of [1, 2, 3, 4, 5]) saved.count(by);
     await counters.save(saved);
-    await store.append(known, counted(6));
+    await given.store.append(known, counted(6));
   });
 
   it('of an append is one, also for several aggregates or events', async () => {
-    expect(await sentBy(() => store.append(known, counted(1, 2, 3)))).toEqual(['append_events']);
+    expect(await sentBy(() => given.store.append(known, counted(1, 2, 3)))).toEqual([
+      'append_events',
+    ]);
     const several = [known, newCounter(), newCounter()].map((aggregate) => ({
       aggregate,
       events: counted(1, 2),
     }));
-    expect(await sentBy(() => store.appendAll(several))).toEqual(['append_events']);
+    expect(await sentBy(() => given.store.appendAll(several))).toEqual(['append_events']);
   });
 
   it('of an append in a transaction is one, and one more after the commit', async () => {
     const work = () =>
-      dataSource.transaction(async (manager) => {
-        await store.append(known, counted(1), { manager });
-        await store.append(known, counted(2), { manager });
+      given.dataSource.transaction(async (manager) => {
+        await given.store.append(known, counted(1), { manager });
+        await given.store.append(known, counted(2), { manager });
       });
     expect(await sentBy(work)).toEqual([
       'START TRANSACTION',
@@ -98,15 +93,15 @@ describe('the number of statements', () => {
       ...Array<typeof known>(10).fill(known),
     ];
     const together = () =>
-      Promise.all(aggregates.map((aggregate) => store.append(aggregate, counted(1))));
+      Promise.all(aggregates.map((aggregate) => given.store.append(aggregate, counted(1))));
     expect(await sentBy(together)).toEqual(['append_events', 'append_events']);
   });
 
   it('of appends called while another is in flight is one for each half of them', async () => {
     const work = async () => {
-      const first = store.append(known, counted(1));
+      const first = given.store.append(known, counted(1));
       await Promise.resolve();
-      const others = Array.from({ length: 50 }, () => store.append(newCounter(), counted(1)));
+      const others = Array.from({ length: 50 }, () => given.store.append(newCounter(), counted(1)));
       await Promise.all([first, ...others]);
     };
     const [first, ...batches] = await sentBy(work);
@@ -119,7 +114,7 @@ describe('the number of statements', () => {
   it('of a load is one, with a snapshot or without', async () => {
     expect(await sentBy(() => counters.load(known.id))).toEqual(['snapshot_state']);
     expect(await sentBy(() => counters.find(newCounter().id))).toEqual(['snapshot_state']);
-    expect(await sentBy(() => store.fetchHistory(known))).toEqual(['snapshot_state']);
+    expect(await sentBy(() => given.store.fetchHistory(known))).toEqual(['snapshot_state']);
   });
 
   it('of a save is one, and two more if a snapshot is due: a read and the snapshot', async () => {
@@ -135,23 +130,24 @@ describe('the number of statements', () => {
   it('of an execute is a read and an append; from memory the read is of newer events only', async () => {
     const execute = () => counters.execute(known.id, (counter) => counter.count(1));
     expect(await sentBy(execute)).toEqual(['snapshot_state', 'append_events']);
-    await store.append(known, counted(1));
-    const rows = jest.spyOn(store, 'fetchHistory');
+    await given.store.append(known, counted(1));
+    const rows = jest.spyOn(given.store, 'fetchHistory');
     expect(await sentBy(execute)).toEqual([readAggregate(schema), 'append_events']);
     const { records } = (await rows.mock.results[0]!.value) as Awaited<
-      ReturnType<typeof store.fetchHistory>
+      ReturnType<typeof given.store.fetchHistory>
     >;
     expect(records.map(({ version }) => version)).toEqual([7, 8]);
     rows.mockRestore();
   });
 
   it('of a page is one, and of a stream one for each page', async () => {
-    expect(await sentBy(() => store.fetch(0, { limit: 3 }))).toEqual(['read_log']);
-    expect(await sentBy(() => store.fetchByAggregate(known))).toHaveLength(1);
-    expect(await sentBy(() => store.currentPosition())).toEqual(['read_log']);
+    expect(await sentBy(() => given.store.fetch(0, { limit: 3 }))).toEqual(['read_log']);
+    expect(await sentBy(() => given.store.fetchByAggregate(known))).toHaveLength(1);
+    expect(await sentBy(() => given.store.currentPosition())).toEqual(['read_log']);
     const read = async () => {
       const seen = [];
-      for await (const record of store.streamByAggregate(known, 0, { limit: 4 })) seen.push(record);
+      for await (const record of given.store.streamByAggregate(known, 0, { limit: 4 }))
+        seen.push(record);
       expect(seen).toHaveLength(6);
     };
     expect((await sentBy(read)).length).toBeLessThanOrEqual(3);
@@ -161,7 +157,7 @@ describe('the number of statements', () => {
     [true, expect.stringMatching(/^event_store_[0-9a-f]{16}$/)],
     [false, undefined],
   ])('is the same with preparedStatements: %s', async (preparedStatements, name) => {
-    const unprepared = await openStore(dataSource, { preparedStatements });
+    const unprepared = await openStore(given.dataSource, { preparedStatements });
     expect(await sentBy(() => unprepared.append(known, counted(1)))).toEqual(['append_event']);
     expect(query.mock.calls[0]![0]).toMatchObject({ text: expect.any(String) });
     expect((query.mock.calls[0]![0] as { name?: string }).name).toEqual(name);
@@ -169,7 +165,7 @@ describe('the number of statements', () => {
 });
 
 it('no function compiles the plans that it forces', async () => {
-  const compiling: unknown[] = await dataSource.query(
+  const compiling: unknown[] = await given.dataSource.query(
     `SELECT proname FROM pg_proc WHERE pronamespace = '${schema}'::regnamespace
     AND 'enable_seqscan=off' = ANY (proconfig) AND NOT 'jit=off' = ANY (proconfig)`,
   );
@@ -200,14 +196,14 @@ describe.each([
   ['in analysed tables', `ANALYZE ${schema}.aggregates, ${schema}.domain_events`],
 ])('among 50,000 events %s', (_, preparation) => {
   beforeAll(async () => {
-    await dataSource.query(preparation);
+    await given.dataSource.query(preparation);
   });
 
   it.each([
     ['readAggregate', readAggregate(schema), `'counter', 'bulk-7', 3, 1000`],
     ['readHistory', readHistory(schema), `'counter', 'bulk-7', 1`],
   ])('%s scans no table, planned for its values or for any', async (name, sql, values) => {
-    await dataSource.transaction(async (manager) => {
+    await given.dataSource.transaction(async (manager) => {
       await manager.query(`PREPARE "${name}" AS ${sql}`);
       for (const mode of ['force_custom_plan', 'force_generic_plan']) {
         await manager.query(`SET LOCAL plan_cache_mode = ${mode}`);
@@ -240,8 +236,8 @@ describe.each([
   ): Promise<Record<'aggregates' | 'domain_events', Cost>> {
     const undone = new Error('undone');
     const costs: Cost[][] = [];
-    const transaction = dataSource.transaction(async (manager) => {
-      const inside = await openStore(dataSource, { transactionManager: () => manager });
+    const transaction = given.dataSource.transaction(async (manager) => {
+      const inside = await openStore(given.dataSource, { transactionManager: () => manager });
       // The counts of earlier transactions may not have been handed in yet.
       const count = async () => {
         const rows: Cost[] = await manager.query(

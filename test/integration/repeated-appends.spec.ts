@@ -1,5 +1,5 @@
 import { createCipheriv, createDecipheriv, randomBytes, randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
 import type { DataSource } from 'typeorm';
 import { BinaryCodec } from '../../lib/events/payload/binary.codec.ts';
 import { DomainEvent } from '../../lib/events/domain-event.decorator.ts';
@@ -7,8 +7,8 @@ import type { EncodedPayload, EventCodec } from '../../lib/events/payload/event-
 import { EventData } from '../../lib/events/event-data.ts';
 import type { EventStore } from '../../lib/store/event-store.ts';
 import { InMemoryEventStore } from '../../lib/store/in-memory/in-memory.event-store.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { openStore } from '../support/store.ts';
+import { useDatabase } from '../support/use-store.ts';
 
 @DomainEvent('parcel.packed')
 class Packed {
@@ -37,15 +37,14 @@ class EncryptingCodec implements EventCodec {
 
 const parcel = () => ({ type: 'parcel', id: randomUUID() });
 
+const database = useDatabase();
+
 describe('a repeated append', () => {
-  let database: TestDatabase;
   let dataSource: DataSource;
 
   beforeAll(async () => {
-    database = await createTestDatabase();
     dataSource = await database.dataSource();
   });
-  afterAll(() => database.drop());
 
   const stores = {
     PostgresEventStore: (codec: EventCodec): Promise<EventStore> =>

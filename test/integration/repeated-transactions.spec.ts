@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
 import { AggregateRoot } from '@nestjs/cqrs';
 import { DataSource, type EntityManager } from 'typeorm';
 import {
@@ -15,10 +15,10 @@ import {
   WrongExpectedVersionError,
 } from 'nest-event-store';
 import { AggregateRepositories } from '../../lib/aggregates/aggregate-repositories.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
-import { Counted, openStore, type TestStore } from '../support/store.ts';
+import { Counted, openStore } from '../support/store.ts';
 import { startProxy } from '../support/tcp-proxy.ts';
+import { useStore } from '../support/use-store.ts';
 
 @Aggregate('account')
 class Account extends AggregateRoot<object> {
@@ -38,34 +38,32 @@ class Account extends AggregateRoot<object> {
   }
 }
 
-let database: TestDatabase;
-let dataSource: DataSource;
-let store: TestStore;
+const given = useStore({
+  connection: {
+    poolSize: 20,
+    extra: { options: '-c deadlock_timeout=20ms' },
+  },
+  transactionManager: () => ambient.getStore(),
+});
 let accounts: AggregateRepository<Account>;
 let ids = 0;
 const ambient = new AsyncLocalStorage<EntityManager>();
 
 beforeAll(async () => {
-  database = await createTestDatabase();
-  dataSource = await database.dataSource({
-    poolSize: 20,
-    extra: { options: '-c deadlock_timeout=20ms' },
-  });
-  store = await openStore(dataSource, { transactionManager: () => ambient.getStore() });
-  accounts = new AggregateRepositories(store, { cacheSize: 100, onWarning: () => undefined }).of(
-    Account,
-  );
-  await dataSource.query('CREATE TABLE invoices (id text)');
+  accounts = new AggregateRepositories(given.store, {
+    cacheSize: 100,
+    onWarning: () => undefined,
+  }).of(Account);
+  await given.dataSource.query('CREATE TABLE invoices (id text)');
 });
-afterAll(() => database.drop());
 
 async function opened(total: number): Promise<AggregateRef> {
   const account = { type: 'account', id: `a-${(ids += 1)}` };
-  await store.append(account, [new Counted(total)]);
+  await given.store.append(account, [new Counted(total)]);
   return account;
 }
 const invoicesOf = async (id: string): Promise<number> =>
-  ((await dataSource.query('SELECT FROM invoices WHERE id = $1', [id])) as unknown[]).length;
+  ((await given.dataSource.query('SELECT FROM invoices WHERE id = $1', [id])) as unknown[]).length;
 
 describe('a transaction of the store', () => {
   it.each<IsolationLevel>(['READ COMMITTED', 'REPEATABLE READ', 'SERIALIZABLE'])(
@@ -74,7 +72,7 @@ describe('a transaction of the store', () => {
       const [from, to] = [await opened(1_000), await opened(0)];
       const balances = await Promise.all(
         Array.from({ length: 10 }, (_, n) =>
-          store.transaction(
+          given.store.transaction(
             async (manager) => {
               await manager.query('INSERT INTO invoices VALUES ($1)', [from.id]);
               // In opposite orders, so that they deadlock.
@@ -99,11 +97,11 @@ describe('a transaction of the store', () => {
   it('that met another version is run again from its beginning', async () => {
     const account = await opened(1);
     const seen: number[] = [];
-    await store.transaction(async (manager) => {
+    await given.store.transaction(async (manager) => {
       await manager.query('INSERT INTO invoices VALUES ($1)', [account.id]);
       const loaded = await accounts.load(account.id, { manager });
       seen.push(loaded.move(1));
-      if (seen.length === 1) await store.append(account, [new Counted(10)]);
+      if (seen.length === 1) await given.store.append(account, [new Counted(10)]);
       await accounts.save(loaded, { manager });
     });
     expect(seen).toEqual([2, 12]);
@@ -113,16 +111,16 @@ describe('a transaction of the store', () => {
   it('gives up after its retries, with the conflict that it met last', async () => {
     const account = await opened(1);
     let attempts = 0;
-    const expecting = store.transaction(
+    const expecting = given.store.transaction(
       async (manager) => {
         attempts += 1;
-        await store.append(account, [new Counted(1)], { manager, expectedVersion: 7 });
+        await given.store.append(account, [new Counted(1)], { manager, expectedVersion: 7 });
       },
       { retries: 2 },
     );
     await expect(expecting).rejects.toThrow(WrongExpectedVersionError);
     expect(attempts).toBe(3);
-    const deadlocked = store.transaction(
+    const deadlocked = given.store.transaction(
       (manager) => manager.query(`DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '40P01'; END $$`),
       { retries: 0 },
     );
@@ -133,29 +131,29 @@ describe('a transaction of the store', () => {
     const account = await opened(1);
     const mine = new Error('mine');
     let attempts = 0;
-    const failing = store.transaction(async (manager) => {
+    const failing = given.store.transaction(async (manager) => {
       attempts += 1;
-      await store.append(account, [new Counted(1)], { manager });
+      await given.store.append(account, [new Counted(1)], { manager });
       throw mine;
     });
     await expect(failing).rejects.toBe(mine);
     expect(Object.keys(mine)).toEqual([]);
     expect(attempts).toBe(1);
-    expect(await store.currentVersion(account)).toBe(1);
+    expect(await given.store.currentVersion(account)).toBe(1);
   });
 
   it('is not acknowledged if a statement of it has failed, whatever the work says', async () => {
     const account = await opened(1);
-    const failing = store.transaction(async (manager) => {
-      await store.append(account, [new Counted(1)], { manager });
+    const failing = given.store.transaction(async (manager) => {
+      await given.store.append(account, [new Counted(1)], { manager });
       await manager.query('SELECT 1 / 0').catch(() => 'swallowed');
     });
     await expect(failing).rejects.toMatchObject({ code: 'STATEMENT_FAILED', sqlState: '25P02' });
-    expect(await store.currentVersion(account)).toBe(1);
+    expect(await given.store.currentVersion(account)).toBe(1);
   });
 
   it('whose COMMIT is not answered is unknown, and not run again', async () => {
-    const proxy = await startProxy(database.url);
+    const proxy = await startProxy(given.database.url);
     const cut = new DataSource({ type: 'postgres', url: proxy.url, installExtensions: false });
     const cutStore = await openStore(await cut.initialize());
     const account = await opened(1);
@@ -170,31 +168,31 @@ describe('a transaction of the store', () => {
       outcome: 'unknown',
     });
     expect(attempts).toBe(1);
-    await eventually(async () => (await store.currentVersion(account)) === 2);
+    await eventually(async () => (await given.store.currentVersion(account)) === 2);
     await cut.destroy();
     await proxy.close();
   });
 
   it('takes its manager back when it is over', async () => {
     let kept: EntityManager | undefined;
-    await store.transaction(async (manager) => {
+    await given.store.transaction(async (manager) => {
       kept = manager;
     });
     await expect(kept!.query('SELECT 1')).rejects.toThrow('already released');
-    await expect(store.fetch(0, { manager: kept! })).rejects.toMatchObject({
+    await expect(given.store.fetch(0, { manager: kept! })).rejects.toMatchObject({
       code: 'TRANSACTION_REQUIRED',
     });
   });
 
   it('is refused inside an ambient transaction, with options that mean nothing, and in memory', async () => {
     const work = async (): Promise<void> => undefined;
-    await dataSource.transaction((manager) =>
+    await given.dataSource.transaction((manager) =>
       ambient.run(manager, () =>
-        expect(store.transaction(work)).rejects.toThrow(NestedTransactionError),
+        expect(given.store.transaction(work)).rejects.toThrow(NestedTransactionError),
       ),
     );
     for (const options of [{ isolationLevel: 'serializable' }, { retries: -1 }, { retry: 1 }]) {
-      await expect(store.transaction(work, options as object)).rejects.toThrow(TypeError);
+      await expect(given.store.transaction(work, options as object)).rejects.toThrow(TypeError);
     }
     const inMemory: EventStore = new InMemoryEventStore();
     await expect(inMemory.transaction(work)).rejects.toThrow(UnsupportedFeatureError);

@@ -1,12 +1,11 @@
 import { isDeepStrictEqual } from 'node:util';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import type { DataSource } from 'typeorm';
 import { BinaryCodec } from '../../lib/events/payload/binary.codec.ts';
 import { DomainEvent } from '../../lib/events/domain-event.decorator.ts';
 import { EventData } from '../../lib/events/event-data.ts';
 import { JsonCodec } from '../../lib/events/payload/json.codec.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import {
   anyEventId,
   anyName,
@@ -18,6 +17,7 @@ import {
 } from '../support/payloads.ts';
 import { seed } from '../support/random.ts';
 import { openStore, type TestStore } from '../support/store.ts';
+import { useDatabase } from '../support/use-store.ts';
 
 @DomainEvent('payload.recorded')
 class Recorded {}
@@ -26,16 +26,15 @@ class Recorded {}
 const eventOf = (payload: object): object =>
   Object.setPrototypeOf(structuredClone(payload), Recorded.prototype);
 
+const database = useDatabase();
+
 describe('a round trip through PostgreSQL', () => {
-  let database: TestDatabase;
   let dataSource: DataSource;
   const testSeed = seed();
 
   beforeAll(async () => {
-    database = await createTestDatabase();
     dataSource = await database.dataSource();
   });
-  afterAll(() => database.drop());
 
   /** Appends every payload by itself and says what came back, or with which code it was refused. */
   async function recordAll(store: TestStore, payloads: readonly object[]): Promise<unknown[]> {

@@ -1,6 +1,5 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { ModuleMetadata } from '@nestjs/common';
-import type { TestingModule } from '@nestjs/testing';
 import type { DataSource } from 'typeorm';
 import {
   Consumers,
@@ -15,9 +14,9 @@ import {
   type GenerationScope,
   type ProjectionContext,
 } from 'nest-event-store';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually, patiently } from '../support/eventually.ts';
 import { startApplication } from './start-application.ts';
+import { useApplications } from './use-applications.ts';
 
 @DomainEvent('account.opened')
 class AccountOpened {
@@ -41,26 +40,20 @@ class AccountCredited {
 
 const account = (id: string) => ({ type: 'account', id });
 
-let database: TestDatabase;
+const { database, applications, newSchema } = useApplications();
 let dataSource: DataSource;
-let applications: TestingModule[] = [];
-let schemas = 0;
 
 beforeAll(async () => {
-  database = await createTestDatabase();
   dataSource = await database.dataSource();
 });
 afterEach(async () => {
-  await Promise.all(applications.map((application) => application.close()));
-  applications = [];
   await dataSource.query('DROP TABLE IF EXISTS owner, balance');
 });
-afterAll(() => database.drop());
 
 async function start(...providers: NonNullable<ModuleMetadata['providers']>) {
   const application = await startApplication(await database.dataSource(), {
     imports: [
-      EventStoreModule.forRoot({ schema: `store_${(schemas += 1)}` }),
+      EventStoreModule.forRoot({ schema: newSchema() }),
       EventStoreModule.forFeature({
         events: [AccountOpened, AccountOpenedJointly, AccountCredited],
       }),

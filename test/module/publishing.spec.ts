@@ -1,5 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import { Inject, Logger, Scope, type Provider } from '@nestjs/common';
 import { ModuleRef, REQUEST } from '@nestjs/core';
 import {
@@ -25,9 +25,9 @@ import {
   getAggregateRepositoryToken,
   type AggregateRepository,
 } from 'nest-event-store';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually, patiently } from '../support/eventually.ts';
 import { startApplication } from './start-application.ts';
+import { useApplications } from './use-applications.ts';
 
 @DomainEvent('order.placed')
 class OrderPlaced {
@@ -59,19 +59,8 @@ class Order extends AggregateRoot<object> {
 
 const order = (id: string) => ({ type: 'order', id });
 
-let database: TestDatabase;
-let applications: TestingModule[] = [];
-let schemas = 0;
-
-beforeAll(async () => {
-  database = await createTestDatabase();
-});
-afterEach(async () => {
-  jest.restoreAllMocks();
-  await Promise.all(applications.map((application) => application.close()));
-  applications = [];
-});
-afterAll(() => database.drop());
+afterEach(() => void jest.restoreAllMocks());
+const { database, applications, newSchema } = useApplications();
 
 interface Started {
   readonly application: TestingModule;
@@ -86,7 +75,7 @@ async function start(providers: Provider[] = []): Promise<Started> {
   const dataSource = await database.dataSource();
   const application = await startApplication(dataSource, {
     imports: [
-      EventStoreModule.forRoot({ schema: `store_${(schemas += 1)}` }),
+      EventStoreModule.forRoot({ schema: newSchema() }),
       EventStoreModule.forFeature({
         aggregates: [Order],
         events: [OrderPlaced, OrderPacked, OrderShipped],

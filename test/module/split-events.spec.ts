@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it } from '@jest/globals';
 import { EventsHandler, type IEventHandler } from '@nestjs/cqrs';
 import type { TestingModule } from '@nestjs/testing';
 import {
@@ -14,8 +14,8 @@ import {
   type Upcaster,
   type EventClass,
 } from 'nest-event-store';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually, patiently } from '../support/eventually.ts';
+import { useDatabase } from '../support/use-store.ts';
 import { startApplication } from './start-application.ts';
 
 @DomainEvent('stay.booked')
@@ -84,14 +84,11 @@ class Torn {
   }
 }
 
+const database = useDatabase();
+
 describe('An event that was split into several by an upcaster', () => {
-  let database: TestDatabase;
   let application: TestingModule | undefined;
-  beforeAll(async () => {
-    database = await createTestDatabase();
-  });
   afterEach(() => application?.close());
-  afterAll(() => database.drop());
 
   const start = async (
     events: readonly EventClass[],

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import {
   Global,
   Injectable,
@@ -33,9 +33,9 @@ import {
   type EventStoreOptions,
 } from 'nest-event-store';
 import { EventStoreTestingModule } from 'nest-event-store/testing';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually, patiently } from '../support/eventually.ts';
 import { startBare, typeOrm } from './start-application.ts';
+import { useApplications } from './use-applications.ts';
 
 @DomainEvent('order.placed')
 class OrderPlaced {
@@ -44,20 +44,7 @@ class OrderPlaced {
 
 const order = (id: string) => ({ type: 'order', id });
 
-let database: TestDatabase;
-let applications: TestingModule[] = [];
-let schemas = 0;
-
-beforeAll(async () => {
-  database = await createTestDatabase();
-});
-afterEach(async () => {
-  await Promise.all(applications.map((application) => application.close()));
-  applications = [];
-});
-afterAll(() => database.drop());
-
-const newSchema = (): string => `store_${(schemas += 1)}`;
+const { database, applications, newSchema } = useApplications();
 
 async function start(
   modules: Type[],

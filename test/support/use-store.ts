@@ -3,7 +3,12 @@ import type { DataSource } from 'typeorm';
 import { createTestDatabase, type TestDatabase, type TestDatabaseOptions } from './database.ts';
 import { openStore, type TestStore } from './store.ts';
 
-/** Creates a database before the tests of a file or a `describe`, and drops it after them. */
+/**
+ * Creates a database before the tests of a file, and drops it after them.
+ *
+ * It is dropped before any later `afterAll` of the same level runs: what has to close before belongs
+ * into a `describe`.
+ */
 export function useDatabase(options?: TestDatabaseOptions): TestDatabase {
   let database: TestDatabase;
   beforeAll(async () => {
@@ -19,20 +24,25 @@ export function useDatabase(options?: TestDatabaseOptions): TestDatabase {
   };
 }
 
-/** A store in a database of its own. Its members are there once the tests run. */
+/** A store in a database of its own. Its members are available once `beforeAll` has run. */
 export interface UsedStore {
   readonly database: TestDatabase;
   readonly dataSource: DataSource;
   readonly store: TestStore;
 }
 
-/** Opens a store in a new database before the tests of a file or a `describe`. */
-export function useStore(options?: Parameters<typeof openStore>[1]): UsedStore {
+export type UseStoreOptions = NonNullable<Parameters<typeof openStore>[1]> & {
+  /** Options of the data source that the store works on. */
+  readonly connection?: Parameters<TestDatabase['dataSource']>[0];
+};
+
+/** Opens a store in a new database before the tests of a file. */
+export function useStore({ connection, ...options }: UseStoreOptions = {}): UsedStore {
   const database = useDatabase();
   let dataSource: DataSource;
   let store: TestStore;
   beforeAll(async () => {
-    dataSource = await database.dataSource();
+    dataSource = await database.dataSource(connection);
     store = await openStore(dataSource, options);
   });
   return {

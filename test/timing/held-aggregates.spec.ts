@@ -1,11 +1,11 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
 import { AggregateRoot } from '@nestjs/cqrs';
 import { Aggregate } from 'nest-event-store';
 import type { DataSource } from 'typeorm';
 import { AggregateRepositories } from '../../lib/aggregates/aggregate-repositories.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { Counted, openStore, type TestStore } from '../support/store.ts';
 import { tally } from '../support/tally.ts';
+import { useDatabase } from '../support/use-store.ts';
 
 @Aggregate('counter')
 class Counter extends AggregateRoot<object> {
@@ -17,20 +17,19 @@ class Counter extends AggregateRoot<object> {
 const ref = (id: string) => ({ type: 'counter', id });
 const one = () => [new Counted(1)];
 
+const database = useDatabase();
+
 describe('while a transaction holds aggregates', () => {
-  let database: TestDatabase;
   let dataSource: DataSource;
   /** Where the transactions run. */
   let holding: DataSource;
   let store: TestStore;
 
   beforeAll(async () => {
-    database = await createTestDatabase();
     dataSource = await database.dataSource({ poolSize: 12 });
     holding = await database.dataSource();
     store = await openStore(holding);
   });
-  afterAll(() => database.drop());
 
   it('other appends take no longer, for ten seconds', async () => {
     const holdMs = 10_000;

@@ -1,19 +1,20 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { DataSource } from 'typeorm';
 import { consumer, startConsumers, type TestProcess } from '../support/consumers.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
 import { random, seed } from '../support/random.ts';
 import { Counted, openStore, type TestStore } from '../support/store.ts';
 import { tally } from '../support/tally.ts';
+import { useDatabase } from '../support/use-store.ts';
 
 const pollIntervalMs = 300;
 /** What it may take to handle one event. */
 const slackMs = 400;
 
+const database = useDatabase();
+
 describe('a consumer that hears of no append', () => {
-  let database: TestDatabase;
   let reading: DataSource;
   let writer: TestStore;
   let process: TestProcess;
@@ -21,12 +22,10 @@ describe('a consumer that hears of no append', () => {
   const testSeed = seed();
 
   beforeAll(async () => {
-    database = await createTestDatabase();
     writer = await openStore(await database.dataSource());
     reading = await database.dataSource({ applicationName: 'reader' });
   });
   afterEach(() => process.stop());
-  afterAll(() => database.drop());
 
   /** As another process, which hears nothing of the writer's appends. */
   async function startReader(listen: boolean): Promise<void> {

@@ -57,19 +57,36 @@ export {
 
 export type { AggregateRef } from './store/aggregate-ref.ts';
 export { compareVersion, type VersionComparison } from './store/compare-version.ts';
-export {
-  EventStore,
-  type AggregateHistory,
-  type AggregatePage,
-  type Append,
-  type AppendListener,
-  type AppendOptions,
-  type AppendResult,
-  type HistoryOptions,
-  type LogPage,
-  type Snapshot,
-  type SnapshotOptions,
-} from './store/event-store.ts';
+export { EventStore } from './store/event-store.ts';
+export type { StoreOptions } from './store/store-options.ts';
+export type {
+  AggregateRange,
+  EventStorage,
+  HistoryStart,
+  LogRange,
+  StorageTransactions,
+  StoredAggregate,
+  StoredHistory,
+  StoredLogPage,
+} from './store/event-storage.ts';
+export type { PreparedCall } from './store/appending/prepare-append.ts';
+export type { PreparedAppend } from './store/appending/prepared-append.ts';
+export type { StoredEvent } from './events/event-serializer.ts';
+export type { LogMark } from './store/reading/log-place.ts';
+export type { StoredSnapshot } from './store/reading/revive-snapshot.ts';
+export type {
+  AggregateHistory,
+  HistoryOptions,
+  Snapshot,
+  SnapshotOptions,
+} from './store/reading/aggregate-history.ts';
+export type { AggregatePage, LogPage } from './store/reading/pages.ts';
+export type {
+  Append,
+  AppendListener,
+  AppendOptions,
+  AppendResult,
+} from './store/appending/append.ts';
 export type { ExpectedVersion } from './store/appending/expected-version.ts';
 export {
   InMemoryEventStore,
@@ -100,21 +117,23 @@ export {
 export {
   AggregateLockedError,
   AppendTooLargeError,
-  CorruptAggregateError,
   DuplicateEventError,
   type DuplicateFacts,
   type DuplicateReason,
+  StoreOverloadedError,
+  WrongExpectedVersionError,
+} from './store/appending/append.errors.ts';
+export {
+  CorruptAggregateError,
   InvalidAggregateRefError,
   NestedTransactionError,
   LogDivergedError,
   RemovalRefusedError,
   SnapshotAheadError,
   StoreClosedError,
-  StoreOverloadedError,
   TransactionOverError,
   UnsupportedFeatureError,
   TransactionRequiredError,
-  WrongExpectedVersionError,
 } from './store/store.errors.ts';
 
 export {

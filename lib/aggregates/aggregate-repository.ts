@@ -4,16 +4,13 @@ import { newEventId } from '../events/event-id.ts';
 import { KnownOptions } from '../input/known-options.ts';
 import type { AggregateRef } from '../store/aggregate-ref.ts';
 import { dispatchedBy } from '../store/appending/dispatcher.ts';
-import type {
-  AggregateHistory,
-  AppendOptions,
-  AppendResult,
-  EventStore,
-  SnapshotOptions,
-} from '../store/event-store.ts';
+import type { AggregateHistory, SnapshotOptions } from '../store/reading/aggregate-history.ts';
+import type { AppendOptions, AppendResult } from '../store/appending/append.ts';
+import type { EventStore } from '../store/event-store.ts';
 import { checkWholeNumber, show } from '../input/whole-number.ts';
 import { replayOf } from '../store/reading/replay.ts';
-import { TransactionOverError, WrongExpectedVersionError } from '../store/store.errors.ts';
+import { TransactionOverError } from '../store/store.errors.ts';
+import { WrongExpectedVersionError } from '../store/appending/append.errors.ts';
 import { restoreState, stateOf } from './aggregate-snapshot.ts';
 import type {
   AggregateClass,

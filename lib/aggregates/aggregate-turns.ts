@@ -1,4 +1,4 @@
-import { AggregateLockedError } from '../store/store.errors.ts';
+import { AggregateLockedError } from '../store/appending/append.errors.ts';
 
 /** All that use one aggregate, or wait for it. */
 interface Line {

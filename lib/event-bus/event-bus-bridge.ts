@@ -3,7 +3,6 @@ import type { EventRecord } from '../events/event-record.ts';
 import type { EventStore } from '../store/event-store.ts';
 import { FirstAppended } from '../store/appending/first-appended.ts';
 import { type LogPlace, startOfLog } from '../store/reading/log-place.ts';
-import type { LogReader } from '../store/reading/log-reader.ts';
 import { LogTail } from './log-tail.ts';
 import type { OperatorLog } from '../store/operator-log.ts';
 import { AppendPublisher } from './append-publisher.ts';
@@ -40,7 +39,7 @@ export class EventBusBridge {
   #isStopped = false;
 
   constructor(
-    private readonly store: EventStore & LogReader,
+    private readonly store: EventStore,
     private readonly options: EventBusBridgeOptions,
     private readonly log: OperatorLog,
   ) {
@@ -54,7 +53,7 @@ export class EventBusBridge {
     if (this.options.eventBus === 'off') return;
     reactToStoredEvents(bus);
     const publisher = new AppendPublisher(bus, this.log);
-    const now = this.options.eventBus === 'all' ? await this.store.endOfLog() : startOfLog;
+    const now = this.options.eventBus === 'all' ? await this.store.log.endOfLog() : startOfLog;
     void hasHandlers.then(() => this.#open(publisher, now));
   }
 

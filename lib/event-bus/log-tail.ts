@@ -8,7 +8,7 @@ import {
   placeOf,
   startOfLog,
 } from '../store/reading/log-place.ts';
-import type { LogReader, LogStep } from '../store/reading/log-reader.ts';
+import type { LogStep } from '../store/reading/log-reader.ts';
 import { LogDivergedError } from '../store/store.errors.ts';
 import {
   isUnreadable,
@@ -53,7 +53,7 @@ export class LogTail {
   #unsubscribe: (() => void) | undefined;
 
   constructor(
-    private readonly store: EventStore & LogReader,
+    private readonly store: EventStore,
     private readonly options: LogTailOptions,
     private readonly handlers: LogTailHandlers,
   ) {}
@@ -101,7 +101,7 @@ export class LogTail {
     let limit = pageSize;
     for (;;) {
       try {
-        const step = await this.store.readOn(this.#at, { types: this.options.types(), limit });
+        const step = await this.store.log.readOn(this.#at, { types: this.options.types(), limit });
         for (const record of step.records) this.#remember(markOf(record));
         if (step.position > this.#at.position) this.#moveTo(step);
         return step;
@@ -137,7 +137,7 @@ export class LogTail {
     while (held < lost) {
       const middle = (held + lost) >> 1;
       const mark = passed[middle]!;
-      if (await this.store.holds({ position: mark.position, mark })) held = middle + 1;
+      if (await this.store.log.holds({ position: mark.position, mark })) held = middle + 1;
       else lost = middle;
     }
     const oldest = passed[0];
@@ -147,7 +147,7 @@ export class LogTail {
       this.#at = placeOf(last);
     } else {
       // Further back than it remembers. What it has published before may not be published again.
-      const end = await this.store.endOfLog();
+      const end = await this.store.log.endOfLog();
       const isBehind = oldest !== undefined && oldest.position < end.position;
       this.#at = isBehind ? { position: oldest.position, mark: null } : end;
     }

@@ -6,7 +6,6 @@ import type { ResolvedOptions } from './options.ts';
 import type { PostgresConsumers } from '../postgres/subscriptions/postgres.consumers.ts';
 import type { EventStore } from '../store/event-store.ts';
 import { FirstAppended } from '../store/appending/first-appended.ts';
-import type { LogReader } from '../store/reading/log-reader.ts';
 import type { Consumer } from '../subscriptions/consumer.ts';
 import { ConsumerHost } from '../subscriptions/running/consumer-host.ts';
 import type { ConsumersHere } from '../subscriptions/control/consumers.ts';
@@ -14,7 +13,7 @@ import type { OperatorLog } from '../store/operator-log.ts';
 
 /** A store as it was made at boot. */
 export interface BootedStore {
-  readonly store: EventStore & LogReader;
+  readonly store: EventStore;
   /** What projections and durable handlers run on; left out where they cannot run. */
   readonly consumers?: PostgresConsumers & {
     applyInline(projections: readonly Consumer[]): void;

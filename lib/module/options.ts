@@ -1,3 +1,4 @@
+import type { StoreOptions } from '../store/store-options.ts';
 import type { EntityManager } from 'typeorm';
 import type { EventBusMode } from '../event-bus/event-bus-bridge.ts';
 import type { EventCodec } from '../events/payload/event-codec.ts';
@@ -147,6 +148,21 @@ export interface OptionsResolution {
   readonly options: ResolvedOptions;
   readonly problems: readonly string[];
 }
+
+/** Those of them that the store itself goes by, wherever it keeps its events. */
+export const storeOptionsOf = ({
+  codec,
+  maxEventBytes,
+  maxDepth,
+  maxAppendEvents,
+  allowRemoval,
+}: ResolvedOptions): StoreOptions => ({
+  codec,
+  maxEventBytes,
+  maxDepth,
+  maxAppendEvents,
+  allowRemoval,
+});
 
 /** Checks the given options, all of them at once, and fills in the defaults. */
 export function resolveOptions(given: EventStoreOptions = {}): OptionsResolution {

@@ -2,17 +2,17 @@ import { getDataSourceToken } from '@nestjs/typeorm';
 import type { DataSource } from 'typeorm';
 import type { BootedStore } from './application-consumers.ts';
 import { logger, warn } from './log.ts';
-import type { ResolvedOptions } from './options.ts';
+import { type ResolvedOptions, storeOptionsOf } from './options.ts';
 import type { StoreFactory } from './providers.ts';
 import { errorOf } from '../input/thrown-error.ts';
-import { EventSerializer } from '../events/event-serializer.ts';
+import { EventStore } from '../store/event-store.ts';
 import { Database } from '../postgres/connection/database.ts';
 import { restoreNames } from '../postgres/schema/entities/restore-names.ts';
 import { Migrator } from '../postgres/schema/migrator.ts';
 import { poolProblems } from '../postgres/connection/checks/pool.problems.ts';
 import { PostgresChainedLog } from '../postgres/evidence/postgres.chained-log.ts';
 import { postgresConsumers } from '../postgres/subscriptions/postgres.consumers.ts';
-import { PostgresEventStore } from '../postgres/store/postgres.event-store.ts';
+import { PostgresEventStorage } from '../postgres/store/postgres.event-storage.ts';
 import { checkSequences, checkServer, type ServerCheck } from '../postgres/schema/server-check.ts';
 import { checkSessions, type SessionCheck } from '../postgres/connection/checks/session-check.ts';
 import { failureKindOf } from '../postgres/connection/errors/failure-kind.ts';
@@ -21,11 +21,13 @@ import { failureKindOf } from '../postgres/connection/errors/failure-kind.ts';
 export const postgresStore = (dataSource?: string): StoreFactory => ({
   inject: [getDataSourceToken(dataSource)],
   async boot(options, registry, source: DataSource): Promise<BootedStore> {
-    const serializer = new EventSerializer(registry, options.codec, options);
-    const store = new PostgresEventStore(source, registry, serializer, {
-      ...options,
-      onWarning: warn,
-    });
+    const storage = new PostgresEventStorage(source, { ...options, onWarning: warn });
+    const { schema, transactionManager } = options;
+    const store = new EventStore(
+      storage,
+      { ...storeOptionsOf(options), onWarning: warn },
+      { registry, schema, transactionManager },
+    );
     const { problems, areSessionsShared = false } = await checkDatabase(options, source);
     return {
       store,
@@ -34,12 +36,12 @@ export const postgresStore = (dataSource?: string): StoreFactory => ({
           ...options,
           listen: options.pooler === 'none' && !areSessionsShared,
         }),
-        applyInline: (projections) => store.applyInline(projections),
+        applyInline: (projections) => storage.applyInline(projections),
       },
       chainedLog: new PostgresChainedLog(source, options.schema),
       problems,
-      drain: () => store.drain(),
-      close: () => store.close(),
+      drain: () => storage.drain(),
+      close: () => storage.close(),
     };
   },
 });

@@ -1,121 +1,42 @@
-import type { LogHorizon } from './reading/log-horizon.ts';
 import type { EntityManager } from 'typeorm';
 import type { EventData } from '../events/event-data.ts';
-import type { EventMetadata } from '../events/metadata/event-metadata.ts';
 import type { EventRecord } from '../events/event-record.ts';
 import type { AggregateRef } from './aggregate-ref.ts';
-import type { ExpectedVersion } from './appending/expected-version.ts';
-import type { TransactionOptions } from './transaction-options.ts';
+import type { Append, AppendListener, AppendOptions, AppendResult } from './appending/append.ts';
+import { AppendListeners } from './appending/append-listeners.ts';
 import {
-  aggregateReadOptions,
-  logReadOptions,
-  type AggregateReadOptions,
-  type ReadOptions,
-} from './reading/read-options.ts';
-
-export interface AppendOptions {
-  /** @default 'any' */
-  readonly expectedVersion?: ExpectedVersion;
-  /** Metadata for every event of the append, over what `runWithMetadata` supplies. */
-  readonly metadata?: EventMetadata;
-  /**
-   * Stores the events once, however often they are appended with this key to this aggregate, in any
-   * process: if an append with the key is stored, nothing is written, and its result comes back with
-   * `duplicate: true`, whatever events and expectation are given now. The events get ids that derive
-   * from the key, and must have none of their own.
-   */
-  readonly idempotencyKey?: string | undefined;
-  /** Appends inside this manager's open transaction: the events commit or roll back with it. */
-  readonly manager?: EntityManager;
-}
-
-/** One append among several that commit together; see `EventStore.appendAll`. */
-export interface Append {
-  readonly aggregate: AggregateRef;
-  readonly events: readonly (object | EventData)[];
-  /** @default 'any' */
-  readonly expectedVersion?: ExpectedVersion;
-  readonly metadata?: EventMetadata;
-  /** As in `AppendOptions`. */
-  readonly idempotencyKey?: string | undefined;
-}
-
-export interface AppendResult {
-  /** The aggregate's version after the append. */
-  readonly version: number;
-  /**
-   * Position of the append's last event. Of an empty append it is that of the aggregate's last event, or 0
-   * if the aggregate has none: what has come so far has seen the aggregate at this version.
-   */
-  readonly position: number;
-  /**
-   * The records, in order: with the instances that were appended, or, of a duplicate, as read. An instance
-   * that belongs to an earlier record is read again, so that `recordOf` returns one record for each. Of a
-   * duplicate whose events have been removed, there are none.
-   */
-  readonly records: readonly EventRecord[];
-  /** True if the same events, by their ids, had been appended before and nothing was written now. */
-  readonly duplicate: boolean;
-}
-
-export interface LogPage {
-  /**
-   * Where the next page begins: at the position of the last event read. A forward page that reached the
-   * end of the log has the current position, so that a filtered reader advances, and so has an empty one.
-   *
-   * Only an empty page is certain to be the last one: a page ends early after large events.
-   */
-  readonly position: number;
-  readonly records: readonly EventRecord[];
-}
-
-export interface AggregatePage {
-  /**
-   * Where the next page begins: at the version of the last event read. An empty page has the current
-   * version, and only an empty page is certain to be the last one: a page ends early after large events.
-   */
-  readonly version: number;
-  readonly records: readonly EventRecord[];
-}
-
-/** The folded state of one aggregate at one version. */
-export interface Snapshot {
-  readonly version: number;
-  readonly state: object;
-}
-
-export interface SnapshotOptions {
-  /** Which shape the state has; a snapshot of another revision counts as absent. @default 1 */
-  readonly revision?: number;
-  readonly manager?: EntityManager;
-}
-
-/** The last usable snapshot of an aggregate and the events after it, read at one moment. */
-export interface AggregateHistory {
-  /** The aggregate's version now; 0 if it never had an event. */
-  readonly version: number;
-  /** Position of the event at that version; 0 if there is none. */
-  readonly position: number;
-  /** Events up to this version have been removed; what was folded from them is no longer true. */
-  readonly removedVersion: number;
-  readonly snapshot: Snapshot | null;
-  /** All events after the snapshot, or after `after`, in order. */
-  readonly records: readonly EventRecord[];
-}
-
-export interface HistoryOptions extends SnapshotOptions {
-  /** The version already known to the caller: with it, no snapshot is read, only what came later. */
-  readonly after?: number;
-}
-
-/**
- * Called with the records of an append that is known to have committed.
- *
- * Appends come in the order in which this process learns of their commits: those of one aggregate in
- * the order of versions. One in a caller's transaction may come later than one to another aggregate
- * that was committed after it.
- */
-export type AppendListener = (records: readonly EventRecord[]) => void;
+  appendAllOptions,
+  appendOptions,
+  checkAppends,
+  prepareAppends,
+} from './appending/prepare-append.ts';
+import { noteAppended } from './appending/track-appends.ts';
+import { checkAggregateRef } from './check-aggregate-ref.ts';
+import type { EventStorage } from './event-storage.ts';
+import type {
+  AggregateHistory,
+  HistoryOptions,
+  Snapshot,
+  SnapshotOptions,
+} from './reading/aggregate-history.ts';
+import { AggregateReading } from './reading/aggregate-reading.ts';
+import type { LogHorizon } from './reading/log-horizon.ts';
+import type { LogReader } from './reading/log-reader.ts';
+import { LogReading } from './reading/log-reading.ts';
+import type { AggregatePage, LogPage } from './reading/pages.ts';
+import type { AggregateReadOptions, ReadOptions } from './reading/read-options.ts';
+import {
+  NestedTransactionError,
+  RemovalRefusedError,
+  UnsupportedFeatureError,
+} from './store.errors.ts';
+import {
+  type StoreOptions,
+  type StoreParts,
+  storeParts,
+  type StoreSurroundings,
+} from './store-options.ts';
+import { checkTransaction, type TransactionOptions } from './transaction-options.ts';
 
 /**
  * The injectable store repository: appends events to aggregates and reads them back.
@@ -123,7 +44,28 @@ export type AppendListener = (records: readonly EventRecord[]) => void;
  * An append is all or nothing. Versions count the events of one aggregate without a gap; positions
  * order the whole log and may have gaps. Reading the log never skips an event that commits late.
  */
-export abstract class EventStore {
+export class EventStore {
+  /** Reads the log step by step, for readers that continue after a restart. */
+  readonly log: LogReader;
+  readonly #storage: EventStorage;
+  readonly #parts: StoreParts;
+  readonly #listeners: AppendListeners;
+  readonly #log: LogReading;
+  readonly #aggregates: AggregateReading;
+
+  /** @throws TypeError if `events` or `upcasters` cannot be registered; it names all problems. */
+  constructor(storage: EventStorage, options?: StoreOptions, surroundings?: StoreSurroundings) {
+    this.#storage = storage;
+    this.#parts = storeParts(options, surroundings);
+    const { registry, serializer, onWarning } = this.#parts;
+    this.#listeners = new AppendListeners(onWarning);
+    storage.reportTo((records) => this.#listeners.notify(records));
+    const managerOf = this.transactionOf.bind(this);
+    this.#log = new LogReading(storage, registry, serializer, managerOf);
+    this.log = this.#log;
+    this.#aggregates = new AggregateReading(storage, serializer, managerOf, onWarning);
+  }
+
   /**
    * Appends events to one aggregate: all of them, in order, at consecutive versions, or none.
    *
@@ -144,11 +86,15 @@ export abstract class EventStore {
    * @throws InvalidEventError if an event cannot be stored exactly; it names the path inside it.
    * @throws StoreOverloadedError if too many appends, or bytes, are waiting; nothing is written.
    */
-  abstract append(
+  async append(
     aggregate: AggregateRef,
     events: readonly (object | EventData)[],
-    options?: AppendOptions,
-  ): Promise<AppendResult>;
+    options: AppendOptions = {},
+  ): Promise<AppendResult> {
+    const { manager, ...append } = appendOptions.take(options);
+    const [result] = await this.#append([{ ...append, aggregate, events }], manager);
+    return result!;
+  }
 
   /**
    * Appends to several aggregates, each with its own expectation: all of it commits, or nothing.
@@ -161,10 +107,25 @@ export abstract class EventStore {
    * Where every append has an idempotency key, those whose key is stored already answer with their first
    * results, and the others are written together.
    */
-  abstract appendAll(
+  async appendAll(
     appends: readonly Append[],
-    options?: { readonly manager?: EntityManager },
-  ): Promise<readonly AppendResult[]>;
+    options: { readonly manager?: EntityManager } = {},
+  ): Promise<readonly AppendResult[]> {
+    const { manager } = appendAllOptions.take(options);
+    return this.#append(checkAppends(appends), manager);
+  }
+
+  async #append(
+    appends: readonly Append[],
+    manager: EntityManager | undefined,
+  ): Promise<readonly AppendResult[]> {
+    const joined = this.transactionOf(manager);
+    // Nothing is awaited before the storage has the call: the order of appends is that of the calls.
+    const call = prepareAppends(appends, this.#parts.serializer, this.#parts);
+    const results = await this.#storage.append(call, joined);
+    for (const { position } of results) noteAppended(position);
+    return results;
+  }
 
   /**
    * Reads the log strictly after a position, in the order of positions.
@@ -174,7 +135,9 @@ export abstract class EventStore {
    *
    * @throws TypeError if `after`, `limit` or `direction` is not one of the values they may have.
    */
-  abstract fetch(after?: number, options?: ReadOptions): Promise<LogPage>;
+  fetch(after = 0, options: ReadOptions = {}): Promise<LogPage> {
+    return this.#log.page(after, options);
+  }
 
   /**
    * Reads one aggregate strictly after a version, in the order of versions.
@@ -184,11 +147,13 @@ export abstract class EventStore {
    *
    * @throws TypeError if `after`, `limit` or `direction` is not one of the values they may have.
    */
-  abstract fetchByAggregate(
+  fetchByAggregate(
     aggregate: AggregateRef,
-    after?: number,
-    options?: AggregateReadOptions,
-  ): Promise<AggregatePage>;
+    after = 0,
+    options: AggregateReadOptions = {},
+  ): Promise<AggregatePage> {
+    return this.#aggregates.page(aggregate, after, options);
+  }
 
   /**
    * Reads the last usable snapshot of an aggregate and all events after it, in one round trip.
@@ -198,16 +163,14 @@ export abstract class EventStore {
    *
    * @throws CorruptAggregateError if an event is missing in between.
    */
-  abstract fetchHistory(
-    aggregate: AggregateRef,
-    options?: HistoryOptions,
-  ): Promise<AggregateHistory>;
+  fetchHistory(aggregate: AggregateRef, options: HistoryOptions = {}): Promise<AggregateHistory> {
+    return this.#aggregates.history(aggregate, options);
+  }
 
   /** Returns the last snapshot, or `null` if there is none that can be read at this revision. */
-  abstract getSnapshot(
-    aggregate: AggregateRef,
-    options?: SnapshotOptions,
-  ): Promise<Snapshot | null>;
+  getSnapshot(aggregate: AggregateRef, options: SnapshotOptions = {}): Promise<Snapshot | null> {
+    return this.#aggregates.snapshot(aggregate, options);
+  }
 
   /**
    * Keeps `state` as the aggregate's only snapshot.
@@ -217,21 +180,29 @@ export abstract class EventStore {
    * @throws TypeError if `version` or `revision` is not a whole number from 1 up.
    * @throws SnapshotAheadError if the aggregate has not reached `version`.
    */
-  abstract snapshot(
+  snapshot(
     aggregate: AggregateRef,
     state: object,
     version: number,
-    options?: SnapshotOptions,
-  ): Promise<void>;
+    options: SnapshotOptions = {},
+  ): Promise<void> {
+    return this.#aggregates.keepSnapshot(aggregate, state, version, options);
+  }
 
   /** Returns the position up to which the log can be read now; 0 for an empty log. */
-  abstract currentPosition(): Promise<number>;
+  async currentPosition(): Promise<number> {
+    return (await this.#log.endOfLog(this.transactionOf())).position;
+  }
 
   /** Returns how far the log can be read now, and which open transactions hold readers back. */
-  abstract horizon(): Promise<LogHorizon>;
+  async horizon(): Promise<LogHorizon> {
+    return this.#storage.horizon(this.transactionOf());
+  }
 
   /** Returns the version of the last event that the aggregate ever had; 0 if it never had one. */
-  abstract currentVersion(aggregate: AggregateRef): Promise<number>;
+  currentVersion(aggregate: AggregateRef): Promise<number> {
+    return this.#aggregates.currentVersion(aggregate);
+  }
 
   /**
    * Deletes every event and the snapshot of one aggregate and returns how many events there were.
@@ -240,7 +211,11 @@ export abstract class EventStore {
    *
    * @throws RemovalRefusedError unless the store was configured with `allowRemoval: true`.
    */
-  abstract removeEvents(aggregate: AggregateRef): Promise<number>;
+  async removeEvents(ref: AggregateRef): Promise<number> {
+    const aggregate = checkAggregateRef(ref);
+    if (!this.#parts.allowRemoval) throw new RemovalRefusedError(aggregate);
+    return this.#storage.removeEvents(aggregate, this.transactionOf());
+  }
 
   /**
    * Calls `listener` after every commit of this process's appends; returns how to stop that.
@@ -248,7 +223,9 @@ export abstract class EventStore {
    * An append that wrote nothing is not reported. A listener that throws is logged: the append has
    * succeeded, and the other listeners are called.
    */
-  abstract onAppended(listener: AppendListener): () => void;
+  onAppended(listener: AppendListener): () => void {
+    return this.#listeners.add(listener);
+  }
 
   /**
    * Runs `work` in a transaction of its own and commits it; on a conflict, runs all of it again.
@@ -264,10 +241,16 @@ export abstract class EventStore {
    * transaction is not run again then, as it may have committed.
    * @throws NestedTransactionError inside an ambient transaction.
    */
-  abstract transaction<T>(
+  async transaction<T>(
     work: (manager: EntityManager) => Promise<T>,
-    options?: TransactionOptions,
-  ): Promise<T>;
+    options: TransactionOptions = {},
+  ): Promise<T> {
+    const checked = checkTransaction(work, options);
+    const { transactions } = this.#storage;
+    if (!transactions) throw new UnsupportedFeatureError('transactions');
+    if (this.transactionOf()) throw new NestedTransactionError();
+    return transactions.run(work, checked);
+  }
 
   /**
    * Calls `undo` when an append that has joined the transaction of `manager` is rolled back, with the
@@ -277,13 +260,21 @@ export abstract class EventStore {
    * to be stored if they are appended once more. A transaction that ends by plain SQL, or not at all, is
    * noticed when its connection goes back to the pool.
    */
-  onRollback(_manager: EntityManager, _appended: AppendResult, _undo: () => void): void {
-    // A store without transactions never rolls back.
+  onRollback(manager: EntityManager, { records }: AppendResult, undo: () => void): void {
+    this.#storage.transactions?.onRollback(manager, records, undo);
   }
 
-  /** Returns the manager whose open transaction a call would join: the one given, or the ambient one. */
+  /**
+   * Returns the manager whose open transaction a call would join: the one given, or the ambient one.
+   *
+   * @throws UnsupportedFeatureError if one is given and the events are not in a database.
+   */
   transactionOf(manager?: EntityManager): EntityManager | undefined {
-    return manager;
+    if (manager) {
+      if (!this.#storage.transactions) throw new UnsupportedFeatureError('transactions');
+      return manager;
+    }
+    return this.#parts.ambientManager();
   }
 
   /**
@@ -291,28 +282,16 @@ export abstract class EventStore {
    *
    * @throws LogDivergedError if the log was exchanged for another one in between, as by a failover.
    */
-  async *stream(after = 0, given: ReadOptions = {}): AsyncGenerator<EventRecord> {
-    const options = logReadOptions.take(given);
-    let page: LogPage = { position: after, records: [] };
-    do {
-      page = await this.fetch(page.position, options);
-      // Not yield*, which takes twice as long.
-      for (const record of page.records) yield record;
-      // A page of large events is short, and not the last one.
-    } while (page.records.length > 0);
+  stream(after = 0, options: ReadOptions = {}): AsyncGenerator<EventRecord> {
+    return this.#log.stream(after, options);
   }
 
   /** Reads one aggregate page by page; ends at its current end. */
-  async *streamByAggregate(
+  streamByAggregate(
     aggregate: AggregateRef,
     after = 0,
-    given: AggregateReadOptions = {},
+    options: AggregateReadOptions = {},
   ): AsyncGenerator<EventRecord> {
-    const options = aggregateReadOptions.take(given);
-    let page: AggregatePage = { version: after, records: [] };
-    do {
-      page = await this.fetchByAggregate(aggregate, page.version, options);
-      for (const record of page.records) yield record;
-    } while (page.records.length > 0);
+    return this.#aggregates.stream(aggregate, after, options);
   }
 }

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 import { KnownOptions } from '../input/known-options.ts';
-import { checkWholeNumber } from '../input/whole-number.ts';
+import { checkWholeNumber, show } from '../input/whole-number.ts';
 
 const levels = ['READ COMMITTED', 'REPEATABLE READ', 'SERIALIZABLE'] as const;
 export type IsolationLevel = (typeof levels)[number];
@@ -17,8 +17,14 @@ const transactionOptions = new KnownOptions<TransactionOptions>('A transaction',
   retries: true,
 });
 
-/** Returns the options with their defaults. @throws TypeError if one of them cannot be meant. */
-export function checkTransactionOptions(given: TransactionOptions): Required<TransactionOptions> {
+/** Returns the options with their defaults. @throws TypeError if one, or the work, cannot be meant. */
+export function checkTransaction(
+  work: unknown,
+  given: TransactionOptions,
+): Required<TransactionOptions> {
+  if (typeof work !== 'function') {
+    throw new TypeError(`transaction: the work must be a function, got ${show(work)}.`);
+  }
   const { isolationLevel = 'READ COMMITTED', retries = 5 } = transactionOptions.take(given);
   checkWholeNumber('retries', retries);
   if (levels.includes(isolationLevel)) return { isolationLevel, retries };

@@ -36,7 +36,7 @@ const contractOptions = new KnownOptions<EventStoreContractOptions>('eventStoreC
 });
 
 /**
- * Declares the tests that every implementation of `EventStore` has to pass.
+ * Declares the tests that every `EventStorage` has to pass, below the `EventStore` that uses it.
  *
  * Runs under any test runner that has `describe` and `it`: jest, vitest, node:test. What depends on
  * a database is not part of it: transactions, readers beside late commits, damaged rows.
@@ -44,13 +44,16 @@ const contractOptions = new KnownOptions<EventStoreContractOptions>('eventStoreC
  * @example
  * import { describe, it } from '@jest/globals';
  *
- * describe('MyEventStore', () => {
+ * describe('MyEventStorage', () => {
  *   eventStoreContract({
  *     describe,
  *     it,
  *     create: (options) => {
- *       const store = new MyEventStore(options);
- *       return { store, spoilSnapshot: (aggregate) => store.overwriteSnapshot(aggregate, '{') };
+ *       const storage = new MyEventStorage();
+ *       return {
+ *         store: new EventStore(storage, options),
+ *         spoilSnapshot: (aggregate) => storage.overwriteSnapshot(aggregate, '{'),
+ *       };
  *     },
  *   });
  * });

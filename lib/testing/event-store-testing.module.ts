@@ -8,16 +8,14 @@ import {
 } from '../module/module-definition.ts';
 import type { StoreSelection } from '../module/tokens.ts';
 import { warn } from '../module/log.ts';
+import { storeOptionsOf } from '../module/options.ts';
 import { EventStoreModule } from '../event-store.module.ts';
 import { withStore, type EventStoreFeature, type StoreFactory } from '../module/providers.ts';
 import { InMemoryEventStore } from '../store/in-memory/in-memory.event-store.ts';
 
 const inMemoryStore: StoreFactory = {
-  boot: ({ codec, maxEventBytes, maxDepth, maxAppendEvents, allowRemoval }, registry) => ({
-    store: new InMemoryEventStore(
-      { codec, maxEventBytes, maxDepth, maxAppendEvents, allowRemoval, onWarning: warn },
-      registry,
-    ),
+  boot: (options, registry) => ({
+    store: new InMemoryEventStore({ ...storeOptionsOf(options), onWarning: warn }, registry),
     problems: [],
     drain: async () => undefined,
     close: async () => undefined,

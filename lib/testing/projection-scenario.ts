@@ -7,7 +7,7 @@ import { KnownOptions } from '../input/known-options.ts';
 import { projectionConsumer } from '../projections/projection-consumer.ts';
 import { projectionOf } from '../projections/projection.decorator.ts';
 import type { AggregateRef } from '../store/aggregate-ref.ts';
-import type { Append } from '../store/event-store.ts';
+import type { Append } from '../store/appending/append.ts';
 import type { Consumer } from '../subscriptions/consumer.ts';
 import { runInDelivery } from '../subscriptions/delivery/delivery.ts';
 import { recordsFor } from './records-for.ts';

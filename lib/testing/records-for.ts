@@ -3,7 +3,7 @@ import type { EventCodec } from '../events/payload/event-codec.ts';
 import { EventData } from '../events/event-data.ts';
 import type { EventRecord } from '../events/event-record.ts';
 import { EventRegistry } from '../events/event-registry.ts';
-import type { Append } from '../store/event-store.ts';
+import type { Append } from '../store/appending/append.ts';
 import { InMemoryEventStore } from '../store/in-memory/in-memory.event-store.ts';
 import type { Consumer } from '../subscriptions/consumer.ts';
 import { eventFilterOf } from '../subscriptions/delivery/event-filter.ts';

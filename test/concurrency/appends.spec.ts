@@ -3,7 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
 import { EventData } from '../../lib/events/event-data.ts';
 import { AppendCall } from '../../lib/postgres/store/appending/append-call.ts';
-import type { AppendResult } from '../../lib/store/event-store.ts';
+import type { AppendResult } from '../../lib/store/appending/append.ts';
 import { eventually } from '../support/eventually.ts';
 import { random, seed } from '../support/random.ts';
 import { Counted, openStore, type TestStore } from '../support/store.ts';

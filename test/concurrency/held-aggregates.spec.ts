@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { AppendCall } from '../../lib/postgres/store/appending/append-call.ts';
 import { Database } from '../../lib/postgres/connection/database.ts';
-import type { AppendResult } from '../../lib/store/event-store.ts';
+import type { AppendResult } from '../../lib/store/appending/append.ts';
 import { VersionExpectation } from '../../lib/store/appending/expected-version.ts';
 import { eventually, patiently } from '../support/eventually.ts';
 import { Counted, openStore } from '../support/store.ts';

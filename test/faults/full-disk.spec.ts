@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { DataSource } from 'typeorm';
 import { DomainEvent } from '../../lib/events/domain-event.decorator.ts';
 import type { EventRecord } from '../../lib/events/event-record.ts';
-import type { AppendResult } from '../../lib/store/event-store.ts';
+import type { AppendResult } from '../../lib/store/appending/append.ts';
 import { serverAccount } from '../../dev/postgres/server-account.ts';
 import { type OwnServer, startOwnServer } from '../support/own-server.ts';
 import { openStore, type TestStore } from '../support/store.ts';

@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, it } from '@jest/globals';
 import { Client } from 'pg';
 import type { QueryRunner } from 'typeorm';
 import { lockNamespace } from '../../lib/postgres/schema/schema-name.ts';
-import type { AppendResult } from '../../lib/store/event-store.ts';
+import type { AppendResult } from '../../lib/store/appending/append.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { Counted, openStore } from '../support/store.ts';
 import { countCopies, tally } from '../support/tally.ts';

@@ -55,11 +55,11 @@ describe('a page of large events', () => {
 
   it('ends by its bytes, and the next one continues after it', async () => {
     const pages: number[] = [];
-    for (let step = await store.readOn(startOfLog, { limit: 1_000 }); ;) {
+    for (let step = await store.log.readOn(startOfLog, { limit: 1_000 }); ;) {
       expect(step.bytes).toBeLessThan(4.6 * kilobyte ** 2);
       pages.push(step.records.length);
       if (step.atEnd) break;
-      step = await store.readOn(step, { limit: 1_000 });
+      step = await store.log.readOn(step, { limit: 1_000 });
     }
     expect(pages).toEqual([8, 8, 8, 6]);
   });
@@ -131,11 +131,11 @@ describe('a rare type in a long log', () => {
   it('is read in steps that end by what they pass over', async () => {
     const positions: number[] = [];
     const found: EventRecord[] = [];
-    for (let step = await store.readOn(startOfLog, { types: ['file.rare'], limit: 10 }); ;) {
+    for (let step = await store.log.readOn(startOfLog, { types: ['file.rare'], limit: 10 }); ;) {
       positions.push(step.position);
       found.push(...step.records);
       if (step.atEnd) break;
-      step = await store.readOn(step, { types: ['file.rare'], limit: 10 });
+      step = await store.log.readOn(step, { types: ['file.rare'], limit: 10 });
     }
     expect(positions).toEqual([10_000, 20_000, others + 2]);
     expect(found.map(({ position }) => position)).toEqual([others + 1]);

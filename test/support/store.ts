@@ -1,10 +1,15 @@
 import type { DataSource } from 'typeorm';
-import { resolveOptions, type EventStoreOptions } from '../../lib/module/options.ts';
+import {
+  resolveOptions,
+  storeOptionsOf,
+  type EventStoreOptions,
+} from '../../lib/module/options.ts';
 import { DomainEvent, type EventClass } from '../../lib/events/domain-event.decorator.ts';
 import { EventRegistry } from '../../lib/events/event-registry.ts';
-import { EventSerializer } from '../../lib/events/event-serializer.ts';
 import { Migrator } from '../../lib/postgres/schema/migrator.ts';
-import { PostgresEventStore } from '../../lib/postgres/store/postgres.event-store.ts';
+import { PostgresEventStorage } from '../../lib/postgres/store/postgres.event-storage.ts';
+import { EventStore } from '../../lib/store/event-store.ts';
+import type { Consumer } from '../../lib/subscriptions/consumer.ts';
 import { patiently } from './eventually.ts';
 
 @DomainEvent('counter.counted')
@@ -12,9 +17,12 @@ export class Counted {
   constructor(readonly by: number) {}
 }
 
-export interface TestStore extends PostgresEventStore {
+export interface TestStore extends EventStore {
   readonly schema: string;
   readonly warnings: string[];
+  applyInline(projections: readonly Consumer[]): void;
+  drain(): Promise<void>;
+  close(): Promise<void>;
 }
 
 /**
@@ -32,11 +40,19 @@ export async function openStore(
   const registry = new EventRegistry();
   for (const eventClass of events) registry.register(eventClass);
   const warnings: string[] = [];
-  const store = new PostgresEventStore(
-    dataSource,
-    registry,
-    new EventSerializer(registry, options.codec, options),
-    { ...options, onWarning: (message) => warnings.push(message) },
+  const onWarning = (message: string): unknown => warnings.push(message);
+  const storage = new PostgresEventStorage(dataSource, { ...options, onWarning });
+  const { schema, transactionManager } = options;
+  const store = new EventStore(
+    storage,
+    { ...storeOptionsOf(options), onWarning },
+    { registry, schema, transactionManager },
   );
-  return Object.assign(store, { schema: options.schema, warnings });
+  return Object.assign(store, {
+    schema,
+    warnings,
+    applyInline: (projections: readonly Consumer[]) => storage.applyInline(projections),
+    drain: () => storage.drain(),
+    close: () => storage.close(),
+  });
 }

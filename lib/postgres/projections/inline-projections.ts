@@ -1,7 +1,7 @@
 import type { EntityManager } from 'typeorm';
 import type { EventRecord } from '../../events/event-record.ts';
-import type { AppendResult } from '../../store/event-store.ts';
-import type { PreparedAppend } from '../../store/appending/prepare-append.ts';
+import type { AppendResult } from '../../store/appending/append.ts';
+import type { PreparedAppend } from '../../store/appending/prepared-append.ts';
 import type { Consumer } from '../../subscriptions/consumer.ts';
 import { DurabilityUncertainError } from '../connection/errors/database.errors.ts';
 import { callConsumer } from '../../subscriptions/delivery/call-consumer.ts';

@@ -1,13 +1,13 @@
 import type { EventRecord } from '../../events/event-record.ts';
-import type { AppendListener } from '../event-store.ts';
+import type { AppendListener } from './append.ts';
 
 /** The listeners of appends. One that throws never fails the append. */
 export class AppendListeners {
   readonly #listeners = new Set<AppendListener>();
-  readonly #onError: (error: unknown) => void;
+  readonly #warn: (message: string, error: unknown) => void;
 
-  constructor(onError: (error: unknown) => void) {
-    this.#onError = onError;
+  constructor(warn: (message: string, error: unknown) => void) {
+    this.#warn = warn;
   }
 
   add(listener: AppendListener): () => void {
@@ -21,7 +21,7 @@ export class AppendListeners {
       try {
         listener(records);
       } catch (error) {
-        this.#onError(error);
+        this.#warn('A listener of appended events threw; the append has succeeded.', error);
       }
     }
   }

@@ -1,8 +1,8 @@
 import type { EventSerializer, StoredEvent } from '../../events/event-serializer.ts';
 import type { AggregateRef } from '../aggregate-ref.ts';
 import type { EventIdAt } from './idempotency-key.ts';
-import type { PreparedAppend } from './prepare-append.ts';
-import { DuplicateEventError } from '../store.errors.ts';
+import type { AppendParts } from './append-parts.ts';
+import { DuplicateEventError } from './append.errors.ts';
 
 /** Where an event is in its aggregate, or where it was before it was removed. */
 export interface EventPlace {
@@ -18,14 +18,14 @@ export interface EventPlace {
  *
  * They are if all of them are in the aggregate, one after another, where its expectation let them in.
  */
-export function isRepetition(append: PreparedAppend, places: readonly EventPlace[]): boolean {
+export function isRepetition(append: AppendParts, places: readonly EventPlace[]): boolean {
   const { count, from } = firstOnes(append, places);
   return count === append.events.length && append.expectation.accepts(from - 1);
 }
 
 /** Says why an append is no repetition though some of its events are stored already. */
 export function duplicateError(
-  append: PreparedAppend,
+  append: AppendParts,
   places: readonly EventPlace[],
 ): DuplicateEventError {
   const { aggregate, events, expectation } = append;
@@ -63,7 +63,7 @@ export function duplicateError(
  * @throws DuplicateEventError if they hold something else.
  */
 export function checkContent(
-  { aggregate, events }: PreparedAppend,
+  { aggregate, events }: AppendParts,
   lastVersion: number,
   stored: readonly StoredEvent[],
   serializer: EventSerializer,
@@ -89,7 +89,7 @@ export function checkContent(
 
 /** How many of the append's first events are in its aggregate one after another, and from where on. */
 function firstOnes(
-  { aggregate, events }: PreparedAppend,
+  { aggregate, events }: AppendParts,
   places: readonly EventPlace[],
 ): { readonly count: number; readonly from: number } {
   const byId = new Map(places.map((place) => [place.id, place]));

@@ -7,27 +7,17 @@ import { KnownOptions } from '../../input/known-options.ts';
 import type { AggregateRef } from '../aggregate-ref.ts';
 import { checkAggregateRef } from '../check-aggregate-ref.ts';
 import { dispatchedBy, dispatcherOf } from './dispatcher.ts';
-import type { Append, AppendOptions } from '../event-store.ts';
+import type { Append, AppendOptions } from './append.ts';
 import { VersionExpectation } from './expected-version.ts';
-import { type EventIdAt, keyedEventIds } from './idempotency-key.ts';
-import { AppendTooLargeError, DuplicateEventError } from '../store.errors.ts';
+import { keyedEventIds } from './idempotency-key.ts';
+import { PreparedAppend } from './prepared-append.ts';
+import { AppendTooLargeError, DuplicateEventError } from './append.errors.ts';
 
 /** What the appends of a store have in common. */
 export interface PrepareOptions {
   /** The name of the store, from which the ids of idempotency keys derive. */
   readonly schema: string;
   readonly maxAppendEvents: number;
-}
-
-/** An append that has been checked and serialized, and only waits for its place. */
-export interface PreparedAppend {
-  readonly aggregate: AggregateRef;
-  readonly expectation: VersionExpectation;
-  readonly events: readonly SerializedEvent[];
-  /** Whether the caller gave the ids, and so may have appended the events before. */
-  readonly hasCallerIds: boolean;
-  /** Where the events have an idempotency key: the ids that derive from it. */
-  readonly idAt?: EventIdAt | undefined;
 }
 
 export const appendOptions = new KnownOptions<AppendOptions>('An append', {
@@ -48,13 +38,14 @@ const eachAppend = new KnownOptions<Append>('An append', {
   idempotencyKey: true,
 });
 
-/** @throws TypeError unless it is a list, whose appends `prepareAppend` checks one by one. */
-export function checkAppends(appends: readonly Append[]): void {
+/** Returns the list, whose appends are checked one by one later. @throws TypeError unless it is one. */
+export function checkAppends(appends: readonly Append[]): readonly Append[] {
   if (!Array.isArray(appends)) throw new TypeError('appendAll takes a list of appends.');
+  return appends;
 }
 
 /** An append that a schema still has to answer for. Its aggregate is known already. */
-export interface UnfinishedAppend {
+interface UnfinishedAppend {
   readonly aggregate: AggregateRef;
   readonly finished: Promise<PreparedAppend>;
 }
@@ -70,14 +61,6 @@ export interface PreparedCall {
  * Checks an append and serializes its events: whatever is refused is refused here, before anything
  * is sent. It is unfinished only if a schema has answered with a promise.
  */
-export function prepareAppend(
-  append: Append,
-  serializer: EventSerializer,
-  options: PrepareOptions,
-): PreparedAppend | UnfinishedAppend {
-  return prepare(eachAppend.take(append), serializer, options);
-}
-
 function prepare(
   { aggregate: ref, events: given, expectedVersion, metadata, idempotencyKey }: Append,
   serializer: EventSerializer,
@@ -94,13 +77,12 @@ function prepare(
     idempotencyKey === undefined ? undefined : keyedEventIds(schema, aggregate, idempotencyKey);
   const events = idAt ? given.map((event, index) => withId(event, idAt(index + 1))) : given;
 
-  const finish = (serialized: SerializedEvent[]): PreparedAppend => ({
-    aggregate,
-    expectation,
-    events: serialized,
-    hasCallerIds: events.some((event) => event instanceof EventData && event.id !== undefined),
-    idAt,
-  });
+  const hasCallerIds = events.some((event) => event instanceof EventData && event.id !== undefined);
+  const finish = (serialized: SerializedEvent[]): PreparedAppend =>
+    new PreparedAppend(
+      { aggregate, expectation, events: serialized, hasCallerIds, idAt },
+      serializer,
+    );
   const refuse = (thrown: unknown): never => {
     const error = errorOf(thrown);
     if (!(error instanceof RepeatedEventIdError)) throw thrown;
@@ -167,9 +149,8 @@ function withId(event: object, id: string): EventData {
 }
 
 /** Returns whether an append still waits for a schema. */
-export const isUnfinished = (
-  append: PreparedAppend | UnfinishedAppend,
-): append is UnfinishedAppend => 'finished' in append;
+const isUnfinished = (append: PreparedAppend | UnfinishedAppend): append is UnfinishedAppend =>
+  'finished' in append;
 
 /** Nobody waits for it if the call is refused for another reason; that must not end the process. */
 function observed<T>(promise: Promise<T>): Promise<T> {

@@ -2,10 +2,10 @@ import type { SerializedEvent, StoredEvent } from '../../events/event-serializer
 import type { AggregateRef } from '../aggregate-ref.ts';
 import { duplicateError, type EventPlace, isRepetition } from '../appending/event-places.ts';
 import type { EventIdAt } from '../appending/idempotency-key.ts';
-import type { PreparedAppend } from '../appending/prepare-append.ts';
-import { checkDirection, type ReadDirection } from '../reading/read-options.ts';
+import type { PreparedAppend } from '../appending/prepared-append.ts';
+import type { ReadDirection } from '../reading/read-options.ts';
 import type { StoredSnapshot } from '../reading/revive-snapshot.ts';
-import { WrongExpectedVersionError } from '../store.errors.ts';
+import { WrongExpectedVersionError } from '../appending/append.errors.ts';
 
 /** What an append has come to; `stored` is empty for an empty append, or if its events were removed. */
 export interface Placement {
@@ -23,7 +23,7 @@ interface AggregateRow {
   snapshot: StoredSnapshot | null;
 }
 
-/** The rows behind `InMemoryEventStore`: serialized events in the order of their positions. */
+/** The rows behind `InMemoryEventStorage`: serialized events in the order of their positions. */
 export class InMemoryLog {
   events: StoredEvent[] = [];
   readonly #aggregates = new Map<string, AggregateRow>();
@@ -158,9 +158,9 @@ export function pageOf(
   place: 'version' | 'position',
   after: number,
   limit: number,
-  direction?: ReadDirection,
+  direction: ReadDirection,
 ): StoredEvent[] {
-  if (checkDirection(direction) === 'forward') {
+  if (direction === 'forward') {
     return events.filter((event) => event[place] > after).slice(0, limit);
   }
   const before = after === 0 ? events : events.filter((event) => event[place] < after);

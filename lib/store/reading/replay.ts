@@ -1,5 +1,5 @@
 import type { EventSerializer, StoredEvent } from '../../events/event-serializer.ts';
-import type { AggregateHistory } from '../event-store.ts';
+import type { AggregateHistory } from './aggregate-history.ts';
 import type { StoredSnapshot } from './revive-snapshot.ts';
 
 /** The event before the first one of a history: the snapshot's last one, or the one at `after`. */

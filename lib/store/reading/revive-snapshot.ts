@@ -2,7 +2,7 @@ import type { EncodedPayload } from '../../events/payload/event-codec.ts';
 import type { EventSerializer } from '../../events/event-serializer.ts';
 import { errorOf } from '../../input/thrown-error.ts';
 import type { AggregateRef } from '../aggregate-ref.ts';
-import type { Snapshot } from '../event-store.ts';
+import type { Snapshot } from './aggregate-history.ts';
 
 /** A snapshot as it is stored. */
 export interface StoredSnapshot {

@@ -5,7 +5,6 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { EventClass } from '../../events/domain-event.decorator.ts';
 import type { EventStore } from '../../store/event-store.ts';
 import type { LogMark } from '../../store/reading/log-place.ts';
-import type { LogReader } from '../../store/reading/log-reader.ts';
 import type { CheckpointKey, CheckpointStore, HeldCheckpoint } from '../checkpoint-store.ts';
 import type { Consumer } from '../consumer.ts';
 import type { ConsumerRegistry } from '../consumer-registry.ts';
@@ -31,7 +30,7 @@ export interface ConsumerHostOptions {
 
 /** What the consumers of a process are run with. */
 export interface ConsumerHostParts {
-  readonly store: EventStore & LogReader;
+  readonly store: EventStore;
   readonly checkpoints: CheckpointStore;
   readonly parkedEvents: ParkedEvents;
   readonly generations: Generations;
@@ -110,7 +109,7 @@ export class ConsumerHost {
     if (this.#stopped) return;
     this.#consumers = new Map(consumers.map((consumer) => [consumer.name, consumer]));
     const types = this.#parts.storedTypes(consumers.flatMap(({ events }) => events));
-    const head = new LogHead(store, this.#wakeUp, types);
+    const head = new LogHead(store.log, this.#wakeUp, types);
     this.#context = { ...this.#parts, head, wakeUp: this.#wakeUp };
 
     const wake = AsyncResource.bind(() => this.#wakeUp.wake());

@@ -1,6 +1,5 @@
 import type { EventStore } from '../../store/event-store.ts';
 import type { LogMark } from '../../store/reading/log-place.ts';
-import type { LogReader } from '../../store/reading/log-reader.ts';
 import { LogDivergedError } from '../../store/store.errors.ts';
 import type { CheckpointStore, HeldCheckpoint } from '../checkpoint-store.ts';
 import type { Consumer } from '../consumer.ts';
@@ -21,7 +20,7 @@ import type { WakeUp } from './wake-up.ts';
 
 /** What every runner of a process shares. */
 export interface RunnerContext {
-  readonly store: EventStore & LogReader;
+  readonly store: EventStore;
   readonly checkpoints: CheckpointStore;
   readonly parkedEvents: ParkedEvents;
   readonly generations: Generations;
@@ -128,7 +127,7 @@ export class Runner {
     // The checkpoint is kept beside the log and goes back together with it. What this process has done
     // beyond it does not, nor do the effects of handlers.
     const mark = this.#readBefore;
-    if (mark && !(await store.holds({ position: mark.position, mark }))) {
+    if (mark && !(await store.log.holds({ position: mark.position, mark }))) {
       throw new LogDivergedError(mark.position);
     }
     const { lostTable, position, consumer, generation } = this.held;

@@ -5,9 +5,9 @@ import { InvalidEventError } from '../../events/events.errors.ts';
 import {
   AppendTooLargeError,
   DuplicateEventError,
-  InvalidAggregateRefError,
   WrongExpectedVersionError,
-} from '../../store/store.errors.ts';
+} from '../../store/appending/append.errors.ts';
+import { InvalidAggregateRefError } from '../../store/store.errors.ts';
 import { assertNothingWritten, eventsOf, positionsOf, rejection } from './support/assertions.ts';
 import { deposits, MoneyDeposited, newAccount } from './support/contract-events.ts';
 import type { ContractTest } from './support/contract-test.ts';

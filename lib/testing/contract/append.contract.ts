@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { EventData } from '../../events/event-data.ts';
 import { recordOf } from '../../events/event-record.ts';
 import { InvalidEventError, UnregisteredEventError } from '../../events/events.errors.ts';
-import { AppendTooLargeError } from '../../store/store.errors.ts';
+import { AppendTooLargeError } from '../../store/appending/append.errors.ts';
 import {
   assertNothingWritten,
   eventsOf,

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { EventData } from '../../events/event-data.ts';
-import type { AppendResult, EventStore } from '../../store/event-store.ts';
+import type { AppendResult } from '../../store/appending/append.ts';
+import type { EventStore } from '../../store/event-store.ts';
 import type { ExpectedVersion } from '../../store/appending/expected-version.ts';
-import { DuplicateEventError } from '../../store/store.errors.ts';
+import { DuplicateEventError } from '../../store/appending/append.errors.ts';
 import { assertNothingWritten, rejection } from './support/assertions.ts';
 import { deposits, MoneyDeposited, MoneyWithdrawn, newAccount } from './support/contract-events.ts';
 import type { ContractTest } from './support/contract-test.ts';

@@ -3,7 +3,7 @@ import { inspect } from 'node:util';
 import type { AggregateRef } from '../../store/aggregate-ref.ts';
 import type { EventStore } from '../../store/event-store.ts';
 import type { ExpectedVersion } from '../../store/appending/expected-version.ts';
-import { WrongExpectedVersionError } from '../../store/store.errors.ts';
+import { WrongExpectedVersionError } from '../../store/appending/append.errors.ts';
 import { assertNothingWritten, rejection } from './support/assertions.ts';
 import { deposits, newAccount } from './support/contract-events.ts';
 import type { ContractTest } from './support/contract-test.ts';

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { EventData } from '../../events/event-data.ts';
-import { DuplicateEventError, WrongExpectedVersionError } from '../../store/store.errors.ts';
+import {
+  DuplicateEventError,
+  WrongExpectedVersionError,
+} from '../../store/appending/append.errors.ts';
 import { assertNothingWritten, rejection } from './support/assertions.ts';
 import { deposits, newAccount } from './support/contract-events.ts';
 import type { ContractTest } from './support/contract-test.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { EventData } from '../../events/event-data.ts';
 import type { EventRecord } from '../../events/event-record.ts';
-import { WrongExpectedVersionError } from '../../store/store.errors.ts';
+import { WrongExpectedVersionError } from '../../store/appending/append.errors.ts';
 import { rejection } from './support/assertions.ts';
 import { deposits, MoneyDeposited, newAccount } from './support/contract-events.ts';
 import type { ContractTest } from './support/contract-test.ts';

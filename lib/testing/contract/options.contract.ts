@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { EventStore } from '../../store/event-store.ts';
-import { WrongExpectedVersionError } from '../../store/store.errors.ts';
+import { WrongExpectedVersionError } from '../../store/appending/append.errors.ts';
 import { assertNothingWritten, collect, rejection } from './support/assertions.ts';
 import { deposits, newAccount } from './support/contract-events.ts';
 import type { ContractTest } from './support/contract-test.ts';

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { EventData } from '../../events/event-data.ts';
-import { DuplicateEventError, RemovalRefusedError } from '../../store/store.errors.ts';
+import { DuplicateEventError } from '../../store/appending/append.errors.ts';
+import { RemovalRefusedError } from '../../store/store.errors.ts';
 import { assertNothingWritten, rejection } from './support/assertions.ts';
 import { deposits, newAccount } from './support/contract-events.ts';
 import type { ContractTest } from './support/contract-test.ts';

@@ -2,7 +2,7 @@ import { afterAll, beforeEach, describe, expect, it, jest } from '@jest/globals'
 import { AggregateRoot } from '@nestjs/cqrs';
 import { Aggregate, AggregateNotFoundError, DomainEvent, everyNEvents } from 'nest-event-store';
 import { AggregateRepositories } from '../../../lib/aggregates/aggregate-repositories.ts';
-import { PostgresEventStore } from '../../../lib/postgres/store/postgres.event-store.ts';
+import { EventStore } from '../../../lib/store/event-store.ts';
 import { openStore } from '../../support/store.ts';
 import { Basket, ItemAdded, useBaskets } from './use-baskets.ts';
 
@@ -15,7 +15,7 @@ describe('a history in memory', () => {
     basket.items['disturbed'] = 1;
   };
   const items = (basket: Basket) => ({ ...basket.items });
-  const reading = jest.spyOn(PostgresEventStore.prototype, 'fetchHistory');
+  const reading = jest.spyOn(EventStore.prototype, 'fetchHistory');
   /** After which version each read of this test's aggregate has begun; `undefined` for one of it all. */
   const reads = () =>
     reading.mock.calls

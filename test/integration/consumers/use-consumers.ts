@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach } from '@jest/globals';
 import type { DataSource, EntityManager } from 'typeorm';
 import type { EventRecord } from '../../../lib/events/event-record.ts';
-import type { AppendResult } from '../../../lib/store/event-store.ts';
+import type { AppendResult } from '../../../lib/store/appending/append.ts';
 import type { Delivery } from '../../../lib/subscriptions/delivery/delivery.ts';
 import { startConsumers, type TestProcess } from '../../support/consumers.ts';
 import { createTestRoles, type TestRoles } from '../../support/roles.ts';

@@ -52,7 +52,7 @@ describe('the horizon', () => {
   });
 
   it('ends a page that is marked with the last event up to there, whatever its filter takes', async () => {
-    const start = await given.store.endOfLog();
+    const start = await given.store.log.endOfLog();
     const gauge = { type: 'gauge', id: newCounter().id };
     await given.store.append(gauge, counted(1));
     const { position } = await given.store.append(newCounter(), counted(1));
@@ -60,7 +60,7 @@ describe('the horizon', () => {
       await given.store.append(newCounter(), counted(1), { manager });
       await given.store.append(newCounter(), counted(1));
       for (const aggregateTypes of [['gauge'], ['none']]) {
-        const step = await given.store.readOn(start, { limit: 10, aggregateTypes });
+        const step = await given.store.log.readOn(start, { limit: 10, aggregateTypes });
         expect(step).toMatchObject({ position, mark: { position } });
       }
     });

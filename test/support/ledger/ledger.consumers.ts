@@ -11,6 +11,7 @@ import {
 } from '../../../lib/projections/projection.decorator.ts';
 import type { GenerationScope } from '../../../lib/subscriptions/consumer.ts';
 import { currentDelivery } from '../../../lib/subscriptions/delivery/delivery.ts';
+import type { RetryPolicy } from '../../../lib/subscriptions/retry-policy.ts';
 import { Durable } from '../../../lib/handlers/durable.decorator.ts';
 import { Gates } from './gates.ts';
 import { Deposited, type Movement, Withdrawn } from './ledger.events.ts';
@@ -34,6 +35,9 @@ export abstract class Outside {
   abstract readonly pool: Pool;
 }
 
+/** On a machine that is busy enough, any call may be over its time, again and again. */
+const retry: RetryPolicy = { delayMs: () => 100 };
+
 /** Every kind of consumer, each of which writes down what it does; see `ledgerConsumers`. */
 export function ledgerProviders({
   partitions,
@@ -47,7 +51,7 @@ export function ledgerProviders({
   };
 
   /** Per event, with locks on its tallies for as long as its transaction is open. */
-  @Projection('balances', { batchSize: 40, timeoutMs })
+  @Projection('balances', { batchSize: 40, timeoutMs, retry })
   @Injectable()
   class Balances {
     constructor(private readonly gates: Gates) {}
@@ -72,6 +76,7 @@ export function ledgerProviders({
     batchSize: 60,
     timeoutMs,
     partitions,
+    retry,
   })
   @Injectable()
   class Turnover {
@@ -96,7 +101,7 @@ export function ledgerProviders({
   }
 
   /** Locks nothing: but for the fence, two owners could commit the same events side by side. */
-  @Projection('journal', { batchSize: 20, timeoutMs: 20_000 })
+  @Projection('journal', { batchSize: 20, timeoutMs: 20_000, retry })
   @Injectable()
   class Journal {
     constructor(private readonly gates: Gates) {}
@@ -126,7 +131,7 @@ export function ledgerProviders({
   }
 
   /** A handler of plain `@nestjs/cqrs`, whose effects are outside of any transaction of the store. */
-  @Durable('letters', { from: 'start' })
+  @Durable('letters', { from: 'start', retry })
   @EventsHandler(Deposited, Withdrawn)
   class Letters implements IEventHandler<Movement> {
     constructor(
@@ -141,7 +146,7 @@ export function ledgerProviders({
     }
   }
 
-  @Durable('receipts', { from: 'start', partitions })
+  @Durable('receipts', { from: 'start', partitions, retry })
   @EventsHandler(Deposited)
   class Receipts implements IEventHandler<Deposited> {
     constructor(private readonly outside: Outside) {}

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { AggregateTurns } from '../../../lib/aggregates/aggregate-turns.ts';
-import { AggregateLockedError } from '../../../lib/store/store.errors.ts';
+import { AggregateLockedError } from '../../../lib/store/appending/append.errors.ts';
 
 /** A use of an aggregate that lasts until it is told to end. */
 function lasting(name: string, begun: string[]) {

@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import type { EntityManager } from 'typeorm';
 import { DomainEvent } from '../../../lib/events/domain-event.decorator.ts';
 import { upcaster } from '../../../lib/events/upcaster.ts';
+import { trackAppends } from '../../../lib/store/appending/track-appends.ts';
 import { checkNoGap } from '../../../lib/store/reading/check-no-gap.ts';
 import { InMemoryEventStore } from '../../../lib/store/in-memory/in-memory.event-store.ts';
 import { CorruptAggregateError } from '../../../lib/store/store.errors.ts';
@@ -25,6 +26,14 @@ describe('InMemoryEventStore', () => {
     }
     const make = () => new InMemoryEventStore({ events: [ParcelSent, OtherParcelSent, Unnamed] });
     expect(make).toThrow(/'parcel\.sent'[^]*\nThe class Unnamed/);
+  });
+
+  it('notes the position of an append for what surrounds it, as a read after a write needs it', async () => {
+    const store = new InMemoryEventStore({ events: [ParcelSent] });
+    await trackAppends(async (lastAppended) => {
+      await store.append(parcel, [new ParcelSent('Bern'), new ParcelSent('Basel')]);
+      expect(lastAppended()).toBe(2);
+    });
   });
 
   it('registers upcasters', () => {

@@ -16,7 +16,10 @@ import {
   TooManyConnectionsError,
   TransactionConflictError,
 } from './database.errors.ts';
-import { AggregateLockedError, DuplicateEventError } from '../../../store/store.errors.ts';
+import {
+  AggregateLockedError,
+  DuplicateEventError,
+} from '../../../store/appending/append.errors.ts';
 import { type FailureKind, factsOf, failureKindOf } from './failure-kind.ts';
 
 /** What the store was doing when the database refused: the facts that its errors name. */

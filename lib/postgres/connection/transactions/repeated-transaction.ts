@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { EntityManager } from 'typeorm';
 import { DurabilityUncertainError, TransactionConflictError } from '../errors/database.errors.ts';
-import { WrongExpectedVersionError } from '../../../store/store.errors.ts';
+import { WrongExpectedVersionError } from '../../../store/appending/append.errors.ts';
 import type { TransactionOptions } from '../../../store/transaction-options.ts';
 import type { Database } from '../database.ts';
 import { isTransactionConflict, translateError } from '../errors/translate-error.ts';

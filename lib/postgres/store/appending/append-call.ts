@@ -2,7 +2,7 @@ import type { EntityManager } from 'typeorm';
 import type { SerializedEvent } from '../../../events/event-serializer.ts';
 import type { AggregateRef } from '../../../store/aggregate-ref.ts';
 import type { ExpectedVersion } from '../../../store/appending/expected-version.ts';
-import type { PreparedAppend } from '../../../store/appending/prepare-append.ts';
+import type { AppendParts } from '../../../store/appending/append-parts.ts';
 import type { Database } from '../../connection/database.ts';
 import { Statement } from '../../connection/statement.ts';
 
@@ -56,7 +56,7 @@ export class AppendCall {
   }
 
   /** Answers one outcome per append, in order. */
-  async send(appends: readonly PreparedAppend[], options: CallOptions): Promise<AppendOutcome[]> {
+  async send(appends: readonly AppendParts[], options: CallOptions): Promise<AppendOutcome[]> {
     const [first] = appends;
     if (appends.length === 1 && isQuick(first!, options)) {
       const outcome = await this.#sendOne(first!, options);
@@ -67,7 +67,7 @@ export class AppendCall {
 
   /** Answers nothing, with nothing written, unless all is as it should be. */
   async #sendOne(
-    { aggregate, expectation, events }: PreparedAppend,
+    { aggregate, expectation, events }: AppendParts,
     { lockTimeoutMs, manager }: CallOptions,
   ): Promise<AppendOutcome | undefined> {
     const { id, type, revision, payload, binary, metadata } = events[0]!;
@@ -86,10 +86,7 @@ export class AppendCall {
     return { outcome, version, positions: [position], recorded_at: recordedAt };
   }
 
-  async #sendMany(
-    appends: readonly PreparedAppend[],
-    options: CallOptions,
-  ): Promise<AppendOutcome[]> {
+  async #sendMany(appends: readonly AppendParts[], options: CallOptions): Promise<AppendOutcome[]> {
     const places = new Map<string, number>();
     const aggregateTypes: string[] = [];
     const aggregateIds: string[] = [];
@@ -161,7 +158,7 @@ export class AppendCall {
 
 /** Whether `append_event` can write it: one new event, without a wait for its aggregate. */
 function isQuick(
-  { events, hasCallerIds }: PreparedAppend,
+  { events, hasCallerIds }: AppendParts,
   { resent, wait, lockTimeoutMs, manager }: CallOptions,
 ): boolean {
   if (events.length !== 1 || hasCallerIds || resent) return false;

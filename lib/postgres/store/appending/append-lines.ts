@@ -1,4 +1,4 @@
-import type { PreparedAppend } from '../../../store/appending/prepare-append.ts';
+import type { PreparedAppend } from '../../../store/appending/prepared-append.ts';
 
 /**
  * The calls for one aggregate that are not settled, in the order in which they were made.

@@ -1,7 +1,7 @@
 import { AsyncResource } from 'node:async_hooks';
 import type { AggregateRef } from '../../../store/aggregate-ref.ts';
-import type { PreparedAppend } from '../../../store/appending/prepare-append.ts';
-import { StoreOverloadedError } from '../../../store/store.errors.ts';
+import type { PreparedAppend } from '../../../store/appending/prepared-append.ts';
+import { StoreOverloadedError } from '../../../store/appending/append.errors.ts';
 import { AppendBatch } from './append-batch.ts';
 import { type AppendCall, type AppendOutcome, aggregateKey } from './append-call.ts';
 import { AppendLines, type Line, type Patience, type Place } from './append-lines.ts';

@@ -1,30 +1,14 @@
 import type { EntityManager } from 'typeorm';
-import type { EventSerializer } from '../../../events/event-serializer.ts';
-import type { Append, AppendResult } from '../../../store/event-store.ts';
-import {
-  checkContent,
-  duplicateError,
-  placesByKey,
-} from '../../../store/appending/event-places.ts';
-import {
-  isUnfinished,
-  prepareAppend,
-  prepareAppends,
-  type PreparedAppend,
-  type PrepareOptions,
-} from '../../../store/appending/prepare-append.ts';
-import { DurabilityUncertainError } from '../../connection/errors/database.errors.ts';
-import {
-  DuplicateEventError,
-  StoreClosedError,
-  WrongExpectedVersionError,
-} from '../../../store/store.errors.ts';
-import type { AppendCall, AppendOutcome, CallOptions } from './append-call.ts';
+import type { AppendResult } from '../../../store/appending/append.ts';
+import type { PreparedCall } from '../../../store/appending/prepare-append.ts';
+import type { PreparedAppend } from '../../../store/appending/prepared-append.ts';
+import { StoreClosedError } from '../../../store/store.errors.ts';
+import type { AppendCall, CallOptions } from './append-call.ts';
 import type { Patience, Place } from './append-lines.ts';
 import type { AppendQueue } from './append-queue.ts';
 import type { JoinedTransaction } from '../../connection/transactions/transaction-scopes.ts';
 import type { CallerTransactions } from './commit-reports.ts';
-import type { EventReader } from '../reading/event-reader.ts';
+import { type AppendResults, besideNewAppends, isRefused } from './append-results.ts';
 import { AggregateHeld } from './held-appends.ts';
 import { type InlineProjections, newRecords } from '../../projections/inline-projections.ts';
 import { HandlerFailure } from '../../../subscriptions/delivery/handler-failure.ts';
@@ -36,13 +20,12 @@ import {
   isTransactionConflict,
   translateError,
 } from '../../connection/errors/translate-error.ts';
-import { timeOf } from '../../schema/fragments/microseconds.sql.ts';
 
-export interface AppenderOptions extends PrepareOptions {
+export interface AppenderOptions {
   readonly lockTimeoutMs: number;
 }
 
-/** Carries appends to the database, and makes results and errors of what it answers. */
+/** Carries appends to the database, and tries again where that is safe. */
 export class Appender {
   #closed = false;
   /** Appends that were taken and are not settled. */
@@ -50,28 +33,28 @@ export class Appender {
   #onSettled: (() => void)[] = [];
 
   constructor(
-    private readonly serializer: EventSerializer,
     private readonly call: AppendCall,
     private readonly queue: AppendQueue,
-    private readonly reader: EventReader,
+    private readonly results: AppendResults,
     private readonly callerTransactions: CallerTransactions,
     private readonly inline: InlineProjections,
     private readonly options: AppenderOptions,
   ) {}
 
-  /** One append: with the others of this process, or inside the manager's transaction. */
-  append(append: Append, manager: EntityManager | undefined): Promise<AppendResult> {
-    if (manager) return this.appendAll([append], manager).then(([result]) => result!);
-    return this.#take(() => this.#append(append));
-  }
-
-  /** Several appends, all or none: in a transaction of their own, or inside the manager's. */
-  appendAll(
-    appends: readonly Append[],
-    manager: EntityManager | undefined,
-  ): Promise<AppendResult[]> {
+  /** The appends of one call, all or none: in the manager's transaction, or with others of this process. */
+  append(call: PreparedCall, manager: EntityManager | undefined): Promise<readonly AppendResult[]> {
     return this.#take(async () => {
-      return this.#appendAll(appends, manager && this.#join(manager));
+      // Before anything is awaited: what a call belongs to, and the order of the calls.
+      const joined = manager && this.#join(manager);
+      if (call.aggregates.length === 0) return [];
+      if (joined) return this.#appendIn(joined, await call.appends);
+      const place = this.queue.reserve(call.aggregates);
+      const appends =
+        call.appends instanceof Promise ? await this.#finish(place, call.appends) : call.appends;
+      const isAlone = appends.length > 1 || this.inline.concernedBy(appends).length > 0;
+      return isAlone
+        ? this.#appendAlone(place, appends)
+        : [await this.#appendInBatch(place, appends[0]!)];
     });
   }
 
@@ -106,38 +89,17 @@ export class Appender {
     }
   }
 
-  async #append(append: Append): Promise<AppendResult> {
-    const preparing = prepareAppend(append, this.serializer, this.options);
-    // Before anything is awaited: the order of appends is that of the calls.
-    const place = this.queue.reserve([preparing.aggregate]);
-    const prepared = isUnfinished(preparing)
-      ? await this.#finish(place, preparing.finished)
-      : preparing;
-    if (this.inline.concernedBy([prepared]).length > 0) {
-      return (await this.#appendAlone(place, [prepared]))[0]!;
-    }
-    const { resent, ...outcome } = await this.queue.sendInBatch(place, prepared);
-    const result = await this.#toResult(prepared, outcome).catch((error: unknown) => {
+  /** In one call with what others append just now. */
+  async #appendInBatch(place: Place, append: PreparedAppend): Promise<AppendResult> {
+    const { resent, ...outcome } = await this.queue.sendInBatch(place, append);
+    const result = await this.results.of(append, outcome).catch((error: unknown) => {
       // What a repetition repeats could not be read; it is stored all the same.
-      throw translateError(error, { ...factsOf([prepared]), mayBeStored: true });
+      throw translateError(error, { ...factsOf([append]), mayBeStored: true });
     });
     // Sent twice with ids of our own, a repetition can only be of our own first attempt.
-    const isOurs = resent && !prepared.hasCallerIds;
+    const isOurs = resent && !append.hasCallerIds;
     if (!result.duplicate || isOurs) this.callerTransactions.report(result.records);
     return isOurs ? { ...result, duplicate: false } : result;
-  }
-
-  async #appendAll(
-    appends: readonly Append[],
-    joined: JoinedTransaction | undefined,
-  ): Promise<AppendResult[]> {
-    const call = prepareAppends(appends, this.serializer, this.options);
-    if (call.aggregates.length === 0) return [];
-    if (joined) return this.#appendIn(joined, await call.appends);
-    const place = this.queue.reserve(call.aggregates);
-    const prepared =
-      call.appends instanceof Promise ? await this.#finish(place, call.appends) : call.appends;
-    return this.#appendAlone(place, prepared);
   }
 
   /** Waits for what a schema says. A call that it refuses gives its place up. */
@@ -230,7 +192,7 @@ export class Appender {
     if (outcomes.some(({ outcome }) => outcome === 'busy')) throw new AggregateHeld();
     const byKey: (AppendResult | undefined)[] = [];
     for (const [index, append] of prepared.entries()) {
-      byKey.push(append.idAt && (await this.#resultByKey(append, outcomes[index]!, manager)));
+      byKey.push(append.idAt && (await this.results.byKey(append, outcomes[index]!, manager)));
     }
     const rest = prepared.filter((_, index) => !byKey[index]);
     const restOutcomes = outcomes.filter((_, index) => !byKey[index]);
@@ -241,127 +203,13 @@ export class Appender {
       if (withoutKey) throw besideNewAppends(prepared, byKey);
       others = await this.#send(rest, options);
     } else {
-      await this.#refuse(rest, restOutcomes, manager);
+      await this.results.refuse(rest, restOutcomes, manager);
       for (const [index, append] of rest.entries()) {
-        others.push(await this.#toResult(append, restOutcomes[index]!, manager));
+        others.push(await this.results.of(append, restOutcomes[index]!, manager));
       }
     }
     return byKey.map((result) => result ?? others.shift()!);
   }
-
-  async #toResult(
-    append: PreparedAppend,
-    outcome: AppendOutcome,
-    manager?: EntityManager,
-  ): Promise<AppendResult> {
-    const byKey = append.idAt && (await this.#resultByKey(append, outcome, manager));
-    if (byKey) return byKey;
-    if (outcome.outcome === 'duplicate') return this.#firstResult(append, outcome, manager);
-    if (outcome.outcome !== 'ok') await this.#refuse([append], [outcome], manager);
-    const { version, positions } = outcome;
-    const first = version - append.events.length + 1;
-    if (append.events.length === 0) {
-      const { base } = await this.reader.aggregate(append.aggregate, version, 0, manager);
-      return { version, position: base?.position ?? 0, records: [], duplicate: false };
-    }
-
-    const recordedAt = timeOf(outcome.recorded_at);
-    const { aggregate } = append;
-    const records = append.events.map((event, index) =>
-      this.serializer.recordWritten(event, {
-        position: positions[index]!,
-        aggregate,
-        version: first + index,
-        recordedAt,
-      }),
-    );
-    return { version, position: positions.at(-1) ?? 0, records, duplicate: false };
-  }
-
-  /** What an append answered that is repeated. Of removed events, there are no records. */
-  async #firstResult(
-    append: PreparedAppend,
-    { version, positions }: AppendOutcome,
-    manager?: EntityManager,
-  ): Promise<AppendResult> {
-    const { aggregate, events: given } = append;
-    const { events } = await this.reader.aggregate(
-      aggregate,
-      version - given.length,
-      given.length,
-      manager,
-    );
-    checkContent(append, version, events, this.serializer);
-    const records = events
-      .filter((event) => event.version <= version)
-      .flatMap((event) => this.serializer.deserialize(event));
-    return { version, position: positions.at(-1) ?? 0, records, duplicate: true };
-  }
-
-  /** What the first append with the same idempotency key answered; undefined if this one is the first. */
-  async #resultByKey(
-    { aggregate, events: given, idAt }: PreparedAppend,
-    { outcome }: AppendOutcome,
-    manager?: EntityManager,
-  ): Promise<AppendResult | undefined> {
-    const mayBeStored =
-      outcome === 'duplicate' || outcome === 'corrupt_duplicate' || given.length === 0;
-    if (!idAt || !mayBeStored) return undefined;
-    const places = await placesByKey(idAt, given.length, (ids) => this.reader.places(ids, manager));
-    const last = places.at(-1);
-    if (!last) return undefined;
-    const { events } = await this.reader.aggregate(
-      aggregate,
-      places[0]!.version - 1,
-      places.length,
-      manager,
-    );
-    const records = events
-      .filter(({ version }) => version <= last.version)
-      .flatMap((event) => this.serializer.deserialize(event));
-    return { version: last.version, position: last.position, records, duplicate: true };
-  }
-
-  /** Throws what the caller should know if an append was not written, or not for certain. */
-  async #refuse(
-    appends: readonly PreparedAppend[],
-    outcomes: readonly AppendOutcome[],
-    manager?: EntityManager,
-  ): Promise<void> {
-    const uncertain = appends.filter((_, index) => outcomes[index]!.outcome === 'uncertain');
-    if (uncertain.length > 0) throw new DurabilityUncertainError(factsOf(uncertain).aggregates);
-    for (const [index, append] of appends.entries()) {
-      const { outcome, version } = outcomes[index]!;
-      if (outcome === 'wrong_version') {
-        const { aggregate, expectation } = append;
-        throw new WrongExpectedVersionError(aggregate, expectation.expected, version);
-      }
-      if (outcome === 'corrupt_duplicate') {
-        const ids = append.events.map(({ id }) => id);
-        throw duplicateError(append, await this.reader.places(ids, manager));
-      }
-    }
-  }
-}
-
-const isRefused = ({ outcome }: AppendOutcome): boolean =>
-  outcome !== 'ok' && outcome !== 'duplicate';
-
-/** Some appends of a call are stored by their keys, and others of it have no key. */
-function besideNewAppends(
-  appends: readonly PreparedAppend[],
-  byKey: readonly (AppendResult | undefined)[],
-): DuplicateEventError {
-  const index = byKey.findIndex((result) => result !== undefined);
-  const { aggregate, events, idAt } = appends[index]!;
-  const { version, records } = byKey[index]!;
-  return new DuplicateEventError(aggregate, [idAt!(1)], {
-    reason: 'beside-new-appends',
-    eventCount: events.length,
-    storedIn: aggregate,
-    storedFrom: records[0]?.version ?? version,
-    storedTo: version,
-  });
 }
 
 const factsOf = (prepared: readonly PreparedAppend[]): AppendFacts => ({

@@ -1,57 +1,38 @@
 import type { LogHorizon } from '../../../store/reading/log-horizon.ts';
 import type { EntityManager } from 'typeorm';
-import type { StoredEvent } from '../../../events/event-serializer.ts';
 import type { AggregateRef } from '../../../store/aggregate-ref.ts';
 import { type LogMark, markOf } from '../../../store/reading/log-place.ts';
 import { LogDivergedError } from '../../../store/store.errors.ts';
 import type { EventPlace } from '../../../store/appending/event-places.ts';
-import type { ReadDirection } from '../../../store/reading/read-options.ts';
-import type { StoredSnapshot } from '../../../store/reading/revive-snapshot.ts';
+import {
+  type AggregateRange,
+  type LogRange,
+  pageBytes,
+  type StoredAggregate,
+  type StoredHistory,
+  type StoredLogPage,
+} from '../../../store/event-storage.ts';
 import type { Database } from '../../connection/database.ts';
 import { Statement } from '../../connection/statement.ts';
 import { isTimeLimit } from '../../connection/errors/translate-error.ts';
 import { timeOf } from '../../schema/fragments/microseconds.sql.ts';
+import {
+  aggregateOf,
+  type AggregateRow,
+  type EventRow,
+  type HistoryRow,
+  isEvent,
+  type LogPageRow,
+  type LogRow,
+  type StoredEvents,
+  toAggregate,
+  toStoredEvent,
+} from './event-rows.ts';
 import { readAggregate, readHistory } from './read-aggregate.sql.ts';
 import { pageOfAggregate } from '../../schema/functions/read-aggregate-page.sql.ts';
 import { holdsMark } from '../../schema/fragments/log-mark.sql.ts';
 import { readHorizon } from './read-horizon.sql.ts';
 import { readPlaces } from './read-places.sql.ts';
-
-interface EventRow {
-  position: number;
-  event_id: string;
-  version: number;
-  type: string;
-  revision: number;
-  payload: string;
-  binary_payload: Buffer | null;
-  metadata: string;
-  recorded_at: number;
-}
-
-/** A row of a left join: it has an event, or only the version of the aggregate or the end of the log. */
-type Nullable<Row> = { [Column in keyof Row]: Row[Column] | null };
-type LogRow = Nullable<EventRow & { aggregate_type: string; aggregate_id: string }>;
-/** The last row of a page; its event is the last one up to where the page ends. */
-type LogPageRow = LogRow & {
-  head: number;
-  reached: number;
-  at_end: boolean;
-  diverged: boolean;
-};
-type AggregateRow = {
-  current_version: number;
-  removed_version: number;
-  /** Not of a page. */
-  base_id?: string | null;
-  base_position?: number | null;
-} & Nullable<EventRow>;
-type HistoryRow = AggregateRow & {
-  snapshot_version: number | null;
-  snapshot_revision: number | null;
-  snapshot_state: string | null;
-  snapshot_binary: Buffer | null;
-};
 
 interface PlaceRow {
   event_id: string;
@@ -73,55 +54,12 @@ interface HorizonRow {
   since: number | null;
 }
 
-export interface StoredLogPage {
-  /** The last position that can be read now. */
-  readonly head: number;
-  /** Where the next page begins. */
-  readonly reached: number;
-  /** Nothing more was there when it was read. */
-  readonly atEnd: boolean;
-  /** The last event of the log up to `reached`; not of a page that was read backward. */
-  readonly mark: LogMark | null;
-  readonly events: readonly StoredEvent[];
-}
-
-export interface StoredAggregate {
-  /** The aggregate's version; 0 if it is unknown. */
-  readonly version: number;
-  /** Events up to this version have been removed. */
-  readonly removedVersion: number;
-  /**
-   * The event before `events`: at the version after which a read forward began, or at the aggregate's own
-   * if that is lower; of a history with a snapshot, at the snapshot's. `null` if there is none.
-   */
-  readonly base: { readonly id: string; readonly position: number } | null;
-  readonly events: readonly StoredEvent[];
-}
-
-export interface StoredHistory extends StoredAggregate {
-  readonly snapshot: StoredSnapshot | null;
-}
-
-export interface AggregateRange {
-  readonly after: number;
-  readonly limit: number;
-  readonly direction: ReadDirection;
-  readonly manager?: EntityManager | undefined;
-}
-
-export interface LogRange extends AggregateRange {
-  /** An event that the log has to hold for the page to continue it. */
-  readonly mark?: LogMark | null | undefined;
-  readonly types?: readonly string[] | undefined;
-  readonly aggregateTypes?: readonly string[] | undefined;
-}
-
 /** A filtered page ends after this many positions, whatever it has found. */
 const scannedPositions = 10_000;
-/** Any page ends after this many bytes of payloads and metadata. */
-export const pageBytes = 4 * 1_048_576;
 /** One event at a time. */
 const leastEffort = 1 / 16_384;
+
+const maxInteger = 2 ** 31 - 1;
 
 /** Reads stored events: the whole log up to its horizon, or one aggregate; one statement each. */
 export class EventReader {
@@ -252,12 +190,21 @@ export class EventReader {
     after: number,
     limit: number,
     manager?: EntityManager,
-  ): Promise<StoredAggregate> {
+  ): Promise<StoredEvents> {
     const values = [aggregate.type, aggregate.id, after, limit];
     return toAggregate(
       aggregate,
       await this.#database.read<AggregateRow>(this.#aggregate, values, manager),
     );
+  }
+
+  /** All events of an aggregate after a version. */
+  async historyAfter(
+    aggregate: AggregateRef,
+    after: number,
+    manager?: EntityManager,
+  ): Promise<StoredHistory> {
+    return { ...(await this.aggregate(aggregate, after, maxInteger, manager)), snapshot: null };
   }
 
   /** Events of an aggregate after a version or before it, up to a number of them and of bytes. */
@@ -294,38 +241,4 @@ export class EventReader {
           };
     return { ...toAggregate(aggregate, rows), snapshot };
   }
-}
-
-function toAggregate(aggregate: AggregateRef, rows: readonly AggregateRow[]): StoredAggregate {
-  const first = rows[0];
-  return {
-    version: first?.current_version ?? 0,
-    removedVersion: first?.removed_version ?? 0,
-    base: first?.base_id ? { id: first.base_id, position: first.base_position! } : null,
-    events: rows.filter(isEvent).map((row) => toStoredEvent(row, aggregate)),
-  };
-}
-
-const aggregateOf = (row: LogRow): AggregateRef => ({
-  type: row.aggregate_type!,
-  id: row.aggregate_id!,
-});
-
-function isEvent<Row extends Nullable<EventRow>>(row: Row): row is Row & EventRow {
-  return row.position !== null;
-}
-
-function toStoredEvent(row: EventRow, aggregate: AggregateRef): StoredEvent {
-  return {
-    id: row.event_id,
-    position: row.position,
-    aggregate,
-    version: row.version,
-    type: row.type,
-    revision: row.revision,
-    payload: row.payload,
-    binary: row.binary_payload,
-    metadata: row.metadata,
-    recordedAt: timeOf(row.recorded_at),
-  };
 }

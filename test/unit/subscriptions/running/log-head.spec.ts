@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { InMemoryEventStore } from '../../../../lib/store/in-memory/in-memory.event-store.ts';
+import type { LogReader } from '../../../../lib/store/reading/log-reader.ts';
 import type { LogPlace } from '../../../../lib/store/reading/log-place.ts';
 import { LogHead } from '../../../../lib/subscriptions/running/log-head.ts';
 import { eventFilterOf } from '../../../../lib/subscriptions/delivery/event-filter.ts';
@@ -29,13 +30,13 @@ const filterFor = (...classes: (typeof Sent | typeof Received)[]): LogFilter => 
 let store: InMemoryEventStore;
 let wakeUp: WakeUp;
 let head: LogHead;
-let fetches: jest.SpiedFunction<InMemoryEventStore['fetch']>;
+let reads: jest.SpiedFunction<LogReader['readOn']>;
 
 beforeEach(() => {
   store = new InMemoryEventStore({ events: [Sent, Received] });
-  fetches = jest.spyOn(store, 'fetch');
+  reads = jest.spyOn(store.log, 'readOn');
   wakeUp = new WakeUp();
-  head = new LogHead(store, wakeUp, ['head.sent', 'head.received']);
+  head = new LogHead(store.log, wakeUp, ['head.sent', 'head.received']);
   store.onAppended(() => wakeUp.wake());
 });
 
@@ -54,13 +55,13 @@ describe('the head of the log', () => {
       positions(0, filterFor(Sent, Received)),
     ]);
     expect(pages).toEqual([[1, 3], [2], [1, 2, 3]]);
-    expect(fetches).toHaveBeenCalledTimes(1);
+    expect(reads).toHaveBeenCalledTimes(1);
     wakeUp.wake();
     await Promise.all([
       head.read(at(3), filterFor(Sent), 10),
       head.read(at(3), filterFor(Received), 10),
     ]);
-    expect(fetches).toHaveBeenCalledTimes(2);
+    expect(reads).toHaveBeenCalledTimes(2);
   });
 
   it('is read again after a wake-up, also while it is being read', async () => {
@@ -90,7 +91,7 @@ describe('the head of the log', () => {
     const aggregate = { type: 'head', id: 'h' };
     await splitting.append(aggregate, [new Received(1), new Received(2)]);
     registry.registerUpcaster(split);
-    head = new LogHead(splitting, wakeUp, ['head.sent', 'head.received']);
+    head = new LogHead(splitting.log, wakeUp, ['head.sent', 'head.received']);
     const filter = { ...filterFor(Sent), storedTypes: ['head.sent', 'head.received'] };
     const parts = async (after: number) =>
       (await head.read(at(after), filter, 1)).records.map(({ position, part }) => [position, part]);
@@ -141,29 +142,29 @@ describe('the head of the log', () => {
   it('keeps records up to a number of bytes, whatever their size', async () => {
     const large = new Sent(1);
     const megabyte = 1_048_576;
-    const readOn = jest.spyOn(store, 'readOn');
-    const original = readOn.getMockImplementation() ?? InMemoryEventStore.prototype.readOn;
-    readOn.mockImplementation(async (...call) => ({
-      ...(await original.apply(store, call)),
+    reads.mockRestore();
+    const original = store.log.readOn.bind(store.log);
+    const readOn = jest.spyOn(store.log, 'readOn').mockImplementation(async (...call) => ({
+      ...(await original(...call)),
       bytes: 3 * megabyte,
     }));
     for (let n = 0; n < 5; n++) {
       await append(large);
       await positions(n, filterFor(Sent));
     }
-    const reads = readOn.mock.calls.length;
+    const before = readOn.mock.calls.length;
     // The last two of three megabytes each are kept; what came before them is read again.
     expect(await positions(3, filterFor(Sent))).toEqual([4, 5]);
-    expect(readOn.mock.calls.length).toBe(reads);
+    expect(readOn.mock.calls.length).toBe(before);
     expect(await positions(2, filterFor(Sent))).toEqual([3, 4, 5]);
-    expect(readOn.mock.calls.length).toBe(reads + 1);
+    expect(readOn.mock.calls.length).toBe(before + 1);
   });
 
   it('forgets what it has read of a log that was exchanged', async () => {
     await append(new Sent(1), new Sent(2));
     await positions(0, filterFor(Sent));
     head.forget();
-    jest.spyOn(store, 'readOn').mockResolvedValue({
+    jest.spyOn(store.log, 'readOn').mockResolvedValue({
       ...{ position: 2, mark: null, atEnd: true, bytes: 0 },
       records: [],
     });

@@ -1,0 +1,21 @@
+import type { EventRecord } from '../../events/event-record.ts';
+
+export interface LogPage {
+  /**
+   * Where the next page begins: at the position of the last event read. A forward page that reached the
+   * end of the log has the current position, so that a filtered reader advances, and so has an empty one.
+   *
+   * Only an empty page is certain to be the last one: a page ends early after large events.
+   */
+  readonly position: number;
+  readonly records: readonly EventRecord[];
+}
+
+export interface AggregatePage {
+  /**
+   * Where the next page begins: at the version of the last event read. An empty page has the current
+   * version, and only an empty page is certain to be the last one: a page ends early after large events.
+   */
+  readonly version: number;
+  readonly records: readonly EventRecord[];
+}

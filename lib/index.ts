@@ -142,13 +142,13 @@ export {
   type AggregateOptions,
   type IdentifiedAggregate,
 } from './aggregates/aggregate.decorator.ts';
-export {
-  AggregateRepository,
-  type ExecuteOptions,
-  type ExecuteResult,
-  type LoadOptions,
-  type SaveOptions,
-} from './aggregates/aggregate-repository.ts';
+export { AggregateRepository } from './aggregates/aggregate-repository.ts';
+export type {
+  ExecuteOptions,
+  ExecuteResult,
+  LoadOptions,
+  SaveOptions,
+} from './aggregates/repository-options.ts';
 export {
   AggregateInUseError,
   AggregateNotFoundError,

@@ -5,7 +5,8 @@ import {
   type AggregateDefinition,
   type IdentifiedAggregate,
 } from './aggregate.decorator.ts';
-import { AggregateRepository, type AggregateRepositoryOptions } from './aggregate-repository.ts';
+import { AggregateRepository } from './aggregate-repository.ts';
+import type { AggregateRepositoryOptions } from './repository-options.ts';
 import { UnknownAggregateError } from './aggregates.errors.ts';
 
 /**

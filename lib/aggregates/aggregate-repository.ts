@@ -1,17 +1,12 @@
-import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { EventData } from '../events/event-data.ts';
 import { newEventId } from '../events/event-id.ts';
-import { KnownOptions } from '../input/known-options.ts';
 import type { AggregateRef } from '../store/aggregate-ref.ts';
 import { dispatchedBy } from '../store/appending/dispatcher.ts';
-import type { AggregateHistory, SnapshotOptions } from '../store/reading/aggregate-history.ts';
 import type { AppendOptions, AppendResult } from '../store/appending/append.ts';
 import type { EventStore } from '../store/event-store.ts';
 import { checkWholeNumber, show } from '../input/whole-number.ts';
-import { replayOf } from '../store/reading/replay.ts';
-import { TransactionOverError } from '../store/store.errors.ts';
 import { WrongExpectedVersionError } from '../store/appending/append.errors.ts';
-import { restoreState, stateOf } from './aggregate-snapshot.ts';
 import type {
   AggregateClass,
   AggregateDefinition,
@@ -25,61 +20,20 @@ import {
   NestedExecuteError,
 } from './aggregates.errors.ts';
 import { AggregateTurns } from './aggregate-turns.ts';
-import { HistoryCache } from './history-cache.ts';
+import { AggregateLoader, beginning, type Loaded, type Place } from './aggregate-loader.ts';
+import {
+  type AggregateRepositoryOptions,
+  type ExecuteOptions,
+  executeOptions,
+  type ExecuteResult,
+  type LoadOptions,
+  loadOptions,
+  type ResultOf,
+  type SaveOptions,
+  saveOptions,
+} from './repository-options.ts';
 import { isInsideWork, isInsideWorkOf, runWork } from './running-work.ts';
 import { hasLostEvents, setUncommittedEvents } from './uncommitted-events.ts';
-
-/** `manager`: reads inside its transaction. */
-export type LoadOptions = Pick<SnapshotOptions, 'manager'>;
-
-/** `metadata` for every event, and `manager` to append inside its transaction. */
-export type SaveOptions = Pick<AppendOptions, 'metadata' | 'manager'>;
-
-export interface ExecuteOptions extends SaveOptions {
-  /** How often to load and run the work again after a version conflict. @default 3 */
-  readonly retries?: number;
-  /** The version that the caller has seen; at any other the work is not run and nothing retried. */
-  readonly expectedVersion?: number;
-  /**
-   * Runs the work once, however often it is asked for with this key and aggregate, in any process: if
-   * events were stored with the key before, the work is not run, and the answer is their append's, with
-   * `duplicate: true` and no `result`. A work that has stored no event is not known again.
-   */
-  readonly idempotencyKey?: string | undefined;
-}
-
-const loadOptions = new KnownOptions<LoadOptions>('load', { manager: true });
-const saveNames = { metadata: true, manager: true } as const;
-const saveOptions = new KnownOptions<SaveOptions>('save', saveNames);
-const executeOptions = new KnownOptions<ExecuteOptions>('execute', {
-  ...saveNames,
-  retries: true,
-  expectedVersion: true,
-  idempotencyKey: true,
-});
-
-/** What a save answers, and what the work returned. */
-export interface ExecuteResult<R> extends AppendResult {
-  readonly result: R;
-}
-
-/** What the work returned; with an idempotency key, undefined if its events were stored before. */
-type ResultOf<R, Options> = 'idempotencyKey' extends keyof Options ? R | undefined : R;
-
-/** How far an instance has come: the aggregate's version, and the position of its event there. */
-interface Place {
-  readonly version: number;
-  readonly position: number;
-}
-
-const beginning: Place = { version: 0, position: 0 };
-
-export interface AggregateRepositoryOptions {
-  /** Of how many aggregates the history is kept in memory between calls of `execute`; 0 keeps none. */
-  readonly cacheSize: number;
-  /** Called for what must not fail a call: a snapshot that could not be taken or restored. */
-  readonly onWarning: (message: string, error?: unknown) => void;
-}
 
 /**
  * Loads and saves the aggregates of one class.
@@ -91,8 +45,7 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
   readonly #store: EventStore;
   readonly #aggregateClass: AggregateClass<T>;
   readonly #definition: AggregateDefinition;
-  readonly #warn: AggregateRepositoryOptions['onWarning'];
-  readonly #cache: HistoryCache;
+  readonly #loader: AggregateLoader<T>;
   readonly #places = new WeakMap<T, Place>();
   readonly #saving = new WeakSet<T>();
   readonly #turns = new AggregateTurns();
@@ -106,13 +59,12 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
     store: EventStore,
     aggregateClass: AggregateClass<T>,
     definition: AggregateDefinition,
-    options: AggregateRepositoryOptions,
+    { cacheSize, onWarning }: AggregateRepositoryOptions,
   ) {
     this.#store = store;
     this.#aggregateClass = aggregateClass;
     this.#definition = definition;
-    this.#warn = options.onWarning;
-    this.#cache = new HistoryCache(options.cacheSize);
+    this.#loader = new AggregateLoader(store, aggregateClass, definition, cacheSize, onWarning);
   }
 
   /**
@@ -122,13 +74,13 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
    */
   async load(id: string, options: LoadOptions = {}): Promise<T> {
     const aggregate = await this.find(id, options);
-    if (!aggregate) throw new AggregateNotFoundError({ type: this.#definition.type, id });
+    if (!aggregate) throw new AggregateNotFoundError(this.#ref(id));
     return aggregate;
   }
 
   /** Returns the aggregate folded up to its last event, or `null` if it has none. */
   async find(id: string, options: LoadOptions = {}): Promise<T | null> {
-    return (await this.#fold(id, loadOptions.take(options).manager))?.aggregate ?? null;
+    return this.#remember(await this.#loader.load(id, loadOptions.take(options).manager));
   }
 
   /** Returns the version at which the aggregate was loaded or saved last; 0 if it is new. */
@@ -189,7 +141,7 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
         });
       }
       const before = result.version - events.length;
-      await this.#snapshotIfDue(aggregate.id, before, result.version, options.manager);
+      await this.#loader.snapshotIfDue(aggregate.id, before, result.version, options.manager);
       return result;
     } finally {
       this.#saving.delete(aggregate);
@@ -247,7 +199,8 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
         });
         if (stored.duplicate) return { ...stored, result: undefined };
       }
-      const aggregate = await this.#loadFor(id, options.manager);
+      const aggregate = this.#remember(await this.#loader.loadCached(id, options.manager));
+      if (!aggregate) throw new AggregateNotFoundError(this.#ref(id));
       const version = this.versionOf(aggregate);
       if (expectedVersion !== undefined && version !== expectedVersion) {
         throw new WrongExpectedVersionError(this.#ref(id), expectedVersion, version);
@@ -312,63 +265,9 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
     return true;
   }
 
-  /** Loads with the help of what is kept in memory, and keeps what it has read. */
-  async #loadFor(id: string, manager: LoadOptions['manager']): Promise<T> {
-    // What is read in an open transaction may never have happened: not for the cache.
-    if (this.#store.transactionOf(manager)) return this.load(id, manager && { manager });
-    const cached = this.#cache.get(id);
-    if (cached) {
-      const reading = this.#store.fetchHistory(this.#ref(id), { after: cached.version });
-      reading.catch(ignore);
-      // Decoded while the database answers, once the request has left.
-      await setImmediate();
-      const { state, events } = cached.decode();
-      const history = await reading;
-      const later = replayOf(history);
-      const replay = later && cached.followedBy(later);
-      if (replay) {
-        this.#cache.put(id, replay);
-        return this.#restore(id, state, [...events, ...eventsOf(history)], history);
-      }
-    }
-    const folded = await this.#fold(id, undefined);
-    this.#cache.put(id, folded ? replayOf(folded.history) : undefined);
-    if (!folded) throw new AggregateNotFoundError({ type: this.#definition.type, id });
-    return folded.aggregate;
-  }
-
-  /** Folds the last snapshot and the events after it; `null` if there is neither. */
-  async #fold(
-    id: string,
-    manager: LoadOptions['manager'],
-  ): Promise<{ readonly aggregate: T; readonly history: AggregateHistory } | null> {
-    const options = { revision: this.#definition.snapshotRevision, ...(manager && { manager }) };
-    const fetchHistory = (after?: number): Promise<AggregateHistory> =>
-      this.#store.fetchHistory(this.#ref(id), { ...options, ...(after === 0 && { after }) });
-    const foldRecords = (history: AggregateHistory) => {
-      const state = history.snapshot?.state ?? null;
-      return { aggregate: this.#restore(id, state, eventsOf(history), history), history };
-    };
-
-    const history = await fetchHistory();
-    if (history.snapshot === null && history.records.length === 0) return null;
-    try {
-      return foldRecords(history);
-    } catch (error) {
-      if (history.snapshot === null) throw error;
-      this.#warn(
-        `The snapshot of ${this.#definition.type}/${id} could not be restored; it is folded from its events.`,
-        error,
-      );
-      return foldRecords(await fetchHistory(0));
-    }
-  }
-
-  #restore(id: string, state: object | null, events: readonly object[], place: Place): T {
-    const aggregate = new this.#aggregateClass(id);
-    if (state) restoreState(aggregate, state);
-    aggregate.loadFromHistory([...events]);
-    const { version, position } = place;
+  #remember(loaded: Loaded<T> | null): T | null {
+    if (!loaded) return null;
+    const { aggregate, version, position } = loaded;
     this.#places.set(aggregate, { version, position });
     return aggregate;
   }
@@ -378,39 +277,6 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
     setUncommittedEvents(aggregate, [...events, ...aggregate.getUncommittedEvents()]);
     this.#eventIds.set(aggregate, [...ids, ...(this.#eventIds.get(aggregate) ?? [])]);
     this.#places.set(aggregate, place);
-  }
-
-  /**
-   * Keeps a snapshot of what the log says now.
-   *
-   * Not of the instance that was saved: its caller may have changed more than its events say, such as the
-   * order of a list, and a snapshot would make that last.
-   */
-  async #snapshotIfDue(
-    id: string,
-    before: number,
-    after: number,
-    manager: LoadOptions['manager'],
-  ): Promise<void> {
-    const { type, snapshots, snapshotRevision: revision } = this.#definition;
-    let mayBeAborted = false;
-    try {
-      if (!snapshots.isDue(before, after)) return;
-      mayBeAborted = this.#store.transactionOf(manager) !== undefined;
-      const folded = await this.#fold(id, manager);
-      mayBeAborted = false;
-      if (!folded) return;
-      const options = { revision, ...(manager && { manager }) };
-      const { aggregate, history } = folded;
-      await this.#store.snapshot(this.#ref(id), stateOf(aggregate), history.version, options);
-      // The next load begins at the snapshot.
-      this.#cache.delete(id);
-    } catch (error) {
-      // A read that failed may have aborted the caller's transaction: then nothing of it commits. One
-      // that was not sent, because the transaction is over, has not.
-      if (mayBeAborted && !(error instanceof TransactionOverError)) throw error;
-      this.#warn(`No snapshot of ${type}/${id} at version ${after} was taken.`, error);
-    }
   }
 
   #placeOf(aggregate: T): Place {
@@ -431,8 +297,3 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
 
 /** A random part of a time that doubles, so that processes in conflict do not meet again. */
 const retryDelayMs = (attempt: number): number => Math.random() * Math.min(20 * 2 ** attempt, 640);
-
-const eventsOf = (history: AggregateHistory): object[] =>
-  history.records.map((record) => record.event);
-
-const ignore = (): void => undefined;

@@ -16,8 +16,11 @@ export const targets: Readonly<Record<string, Target>> = {
       'store/appending/append-batch',
       'store/appending/held-appends',
       'store/appending/appender',
+      'store/appending/append-results',
       'store/appending/append-call',
       'schema/functions/append-events.sql',
+      'schema/fragments/check-append-call.sql',
+      'schema/fragments/lock-rows.sql',
     ].map(postgres),
     specs: [
       'integration/transactions',

@@ -1,4 +1,6 @@
+import { checkAppendCall, refuseCall } from '../fragments/check-append-call.sql.ts';
 import { commitDurably } from '../fragments/durable-commit.sql.ts';
+import { lockRows } from '../fragments/lock-rows.sql.ts';
 import { microseconds } from '../fragments/microseconds.sql.ts';
 import { plannedOnce } from '../fragments/planned-once.sql.ts';
 import { registerInFlight } from '../fragments/register-in-flight.sql.ts';
@@ -7,41 +9,21 @@ import { withOwnersRights } from '../fragments/with-owners-rights.sql.ts';
 /**
  * One call writes one or many appends and answers one outcome row per append, in order.
  *
- * Expected conflicts are rows, never exceptions: a neighbour in the same call is untouched, and a
- * caller's transaction stays usable. Outcomes: ok · duplicate · wrong_version · corrupt_duplicate ·
- * busy (another transaction holds the aggregate and the call does not wait).
+ * Expected conflicts are rows, never exceptions: neighbours and a caller's transaction are not affected.
+ * Outcomes: ok · duplicate · wrong_version · corrupt_duplicate · busy (held elsewhere, and it does not wait).
  *
- * Aggregates come once each, in four parallel arrays; appends point at them, events at appends.
- * A planned version is the one a new aggregate will have if all its appends succeed, or 0 where
- * none of them may create it; it is expected to be new if the first of its appends says so. Expected
- * versions: -1 any, -2 exists, else the exact version.
+ * Aggregates come once each, in four parallel arrays; appends point at them, events at appends. A planned
+ * version is the one a new aggregate will have if all its appends succeed, or 0 where none of them may create
+ * it; it is expected to be new if its first append says so. Expected versions: -1 any, -2 exists, else exact.
  *
  * The application's role may call it by hand, with any arguments: what this library would not send is
  * refused, with SQLSTATE 22023 or by a constraint, or writes what some honest append would write.
  *
- * Payloads and metadata are JSON texts with U+001F between them, which no JSON contains: an array would
- * have every quote escaped by the driver. Binaries are '\\x' and hex digits, separated likewise and empty
- * where an event has none, or NULL if none has one: an array would depend on `array_nulls`. Only where
- * an event may repeat one are duplicates looked for.
+ * Payloads and metadata are JSON texts with U+001F between them, which no JSON contains: an array would have
+ * every quote escaped by the driver. Binaries are '\\x' and hex digits, separated likewise, or NULL if there
+ * are none: an array would depend on `array_nulls`. Duplicates are looked for where an event may be one.
  */
-export const appendEvents = (schema: string): string => {
-  const refuseCall = (reason: string): string =>
-    `RAISE EXCEPTION 'append_events was called otherwise than by the event store. ${reason}'
-        USING ERRCODE = 'invalid_parameter_value';`;
-  const heldRows = (onLocked: string): string => `
-        SELECT array_agg(h.n), array_agg(h.key), array_agg(h.version), count(DISTINCT h.key)
-        INTO v_found, v_found_keys, v_found_versions, v_distinct
-        FROM (
-          SELECT r.n::integer AS n, g.key, g.version
-          FROM unnest(v_held) WITH ORDINALITY AS r (held, n)
-          JOIN "${schema}".aggregates AS g
-            ON g.type = p_aggregate_types[r.n] AND g.id = p_aggregate_ids[r.n]
-          WHERE NOT r.held AND NOT v_unsought[r.n]
-          ORDER BY g.type, g.id
-          FOR NO KEY UPDATE OF g ${onLocked}
-        ) AS h;`;
-
-  return `
+export const appendEvents = (schema: string): string => `
 CREATE FUNCTION "${schema}".append_events(
   p_aggregate_types text[],
   p_aggregate_ids text[],
@@ -108,38 +90,7 @@ DECLARE
   v_now timestamptz;
   a integer;
 BEGIN
-  -- The application may call this by hand. All arrays are read by subscripts from 1 on; those that
-  -- begin elsewhere, or have two dimensions, lack the first or the last of them. One expression of few
-  -- functions: in every transaction, PL/pgSQL prepares each expression, and checks the right to call each function.
-  IF NOT coalesce(
-    p_aggregate_types[1] IS NOT NULL AND p_aggregate_types[v_aggregates] IS NOT NULL
-    AND p_aggregate_ids[1] IS NOT NULL AND p_aggregate_ids[v_aggregates] IS NOT NULL
-    AND p_planned_versions[1] IS NOT NULL AND p_planned_versions[v_aggregates] IS NOT NULL
-    AND p_expected_new[1] IS NOT NULL AND p_expected_new[v_aggregates] IS NOT NULL
-    AND p_append_aggregates[1] IS NOT NULL AND p_append_aggregates[v_appends] IS NOT NULL
-    AND p_expected_versions[1] IS NOT NULL AND p_expected_versions[v_appends] IS NOT NULL
-    AND (v_events = 0 OR p_event_appends[1] IS NOT NULL AND p_event_appends[v_events] IS NOT NULL)
-    AND 1 <= ALL (p_append_aggregates) AND v_aggregates >= ALL (p_append_aggregates)
-    AND 1 <= ALL (p_event_appends) AND v_appends >= ALL (p_event_appends)
-    AND -2 <= ALL (p_expected_versions)
-    AND cardinality(v_payloads) = v_events AND cardinality(v_metadata) = v_events
-    AND coalesce(cardinality(v_binaries), v_events) = v_events,
-    false
-  ) THEN
-    -- A codec of the application's own may write what is no JSON; no neighbour may get a part of it.
-    IF cardinality(v_payloads) <> v_events OR cardinality(v_metadata) <> v_events THEN
-      RAISE EXCEPTION 'An event was encoded as more than one JSON text.'
-        USING ERRCODE = 'invalid_text_representation';
-    END IF;
-    ${refuseCall('Its arrays do not fit together.')}
-  END IF;
-  FOR i IN 1 .. v_events LOOP
-    IF i > 1 AND p_event_appends[i] < p_event_appends[i - 1] THEN
-      ${refuseCall('Its events are not in the order of its appends.')}
-    END IF;
-    v_counts[p_event_appends[i]] := v_counts[p_event_appends[i]] + 1;
-  END LOOP;
-  IF p_lock_timeout_ms IS NOT NULL THEN
+${checkAppendCall}  IF p_lock_timeout_ms IS NOT NULL THEN
     v_lock_timeout := current_setting('lock_timeout');
     v_setting := set_config('lock_timeout', p_lock_timeout_ms::text, true);
   END IF;
@@ -151,8 +102,8 @@ BEGIN
   -- created, in the order of type and id, the same in every call, against deadlocks.
   LOOP
     IF false = ANY (v_unsought) THEN
-      IF p_wait THEN${heldRows('')}
-      ELSE${heldRows('SKIP LOCKED')}
+      IF p_wait THEN${lockRows(schema, '')}
+      ELSE${lockRows(schema, 'SKIP LOCKED')}
       END IF;
       -- Two places for one aggregate would count its versions twice.
       IF v_distinct < cardinality(v_found) OR v_found_keys && v_new THEN
@@ -347,4 +298,3 @@ BEGIN
 END
 $function$;
 `;
-};

@@ -1,0 +1,151 @@
+import { setImmediate } from 'node:timers/promises';
+import type { EventStore } from '../store/event-store.ts';
+import type { AggregateHistory } from '../store/reading/aggregate-history.ts';
+import { replayOf } from '../store/reading/replay.ts';
+import { TransactionOverError } from '../store/store.errors.ts';
+import { restoreState, stateOf } from './aggregate-snapshot.ts';
+import type {
+  AggregateClass,
+  AggregateDefinition,
+  IdentifiedAggregate,
+} from './aggregate.decorator.ts';
+import { HistoryCache } from './history-cache.ts';
+import type { LoadOptions } from './repository-options.ts';
+
+type Manager = LoadOptions['manager'];
+
+/** How far an instance has come: the aggregate's version, and the position of its event there. */
+export interface Place {
+  readonly version: number;
+  readonly position: number;
+}
+
+export const beginning: Place = { version: 0, position: 0 };
+
+/** An instance, and how far it has come. */
+export interface Loaded<T> extends Place {
+  readonly aggregate: T;
+}
+
+/** Folds aggregates of one class, and takes the snapshots that shorten the next fold. */
+export class AggregateLoader<T extends IdentifiedAggregate> {
+  readonly #store: EventStore;
+  readonly #aggregateClass: AggregateClass<T>;
+  readonly #definition: AggregateDefinition;
+  readonly #cache: HistoryCache;
+  readonly #warn: (message: string, error?: unknown) => void;
+
+  constructor(
+    store: EventStore,
+    aggregateClass: AggregateClass<T>,
+    definition: AggregateDefinition,
+    cacheSize: number,
+    warn: (message: string, error?: unknown) => void,
+  ) {
+    this.#store = store;
+    this.#aggregateClass = aggregateClass;
+    this.#definition = definition;
+    this.#cache = new HistoryCache(cacheSize);
+    this.#warn = warn;
+  }
+
+  /** Folds the last snapshot and the events after it; `null` if there is neither. */
+  async load(id: string, manager: Manager): Promise<Loaded<T> | null> {
+    return (await this.#fold(id, manager))?.loaded ?? null;
+  }
+
+  /** The same with the help of what is kept in memory, where what it has read is kept as well. */
+  async loadCached(id: string, manager: Manager): Promise<Loaded<T> | null> {
+    // What is read in an open transaction may never have happened: not for the cache.
+    if (this.#store.transactionOf(manager)) return this.load(id, manager);
+    const cached = this.#cache.get(id);
+    if (cached) {
+      const reading = this.#store.fetchHistory(this.#ref(id), { after: cached.version });
+      reading.catch(ignore);
+      // Decoded while the database answers, once the request has left.
+      await setImmediate();
+      const { state, events } = cached.decode();
+      const history = await reading;
+      const later = replayOf(history);
+      const replay = later && cached.followedBy(later);
+      if (replay) {
+        this.#cache.put(id, replay);
+        return this.#restore(id, state, [...events, ...eventsOf(history)], history);
+      }
+    }
+    const folded = await this.#fold(id, undefined);
+    this.#cache.put(id, folded ? replayOf(folded.history) : undefined);
+    return folded?.loaded ?? null;
+  }
+
+  /**
+   * Keeps a snapshot of what the log says now, if it is due after these versions.
+   *
+   * Not of the instance that was saved: its caller may have changed more than its events say, such as the
+   * order of a list, and a snapshot would make that last.
+   */
+  async snapshotIfDue(id: string, before: number, after: number, manager: Manager): Promise<void> {
+    const { type, snapshots, snapshotRevision: revision } = this.#definition;
+    let mayBeAborted = false;
+    try {
+      if (!snapshots.isDue(before, after)) return;
+      mayBeAborted = this.#store.transactionOf(manager) !== undefined;
+      const loaded = await this.load(id, manager);
+      mayBeAborted = false;
+      if (!loaded) return;
+      const options = { revision, ...(manager && { manager }) };
+      const { aggregate, version } = loaded;
+      await this.#store.snapshot(this.#ref(id), stateOf(aggregate), version, options);
+      // The next load begins at the snapshot.
+      this.#cache.delete(id);
+    } catch (error) {
+      // A read that failed may have aborted the caller's transaction: then nothing of it commits. One
+      // that was not sent, because the transaction is over, has not.
+      if (mayBeAborted && !(error instanceof TransactionOverError)) throw error;
+      this.#warn(`No snapshot of ${type}/${id} at version ${after} was taken.`, error);
+    }
+  }
+
+  async #fold(
+    id: string,
+    manager: Manager,
+  ): Promise<{ readonly loaded: Loaded<T>; readonly history: AggregateHistory } | null> {
+    const options = { revision: this.#definition.snapshotRevision, ...(manager && { manager }) };
+    const fetchHistory = (after?: number): Promise<AggregateHistory> =>
+      this.#store.fetchHistory(this.#ref(id), { ...options, ...(after === 0 && { after }) });
+    const foldRecords = (history: AggregateHistory) => {
+      const state = history.snapshot?.state ?? null;
+      return { loaded: this.#restore(id, state, eventsOf(history), history), history };
+    };
+
+    const history = await fetchHistory();
+    if (history.snapshot === null && history.records.length === 0) return null;
+    try {
+      return foldRecords(history);
+    } catch (error) {
+      if (history.snapshot === null) throw error;
+      this.#warn(
+        `The snapshot of ${this.#definition.type}/${id} could not be restored; it is folded from its events.`,
+        error,
+      );
+      return foldRecords(await fetchHistory(0));
+    }
+  }
+
+  #restore(id: string, state: object | null, events: readonly object[], place: Place): Loaded<T> {
+    const aggregate = new this.#aggregateClass(id);
+    if (state) restoreState(aggregate, state);
+    aggregate.loadFromHistory([...events]);
+    const { version, position } = place;
+    return { aggregate, version, position };
+  }
+
+  #ref(id: string) {
+    return { type: this.#definition.type, id };
+  }
+}
+
+const eventsOf = (history: AggregateHistory): object[] =>
+  history.records.map((record) => record.event);
+
+const ignore = (): void => undefined;

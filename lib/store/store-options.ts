@@ -42,7 +42,7 @@ const storeOptions = new KnownOptions<StoreOptions>('EventStore', storeOptionNam
 
 /** What a store is given by the application that it is part of. */
 export interface StoreSurroundings {
-  /** May still be filled; whoever gives it checks it then. @default a registry of the store's own */
+  /** May still be filled by the application, which then checks it. @default a registry of the store's own */
   readonly registry?: EventRegistry;
   /** From which the ids of idempotency keys derive. @default 'event_store' */
   readonly schema?: string;

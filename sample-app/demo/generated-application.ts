@@ -61,7 +61,7 @@ export class GeneratedApplication {
     this.do('offers/accept', 'approve', 'register', 'activate');
   }
 
-  /** Schedules a work item, works on it up to so many times, and closes it. */
+  /** Schedules a work item, works on it up to `atMost` times, and closes it. */
   private work(kind: WorkItemKind, atMost: number): void {
     this.moveWork('schedule', kind);
     const times = 1 + Math.floor(this.random() * atMost);

@@ -29,7 +29,7 @@ export const { privateKey, publicKey } = generateKeyPairSync('ed25519');
 
 export const counter = (number: number) => ({ type: 'counter', id: `c-${number}` });
 
-/** An event that has a hash, as have those before and behind it in its aggregate. */
+/** An event that has a hash, as have those before and after it in its aggregate. */
 export interface Victim {
   readonly position: number;
   readonly aggregate: { readonly type: string; readonly id: string };
@@ -184,7 +184,7 @@ export function useChainedLog() {
     get directory(): string {
       return directory;
     },
-    /** The file of three anchors, with appends before, between and behind them. */
+    /** The file of three anchors, with appends before, between and after them. */
     get anchors(): string {
       return anchors;
     },

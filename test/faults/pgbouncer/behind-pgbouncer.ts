@@ -22,7 +22,7 @@ export const describeBehindPgBouncer: (subject: string, tests: () => void) => vo
 export const itKeepingStatements: (title: string, test: () => Promise<void>) => void =
   keepsStatements ? it : it.skip;
 
-/** What a spec has opened, to be closed behind it, the last first. */
+/** What a spec has opened, to be closed after it, the last first. */
 const opened: (() => Promise<unknown>)[] = [];
 export async function closeAll(): Promise<void> {
   for (const close of opened.splice(0).toReversed()) await close();
@@ -47,7 +47,7 @@ export async function connect(url: string, poolSize = 10): Promise<DataSource> {
   return dataSource;
 }
 
-/** What was set up in the pooler's sessions and would befall whoever has them next. */
+/** What was set up in the pooler's sessions and would apply to the next client that has them. */
 export async function leftInSessions({ url }: Pooler, poolSize: number): Promise<string[]> {
   const dataSource = await connect(url, poolSize);
   // All of them at once, so that each is seen.

@@ -135,7 +135,7 @@ describe('executing', () => {
     );
     await expect(disturbed).rejects.toThrow(WrongExpectedVersionError);
     expect(runs).toBe(2);
-    // The refused ones have left nothing behind in memory.
+    // The refused ones have left nothing in memory.
     const { result } = await given.baskets.execute(given.id, (basket) => ({ ...basket.items }));
     expect(result).toEqual({ pen: 1, ink: 1, other: 1 });
   });

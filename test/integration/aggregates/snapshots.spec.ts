@@ -88,7 +88,7 @@ describe('snapshots', () => {
       version: 6,
       state: { shape: 'revised' },
     });
-    // What still runs with the old shape goes on as well.
+    // What still runs with the old shape continues as well.
     expect((await given.baskets.load(given.id)).items).toEqual({
       pen: 1,
       ink: 1,

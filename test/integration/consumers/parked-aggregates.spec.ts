@@ -110,7 +110,7 @@ describe('parked aggregates that are tried again', () => {
     haveCome();
     await control.waitFor('slow', position);
     expect(handled.filter((id) => id === 'other')).toHaveLength(3);
-    // Not behind all that was parked.
+    // Not after all that was parked.
     expect(handled.lastIndexOf('other')).toBeLessThan(parkedCount);
     const before = handled.length;
     await stop();

@@ -166,7 +166,7 @@ describe('a rebuild', () => {
     await control.waitFor('parts', ids.length);
     await control.rebuild('parts');
     // One partition is held up. Whenever another one comes to the end of the log, it tries to take over;
-    // the generation in use goes on meanwhile.
+    // the generation in use continues meanwhile.
     for (const before of [0, 1, 2, 3]) {
       await eventually(() => rebuilt.length > before);
       await control.waitFor('parts', (await append(rebuilt[0]!, 2)).position);

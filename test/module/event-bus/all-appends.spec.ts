@@ -7,7 +7,6 @@ import {
   runWithMetadata,
   type EventStoreOptions,
 } from 'nest-event-store';
-import type { LogReader } from '../../../lib/store/reading/log-reader.ts';
 import { eventually } from '../../support/eventually.ts';
 import { order, OrderPacked, OrderPlaced, OrderShipped, useListener } from './use-listener.ts';
 
@@ -47,7 +46,7 @@ describe("eventBus: 'all'", () => {
     await dataSource.transaction(async (manager) => {
       await store.append(order('slow'), [new OrderPlaced('slow')], { manager });
       await store.append(order('fast'), [new OrderPlaced('fast')]);
-      const reads = jest.spyOn(store as unknown as LogReader, 'readOn');
+      const reads = jest.spyOn(store.log, 'readOn');
       await eventually(() => reads.mock.calls.length > 2);
       expect(heard.items).toEqual([]);
     });

@@ -161,7 +161,10 @@ ${cutLeases(schema)};
     -- Read here, where it is not older than the checkpoints: a holder may commit progress meanwhile.
     m.position > (
       ${lastDrawn(schema)}
-    ) OR m.event_id IS NOT NULL
+    )
+      -- Or the sequence was set back just now, which is no event lost: the next call reports that.
+      AND NOT EXISTS (SELECT FROM "${schema}".domain_events AS e WHERE e.position >= m.position)
+    OR m.event_id IS NOT NULL
       AND NOT EXISTS (
         SELECT FROM "${schema}".domain_events AS e
         WHERE e.position = m.event_position AND e.event_id = m.event_id

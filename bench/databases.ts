@@ -23,7 +23,7 @@ export class Databases {
     return url.href;
   }
 
-  /** Returns the database in which a subject has stored so many events: filled once, to be copied. */
+  /** Returns the database in which a subject has stored this many events: filled once, to be copied. */
   async filled(
     subject: string,
     { aggregates, eventsEach }: Stored,
@@ -44,7 +44,7 @@ export class Databases {
     await execute(this.#url, 'CHECKPOINT');
   }
 
-  /** Drops a database, and ends whoever is still connected to it. */
+  /** Drops a database, and closes the connections to it. */
   async drop(url: string): Promise<void> {
     await execute(this.#url, `DROP DATABASE ${nameIn(url)} WITH (FORCE)`);
     this.#existing.delete(url);

@@ -14,5 +14,6 @@ export function installPeers(): void {
     // On Windows npm is a script.
     shell: process.platform === 'win32',
   });
-  if (status !== 0) console.log('They could not be installed; the benchmark goes on without them.');
+  if (status !== 0)
+    console.log('They could not be installed; the benchmark continues without them.');
 }

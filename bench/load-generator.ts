@@ -9,7 +9,7 @@ export interface Calls {
 }
 
 /**
- * Lets `callers` make one call after the other for so many seconds; each waits for its answer before
+ * Lets `callers` make one call after the other for `seconds`; each waits for its answer before
  * the next one. Calls that end after that time are awaited, and do not count.
  */
 export async function generateLoad(

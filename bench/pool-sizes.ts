@@ -19,7 +19,7 @@ export async function bestPoolSizes(
     let most = 0;
     for (const connections of candidates) {
       const options = { seconds: 1, connections };
-      // What fails here fails again, and is told of, when it is measured.
+      // What fails here fails again when it is measured, and is reported then.
       const measured = await measure(scenario, subject, databases, options).catch(() => undefined);
       if (measured && measured.value > most) {
         most = measured.value;

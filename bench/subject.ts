@@ -20,7 +20,7 @@ export interface ReadEvent {
 export interface Subject {
   readonly name: string;
   readonly kind: 'ours' | 'peer' | 'baseline' | 'limit';
-  /** The package whose installed version stands in the report; none for what is written here. */
+  /** The package whose installed version the report names; none for what is written here. */
   readonly package?: string;
   /** Its readers can follow the events of all aggregates in one order. */
   readonly hasGlobalOrder: boolean;

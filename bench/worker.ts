@@ -35,7 +35,7 @@ let measuring: Promise<Measurement | undefined> | undefined;
 let start: () => void = () => {};
 
 const functions = {
-  /** Runs a scenario until it is warm; `measure` goes on. */
+  /** Runs a scenario until it is warm; `measure` continues it. */
   async warmUp(scenarioName: string): Promise<void> {
     const scenario = scenarios.find((each) => each.name === scenarioName)!;
     const started = new Promise<void>((resolve) => (start = resolve));

@@ -8,7 +8,7 @@ import { booked, PaymentBooked, startApplication } from '../subjects/ours.ts';
 
 const { EventStore, OnBatch, Projection } = library;
 
-/** Writes a row for each batch, and leaves the batch to whoever hears of the commit. */
+/** Writes a row for each batch, and leaves the batch where `afterTransactionCommit` finds it. */
 @Projection('batch-log')
 class BatchLog {
   async prepare({ manager }: GenerationScope): Promise<void> {

@@ -17,7 +17,7 @@ const toHotAggregate: Append = (store) => store.append(hotAggregate, newPayments
 const insideTransaction: Append = (store) =>
   store.appendInTransaction!(randomUUID(), newPayments(1), 0);
 
-/** Appends over and over, by so many callers at a time, each of which awaits its last one first. */
+/** Appends over and over, by `callers` at a time; each awaits its last append before the next. */
 async function measureAppends(
   { open, ready, seconds }: Place,
   callers: number,

@@ -9,7 +9,7 @@
  *   `drain` is ours, as an application has it.
  * - Its reader makes a Date of every string that looks like one.
  * - It reads the name and version of the application from `package.json` in the current directory,
- *   and logs all it does unless it is told not to.
+ *   and logs all it does unless that is switched off.
  */
 import { importPeer } from '../import-peer.ts';
 import { poll } from '../poll.ts';

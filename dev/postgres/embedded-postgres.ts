@@ -28,8 +28,8 @@ export interface EmbeddedPostgres {
 /**
  * Starts a real PostgreSQL from the binaries that npm installed, and resolves when it answers.
  *
- * A server that runs on `dataDir` already is shared, whoever started it: one that a killed process
- * left behind, or one that another uses. The last to call `stop` stops it; the settings are those of
+ * A server that runs on `dataDir` already is shared: one that a killed process left running, or one that
+ * another process uses. The last to call `stop` stops it; the settings are those of
  * the first. Without `dataDir` the server is ours alone, and goes even if this process is killed.
  */
 export async function startEmbeddedPostgres({

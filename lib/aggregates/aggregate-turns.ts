@@ -39,10 +39,7 @@ export class AggregateTurns {
   }
 
   async take<T>(id: string, waits: boolean, use: () => Promise<T>): Promise<T> {
-    const line = this.#lines.get(id) ?? {
-      ...{ over: Promise.resolve(), length: 0, taken: 0 },
-      waiting: new Set<Turn>(),
-    };
+    const line = this.#lines.get(id) ?? newLine();
     this.#lines.set(id, line);
     const former = line.over;
     const turn = new Turn(line.taken++);
@@ -71,6 +68,8 @@ export class AggregateTurns {
     }
   }
 }
+
+const newLine = (): Line => ({ over: Promise.resolve(), length: 0, taken: 0, waiting: new Set() });
 
 class Turn {
   readonly over: Promise<void>;

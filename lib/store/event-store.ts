@@ -45,8 +45,6 @@ import { checkTransaction, type TransactionOptions } from './transaction-options
  * order the whole log and may have gaps. Reading the log never skips an event that commits late.
  */
 export class EventStore {
-  /** Reads the log step by step, for readers that continue after a restart. */
-  readonly log: LogReader;
   readonly #storage: EventStorage;
   readonly #parts: StoreParts;
   readonly #listeners: AppendListeners;
@@ -62,7 +60,6 @@ export class EventStore {
     storage.reportTo((records) => this.#listeners.notify(records));
     const managerOf = this.transactionOf.bind(this);
     this.#log = new LogReading(storage, registry, serializer, managerOf);
-    this.log = this.#log;
     this.#aggregates = new AggregateReading(storage, serializer, managerOf, onWarning);
   }
 
@@ -137,6 +134,11 @@ export class EventStore {
    */
   fetch(after = 0, options: ReadOptions = {}): Promise<LogPage> {
     return this.#log.page(after, options);
+  }
+
+  /** Reads the log step by step, for readers that continue after a restart. */
+  get log(): LogReader {
+    return this.#log;
   }
 
   /**

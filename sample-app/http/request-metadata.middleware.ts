@@ -5,8 +5,8 @@ import { runWithMetadata } from 'nest-event-store';
 /**
  * Stores with every event which request recorded it.
  *
- * `X-Request-Id` is the correlation id, or a new UUID; `X-Actor` says who asked. This desk believes
- * what it is told: a real one takes the actor from its authentication.
+ * `X-Request-Id` is the correlation id, or a new UUID; `X-Actor` says who asked. This desk trusts
+ * the header: a real one takes the actor from its authentication.
  */
 export function requestMetadata(
   request: IncomingMessage,

@@ -15,7 +15,7 @@ export interface ReportRebuild {
 /**
  * Builds the report again from the whole log, while the old one answers.
  *
- * `onProgress` is told how much is done, in percent, after each tenth of it. Resolves when the new one
+ * Calls `onProgress` after each tenth, with the part that is done, in percent. Resolves when the new one
  * has taken the place of the old one.
  */
 export async function rebuildReport(

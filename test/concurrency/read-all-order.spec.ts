@@ -176,7 +176,7 @@ async function writeOnce(
     await kinds[choices.pick(Object.keys(kinds))]!();
     return true;
   } catch (error) {
-    // Transactions that stand in each other's way are ended by the database, as they should be.
+    // The database ends one of two transactions that conflict, as it should.
     if (
       error !== rollback &&
       !(error instanceof EventStoreError && error.code === 'TRANSACTION_CONFLICT')

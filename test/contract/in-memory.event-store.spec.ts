@@ -4,7 +4,7 @@ import { JsonCodec } from '../../lib/events/payload/json.codec.ts';
 import { InMemoryEventStore } from '../../lib/store/in-memory/in-memory.event-store.ts';
 import { eventStoreContract } from '../../lib/testing/event-store-contract.ts';
 
-/** Cannot read what it was told is spoilt. */
+/** Cannot read the texts in `spoilt`. */
 class SpoilableCodec extends JsonCodec {
   readonly spoilt = new Set<string>();
 

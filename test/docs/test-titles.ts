@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import ts from 'typescript';
 
 /**
- * Returns the titles of the tests in a file, as they stand there, with `…` for what is filled in.
+ * Returns the titles of the tests in a file, as they are written there, with `…` for what is filled in.
  *
  * Tests that are skipped or still to be written have none, and neither have comments.
  */

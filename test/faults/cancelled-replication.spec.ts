@@ -36,7 +36,7 @@ const connect = (): Promise<DataSource> =>
 const newCounter = () => ({ type: 'counter', id: `c-${(ids += 1)}` });
 const counted = () => new EventData(new Counted(1), { id: randomUUID() });
 
-/** Resolves with the processes that wait for the standby, once there are so many. */
+/** Resolves with the processes that wait for the standby, once there are `count` of them. */
 async function waiting(count = 1): Promise<number[]> {
   const pids: number[] = [];
   await eventually(async () => {

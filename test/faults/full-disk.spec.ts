@@ -50,7 +50,7 @@ class DocumentWritten {
   constructor(readonly text: string) {}
 }
 
-// Skipped where no small disk can be mounted, for want of the right to.
+// Skipped where no small disk can be mounted, because the right to do so is missing.
 inSmallDatabase('When the disk of the server is full', () => {
   let server: OwnServer;
   let dataSource: DataSource;

@@ -42,7 +42,7 @@ async function writeSteps(event: MeterRead, { consumer, manager, attempt }: Proj
   }
 }
 
-/** Resolves when a handler has come to its end, whoever still waits for it. */
+/** Resolves when a handler has ended, also one that was given up. */
 const handlerEnded = () => new Promise<void>((resolve) => release.push(resolve));
 
 // Any attempt may take too long on a machine that is busy.

@@ -246,9 +246,9 @@ describe('the check of a history', () => {
     ['a version in the middle of an append', ['invented-version'], history(told(1, 1, 12))],
     ['a version from before its append', ['invented-version'], history(told(3, 1, 10))],
     ['a reader who skips', ['skipped'], history({ pages: [page(0, 2, 1, 2), page(2, 5, 5)] })],
-    ['a reader who is told to skip', ['skipped'], history({ pages: [page(0, 4)] })],
+    ['a reader whose next page begins too late', ['skipped'], history({ pages: [page(0, 4)] })],
     [
-      'a reader who is handed an event twice',
+      'a reader that gets an event twice',
       ['read-twice'],
       history({ pages: [page(0, 2, 1, 2), page(1, 2, 2)] }),
     ],

@@ -29,8 +29,8 @@ const trial = await Trial.start({
     // Less than the timeout of a query: an append that waits for an aggregate is not lost.
     lockTimeoutMs: 500,
     driver: {
-      // Half-open connections are noticed by whoever waits for an answer, and, where nobody asks, by
-      // the server, in whose open transactions the last word was ours.
+      // A half-open connection is noticed by the client that waits for an answer; in an open transaction
+      // where no client waits, by the server.
       query_timeout: 2_000,
       connectionTimeoutMillis: 2_000,
       idle_in_transaction_session_timeout: 2_000,

@@ -9,7 +9,7 @@ export interface TestDatabase {
   readonly url: string;
   /** Opens a data source on it; `drop` closes it if the spec has not. */
   dataSource(options?: Partial<Omit<PostgresOptions, 'type' | 'url'>>): Promise<DataSource>;
-  /** Closes every connection to the database, whoever holds it, and removes it. */
+  /** Closes every connection to the database, also those of others, and removes it. */
   drop(): Promise<void>;
 }
 

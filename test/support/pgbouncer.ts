@@ -33,7 +33,7 @@ const program = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '
 /** Whether PgBouncer is installed, which npm does not bring. */
 export const hasPgBouncer = program !== undefined;
 
-/** Whether it keeps prepared statements apart, unless it is told not to: from 1.21 on. */
+/** Whether it keeps prepared statements apart by default, as it does from 1.21 on. */
 export const keepsStatements = program !== undefined && isAtLeast(program, 1, 21);
 
 function isAtLeast(path: string, major: number, minor: number): boolean {

@@ -9,7 +9,7 @@ type Role = (typeof roles)[number];
 
 /** A database in which the owner of a store, an application and a reader have roles of their own. */
 export interface TestRoles {
-  /** As whoever runs the tests, who may do anything. */
+  /** As the role that runs the tests, which may do anything. */
   readonly database: TestDatabase;
   readonly names: Readonly<Record<Role, string>>;
   /** Opens a data source as one of the roles; `drop` closes it. */

@@ -16,7 +16,7 @@ export interface ProxiedConnection {
   readonly isOpen: boolean;
   /** Whether the client has sent this text not long ago. */
   hasSent(text: string): boolean;
-  /** From now on nothing comes through, either way, and nobody is told: a half-open socket. */
+  /** Drops everything from now on, in both directions, and closes nothing: a half-open socket. */
   swallow(): void;
 }
 

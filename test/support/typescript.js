@@ -2,7 +2,7 @@
  * Runs TypeScript in plain child processes: `node --import ./test/support/typescript.js file.ts`.
  *
  * Jest transforms what runs inside of it only. This is the same transform, as a hook of the loader,
- * with its results kept in a cache: a process that is started anew and anew starts twice as fast.
+ * with its results kept in a cache: a process that is started again and again starts twice as fast.
  */
 import { createHash } from 'node:crypto';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';

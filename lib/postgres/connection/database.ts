@@ -15,6 +15,7 @@ import { AbortedTransaction, close, StatementSender } from './statement-sender.t
 import { revocable } from './transactions/revocable-manager.ts';
 import { type TransactionScope, TransactionScopes } from './transactions/transaction-scopes.ts';
 import { inTurn } from './transactions/turns.ts';
+import { OpenCalls } from './open-calls.ts';
 
 export interface DatabaseOptions {
   readonly preparedStatements: boolean;
@@ -33,8 +34,7 @@ export class Database {
   readonly scopes = new TransactionScopes();
   #savepoints = 0;
   /** Statements and transactions on connections of the store's own. */
-  #open = 0;
-  #onIdle: (() => void)[] = [];
+  readonly #open = new OpenCalls();
 
   constructor(
     readonly dataSource: DataSource,
@@ -184,11 +184,11 @@ export class Database {
     work: (manager: EntityManager) => Promise<T>,
     isolationLevel: IsolationLevel = 'READ COMMITTED',
   ): Promise<T> {
-    this.#open++;
+    this.#open.begin();
     try {
       return await this.#transaction(work, isolationLevel);
     } finally {
-      this.#ended();
+      this.#open.end();
     }
   }
 
@@ -234,20 +234,15 @@ export class Database {
    * never answers.
    */
   async drain(): Promise<void> {
-    while (this.#open > 0) await new Promise<void>((resolve) => this.#onIdle.push(resolve));
-  }
-
-  #ended(): void {
-    this.#open--;
-    if (this.#open === 0) for (const resolve of this.#onIdle.splice(0)) resolve();
+    await this.#open.drain();
   }
 
   async #onAnyClient<T>(work: (client: PoolClient) => Promise<T>): Promise<T> {
-    this.#open++;
+    this.#open.begin();
     try {
       return await this.#onClient(await this.connections.client(), work);
     } finally {
-      this.#ended();
+      this.#open.end();
     }
   }
 

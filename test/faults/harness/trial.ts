@@ -129,7 +129,7 @@ export class Trial {
     });
   }
 
-  /** Ends the load, and holds what everybody was told against what is there. */
+  /** Ends the load, and compares every answer with what is stored. */
   async finish(fault: string): Promise<TrialReport> {
     await Promise.all(this.places.map(({ process }) => process.call.stopWorkload()));
     const dataSource = await this.#openDataSource();

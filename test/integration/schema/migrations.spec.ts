@@ -37,7 +37,7 @@ async function description(of: DataSource): Promise<string[]> {
   return rows.map((row) => row.line);
 }
 
-/** Which objects stand in the schema; one that was made anew has another number. */
+/** Returns the objects of the schema; one that was dropped and created again has another number. */
 async function objects(of: DataSource): Promise<unknown> {
   return of.query(
     `SELECT oid, xmin, relname AS name FROM pg_class WHERE relnamespace = $1::regnamespace

@@ -109,7 +109,7 @@ describe('what a handler appends', () => {
       { schema: newSchema(), transactionManager: () => ambient.getStore()?.manager },
       { providers: [Shipper] },
     );
-    // The flow goes on after its transaction, and whatever it starts still sees the manager.
+    // The asynchronous context outlives the transaction, and work that it starts still sees the manager.
     await ambient.run({}, () =>
       dataSource.transaction(async (manager) => {
         Object.assign(ambient.getStore()!, { manager });

@@ -91,7 +91,7 @@ function findingsOfPlace(append: IntendedAppend, rows: Rows, by: string): Histor
 
 function findingsOfError({ by, error, appends }: Attempt, rows: Rows): HistoryFinding[] {
   if (!error) return [];
-  const said = `${by} was told ${error.name}: ${error.message}`;
+  const said = `${by} got ${error.name}: ${error.message}`;
   if (!error.isTyped) return [{ kind: 'untyped-error', detail: said }];
   if (error.code !== 'WRONG_EXPECTED_VERSION') return [];
   const isOwn = appends.some(({ events }) => events.some(({ id }) => rows.has(id)));

@@ -1,4 +1,4 @@
-/** Sorts items into groups, which stand in the order of their first items. */
+/** Sorts items into groups, in the order of the first item of each. */
 export function groupBy<T, Key>(items: readonly T[], keyOf: (item: T) => Key): Map<Key, T[]> {
   const groups = new Map<Key, T[]>();
   for (const item of items) {

@@ -39,7 +39,7 @@ export interface Attempt {
   readonly by: string;
   readonly appends: readonly IntendedAppend[];
   readonly startedAt: number;
-  /** Infinity if whoever has called it was gone before the answer. */
+  /** Infinity if the caller ended before the answer. */
   readonly endedAt: number;
   readonly outcome: 'acknowledged' | 'refused' | 'unknown';
   readonly error?: AttemptError | undefined;
@@ -49,12 +49,12 @@ export interface Attempt {
 export interface ReadPage {
   readonly reader: string;
   readonly after: number;
-  /** Where the reader was told to go on. */
+  /** Where the next page begins. */
   readonly position: number;
   readonly events: readonly { readonly position: number; readonly id: string }[];
 }
 
-/** A version that somebody was told between two moments. */
+/** A version that was read between two moments. */
 export interface VersionRead {
   readonly aggregate: string;
   readonly version: number;
@@ -62,7 +62,7 @@ export interface VersionRead {
   readonly endedAt: number;
 }
 
-/** An event as it stands in the log in the end. */
+/** An event of the log at the end of the run. */
 export interface StoredEventRow extends IntendedEvent {
   readonly position: number;
   readonly aggregate: string;

@@ -29,7 +29,7 @@ export interface JournalledHistory {
 export const now = (): number => Number(process.hrtime.bigint()) / 1e6;
 
 /**
- * Writes down what a process does and is told, before it goes on.
+ * Writes down the calls of a process and their answers, each before the process continues.
  *
  * Each entry is handed to the operating system at once, so a process that is killed loses none.
  */

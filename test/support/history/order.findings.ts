@@ -15,8 +15,8 @@ interface Stored {
 /**
  * Says where the log contradicts the order in which things happened.
  *
- * What began after an answer has greater positions than what was answered, and nobody is told a
- * version that is older than an answer before, or newer than anything that had begun.
+ * What began after an answer has greater positions than what was answered. No read gets a version that
+ * is older than one that was answered before, or newer than all that had begun.
  */
 export function findingsOfOrder(history: History): HistoryFinding[] {
   const stored = storedOf(history);

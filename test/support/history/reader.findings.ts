@@ -4,7 +4,7 @@ import type { HistoryFinding, ReadPage, StoredEventRow } from './history.ts';
 /**
  * Says what readers of the log saw that is not the log's beginning: all of it, in order, once.
  *
- * A reader may have been stopped anywhere; what it was handed up to there must be what stands there.
+ * A reader may have been stopped anywhere; what it has read up to there must be the log up to there.
  */
 export function findingsOfReaders(
   pages: readonly ReadPage[],

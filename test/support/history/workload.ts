@@ -17,7 +17,7 @@ export interface WorkloadOptions {
   /** Of this process; no other one may have it. */
   readonly name: string;
   readonly writers: number;
-  /** Where each reader of this process goes on. */
+  /** Where each reader of this process continues. */
   readonly readers: readonly { readonly name: string; readonly after: number }[];
   /** The longest pause of a writer. */
   readonly pauseMs: number;
@@ -59,7 +59,7 @@ export class Workload {
     return this.#guest.misdeeds;
   }
 
-  /** When the last acknowledged call began of the writer who has waited longest for one. */
+  /** When the last acknowledged call of a writer began: of the writer for whom that is longest ago. */
   get lastAcknowledged(): number {
     return Math.min(...this.#acknowledged.values());
   }

@@ -18,7 +18,7 @@ class Gate {
 export class Gates {
   readonly #closed = new Map<string, Gate>();
 
-  /** Lets so many pass the gate of this name; whoever comes then waits there. */
+  /** Lets `passing` handlers pass the gate of this name; later ones wait there. */
   close(name: string, passing = 0): void {
     this.#closed.set(name, new Gate(passing));
   }

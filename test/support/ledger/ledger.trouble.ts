@@ -55,12 +55,12 @@ export class LedgerTrouble {
     return this.#troubles;
   }
 
-  /** How many appends were acknowledged to those who could tell. */
+  /** How many appends were acknowledged to writers that have lived to report it. */
   get acknowledged(): number {
     return this.#acknowledged;
   }
 
-  /** Starts so many processes and lets them be for now. */
+  /** Starts this many processes, which come to no harm yet. */
   async start(seed: number, count: number): Promise<void> {
     this.#places = await Promise.all(
       Array.from({ length: count }, async (_, n) => {

@@ -13,7 +13,7 @@ const aggregates: readonly AggregateRef[] = Array.from({ length: 24 }, (_, n) =>
 
 const rollback = new Error('rolled back on purpose');
 
-/** Appends in every way there is, slowly and in vain too, until it is told to stop. */
+/** Appends in every way there is, slowly and in vain too, until `stop` is called. */
 export class LedgerWriters {
   readonly #store: EventStore;
   readonly #dataSource: DataSource;
@@ -126,7 +126,7 @@ export class LedgerWriters {
 const movement = (amount: number): Movement =>
   amount % 3 === 0 ? new Withdrawn(amount) : new Deposited(amount);
 
-/** What befalls writers who stand in each other's way, or whose connections are cut. */
+/** The errors of writers that conflict, or whose connections are cut. */
 const expected = new Set([
   ...['TRANSACTION_CONFLICT', 'CONNECTION_LOST', 'AGGREGATE_LOCKED'],
   ...['57P01', '57P03', '25P03', 'ECONNREFUSED', 'ECONNRESET'],

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { AggregateTurns } from '../../../lib/aggregates/aggregate-turns.ts';
 import { AggregateLockedError } from '../../../lib/store/appending/append.errors.ts';
 
-/** A use of an aggregate that lasts until it is told to end. */
+/** A use of an aggregate that lasts until `end` is called. */
 function lasting(name: string, begun: string[]) {
   let end!: () => void;
   const ended = new Promise<void>((resolve) => {

@@ -7,7 +7,7 @@ export type Outcome =
 
 export interface Row {
   what: string;
-  /** Made anew for every codec, because some of these answer differently the second time. */
+  /** Makes the payload once for each codec, because some of them answer differently the second time. */
   payload: () => object;
   json: Outcome;
   binary: Outcome;
@@ -53,7 +53,7 @@ export function circular(): object {
   lines.push({ order });
   return { order };
 }
-/** Two references a level: 2^60 members for whoever follows them all. */
+/** Two references at each of 60 levels: a walk that follows all of them visits 2^60 members. */
 export function bushy(): object {
   let payload: object = {};
   for (let level = 0; level < 60; level++) payload = { left: payload, right: payload };

@@ -20,6 +20,7 @@ import {
   isTransactionConflict,
   translateError,
 } from '../../connection/errors/translate-error.ts';
+import { OpenCalls } from '../../connection/open-calls.ts';
 
 export interface AppenderOptions {
   readonly lockTimeoutMs: number;
@@ -28,9 +29,7 @@ export interface AppenderOptions {
 /** Carries appends to the database, and tries again where that is safe. */
 export class Appender {
   #closed = false;
-  /** Appends that were taken and are not settled. */
-  #open = 0;
-  #onSettled: (() => void)[] = [];
+  readonly #open = new OpenCalls();
 
   constructor(
     private readonly call: AppendCall,
@@ -42,20 +41,27 @@ export class Appender {
   ) {}
 
   /** The appends of one call, all or none: in the manager's transaction, or with others of this process. */
-  append(call: PreparedCall, manager: EntityManager | undefined): Promise<readonly AppendResult[]> {
-    return this.#take(async () => {
+  async append(
+    call: PreparedCall,
+    manager: EntityManager | undefined,
+  ): Promise<readonly AppendResult[]> {
+    if (this.#closed) throw new StoreClosedError();
+    this.#open.begin();
+    try {
       // Before anything is awaited: what a call belongs to, and the order of the calls.
       const joined = manager && this.#join(manager);
       if (call.aggregates.length === 0) return [];
-      if (joined) return this.#appendIn(joined, await call.appends);
+      if (joined) return await this.#appendIn(joined, await call.appends);
       const place = this.queue.reserve(call.aggregates);
       const appends =
         call.appends instanceof Promise ? await this.#finish(place, call.appends) : call.appends;
       const isAlone = appends.length > 1 || this.inline.concernedBy(appends).length > 0;
       return isAlone
-        ? this.#appendAlone(place, appends)
+        ? await this.#appendAlone(place, appends)
         : [await this.#appendInBatch(place, appends[0]!)];
-    });
+    } finally {
+      this.#open.end();
+    }
   }
 
   #join(manager: EntityManager): JoinedTransaction {
@@ -69,24 +75,13 @@ export class Appender {
 
   /** Resolves once all appends taken so far are settled. */
   async drain(): Promise<void> {
-    while (this.#open > 0) await new Promise<void>((resolve) => this.#onSettled.push(resolve));
+    await this.#open.drain();
   }
 
   /** Takes no more appends and resolves once all that were taken are settled. */
   async close(): Promise<void> {
     this.#closed = true;
     await this.drain();
-  }
-
-  async #take<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#closed) throw new StoreClosedError();
-    this.#open++;
-    try {
-      return await work();
-    } finally {
-      this.#open--;
-      if (this.#open === 0) for (const resolve of this.#onSettled.splice(0)) resolve();
-    }
   }
 
   /** In one call with what others append just now. */

@@ -1,0 +1,19 @@
+/** Counts the calls that have begun and not ended, so that a shutdown can wait for them. */
+export class OpenCalls {
+  #count = 0;
+  #onNone: (() => void)[] = [];
+
+  begin(): void {
+    this.#count++;
+  }
+
+  end(): void {
+    this.#count--;
+    if (this.#count === 0) for (const resolve of this.#onNone.splice(0)) resolve();
+  }
+
+  /** Resolves once none is open, also none that has begun meanwhile. */
+  async drain(): Promise<void> {
+    while (this.#count > 0) await new Promise<void>((resolve) => this.#onNone.push(resolve));
+  }
+}

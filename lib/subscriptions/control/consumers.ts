@@ -1,5 +1,4 @@
 import { checkWholeNumber } from '../../input/whole-number.ts';
-import { setTimeout as delay } from 'node:timers/promises';
 import { KnownOptions } from '../../input/known-options.ts';
 import type { AggregateRef } from '../../store/aggregate-ref.ts';
 import { checkAggregateRef } from '../../store/check-aggregate-ref.ts';
@@ -10,12 +9,8 @@ import type { ConsumerRegistry, Reached, RebuildOptions } from '../consumer-regi
 import type { ConsumersState, ParkedAggregate, SkippedEvent } from '../consumer-state.ts';
 import { ReachedPoll } from './reached-poll.ts';
 import { checkSkipOptions, type SkipOptions } from '../skip-options.ts';
-import {
-  ConsumerStateError,
-  UnknownConsumerError,
-  WaitTimeoutError,
-} from '../subscriptions.errors.ts';
-import { withTimeout } from '../../input/with-timeout.ts';
+import { ConsumerStateError, UnknownConsumerError } from '../subscriptions.errors.ts';
+import { waitForPosition } from './wait-for-position.ts';
 
 export interface WaitOptions {
   /**
@@ -216,22 +211,7 @@ export class Consumers {
     const { timeoutMs = 5_000 } = waitOptions.take(options);
     checkWholeNumber('position', position);
     checkWholeNumber('timeoutMs', timeoutMs);
-    const deadline = performance.now() + timeoutMs;
-    let reached: Reached | undefined;
-    const timeoutError = (): WaitTimeoutError => {
-      const reason = whyBehind(name, reached);
-      return new WaitTimeoutError(name, position, reached?.position, timeoutMs, reason);
-    };
-    for (let pauseMs = 2; ; pauseMs = Math.min(50, pauseMs * 1.5)) {
-      const patienceMs = Math.max(deadline - performance.now(), reached ? 0 : leastPatienceMs);
-      // The question has to wait as well while all connections of the pool are taken.
-      const answer = this.#reached(name);
-      reached = await withTimeout(Math.min(patienceMs, longestTimerMs), answer, timeoutError);
-      if (reached.position >= position) return;
-      const remainingMs = deadline - performance.now();
-      if (remainingMs < 2) throw timeoutError();
-      await delay(Math.min(pauseMs, remainingMs / 2));
-    }
+    await waitForPosition(name, position, timeoutMs, () => this.#reached(name));
   }
 
   async #reached(name: string): Promise<Reached> {
@@ -259,22 +239,4 @@ export class Consumers {
       states.map((state) => state.name),
     );
   }
-}
-
-/** How long the database may take to report the state of a consumer for the first time. */
-const leastPatienceMs = 100;
-
-/** What Node.js takes for a timer; a longer one would fire at once. */
-const longestTimerMs = 2 ** 31 - 1;
-
-function whyBehind(name: string, reached: Reached | undefined): string | undefined {
-  if (!reached) {
-    return 'The database has not said how far it is; look for what takes all connections of the pool.';
-  }
-  const { status, error } = reached;
-  if (status === 'stopped') return `It has stopped: ${error}. Fix it, then call resume('${name}').`;
-  if (status === 'paused') return `It is paused; call resume('${name}').`;
-  if (status === 'retrying') return `It is trying again after an error: ${error}.`;
-  if (status === 'waiting') return 'No process runs it; look at autoStart and at your workers.';
-  return undefined;
 }

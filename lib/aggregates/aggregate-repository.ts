@@ -6,7 +6,10 @@ import { dispatchedBy } from '../store/appending/dispatcher.ts';
 import type { AppendOptions, AppendResult } from '../store/appending/append.ts';
 import type { EventStore } from '../store/event-store.ts';
 import { checkWholeNumber, show } from '../input/whole-number.ts';
-import { WrongExpectedVersionError } from '../store/appending/append.errors.ts';
+import {
+  AggregateLockedError,
+  WrongExpectedVersionError,
+} from '../store/appending/append.errors.ts';
 import type {
   AggregateClass,
   AggregateDefinition,
@@ -19,7 +22,7 @@ import {
   LostEventsError,
   NestedExecuteError,
 } from './aggregates.errors.ts';
-import { AggregateTurns } from './aggregate-turns.ts';
+import { TurnsByTransaction } from './aggregate-turns.ts';
 import { AggregateLoader, beginning, type Loaded, type Place } from './aggregate-loader.ts';
 import {
   type AggregateRepositoryOptions,
@@ -48,9 +51,7 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
   readonly #loader: AggregateLoader<T>;
   readonly #places = new WeakMap<T, Place>();
   readonly #saving = new WeakSet<T>();
-  readonly #turns = new AggregateTurns();
-  /** By what TypeORM runs a transaction with. */
-  readonly #turnsInTransactions = new WeakMap<object, AggregateTurns>();
+  readonly #turns = new TurnsByTransaction();
   // The ids of the uncommitted events, in their order: one for every time that an event is applied, and
   // the same at every attempt to save it, so that one after a lost connection finds what was stored.
   readonly #eventIds = new WeakMap<T, string[]>();
@@ -179,8 +180,10 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
     // A call that waits for its turn must not be waited for by those before it. They may wait for an outer
     // work, which therefore takes its turn at once, and for the row that an open transaction holds, which
     // therefore has turns of its own.
-    const turns = this.#turnsIn(this.#store.transactionOf(options.manager));
-    const executed = turns.take(id, !isInsideWork(), () => this.#execute(id, work, options));
+    const turns = this.#turns.in(this.#store.transactionOf(options.manager));
+    const executed = turns.take(id, !isInsideWork(), (failWaiting) =>
+      this.#execute(id, work, options, failWaiting),
+    );
     return executed as Promise<ExecuteResult<ResultOf<R, Options>>>;
   }
 
@@ -188,15 +191,19 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
     id: string,
     work: (aggregate: T) => R | Promise<R>,
     { retries = 3, expectedVersion, ...options }: ExecuteOptions,
+    failWaiting: (error: Error) => void,
   ): Promise<ExecuteResult<R | undefined>> {
     const { idempotencyKey, manager } = options;
+    // Not a lock that the work has met: that may be of another aggregate.
+    const noteLock = (error: unknown): never => {
+      if (error instanceof AggregateLockedError) failWaiting(error);
+      throw error;
+    };
     for (let attempt = 0; ; attempt++) {
       if (idempotencyKey !== undefined) {
         // An empty append is answered with what was stored with its key.
-        const stored = await this.#store.append(this.#ref(id), [], {
-          idempotencyKey,
-          ...(manager && { manager }),
-        });
+        const known = { idempotencyKey, ...(manager && { manager }) };
+        const stored = await this.#store.append(this.#ref(id), [], known).catch(noteLock);
         if (stored.duplicate) return { ...stored, result: undefined };
       }
       const aggregate = this.#remember(await this.#loader.loadCached(id, options.manager));
@@ -207,7 +214,7 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
       }
       const result = await runWork(this, id, () => work(aggregate));
       try {
-        const saved = await this.#save(aggregate, options);
+        const saved = await this.#save(aggregate, options).catch(noteLock);
         const isRepetition = saved.duplicate && idempotencyKey !== undefined;
         return { ...saved, result: isRepetition ? undefined : result };
       } catch (error) {
@@ -216,14 +223,6 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
       }
       await sleep(retryDelayMs(attempt));
     }
-  }
-
-  #turnsIn(transaction: LoadOptions['manager']): AggregateTurns {
-    if (!transaction) return this.#turns;
-    const key = transaction.queryRunner ?? transaction;
-    const turns = this.#turnsInTransactions.get(key) ?? new AggregateTurns();
-    this.#turnsInTransactions.set(key, turns);
-    return turns;
   }
 
   /** Appends after the version of the instance. */

@@ -1,4 +1,4 @@
-import { AggregateLockedError } from '../store/appending/append.errors.ts';
+import type { LoadOptions } from './repository-options.ts';
 
 /** All that use one aggregate, or wait for it. */
 interface Line {
@@ -19,8 +19,8 @@ const longestTurnMs = 5_000;
  * That only saves conflicts: whether an append is accepted is decided by the version that it expects. So a
  * turn may be over before its user is: each caller waits 5 seconds at most for every caller before it.
  *
- * An aggregate that another transaction keeps locked fails the turn that it stops, after `lockTimeoutMs`, and
- * with it those that have waited all that time: one after another, each would wait as long again.
+ * An aggregate that another transaction keeps locked stops a turn for `lockTimeoutMs`. `failWaiting` then fails
+ * those that have waited since that turn began: one after another, each would wait as long again.
  *
  * One that does not wait takes its turn at once, beside those before it. That is for callers that others
  * may be waiting for: a wait in both directions would last for ever.
@@ -38,28 +38,28 @@ export class AggregateTurns {
     return this.#lines.size;
   }
 
-  async take<T>(id: string, waits: boolean, use: () => Promise<T>): Promise<T> {
+  async take<T>(
+    id: string,
+    waits: boolean,
+    use: (failWaiting: (error: Error) => void) => Promise<T>,
+  ): Promise<T> {
     const line = this.#lines.get(id) ?? newLine();
     this.#lines.set(id, line);
     const former = line.over;
     const turn = new Turn(line.taken++);
     line.over = Promise.all([former, turn.over]);
     line.length += 1;
-    let takenBefore = 0;
     try {
       if (waits) {
         line.waiting.add(turn);
         await Promise.race([former, turn.refused]);
         line.waiting.delete(turn);
       }
-      takenBefore = line.taken;
+      const takenBefore = line.taken;
       turn.endAfter(this.#longestTurnMs);
-      return await use();
-    } catch (error) {
-      if (error instanceof AggregateLockedError) {
+      return await use((error) => {
         for (const each of line.waiting) if (each.number < takenBefore) each.refuse(error);
-      }
-      throw error;
+      });
     } finally {
       line.waiting.delete(turn);
       turn.end();
@@ -95,5 +95,20 @@ class Turn {
   end(): void {
     clearTimeout(this.#timer);
     this.#resolve();
+  }
+}
+
+/** The turns of calls outside of transactions, and those inside of each open one. */
+export class TurnsByTransaction {
+  readonly #outside = new AggregateTurns();
+  /** By what TypeORM runs a transaction with. */
+  readonly #inside = new WeakMap<object, AggregateTurns>();
+
+  in(transaction: LoadOptions['manager']): AggregateTurns {
+    if (!transaction) return this.#outside;
+    const key = transaction.queryRunner ?? transaction;
+    const turns = this.#inside.get(key) ?? new AggregateTurns();
+    this.#inside.set(key, turns);
+    return turns;
   }
 }

@@ -9,6 +9,10 @@ export const wholeNumber = (min: number, max: number): OptionRule => [
   `a whole number from ${min} to ${max}`,
 ];
 
+export const flag: OptionRule = [(value) => typeof value === 'boolean', 'true or false'];
+
+export const aFunction: OptionRule = [(value) => typeof value === 'function', 'a function'];
+
 export const oneOf = (...words: string[]): OptionRule => [
   (value) => words.includes(value as string),
   `one of ${words.map((word) => `'${word}'`).join(', ')}`,

@@ -1,9 +1,16 @@
-import type { StoreOptions } from '../store/store-options.ts';
+import { sharedStoreRules, type StoreOptions } from '../store/store-options.ts';
 import type { EntityManager } from 'typeorm';
 import type { EventBusMode } from '../event-bus/event-bus-bridge.ts';
 import type { EventCodec } from '../events/payload/event-codec.ts';
 import { JsonCodec } from '../events/payload/json.codec.ts';
-import { applyRules, oneOf, type OptionRule, wholeNumber } from '../input/option-rules.ts';
+import {
+  aFunction,
+  applyRules,
+  flag,
+  oneOf,
+  type OptionRule,
+  wholeNumber,
+} from '../input/option-rules.ts';
 import type { PoolerMode } from '../postgres/connection/checks/session-check.ts';
 import { schemaNameRule } from '../postgres/schema/schema-name.ts';
 
@@ -106,18 +113,11 @@ const defaults: EventStoreOptions & Pick<ResolvedOptions, IndependentOption> = {
   transactionManager: () => undefined,
 };
 
-const flag: OptionRule = [(value) => typeof value === 'boolean', 'true or false'];
-
 const maxTimerMs = 2 ** 31 - 1;
 const rules: Record<keyof EventStoreOptions, OptionRule> = {
   schema: schemaNameRule,
   migrations: oneOf('run', 'check', 'off'),
-  codec: [
-    (value) =>
-      typeof (value as EventCodec | null)?.encode === 'function' &&
-      typeof (value as EventCodec).decode === 'function',
-    'an EventCodec, such as new JsonCodec() or new BinaryCodec()',
-  ],
+  codec: sharedStoreRules.codec,
   eventBus: oneOf('own', 'all', 'off'),
   autoStart: [
     (value) =>
@@ -129,16 +129,15 @@ const rules: Record<keyof EventStoreOptions, OptionRule> = {
   pooler: oneOf('none', 'transaction'),
   preparedStatements: flag,
   pollIntervalMs: wholeNumber(10, maxTimerMs),
-  // One event more must always fit into what PostgreSQL takes as one value.
-  maxEventBytes: wholeNumber(1, 128 * 1024 * 1024),
-  maxDepth: wholeNumber(1, 1_000),
-  maxAppendEvents: wholeNumber(1, 1_000_000),
+  maxEventBytes: sharedStoreRules.maxEventBytes,
+  maxDepth: sharedStoreRules.maxDepth,
+  maxAppendEvents: sharedStoreRules.maxAppendEvents,
   maxQueuedAppends: wholeNumber(1, 10_000_000),
   lockTimeoutMs: wholeNumber(1, maxTimerMs),
   aggregateCacheSize: wholeNumber(0, 100_000_000),
-  allowRemoval: flag,
+  allowRemoval: sharedStoreRules.allowRemoval,
   hashChain: flag,
-  transactionManager: [(value) => typeof value === 'function', 'a function'],
+  transactionManager: aFunction,
 };
 
 export const eventStoreOptionNames: readonly string[] = Object.keys(rules);

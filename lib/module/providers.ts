@@ -16,6 +16,7 @@ import {
   type ResolvedOptions,
 } from './options.ts';
 import {
+  checkStoreName,
   defaultStoreName,
   getAggregateRepositoryToken,
   getApplicationConsumersToken,
@@ -63,7 +64,7 @@ export interface StoreFactory {
   ) => BootedStore | Promise<BootedStore>;
 }
 
-const token = (name: string, part: string): string => `EventStore(${name}).${part}`;
+const token = (name: string, part: string): string => `EventStore(${checkStoreName(name)}).${part}`;
 
 /** Completes a module with a store that the whole application may inject. */
 export function withStore(
@@ -186,6 +187,7 @@ function storeProviders(name = defaultStoreName, { inject = [], boot }: StoreFac
         token(name, 'registry'),
         token(name, 'repositories'),
         getApplicationConsumersToken(name),
+        DiscoveryService,
         ModuleRef,
       ],
       useFactory: (
@@ -195,6 +197,7 @@ function storeProviders(name = defaultStoreName, { inject = [], boot }: StoreFac
         registry: EventRegistry,
         repositories: AggregateRepositories,
         consumers: ApplicationConsumers,
+        discovery: DiscoveryService,
         moduleRef: ModuleRef,
       ) =>
         new EventStoreLifecycle(
@@ -202,10 +205,27 @@ function storeProviders(name = defaultStoreName, { inject = [], boot }: StoreFac
           booted,
           bridge,
           consumers,
-          () => [...problems, ...booted.problems, ...registry.problems, ...repositories.problems],
+          () => [
+            ...problems,
+            ...twinProblems(discovery, name),
+            ...booted.problems,
+            ...registry.problems,
+            ...repositories.problems,
+          ],
           moduleRef,
         ),
     },
+  ];
+}
+
+/** Two stores of one name would share the tokens, and each have a part of the registrations. */
+function twinProblems(discovery: DiscoveryService, name: string): readonly string[] {
+  const booted = token(name, 'booted');
+  const stores = discovery.getProviders().filter((provider) => provider.token === booted);
+  if (stores.length < 2) return [];
+  return [
+    `${stores.length} stores are named '${name}'. Call forRoot once for each, and give all but one a ` +
+      "name of its own: forRoot({ store: '…' }).",
   ];
 }
 

@@ -1,4 +1,4 @@
-import { Inject, type InjectionToken } from '@nestjs/common';
+import { Inject, type InjectionToken, type Type } from '@nestjs/common';
 import type { AggregateRepository } from '../aggregates/aggregate-repository.ts';
 import {
   aggregateOf,
@@ -7,6 +7,7 @@ import {
 } from '../aggregates/aggregate.decorator.ts';
 import { UnknownAggregateError } from '../aggregates/aggregates.errors.ts';
 import { EventLogVerifier } from '../evidence/event-log-verifier.ts';
+import { nameRule, problemOfName } from '../input/printable-name.ts';
 import { EventStore } from '../store/event-store.ts';
 import { Consumers } from '../subscriptions/control/consumers.ts';
 
@@ -19,21 +20,40 @@ export interface StoreSelection {
   readonly store?: string;
 }
 
-/** Returns the injection token of a store: the class `EventStore` itself for the default one. */
+const maxNameBytes = 255;
+
+/** Returns the name. @throws TypeError if it is not one that a store can have. */
+export function checkStoreName(name: string): string {
+  const problem = problemOfName(name, maxNameBytes);
+  if (problem === undefined) return name;
+  throw new TypeError(
+    `The name of a store ${problem}; it must be ${nameRule(maxNameBytes)}. Give it by the option \`store\`.`,
+  );
+}
+
+/** The class itself for the default store. */
+const tokenOf = <T>(of: Type<T>, name: string): InjectionToken<T> =>
+  checkStoreName(name) === defaultStoreName ? of : `${of.name}(${name})`;
+
+/**
+ * Returns the injection token of a store: the class `EventStore` itself for the default one.
+ *
+ * @throws TypeError if that is no name, as the other tokens of a store do.
+ */
 export function getEventStoreToken(name = defaultStoreName): InjectionToken<EventStore> {
-  return name === defaultStoreName ? EventStore : `EventStore(${name})`;
+  return tokenOf(EventStore, name);
 }
 
 /** Returns the injection token of the control of a store's consumers: the class for the default one. */
 export function getConsumersToken(name = defaultStoreName): InjectionToken<Consumers> {
-  return name === defaultStoreName ? Consumers : `Consumers(${name})`;
+  return tokenOf(Consumers, name);
 }
 
 /** Returns the injection token of what verifies a store's log: the class for the default one. */
 export function getEventLogVerifierToken(
   name = defaultStoreName,
 ): InjectionToken<EventLogVerifier> {
-  return name === defaultStoreName ? EventLogVerifier : `EventLogVerifier(${name})`;
+  return tokenOf(EventLogVerifier, name);
 }
 
 /** Returns the injection token of the consumers that an application has on a store; not for users. */

@@ -5,7 +5,13 @@ import { EventSerializer } from '../events/event-serializer.ts';
 import type { EventCodec } from '../events/payload/event-codec.ts';
 import { JsonCodec } from '../events/payload/json.codec.ts';
 import type { Upcaster } from '../events/upcaster.ts';
-import { KnownOptions } from '../input/known-options.ts';
+import {
+  aFunction,
+  applyRules,
+  flag,
+  type OptionRule,
+  wholeNumber,
+} from '../input/option-rules.ts';
 import type { PrepareOptions } from './appending/prepare-append.ts';
 
 export interface StoreOptions {
@@ -27,18 +33,40 @@ export interface StoreOptions {
   readonly onWarning?: (message: string, error?: unknown) => void;
 }
 
-export const storeOptionNames = {
-  events: true,
-  upcasters: true,
-  codec: true,
-  maxEventBytes: true,
-  maxDepth: true,
-  maxAppendEvents: true,
-  allowRemoval: true,
-  onWarning: true,
-} as const;
+const listed: OptionRule = [Array.isArray, 'a list'];
 
-const storeOptions = new KnownOptions<StoreOptions>('EventStore', storeOptionNames);
+/** Those that an application gives as well. */
+export const sharedStoreRules = {
+  codec: [
+    (value) =>
+      typeof (value as EventCodec | null)?.encode === 'function' &&
+      typeof (value as EventCodec).decode === 'function',
+    'an EventCodec, such as new JsonCodec() or new BinaryCodec()',
+  ],
+  // One event more must always fit into what PostgreSQL takes as one value.
+  maxEventBytes: wholeNumber(1, 128 * 1024 * 1024),
+  maxDepth: wholeNumber(1, 1_000),
+  maxAppendEvents: wholeNumber(1, 1_000_000),
+  allowRemoval: flag,
+} satisfies Record<string, OptionRule>;
+
+export const storeRules: Readonly<Record<keyof StoreOptions, OptionRule>> = {
+  ...sharedStoreRules,
+  events: listed,
+  upcasters: listed,
+  onWarning: aFunction,
+};
+
+/** Returns the options. @throws TypeError that names all that cannot be meant. */
+export function checkStoreOptions<Options extends StoreOptions>(
+  subject: string,
+  rules: Readonly<Record<keyof Options, OptionRule>>,
+  given: Options,
+): Options {
+  const { options, problems } = applyRules<Options>(rules, {} as Options, given, subject);
+  if (problems.length > 0) throw new TypeError(`${subject}: ${problems.join(' ')}`);
+  return options;
+}
 
 /** What a store is given by the application that it is part of. */
 export interface StoreSurroundings {
@@ -73,7 +101,7 @@ export function storeParts(
     allowRemoval = false,
     onWarning = none,
     ...limits
-  } = storeOptions.take(given);
+  } = checkStoreOptions('EventStore', storeRules, given);
   const known = registry ?? new EventRegistry();
   for (const eventClass of events) known.register(eventClass);
   for (const each of upcasters) known.registerUpcaster(each);

@@ -20,7 +20,7 @@ export class InvalidAggregateRefError extends EventStoreError {
   }
 }
 
-/** The store was closed with its application. The append was not sent. */
+/** The store was closed with its application. The call was not sent. */
 export class StoreClosedError extends EventStoreError {
   readonly code = 'STORE_CLOSED';
 

@@ -115,6 +115,25 @@ describe('while a transaction holds aggregates', () => {
     });
   });
 
+  it('fails no call of execute that waits for another one, whose work has met the lock', async () => {
+    const impatient = await openStore(dataSource, { lockTimeoutMs: 500 });
+    const options = { cacheSize: 0, onWarning: () => undefined };
+    const counters = new AggregateRepositories(impatient, options).of(Counter);
+    await store.append(ref('locked'), one());
+    await store.append(ref('free'), one());
+    await holding.transaction(async (manager) => {
+      await store.append(ref('locked'), [], { manager, expectedVersion: 'exists' });
+      const [met, waited] = await Promise.allSettled([
+        counters.execute('free', async () => {
+          await counters.execute('locked', (counter) => counter.apply(new Counted(1)));
+        }),
+        counters.execute('free', (counter) => counter.apply(new Counted(1))),
+      ]);
+      expect(met).toMatchObject({ reason: { code: 'AGGREGATE_LOCKED' } });
+      expect(waited).toMatchObject({ status: 'fulfilled', value: { version: 2 } });
+    });
+  });
+
   it('fails all calls of execute that have waited as long, and not one after another', async () => {
     const lockTimeoutMs = 500;
     const impatient = await openStore(dataSource, { lockTimeoutMs });

@@ -1,8 +1,8 @@
-import type { ClientBase, PoolClient, QueryResultRow } from 'pg';
+import type { PoolClient, QueryResultRow } from 'pg';
 import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
-import { TransactionOverError, TransactionRequiredError } from '../../store/store.errors.ts';
+import { StoreClosedError, TransactionOverError } from '../../store/store.errors.ts';
 import type { IsolationLevel } from '../../store/transaction-options.ts';
-import { endOfTransaction, isClosed, isIdle, isReady, untilReady } from './connection-state.ts';
+import { endOfTransaction, isIdle, isReady, untilReady } from './connection-state.ts';
 import {
   isConnectionLoss,
   isConnectionSpoilt,
@@ -12,6 +12,7 @@ import { clientOf, IdleConnections } from './idle-connections.ts';
 import { type Committed, watchingReplication } from './replication-wait.ts';
 import { Statement } from './statement.ts';
 import { AbortedTransaction, close, StatementSender } from './statement-sender.ts';
+import { queryRunnerOf } from './transactions/query-runner-of.ts';
 import { revocable } from './transactions/revocable-manager.ts';
 import { type TransactionScope, TransactionScopes } from './transactions/transaction-scopes.ts';
 import { inTurn } from './transactions/turns.ts';
@@ -35,6 +36,7 @@ export class Database {
   #savepoints = 0;
   /** Statements and transactions on connections of the store's own. */
   readonly #open = new OpenCalls();
+  #isClosed = false;
 
   constructor(
     readonly dataSource: DataSource,
@@ -184,7 +186,7 @@ export class Database {
     work: (manager: EntityManager) => Promise<T>,
     isolationLevel: IsolationLevel = 'READ COMMITTED',
   ): Promise<T> {
-    this.#open.begin();
+    this.#begin();
     try {
       return await this.#transaction(work, isolationLevel);
     } finally {
@@ -230,15 +232,21 @@ export class Database {
   }
 
   /**
-   * Resolves once nothing of the store's own runs: a pool that is ended while a connection is asked for
-   * never answers.
+   * Refuses what would need another connection, and resolves once nothing of the store's own runs: a pool
+   * that is ended while a connection is asked for never answers.
    */
-  async drain(): Promise<void> {
+  async close(): Promise<void> {
+    this.#isClosed = true;
     await this.#open.drain();
   }
 
-  async #onAnyClient<T>(work: (client: PoolClient) => Promise<T>): Promise<T> {
+  #begin(): void {
+    if (this.#isClosed) throw new StoreClosedError();
     this.#open.begin();
+  }
+
+  async #onAnyClient<T>(work: (client: PoolClient) => Promise<T>): Promise<T> {
+    this.#begin();
     try {
       return await this.#onClient(await this.connections.client(), work);
     } finally {
@@ -259,34 +267,6 @@ export class Database {
       else void untilReady(client).then(() => client.release(!isIdle(client)));
     }
   }
-}
-
-/** The transaction was lost with its connection, before this statement could be sent. */
-class ConnectionGone extends Error {
-  readonly isUnsent = true;
-  readonly code = '08003';
-
-  constructor() {
-    super('The connection was lost in the middle of the transaction');
-  }
-}
-
-/** @throws TransactionRequiredError if the manager has no transaction open. */
-function queryRunnerOf({ queryRunner }: EntityManager): QueryRunner {
-  if (!queryRunner?.isTransactionActive) throw new TransactionRequiredError();
-  // Released in the middle of it: by its caller, or by TypeORM when the connection was lost.
-  if (queryRunner.isReleased) {
-    throw isLost(queryRunner) ? new ConnectionGone() : new TransactionOverError();
-  }
-  return queryRunner;
-}
-
-/** Whether a query runner was released because its connection is of no use any more. */
-function isLost(queryRunner: QueryRunner): boolean {
-  const { databaseConnection } = queryRunner as QueryRunner & {
-    readonly databaseConnection?: ClientBase;
-  };
-  return databaseConnection !== undefined && isClosed(databaseConnection);
 }
 
 const ignore = (): void => undefined;

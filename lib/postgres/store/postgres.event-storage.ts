@@ -165,7 +165,7 @@ export class PostgresEventStorage implements EventStorage {
   /** Takes no more appends and resolves once all calls that were begun are settled. */
   async close(): Promise<void> {
     await this.#appender.close();
-    await this.#database.drain();
+    await this.#database.close();
     this.#callerTransactions.close();
   }
 }

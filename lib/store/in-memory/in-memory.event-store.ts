@@ -1,7 +1,7 @@
 import type { EventRegistry } from '../../events/event-registry.ts';
-import { KnownOptions } from '../../input/known-options.ts';
+import { aFunction } from '../../input/option-rules.ts';
 import { EventStore } from '../event-store.ts';
-import { storeOptionNames, type StoreOptions } from '../store-options.ts';
+import { checkStoreOptions, type StoreOptions, storeRules } from '../store-options.ts';
 import { InMemoryEventStorage } from './in-memory.event-storage.ts';
 
 export interface InMemoryEventStoreOptions extends StoreOptions {
@@ -9,10 +9,7 @@ export interface InMemoryEventStoreOptions extends StoreOptions {
   readonly clock?: () => Date;
 }
 
-const inMemoryOptions = new KnownOptions<InMemoryEventStoreOptions>('InMemoryEventStore', {
-  ...storeOptionNames,
-  clock: true,
-});
+const rules = { ...storeRules, clock: aFunction };
 
 /**
  * Keeps events in the memory of this process, for tests and first steps.
@@ -30,7 +27,11 @@ export class InMemoryEventStore extends EventStore {
    * @throws TypeError if `events` or `upcasters` cannot be registered; it names all problems.
    */
   constructor(options: InMemoryEventStoreOptions = {}, registry?: EventRegistry) {
-    const { clock, ...others } = inMemoryOptions.take(options);
+    const { clock, ...others } = checkStoreOptions<InMemoryEventStoreOptions>(
+      'InMemoryEventStore',
+      rules,
+      options,
+    );
     super(new InMemoryEventStorage(clock), others, registry && { registry });
   }
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { EventData } from '../../events/event-data.ts';
 import type { EventRecord } from '../../events/event-record.ts';
+import type { AppendOptions } from '../../store/appending/append.ts';
 import { WrongExpectedVersionError } from '../../store/appending/append.errors.ts';
 import { rejection } from './support/assertions.ts';
 import { deposits, MoneyDeposited, newAccount } from './support/contract-events.ts';
@@ -22,6 +23,25 @@ export function listenerContract(test: ContractTest): void {
       [first, ...rest].flatMap((result) => result.records),
     );
     assert.equal(heard[0]?.event, first.records[0]?.event);
+  });
+
+  test('gets the records of one aggregate in the order of versions, however they are appended', async ({
+    store,
+  }) => {
+    const versions: number[] = [];
+    store.onAppended((records) => versions.push(...records.map(({ version }) => version)));
+    const aggregate = newAccount();
+    const append = (options?: AppendOptions) => store.append(aggregate, deposits(1), options);
+    await Promise.all([
+      append({ idempotencyKey: 'first' }),
+      append(),
+      append({ expectedVersion: 2 }),
+      append({ idempotencyKey: 'fourth' }),
+      store.appendAll([{ aggregate, events: deposits(1), idempotencyKey: 'fifth' }]),
+      store.appendAll([{ aggregate, events: deposits(1) }]),
+      append(),
+    ]);
+    assert.deepEqual(versions, [1, 2, 3, 4, 5, 6, 7]);
   });
 
   test('is called before the append answers', async ({ store }) => {

@@ -8,13 +8,15 @@ import {
   getEventStoreToken,
   InjectAggregateRepository,
   InjectEventStore,
+  ReadYourWrites,
+  type StoreSelection,
   UnregisteredEventError,
 } from 'nest-event-store';
 import { createTestDatabase } from '../../support/database.ts';
 import { typeOrm } from '../start-application.ts';
 import { feature, InvoiceIssued, parcel, Parcel, ParcelSent, useParcels } from './use-parcels.ts';
 
-const { applications, newSchema, start } = useParcels();
+const { applications, newSchema, problemsOf, start } = useParcels();
 
 describe('several stores', () => {
   it('in one application do not mix: a data source and a schema of their own, and their own classes', async () => {
@@ -87,6 +89,53 @@ describe('several stores', () => {
     await expect(
       one.get(EventStore).append(parcel, [new ParcelSent('Basel')]),
     ).rejects.toMatchObject({ code: 'STORE_CLOSED' });
+  });
+
+  it('of one name are refused', async () => {
+    const imports = [
+      EventStoreModule.forRoot({ schema: newSchema() }),
+      EventStoreModule.forRoot({ store: 'default', schema: newSchema() }),
+    ];
+    expect(await problemsOf({ imports })).toEqual([
+      expect.stringMatching(/^2 stores are named 'default'\..* forRoot\({ store/),
+    ]);
+  });
+
+  it.each([5, '', null, 'a\0'])('are not named %p', (store) => {
+    const options = { store } as StoreSelection;
+    expect(() => EventStoreModule.forRoot(options)).toThrow(/^The name of a store (is|contains) /);
+    expect(() => EventStoreModule.forFeature({}, options)).toThrow(TypeError);
+    expect(() => ReadYourWrites(['parcels'], options)).toThrow(TypeError);
+  });
+
+  it('that closes answers what is under way: pages of a stream, and calls that wait for their turn', async () => {
+    const application = await start({
+      imports: [
+        EventStoreModule.forRoot({ schema: newSchema() }),
+        EventStoreModule.forFeature(feature),
+      ],
+    });
+    const store = application.get(EventStore);
+    const parcels: AggregateRepository<Parcel> = application.get(
+      getAggregateRepositoryToken(Parcel),
+    );
+    await store.append(
+      parcel,
+      [1, 2, 3, 4, 5].map((n) => new ParcelSent(`${n}`)),
+    );
+    const stream = store.stream(0, { limit: 1 });
+    await stream.next();
+    const rest = (async () => {
+      for await (const record of stream) void record;
+    })();
+    const calls = [1, 2, 3].map(() => parcels.execute(parcel.id, (it) => it.send('Basel')));
+    const answers = Promise.allSettled([rest, ...calls]);
+    await application.close();
+    for (const answer of await answers) {
+      if (answer.status === 'rejected')
+        expect(answer.reason).toMatchObject({ code: 'STORE_CLOSED' });
+    }
+    await expect(store.fetch()).rejects.toMatchObject({ code: 'STORE_CLOSED' });
   });
 
   it('that closes answers the calls that were made before', async () => {

@@ -55,8 +55,9 @@ describe('turns', () => {
     const locked = new AggregateLockedError([{ type: 'basket', id: 'a' }], 500);
     let stop!: () => void;
     const stopped = new Promise<void>((resolve) => (stop = resolve));
-    const failing = turns.take('a', true, async () => {
+    const failing = turns.take('a', true, async (failWaiting) => {
       await stopped;
+      failWaiting(locked);
       throw locked;
     });
     const waiting = [1, 2].map(() => turns.take('a', true, async () => 'done'));

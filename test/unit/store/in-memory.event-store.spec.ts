@@ -36,6 +36,18 @@ describe('InMemoryEventStore', () => {
     });
   });
 
+  it.each([
+    [{ allowRemoval: 'false' }, "'allowRemoval' must be true or false"],
+    [{ maxAppendEvents: NaN }, "'maxAppendEvents' must be a whole number from 1"],
+    [{ codec: {} }, "'codec' must be an EventCodec"],
+    [{ onWarning: 5 }, "'onWarning' must be a function"],
+    [{ clock: 5 }, "'clock' must be a function"],
+    [{ events: ParcelSent }, "'events' must be a list"],
+    [{ evnets: [] }, "did you mean 'events'?"],
+  ])('refuses the options %p', (options, message) => {
+    expect(() => new InMemoryEventStore(options as object)).toThrow(message);
+  });
+
   it('registers upcasters', () => {
     const upcasters = [upcaster('parcel.sent', 1, (payload) => payload)];
     expect(() => new InMemoryEventStore({ events: [ParcelSent], upcasters })).toThrow(/revision/);

@@ -15,18 +15,25 @@ import type { AppendOutcome } from './append-call.ts';
 export class AppendResults {
   constructor(private readonly reader: EventReader) {}
 
+  /** What the caller of an append gets whose events were written; undefined if there is more to ask. */
+  written(append: PreparedAppend, outcome: AppendOutcome): AppendResult | undefined {
+    if (outcome.outcome !== 'ok' || append.events.length === 0) return undefined;
+    return append.written(outcome.version, outcome.positions, timeOf(outcome.recorded_at));
+  }
+
   /** What the caller of one append gets. @throws what `refuse` throws if it was not written. */
   async of(
     append: PreparedAppend,
     outcome: AppendOutcome,
     manager?: EntityManager,
   ): Promise<AppendResult> {
+    const written = this.written(append, outcome);
+    if (written) return written;
     const byKey = append.idAt && (await this.byKey(append, outcome, manager));
     if (byKey) return byKey;
     if (outcome.outcome === 'duplicate') return this.#firstResult(append, outcome, manager);
     if (outcome.outcome !== 'ok') await this.refuse([append], [outcome], manager);
-    const { version, positions, recorded_at: recordedAt } = outcome;
-    if (append.events.length > 0) return append.written(version, positions, timeOf(recordedAt));
+    const { version } = outcome;
     const { base } = await this.reader.aggregate(append.aggregate, version, 0, manager);
     return { version, position: base?.position ?? 0, records: [], duplicate: false };
   }

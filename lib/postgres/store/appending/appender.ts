@@ -87,14 +87,20 @@ export class Appender {
   /** In one call with what others append just now. */
   async #appendInBatch(place: Place, append: PreparedAppend): Promise<AppendResult> {
     const { resent, ...outcome } = await this.queue.sendInBatch(place, append);
-    const result = await this.results.of(append, outcome).catch((error: unknown) => {
+    // At once: the next append to its aggregate may be settled already.
+    const written = this.results.written(append, outcome);
+    if (written) {
+      await this.callerTransactions.report(written.records);
+      return written;
+    }
+    const reading = this.results.of(append, outcome).catch((error: unknown) => {
       // What a repetition repeats could not be read; it is stored all the same.
       throw translateError(error, { ...factsOf([append]), mayBeStored: true });
     });
     // Sent twice with ids of our own, a repetition can only be of our own first attempt.
-    const isOurs = resent && !append.hasCallerIds;
-    if (!result.duplicate || isOurs) this.callerTransactions.report(result.records);
-    return isOurs ? { ...result, duplicate: false } : result;
+    if (!resent || append.hasCallerIds) return reading;
+    await this.callerTransactions.report(reading.then(({ records }) => records));
+    return { ...(await reading), duplicate: false };
   }
 
   /** Waits for what a schema says. A call that it refuses gives its place up. */
@@ -130,7 +136,7 @@ export class Appender {
     // Sent twice with ids of our own, a repetition can only be of our own first attempt.
     const areOurs = place.resent && prepared.every((append) => !append.hasCallerIds);
     const results = areOurs ? written.map((result) => ({ ...result, duplicate: false })) : written;
-    this.callerTransactions.report(newRecords(results));
+    await this.callerTransactions.report(newRecords(results));
     return results;
   }
 

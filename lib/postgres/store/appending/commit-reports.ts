@@ -44,6 +44,8 @@ export class CallerTransactions {
   readonly #onError: (error: unknown) => void;
   readonly #open = new Map<QueryRunner, OpenTransaction>();
   #stopListening: (() => void) | undefined;
+  /** Resolves once everything is reported so far, if some of it has to be read first. */
+  #reading: Promise<void> | undefined;
   readonly #subscriber: EntitySubscriberInterface;
 
   constructor(
@@ -140,8 +142,35 @@ export class CallerTransactions {
     else if (recordOf(first.event) === undefined) undo();
   }
 
-  /** Reports records that have committed, after those of the same aggregates with lower versions. */
-  report(records: readonly EventRecord[]): void {
+  /**
+   * Reports records that have committed, after those of the same aggregates with lower versions.
+   *
+   * Calls come in the order in which appends are settled. Records that still have to be read hold up what
+   * is reported after them; if they cannot be read, there are none. The answer is a promise only then.
+   */
+  report(
+    records: readonly EventRecord[] | Promise<readonly EventRecord[]>,
+  ): Promise<void> | undefined {
+    if (!this.#reading && !(records instanceof Promise)) {
+      this.#report(records);
+      return undefined;
+    }
+    const reading = this.#reportLater(records, this.#reading).finally(() => {
+      if (this.#reading === reading) this.#reading = undefined;
+    });
+    this.#reading = reading;
+    return reading;
+  }
+
+  async #reportLater(
+    records: readonly EventRecord[] | Promise<readonly EventRecord[]>,
+    former: Promise<void> | undefined,
+  ): Promise<void> {
+    const [read] = await Promise.allSettled([records, former]);
+    if (read.status === 'fulfilled') this.#report(read.value);
+  }
+
+  #report(records: readonly EventRecord[]): void {
     for (const { lowestVersions, followers } of this.#open.values()) {
       if (records.some((record) => follows(record, lowestVersions))) {
         // Not spread: an append may have more events than a call may have arguments.
@@ -193,8 +222,8 @@ export class CallerTransactions {
     const open = this.#open.get(queryRunner);
     if (!open) return;
     this.#open.delete(queryRunner);
-    this.report(inOrder(committed));
-    this.report(inOrder(open.followers));
+    void this.report(inOrder(committed));
+    void this.report(inOrder(open.followers));
   }
 }
 

@@ -16,6 +16,7 @@ export const pageBytes = 4 * 1_048_576;
 export interface AggregateRange {
   /** Strictly after this version or position, or before it, backward; 0 starts at either end. */
   readonly after: number;
+  /** The most events of the page; 0 asks only how far it goes. */
   readonly limit: number;
   readonly direction: ReadDirection;
   readonly manager?: EntityManager | undefined;
@@ -35,7 +36,7 @@ export type HistoryStart = { readonly after: number } | { readonly revision: num
 export interface StoredLogPage {
   /** The last position that can be read now. */
   readonly head: number;
-  /** Where the next page begins. */
+  /** Where the next page begins: at the last event of a full page, at `head` where there is nothing more. */
   readonly reached: number;
   /** Nothing more was there when it was read. */
   readonly atEnd: boolean;
@@ -90,10 +91,16 @@ export interface EventStorage {
    *
    * Calls for one aggregate are applied in the order in which they are made, also if the appends of one
    * of them are known later. An append whose event ids are stored already, all of them in this order
-   * where its expectation lets them be, or whose key is, is answered by `repeated` and not written.
+   * where its expectation lets them be, or whose key is, is answered by `repeated` and not written. The
+   * events of a key are those with the ids `idAt(1)`, `idAt(2)` … up to the first that is not stored. A
+   * repetition beside an append that is new is refused, unless each append with events has a key.
+   *
+   * An append without events is answered with the version of its aggregate, the position of its last event,
+   * or 0 if there is none, and no records.
    *
    * @throws WrongExpectedVersionError if an expectation does not accept the version of its aggregate.
-   * @throws DuplicateEventError if some ids are stored in any other way.
+   * @throws DuplicateEventError if some ids are stored in any other way; the contract's tests say which
+   * facts it has.
    */
   append(call: PreparedCall, manager?: EntityManager): Promise<readonly AppendResult[]>;
 

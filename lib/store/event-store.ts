@@ -53,6 +53,7 @@ export class EventStore {
 
   /** @throws TypeError if `events` or `upcasters` cannot be registered; it names all problems. */
   constructor(storage: EventStorage, options?: StoreOptions, surroundings?: StoreSurroundings) {
+    if (typeof storage?.append !== 'function') throw new TypeError('There is no EventStorage.');
     this.#storage = storage;
     this.#parts = storeParts(options, surroundings);
     const { registry, serializer, onWarning } = this.#parts;

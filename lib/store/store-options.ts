@@ -112,7 +112,13 @@ export function storeParts(
     schema,
     maxAppendEvents,
     allowRemoval,
-    onWarning,
+    onWarning(message, error) {
+      try {
+        onWarning(message, error);
+      } catch {
+        // What is warned of has not failed the call, and neither may the warning.
+      }
+    },
     ambientManager() {
       const manager = transactionManager();
       const queryRunner = manager?.queryRunner;

@@ -132,7 +132,7 @@ export class UnsupportedFeatureError extends EventStoreError {
 
   constructor(readonly feature: DatabaseFeature) {
     super(
-      `The in-memory event store ${withoutDatabase[feature]} with EventStoreModule and a test database.`,
+      `This event store ${withoutDatabase[feature]} with EventStoreModule and a test database.`,
     );
   }
 }

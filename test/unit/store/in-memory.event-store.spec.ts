@@ -48,6 +48,15 @@ describe('InMemoryEventStore', () => {
     expect(() => new InMemoryEventStore(options as object)).toThrow(message);
   });
 
+  it('stores an event though its listener throws, and what warns of that as well', async () => {
+    const refuse = (): never => {
+      throw new Error('on purpose');
+    };
+    const store = new InMemoryEventStore({ events: [ParcelSent], onWarning: refuse });
+    store.onAppended(refuse);
+    expect(await store.append(parcel, [new ParcelSent('Bern')])).toMatchObject({ version: 1 });
+  });
+
   it('registers upcasters', () => {
     const upcasters = [upcaster('parcel.sent', 1, (payload) => payload)];
     expect(() => new InMemoryEventStore({ events: [ParcelSent], upcasters })).toThrow(/revision/);

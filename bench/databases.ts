@@ -39,7 +39,7 @@ export class Databases {
     return url;
   }
 
-  /** Writes out what is dirty, so that nobody pays for those before him. */
+  /** Writes out what is dirty, so that no scenario pays for the ones before it. */
   async settle(): Promise<void> {
     await execute(this.#url, 'CHECKPOINT');
   }

@@ -17,7 +17,7 @@ export interface Summary {
   readonly most: number;
   readonly p50Ms?: number;
   readonly p99Ms?: number;
-  /** What else the last round has told. */
+  /** What else the last round has reported. */
   readonly facts: Readonly<Record<string, number>>;
 }
 

@@ -25,7 +25,7 @@ export async function run(
   for (let round = 1; round <= rounds; round++) {
     for (const scenario of scenarios) {
       const takers = subjects.filter((subject) => takesPart(subject, scenario, quick));
-      // Whoever comes first in one round comes last in the next one.
+      // The subject that comes first in one round comes last in the next one.
       for (const subject of round % 2 === 1 ? takers : takers.toReversed()) {
         const connections = poolSizes.get(subject.name) ?? usualPoolSize;
         const outcome = await measure(scenario, subject, databases, { seconds, connections }).then(

@@ -24,11 +24,11 @@ export interface Scenario {
   /** How the rounds are summed up: a single missed event counts, so those take the worst. @default 'median' */
   readonly summary?: 'median' | 'worst';
   /** Runs in a process of its own; answers nothing if the subject does not have what it takes. */
-  run(place: Place): Promise<Measurement | undefined>;
+  run(context: ScenarioContext): Promise<Measurement | undefined>;
 }
 
 /** Where a scenario runs: one process, one subject, one database that nobody else uses. */
-export interface Place {
+export interface ScenarioContext {
   readonly url: string;
   readonly subject: Subject;
   /** How many connections each pool may have. */

@@ -31,7 +31,7 @@ export async function startServer(): Promise<BenchServer> {
   return startEmbeddedPostgres({ durable: true, settings });
 }
 
-/** Tells what machine, server and packages the figures are from. */
+/** Describes what machine, server and packages the figures are from. */
 export async function describeEnvironment(
   url: string,
   subjects: readonly Subject[],

@@ -61,7 +61,7 @@ export interface OpenSubject {
   close(): Promise<void>;
 }
 
-/** A store, and somebody who tells when an event of it has arrived. */
+/** A store, and a listener that reports when an event of it has arrived. */
 export interface Followed {
   append: OpenSubject['append'];
   follow(onArrival: (payment: Payment) => void): Promise<{ stop(): Promise<void> }>;

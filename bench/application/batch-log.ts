@@ -2,7 +2,7 @@ import { getDataSourceToken } from '@nestjs/typeorm';
 import type { DataSource, EntitySubscriberInterface } from 'typeorm';
 import type { EventRecord, GenerationScope, ProjectionContext } from '../../lib/index.ts';
 import { library } from '../library.ts';
-import type { Place } from '../scenario.ts';
+import type { ScenarioContext } from '../scenario.ts';
 import type { Followed, Payment } from '../subject.ts';
 import { booked, PaymentBooked, startApplication } from '../subjects/ours.ts';
 
@@ -29,7 +29,7 @@ class BatchLog {
 }
 
 /** Starts an application that appends, and in which a projection follows. */
-export async function startBatchLog({ url, connections }: Place): Promise<Followed> {
+export async function startBatchLog({ url, connections }: ScenarioContext): Promise<Followed> {
   const application = await startApplication(url, { connections, providers: [BatchLog] });
   const store = application.get(EventStore);
   const { subscribers } = application.get<DataSource>(getDataSourceToken());

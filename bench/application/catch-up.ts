@@ -1,6 +1,6 @@
 import type { Type } from '@nestjs/common';
 import { library } from '../library.ts';
-import type { Measurement, Place } from '../scenario.ts';
+import type { Measurement, ScenarioContext } from '../scenario.ts';
 import { startApplication } from '../subjects/ours.ts';
 import * as totals from './totals.ts';
 
@@ -16,7 +16,7 @@ const classes: Readonly<Record<string, Type>> = {
 
 /** Lets a consumer handle the whole log, over and over; it has a first pass to warm up. */
 export async function measureCatchUp(
-  { url, connections, ready, seconds }: Place,
+  { url, connections, ready, seconds }: ScenarioContext,
   name: string,
   events: number,
 ): Promise<Measurement> {

@@ -4,28 +4,28 @@ import type { DataSource } from 'typeorm';
 import { library } from '../library.ts';
 import { generateLoad, percentile, warmUpSeconds } from '../load-generator.ts';
 import { storedAggregate } from '../payment.ts';
-import type { Measurement, Place, Stored } from '../scenario.ts';
+import type { Measurement, ScenarioContext, Stored } from '../scenario.ts';
 import { startApplication } from '../subjects/ours.ts';
 import { Account } from './account.ts';
 
 const { EventStore, getAggregateRepositoryToken } = library;
 
-/** How many events a load has to read behind the snapshot. */
+/** How many events a load has to read after the snapshot. */
 const behindSnapshot = 2;
 
-async function startAccounts({ url, connections }: Place) {
+async function startAccounts({ url, connections }: ScenarioContext) {
   const application = await startApplication(url, { connections, aggregates: [Account] });
   const accounts = application.get(getAggregateRepositoryToken(Account));
   return { application, accounts };
 }
 
-/** Loads aggregates at random through the repository, which folds all events or those behind a snapshot. */
+/** Loads aggregates at random through the repository, which folds all events or those after a snapshot. */
 export async function measureRepositoryLoads(
-  place: Place,
+  context: ScenarioContext,
   { aggregates, eventsEach }: Stored,
   { snapshots }: { readonly snapshots: boolean },
 ): Promise<Measurement> {
-  const { application, accounts } = await startAccounts(place);
+  const { application, accounts } = await startAccounts(context);
   if (snapshots) {
     const store = application.get(EventStore);
     const version = eventsEach - behindSnapshot;
@@ -40,9 +40,9 @@ export async function measureRepositoryLoads(
     );
     if (payments !== eventsEach) throw new Error(`Folded ${payments} events of ${eventsEach}.`);
   };
-  await generateLoad(1, warmUpSeconds(place.seconds), load);
-  await place.ready();
-  const { p50Ms, p99Ms } = await generateLoad(1, place.seconds, load);
+  await generateLoad(1, warmUpSeconds(context.seconds), load);
+  await context.ready();
+  const { p50Ms, p99Ms } = await generateLoad(1, context.seconds, load);
   await application.close();
   return { value: p50Ms, p50Ms, p99Ms };
 }
@@ -52,10 +52,10 @@ export async function measureRepositoryLoads(
  * empty statement on the same pool: both are one round trip.
  */
 export async function measureCachedExecutes(
-  place: Place,
+  context: ScenarioContext,
   { eventsEach }: Stored,
 ): Promise<Measurement> {
-  const { application, accounts } = await startAccounts(place);
+  const { application, accounts } = await startAccounts(context);
   const { driver } = application.get<DataSource>(getDataSourceToken());
   const pool = (driver as unknown as { readonly master: Pool }).master;
   const emptyRoundTrip = () => pool.query({ name: 'empty', text: 'SELECT 1' });
@@ -69,11 +69,11 @@ export async function measureCachedExecutes(
     times.execute.push(await millisecondsOf(execute));
     times.empty.push(await millisecondsOf(emptyRoundTrip));
   };
-  await generateLoad(1, warmUpSeconds(place.seconds), both);
-  await place.ready();
+  await generateLoad(1, warmUpSeconds(context.seconds), both);
+  await context.ready();
   times.execute = [];
   times.empty = [];
-  await generateLoad(1, place.seconds, both);
+  await generateLoad(1, context.seconds, both);
   await application.close();
   const p50Ms = percentileOf(times.execute, 0.5);
   const emptyMs = percentileOf(times.empty, 0.5);

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { generateLoad, warmUpSeconds } from '../load-generator.ts';
 import { newPayments } from '../payment.ts';
-import type { Place, Scenario } from '../scenario.ts';
+import type { ScenarioContext, Scenario } from '../scenario.ts';
 import type { OpenSubject } from '../subject.ts';
 
 type Append = (store: OpenSubject) => Promise<void>;
@@ -19,7 +19,7 @@ const insideTransaction: Append = (store) =>
 
 /** Appends over and over, by `callers` at a time; each awaits its last append before the next. */
 async function measureAppends(
-  { open, ready, seconds }: Place,
+  { open, ready, seconds }: ScenarioContext,
   callers: number,
   append: Append,
   eventsEach = 1,
@@ -48,40 +48,40 @@ export const appendScenarios: readonly Scenario[] = [
     name: 'one-writer',
     title: 'One writer, single events to new aggregates',
     quick: ['ours', 'raw'],
-    run: (place) => measureAppends(place, 1, toNewAggregate(1)),
+    run: (context) => measureAppends(context, 1, toNewAggregate(1)),
   },
   {
     ...single,
     name: 'callers-16',
     title: '16 callers, single events to new aggregates',
-    run: (place) => measureAppends(place, 16, toNewAggregate(1)),
+    run: (context) => measureAppends(context, 16, toNewAggregate(1)),
   },
   {
     ...single,
     name: 'callers-64',
     title: '64 callers, single events to new aggregates',
     quick: ['ours', 'raw'],
-    run: (place) => measureAppends(place, 64, toNewAggregate(1)),
+    run: (context) => measureAppends(context, 64, toNewAggregate(1)),
   },
   {
     ...single,
     name: 'hot-aggregate',
     title: '64 callers, single events to one aggregate, without an expectation',
     quick: ['ours'],
-    run: (place) => measureAppends(place, 64, toHotAggregate),
+    run: (context) => measureAppends(context, 64, toHotAggregate),
   },
   {
     ...single,
     name: 'callers-256',
     title: '256 callers, single events to new aggregates',
-    run: (place) => measureAppends(place, 256, toNewAggregate(1)),
+    run: (context) => measureAppends(context, 256, toNewAggregate(1)),
   },
   {
     ...several,
     name: 'callers-256-by-5',
     title: '256 callers, five events per append',
     quick: ['ours'],
-    run: (place) => measureAppends(place, 256, toNewAggregate(5), 5),
+    run: (context) => measureAppends(context, 256, toNewAggregate(5), 5),
   },
   {
     ...several,
@@ -89,25 +89,25 @@ export const appendScenarios: readonly Scenario[] = [
     title: 'The limit: 1,000 rows per statement, two statements at a time',
     quick: ['unnest'],
     subjects: ['unnest'],
-    run: (place) => measureAppends(place, 2, toNewAggregate(1_000), 1_000),
+    run: (context) => measureAppends(context, 2, toNewAggregate(1_000), 1_000),
   },
   {
     ...several,
     name: 'callers-16-by-25',
     title: '16 callers, 25 events per append',
-    run: (place) => measureAppends(place, 16, toNewAggregate(25), 25),
+    run: (context) => measureAppends(context, 16, toNewAggregate(25), 25),
   },
   {
     ...single,
     name: 'processes-4',
     title: 'Four processes of 16 callers, single events to new aggregates',
     processes: 4,
-    run: (place) => measureAppends(place, 16, toNewAggregate(1)),
+    run: (context) => measureAppends(context, 16, toNewAggregate(1)),
   },
   {
     ...single,
     name: 'in-transaction',
     title: "16 callers, single events inside the caller's own transaction",
-    run: (place) => measureAppends(place, 16, insideTransaction),
+    run: (context) => measureAppends(context, 16, insideTransaction),
   },
 ];

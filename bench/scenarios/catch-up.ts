@@ -31,9 +31,9 @@ function catchUp(consumer: string, stored: NonNullable<Scenario['stored']>) {
     better: 'more',
     subjects: ['ours'],
     stored,
-    run: async (place) => {
+    run: async (context) => {
       const { measureCatchUp } = await import('../application/catch-up.ts');
-      return measureCatchUp(place, consumer, stored.aggregates * stored.eventsEach);
+      return measureCatchUp(context, consumer, stored.aggregates * stored.eventsEach);
     },
   } satisfies Partial<Scenario>;
 }

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { generateLoad, warmUpSeconds } from '../load-generator.ts';
 import { newPayments } from '../payment.ts';
-import type { Measurement, Place, Scenario, Stored } from '../scenario.ts';
+import type { Measurement, ScenarioContext, Scenario, Stored } from '../scenario.ts';
 import { measureLoads } from './load.ts';
 
 const sizes: readonly { readonly name: string; readonly stored: Stored }[] = [
@@ -24,12 +24,12 @@ export const grownScenarios: readonly Scenario[] = sizes.flatMap(({ name, stored
       ...common,
       name: `load-at-${id}`,
       title: `Load an aggregate of ten events at ${name} stored events`,
-      run: (place) => measureLoads(place, stored),
+      run: (context) => measureLoads(context, stored),
     },
   ];
 });
 
-async function measureAppend({ open, ready, seconds }: Place): Promise<Measurement> {
+async function measureAppend({ open, ready, seconds }: ScenarioContext): Promise<Measurement> {
   const store = await open();
   const append = () => store.append(randomUUID(), newPayments(1), 0);
   await generateLoad(1, warmUpSeconds(seconds), append);

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { generateLoad, percentile, warmUpSeconds } from '../load-generator.ts';
 import { newPayment } from '../payment.ts';
-import type { Measurement, Place, Scenario } from '../scenario.ts';
+import type { Measurement, ScenarioContext, Scenario } from '../scenario.ts';
 import type { Followed } from '../subject.ts';
 
 const callers = 64;
@@ -17,10 +17,10 @@ export const lagScenarios: readonly Scenario[] = [
     title: 'From an append until a reader has the event, while 64 callers append',
     unit: 'ms',
     better: 'less',
-    async run(place) {
-      const store = await place.open();
+    async run(context) {
+      const store = await context.open();
       if (!store.follow) return undefined;
-      return measureLag(place, {
+      return measureLag(context, {
         append: (aggregate, events, after) => store.append(aggregate, events, after),
         follow: (onArrival) => store.follow!(({ event }) => onArrival(event)),
       });
@@ -32,15 +32,18 @@ export const lagScenarios: readonly Scenario[] = [
     unit: 'ms',
     better: 'less',
     subjects: ['ours'],
-    async run(place) {
+    async run(context) {
       const { startBatchLog } = await import('../application/batch-log.ts');
-      return measureLag(place, await startBatchLog(place));
+      return measureLag(context, await startBatchLog(context));
     },
   },
 ];
 
 /** Measures from the call of an append until its event has arrived, by the clock of one process. */
-async function measureLag({ ready, seconds }: Place, store: Followed): Promise<Measurement> {
+async function measureLag(
+  { ready, seconds }: ScenarioContext,
+  store: Followed,
+): Promise<Measurement> {
   const appendedAt = new Map<string, number>();
   let lags: number[] = [];
   let lastArrival = 0;

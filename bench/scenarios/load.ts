@@ -1,10 +1,10 @@
 import { generateLoad, warmUpSeconds } from '../load-generator.ts';
 import { storedAggregate } from '../payment.ts';
-import type { Measurement, Place, Scenario, Stored } from '../scenario.ts';
+import type { Measurement, ScenarioContext, Scenario, Stored } from '../scenario.ts';
 
 /** Loads aggregates at random, one after the other; the value is what half of the loads stay below. */
 export async function measureLoads(
-  { open, ready, seconds }: Place,
+  { open, ready, seconds }: ScenarioContext,
   { aggregates, eventsEach }: Stored,
 ): Promise<Measurement | undefined> {
   const store = await open();
@@ -26,7 +26,7 @@ const loadScenario = (stored: Stored, quick?: readonly string[]): Scenario => ({
   better: 'less',
   ...(quick && { quick }),
   stored,
-  run: (place) => measureLoads(place, stored),
+  run: (context) => measureLoads(context, stored),
 });
 
 /** How long an aggregate takes from the database to its events. */

@@ -16,9 +16,9 @@ export const repositoryScenarios: readonly Scenario[] = [
       name: `repository-${stored.eventsEach}`,
       title: `Load an aggregate of ${stored.eventsEach} events through its repository`,
       stored,
-      run: async (place) => {
+      run: async (context) => {
         const { measureRepositoryLoads } = await import('../application/loads.ts');
-        return measureRepositoryLoads(place, stored, { snapshots: false });
+        return measureRepositoryLoads(context, stored, { snapshots: false });
       },
     },
     {
@@ -26,9 +26,9 @@ export const repositoryScenarios: readonly Scenario[] = [
       name: `snapshot-${stored.eventsEach}`,
       title: `The same from a snapshot and the last two of ${stored.eventsEach} events`,
       stored,
-      run: async (place) => {
+      run: async (context) => {
         const { measureRepositoryLoads } = await import('../application/loads.ts');
-        return measureRepositoryLoads(place, stored, { snapshots: true });
+        return measureRepositoryLoads(context, stored, { snapshots: true });
       },
     },
   ]),
@@ -39,9 +39,9 @@ export const repositoryScenarios: readonly Scenario[] = [
     better: 'less',
     subjects: ['ours'],
     stored: sizes.at(-1)!,
-    run: async (place) => {
+    run: async (context) => {
       const { measureCachedExecutes } = await import('../application/loads.ts');
-      return measureCachedExecutes(place, sizes.at(-1)!);
+      return measureCachedExecutes(context, sizes.at(-1)!);
     },
   },
 ];

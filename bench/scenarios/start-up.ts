@@ -1,7 +1,7 @@
 import { startProcess } from '../../test/support/processes.ts';
 import type { StartUp } from '../application/start-up.process.ts';
 import { median } from '../results.ts';
-import type { Place, Scenario } from '../scenario.ts';
+import type { ScenarioContext, Scenario } from '../scenario.ts';
 
 const times = 5;
 
@@ -13,19 +13,19 @@ export const startUpScenarios: readonly Scenario[] = [
     ...common,
     name: 'start-with-module',
     title: 'Import and start a Nest application with TypeORM, CQRS and the module',
-    run: (place) => measureStartUps(place, { withModule: true }),
+    run: (context) => measureStartUps(context, { withModule: true }),
   },
   {
     ...common,
     name: 'start-without-module',
     title: 'The same without the module',
-    run: (place) => measureStartUps(place, { withModule: false }),
+    run: (context) => measureStartUps(context, { withModule: false }),
   },
 ];
 
 /** Starts processes one after the other; the first one counts for nothing. */
 async function measureStartUps(
-  { url, open, ready }: Place,
+  { url, open, ready }: ScenarioContext,
   { withModule }: { readonly withModule: boolean },
 ) {
   await open();

@@ -14,16 +14,16 @@ import type { LoadOptions } from './repository-options.ts';
 
 type Manager = LoadOptions['manager'];
 
-/** How far an instance has come: the aggregate's version, and the position of its event there. */
-export interface Place {
+/** Where the history of an instance ends: its version, and the position of its last event. */
+export interface HistoryEnd {
   readonly version: number;
   readonly position: number;
 }
 
-export const beginning: Place = { version: 0, position: 0 };
+export const emptyHistory: HistoryEnd = { version: 0, position: 0 };
 
-/** An instance, and how far it has come. */
-export interface Loaded<T> extends Place {
+/** An instance, and where its history ends. */
+export interface Loaded<T> extends HistoryEnd {
   readonly aggregate: T;
 }
 
@@ -132,11 +132,16 @@ export class AggregateLoader<T extends IdentifiedAggregate> {
     }
   }
 
-  #restore(id: string, state: object | null, events: readonly object[], place: Place): Loaded<T> {
+  #restore(
+    id: string,
+    state: object | null,
+    events: readonly object[],
+    end: HistoryEnd,
+  ): Loaded<T> {
     const aggregate = new this.#aggregateClass(id);
     if (state) restoreState(aggregate, state);
     aggregate.loadFromHistory([...events]);
-    const { version, position } = place;
+    const { version, position } = end;
     return { aggregate, version, position };
   }
 

@@ -23,7 +23,7 @@ import {
   NestedExecuteError,
 } from './aggregates.errors.ts';
 import { TurnsByTransaction } from './aggregate-turns.ts';
-import { AggregateLoader, beginning, type Loaded, type Place } from './aggregate-loader.ts';
+import { AggregateLoader, emptyHistory, type HistoryEnd, type Loaded } from './aggregate-loader.ts';
 import {
   type AggregateRepositoryOptions,
   type ExecuteOptions,
@@ -49,7 +49,7 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
   readonly #aggregateClass: AggregateClass<T>;
   readonly #definition: AggregateDefinition;
   readonly #loader: AggregateLoader<T>;
-  readonly #places = new WeakMap<T, Place>();
+  readonly #ends = new WeakMap<T, HistoryEnd>();
   readonly #saving = new WeakSet<T>();
   readonly #turns = new TurnsByTransaction();
   // The ids of the uncommitted events, in their order: one for every time that an event is applied, and
@@ -86,7 +86,7 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
 
   /** Returns the version at which the aggregate was loaded or saved last; 0 if it is new. */
   versionOf(aggregate: T): number {
-    return this.#placeOf(aggregate).version;
+    return this.#endOf(aggregate).version;
   }
 
   /**
@@ -116,10 +116,10 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
     if (hasLostEvents(aggregate)) throw new LostEventsError(ref);
     if (this.#saving.has(aggregate)) throw new AggregateInUseError(ref);
 
-    const place = this.#placeOf(aggregate);
+    const end = this.#endOf(aggregate);
     const events = aggregate.getUncommittedEvents();
     if (events.length === 0) {
-      return { ...place, records: [], duplicate: false };
+      return { ...end, records: [], duplicate: false };
     }
     this.#saving.add(aggregate);
     try {
@@ -132,13 +132,13 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
       const result = await this.#append(aggregate, data, options);
       // Stored meanwhile by another process: the instance has other events than the aggregate.
       if (result.duplicate && options.idempotencyKey !== undefined) return result;
-      this.#places.set(aggregate, { version: result.version, position: result.position });
+      this.#ends.set(aggregate, { version: result.version, position: result.position });
       this.#eventIds.delete(aggregate);
       // Those that were applied during the save are left for the next one.
       setUncommittedEvents(aggregate, aggregate.getUncommittedEvents().slice(events.length));
       if (manager) {
         this.#store.onRollback(manager, result, () => {
-          this.#putBack(aggregate, events, ids, place);
+          this.#putBack(aggregate, events, ids, end);
         });
       }
       const before = result.version - events.length;
@@ -255,31 +255,31 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
     version: number,
     manager: LoadOptions['manager'],
   ): Promise<boolean> {
-    if (this.#placeOf(aggregate) !== beginning) return false;
+    if (this.#endOf(aggregate) !== emptyHistory) return false;
     const options = { after: version, ...(manager && { manager }) };
     const history = await this.#store.fetchHistory(this.#ref(aggregate.id), options);
     if (history.version !== version || history.removedVersion !== version) return false;
     // Kept, so that the save can be repeated after a lost connection.
-    this.#places.set(aggregate, { version, position: 0 });
+    this.#ends.set(aggregate, { version, position: 0 });
     return true;
   }
 
   #remember(loaded: Loaded<T> | null): T | null {
     if (!loaded) return null;
     const { aggregate, version, position } = loaded;
-    this.#places.set(aggregate, { version, position });
+    this.#ends.set(aggregate, { version, position });
     return aggregate;
   }
 
   /** Makes events that were saved in a transaction uncommitted again, as it was rolled back. */
-  #putBack(aggregate: T, events: readonly object[], ids: readonly string[], place: Place): void {
+  #putBack(aggregate: T, events: readonly object[], ids: readonly string[], end: HistoryEnd): void {
     setUncommittedEvents(aggregate, [...events, ...aggregate.getUncommittedEvents()]);
     this.#eventIds.set(aggregate, [...ids, ...(this.#eventIds.get(aggregate) ?? [])]);
-    this.#places.set(aggregate, place);
+    this.#ends.set(aggregate, end);
   }
 
-  #placeOf(aggregate: T): Place {
-    return this.#places.get(aggregate) ?? beginning;
+  #endOf(aggregate: T): HistoryEnd {
+    return this.#ends.get(aggregate) ?? emptyHistory;
   }
 
   #ref(id: string): AggregateRef {

@@ -76,7 +76,7 @@ export class EventStoreLifecycle
     await this.consumers.start();
   }
 
-  /** Consumers come to rest first: what they use is still there, and appends go on. */
+  /** Consumers stop first: what they use is still there, and appends continue. */
   async onModuleDestroy(): Promise<void> {
     this.#isEnding = true;
     await this.consumers.stop();

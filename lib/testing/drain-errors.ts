@@ -9,7 +9,7 @@ export const isFinished = (state: ConsumerState): boolean =>
 const stoppedPartition = ({ partitions }: ConsumerState) =>
   partitions.find(({ status }) => status === 'stopped');
 
-/** Throws if a consumer will not go on by itself. */
+/** Throws if a consumer will not continue by itself. */
 export function refuseIfDown(state: ConsumerState): void {
   const { name, status } = state;
   const stopped = stoppedPartition(state);

@@ -117,7 +117,7 @@ export class ProjectionScenario {
     const cutMatters =
       `The projection '${this.#consumer.name}' gives the expected rows for all events in one batch, ` +
       'but not for each in a batch of its own. It must not depend on how the log is cut: let every ' +
-      'batch go on from what is in the tables.';
+      'batch continue from what is in the tables.';
     const rows = await this.#rowsAfter(oneByOne(records), query).catch((error: unknown) => {
       throw new Error(`${cutMatters} It failed: ${String(error)}`, { cause: error });
     });

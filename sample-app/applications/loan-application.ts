@@ -136,7 +136,7 @@ export class LoanApplication extends ApplicationState {
     this.apply(new OfferExpired(at));
   }
 
-  /** Gives the application up after its offer has expired, unless somebody went on with it. */
+  /** Gives the application up after its offer has expired, unless somebody has decided on it. */
   cancelUnanswered(at: Date): void {
     const { expired, prepared } = this.offers;
     if (!expired || prepared || !canBecome(this.status, 'cancelled')) return;

@@ -20,7 +20,7 @@ const texts = new Map<EventClass, string>([
  * Writes to the applicants: letters to one of them in the order of what happened, and in four parts,
  * so that nobody waits for the letters to all others.
  *
- * An event may come a second time, after a crash: its id, under which the letter is kept, tells. It
+ * An event may come a second time, after a crash: its id, under which the letter is kept, shows that. It
  * also comes again when an operator starts the handler again from an earlier event; that letter is out.
  */
 @Durable('letters', { partitions: 4 })

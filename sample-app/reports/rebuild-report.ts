@@ -26,7 +26,7 @@ export async function rebuildReport(
   const reports = app.get(Reports);
   const startedAt = performance.now();
   const meanwhile: Report[] = [];
-  let told = 0;
+  let reported = 0;
 
   const generation = await consumers.rebuild('application-report');
   for (;;) {
@@ -42,7 +42,7 @@ export async function rebuildReport(
     if (stopped) throw new Error(`The rebuild has stopped: ${stopped.error?.message}`);
     meanwhile.push(report);
     const percent = Math.round(100 * state.rebuild.progress);
-    if (percent >= told + 10) onProgress((told = percent));
+    if (percent >= reported + 10) onProgress((reported = percent));
     await delay(100);
   }
 }

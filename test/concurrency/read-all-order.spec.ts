@@ -120,7 +120,7 @@ async function writeAndRead(
   return { acknowledged, ...allSeen.map((seen) => compare(seen, log)).reduce(worst) };
 }
 
-/** One append, or a transaction with several, of a kind chosen at random; tells whether it is stored. */
+/** One append, or a transaction with several, of a kind chosen at random; resolves to whether it is stored. */
 async function writeOnce(
   store: TestStore,
   dataSource: DataSource,

@@ -6,7 +6,7 @@ export interface Block {
   /** The heading that it stands under. */
   readonly title: string;
   readonly code: string;
-  /** The lines that it says it prints: behind `console.log`, or in the text block that follows. */
+  /** The lines that it says it prints: after `console.log`, or in the text block that follows. */
   readonly output: readonly string[];
 }
 

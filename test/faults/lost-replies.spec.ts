@@ -45,7 +45,7 @@ describe('an append whose connection is reset', () => {
     await database.drop();
   });
 
-  /** Lets that befall the requests that have this text, as often as told. */
+  /** Applies the fault to the requests that have this text, as often as given. */
   function interfere(interference: Interference, text: string, times: number): void {
     proxy.interfere = (request) => {
       if (times === 0 || !request.includes(text)) return undefined;

@@ -17,7 +17,7 @@ describe('applications under load whose server goes away', () => {
   });
 
   it.each(['stopped', 'killed', 'crashed'] as const)(
-    'go on, without a restart, after it was %s',
+    'continue, without a restart, after it was %s',
     async (how) => {
       await delay(trial.choices.integer(100, 300));
       await trial.server.goDown(how);
@@ -27,7 +27,7 @@ describe('applications under load whose server goes away', () => {
     },
   );
 
-  it('go on after it was frozen, and slow', async () => {
+  it('continue after it was frozen, and slow', async () => {
     trial.server.freeze();
     await delay(trial.choices.integer(300, 600));
     trial.server.thaw();

@@ -24,7 +24,7 @@ describe('an application that is asked to end', () => {
     await database.drop();
   });
 
-  /** Starts the application, which can be told to end from now on, though it does not listen yet. */
+  /** Starts the application, which can be asked to end from now on, though it does not listen yet. */
   function start(
     options: Pick<CounterStart, 'platform' | 'endsBy' | 'slow'>,
   ): Promise<Application> {
@@ -50,7 +50,7 @@ describe('an application that is asked to end', () => {
     }
   }
 
-  /** Sends one short request after the other, until told to stop and refused; returns their answers. */
+  /** Sends one short request after the other, until asked to stop and refused; returns their answers. */
   function knock(): () => Promise<readonly Answer[]> {
     const answers: Answer[] = [];
     let isOver = false;

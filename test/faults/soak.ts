@@ -47,7 +47,9 @@ try {
     const what = await trouble.make();
     const tookMs = await trial.recovered(60_000).catch((error: Error) => {
       for (const { pid, output } of trial.applications) console.error(`${pid}:\n${output}`);
-      throw new Error(`${what}, and after a minute not all applications went on`, { cause: error });
+      throw new Error(`${what}, and after a minute not all applications have continued`, {
+        cause: error,
+      });
     });
     const { heap, resident } = await trial.applications[0]!.call.memory();
     memory.push({ minute: minute(), heap: heap / 2 ** 20, resident: resident / 2 ** 20 });

@@ -43,7 +43,7 @@ const leftBehind: Readonly<Record<string, (dataSource: DataSource) => Promise<vo
     await expect(queryRunner.query('SELECT 1 / 0')).rejects.toThrow('division by zero');
     await queryRunner.release();
   },
-  'a statement that still runs, with another one behind it': async (dataSource) => {
+  'a statement that still runs, with another one after it': async (dataSource) => {
     const queryRunner = dataSource.createQueryRunner();
     await giveUpSoon(queryRunner);
     void queryRunner.query('SELECT pg_sleep(3)').catch(() => 'times out');
@@ -178,7 +178,7 @@ describe('a projection whose statement outlasts the query timeout once', () => {
       'swallows',
       async ([record], _delivery, manager) => {
         await manager!.query('INSERT INTO invoices VALUES ($1)', [record!.position]);
-        // Not awaited: it fails behind the last statement that the store looks at.
+        // Not awaited: it fails after the last statement that the store looks at.
         void manager!.query('SELECT 1 / 0').catch(() => 'swallowed');
       },
       { from: 'now', retry: { delayMs: () => undefined } },

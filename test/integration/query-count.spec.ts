@@ -40,7 +40,7 @@ beforeAll(async () => {
 const newCounter = () => ({ type: 'counter', id: `c-${(ids += 1)}` });
 const counted = (...by: number[]): Counted[] => by.map((each) => new Counted(each));
 
-/** The statements that `work` sends to the database, each cut to what tells it apart. */
+/** The statements that `work` sends to the database, each cut to what identifies it. */
 async function sentBy(work: () => Promise<unknown>): Promise<string[]> {
   query.mockClear();
   await work();

@@ -68,7 +68,7 @@ BEGIN
 END
 $do$;`;
 
-// What fits better than what PostgreSQL has, also behind its own schema.
+// What fits better than what PostgreSQL has, also after its own schema.
 const fitting = [
   'pg_has_role(text, oid, text)',
   'convert_to(text, text)',

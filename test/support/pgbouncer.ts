@@ -42,7 +42,7 @@ function isAtLeast(path: string, major: number, minor: number): boolean {
   return Number(first) > major || (Number(first) === major && Number(second) >= minor);
 }
 
-/** Starts a PgBouncer on a free port; what it is not told is as its authors have set it. */
+/** Starts a PgBouncer on a free port; what is not set here has its default. */
 export async function startPooler(
   serverUrl: string,
   { mode = 'transaction', poolSize = 4, settings = {} }: PoolerOptions = {},

@@ -1,7 +1,7 @@
 import { types } from 'node:util';
 import type { DateTree } from './date-paths.ts';
 import { EventTooLargeError, InvalidEventError } from '../events.errors.ts';
-import { PayloadPlace } from './payload-cursor.ts';
+import { PayloadCursor } from './payload-cursor.ts';
 import { errorOf } from '../../input/thrown-error.ts';
 
 /** How a payload is copied and what is refused. */
@@ -38,23 +38,23 @@ export function copyPayload(payload: object, rules: CopyRules): object {
 
 class PayloadCopier {
   readonly #rules: CopyRules;
-  readonly #place: PayloadPlace;
+  readonly #cursor: PayloadCursor;
   /** Never more than the JSON text will have. */
   #bytes = 0;
 
   constructor(rules: CopyRules) {
     this.#rules = rules;
-    this.#place = new PayloadPlace(rules.type, rules.root);
+    this.#cursor = new PayloadCursor(rules.type, rules.root);
   }
 
   copyRoot(payload: object): object {
     try {
       const copy = this.#copy(payload, this.#rules.dates, true);
-      return isPlainObject(copy) ? copy : this.#place.refuse('must be an object with members');
+      return isPlainObject(copy) ? copy : this.#cursor.refuse('must be an object with members');
     } catch (thrown) {
       const error = errorOf(thrown);
       if (error instanceof InvalidEventError || error instanceof EventTooLargeError) throw error;
-      return this.#place.refuse('cannot be read: a getter, a toJSON or a Proxy threw', thrown);
+      return this.#cursor.refuse('cannot be read: a getter, a toJSON or a Proxy threw', thrown);
     }
   }
 
@@ -62,14 +62,15 @@ class PayloadCopier {
   #copy(value: unknown, dates: DateTree | undefined, honoursToJson: boolean): unknown {
     switch (typeof value) {
       case 'string':
-        if (dates?.isDate) this.#place.refuse('is declared in `dates` but is text; make it a Date');
+        if (dates?.isDate)
+          this.#cursor.refuse('is declared in `dates` but is text; make it a Date');
         this.#bytes += value.length;
         return value;
       case 'number':
         return this.#copyNumber(value);
       case 'bigint':
         if (this.#rules.keepsMoreThanJson) return value;
-        return this.#place.refuse(`is a BigInt; ${orBinary('a string')}`);
+        return this.#cursor.refuse(`is a BigInt; ${orBinary('a string')}`);
       case 'object':
         return value === null ? null : this.#copyObject(value, dates, honoursToJson);
       default:
@@ -80,15 +81,15 @@ class PayloadCopier {
   #copyNumber(value: number): number {
     if (Math.abs(value) <= Number.MAX_SAFE_INTEGER || this.#rules.keepsMoreThanJson) return value;
     return Number.isFinite(value)
-      ? this.#place.refuse(
+      ? this.#cursor.refuse(
           `is a number beyond ±(2^53 − 1), which is not exact; ${orBinary('text')}`,
         )
-      : this.#place.refuse(`is ${value}, which JSON cannot hold; ${orBinary('null')}`);
+      : this.#cursor.refuse(`is ${value}, which JSON cannot hold; ${orBinary('null')}`);
   }
 
   #copyObject(value: object, dates: DateTree | undefined, honoursToJson: boolean): unknown {
-    this.#place.mark(value);
-    if (this.#place.depth >= this.#rules.maxDepth) this.#place.refuseDepth(this.#rules.maxDepth);
+    this.#cursor.mark(value);
+    if (this.#cursor.depth >= this.#rules.maxDepth) this.#cursor.refuseDepth(this.#rules.maxDepth);
     this.#checkBytes();
 
     const isArray = Array.isArray(value);
@@ -99,7 +100,7 @@ class PayloadCopier {
     }
     const toJson = honoursToJson && (value as { toJSON?: unknown }).toJSON;
     if (typeof toJson === 'function') {
-      return this.#copy(toJson.call(value, this.#place.key), dates, false);
+      return this.#copy(toJson.call(value, this.#cursor.key), dates, false);
     }
     if (isArray) return this.#copyItems(value, dates);
     if (isPlain) return this.#copyMembers(value, dates);
@@ -107,28 +108,28 @@ class PayloadCopier {
   }
 
   #copyItems(items: readonly unknown[], dates: DateTree | undefined): unknown[] {
-    const { depth } = this.#place;
+    const { depth } = this.#cursor;
     const itemDates = dates?.members.get('');
     const { length } = items;
     this.#bytes += length;
     this.#checkBytes();
     const copies: unknown[] = [];
     for (let index = 0; index < length; index++) {
-      this.#place.enter(depth, index);
+      this.#cursor.enter(depth, index);
       const item = items[index];
       const copy = this.#copy(item, itemDates, true);
       if (copy === undefined) this.#checkDroppedItem(item);
       copies.push(copy);
     }
-    this.#place.depth = depth;
+    this.#cursor.depth = depth;
     return copies;
   }
 
   #copyMembers(value: object, dates: DateTree | undefined): object {
-    const { depth } = this.#place;
+    const { depth } = this.#cursor;
     const copies: Record<string, unknown> = {};
     for (const key of Object.keys(value)) {
-      this.#place.enter(depth, key);
+      this.#cursor.enter(depth, key);
       this.#bytes += key.length + 1;
       const member = (value as Record<string, unknown>)[key];
       const copy = this.#copy(member, dates?.members.get(key), true);
@@ -136,13 +137,13 @@ class PayloadCopier {
       if (key === '__proto__') this.#defineProto(copies, copy);
       else copies[key] = copy;
     }
-    this.#place.depth = depth;
+    this.#cursor.depth = depth;
     return copies;
   }
 
   #defineProto(copies: object, copy: unknown): void {
     // Readers of MessagePack rename this key, as assigning it would change the prototype.
-    if (this.#rules.keepsMoreThanJson) this.#place.refuse('is a key that only JsonCodec keeps');
+    if (this.#rules.keepsMoreThanJson) this.#cursor.refuse('is a key that only JsonCodec keeps');
     const descriptor = { value: copy, enumerable: true, configurable: true, writable: true };
     Object.defineProperty(copies, '__proto__', descriptor);
   }
@@ -155,15 +156,15 @@ class PayloadCopier {
       return new Set(this.#copyItems([...value], undefined));
     }
     // Private fields, weak references, streams: nothing of them would be stored.
-    const isOpaque = this.#place.depth > 0 && Object.keys(value).length === 0;
+    const isOpaque = this.#cursor.depth > 0 && Object.keys(value).length === 0;
     if (isOpaque || isBuiltIn(value)) this.#refuseInstance(value, 'plain data');
     return this.#copyMembers(value, dates);
   }
 
   #copyDate(date: Date, dates: DateTree | undefined): Date | string {
     const time = Date.prototype.getTime.call(date);
-    if (Number.isNaN(time)) this.#place.refuse('is an invalid Date');
-    if (!this.#rules.acceptsEveryDate && !dates?.isDate) this.#place.refuseUndeclaredDate();
+    if (Number.isNaN(time)) this.#cursor.refuse('is an invalid Date');
+    if (!this.#rules.acceptsEveryDate && !dates?.isDate) this.#cursor.refuseUndeclaredDate();
     const copy = new Date(time);
     return this.#rules.keepsMoreThanJson ? copy : copy.toISOString();
   }
@@ -177,7 +178,7 @@ class PayloadCopier {
   #checkDroppedItem(item: unknown): void {
     if (item === undefined && this.#rules.keepsMoreThanJson) return;
     const what = typeof item === 'object' ? 'an object whose toJSON returns nothing' : typeof item;
-    this.#place.refuse(`is ${what} inside an array, where JSON would make it null; leave it out`);
+    this.#cursor.refuse(`is ${what} inside an array, where JSON would make it null; leave it out`);
   }
 
   #checkBytes(): void {
@@ -187,7 +188,7 @@ class PayloadCopier {
 
   #refuseInstance(value: object, instead: string): never {
     const prototype = Object.getPrototypeOf(value) as { constructor?: { name?: string } } | null;
-    return this.#place.refuse(
+    return this.#cursor.refuse(
       `is an instance of ${prototype?.constructor?.name ?? 'a class'} and would be stored empty or ` +
         `changed; ${orBinary(instead)}`,
     );

@@ -2,7 +2,7 @@ import { InvalidEventError } from '../events.errors.ts';
 import { formatDatePath, formatPath, type PathStep } from './payload-path.ts';
 
 /** Where a walk through a payload has got to; made for speed, as it moves with every member. */
-export class PayloadPlace {
+export class PayloadCursor {
   /** How many steps lead here. */
   depth = 0;
   // Only the first `depth` entries of both are current; the rest is stale.

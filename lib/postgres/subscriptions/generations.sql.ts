@@ -45,7 +45,7 @@ WITH halted AS (
 )
 SELECT pg_notify($3, 'control')`;
 
-/** Lets a generation that was halted go on. */
+/** Lets a generation that was halted continue. */
 export const endHalt = (schema: string): string => `
 WITH resumed AS (
   UPDATE "${schema}".checkpoints AS k SET status = 'waiting'
@@ -108,7 +108,7 @@ FROM "${schema}".checkpoints AS k
 JOIN "${schema}".consumers AS c ON c.name = k.consumer AND c.generation = k.generation
 WHERE k.consumer = $1`;
 
-/** Ends a rebuild, and lets the generation in use go on if it was halted. */
+/** Ends a rebuild, and lets the generation in use continue if it was halted. */
 export const endRebuild = (schema: string): string => `
 WITH consumer AS (
   UPDATE "${schema}".consumers AS c SET next_generation = NULL, events_per_second = NULL

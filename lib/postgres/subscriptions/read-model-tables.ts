@@ -17,7 +17,7 @@ import {
  * Knows which tables the hooks of projections have made.
  *
  * A checkpoint says what a read model has counted. Without the table, or with an empty one of the same
- * name, a projection would go on from there and count wrong in silence.
+ * name, a projection would continue from there and count wrong in silence.
  */
 export class ReadModelTables {
   readonly #database: Database;

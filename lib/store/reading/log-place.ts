@@ -5,7 +5,7 @@ import type { AggregateRef } from '../aggregate-ref.ts';
  * An event by which a reader recognises the log that it has read.
  *
  * After a restore, or a failover that lost the last events, the same positions belong to other events:
- * a position alone does not tell one log from another.
+ * a position alone does not identify a log.
  */
 export interface LogMark {
   readonly position: number;

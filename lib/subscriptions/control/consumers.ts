@@ -68,7 +68,7 @@ export class Consumers {
 
   /**
    * Lets a consumer finish what it has in hand, and rest until `resume`. Of an inline projection only
-   * a rebuild rests: appends that concern it go on, and apply it.
+   * a rebuild rests: appends that concern it continue, and apply it.
    *
    * @throws ConsumerStateError if it is an inline projection that is built for the first time:
    * applications that have it could not start.

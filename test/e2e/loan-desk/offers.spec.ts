@@ -46,7 +46,7 @@ describe('the number of an offer', () => {
     await create(ids[refused]!).expect(200);
   });
 
-  it('is missing from offers of the time before, which go on as all others', async () => {
+  it('is missing from offers of the time before, which proceed as all others', async () => {
     const id = await toStep('offers/select');
     const past = await openStore(await desk.database.dataSource(), {
       schema: 'loan_desk',

@@ -34,7 +34,7 @@ describe('an unaltered log', () => {
     expect(Math.min(unhashed, stored - unhashed, removed)).toBeGreaterThan(0);
   });
 
-  it('verifies while appends go on, and is anchored by several at once', async () => {
+  it('verifies during appends, and is anchored by several at once', async () => {
     const file = join(given.directory, 'busy.jsonl');
     const anchor = () => given.verifier.anchor(file, { privateKey });
     await Promise.all([anchor(), anchor(), anchor(), anchor()]);

@@ -32,7 +32,7 @@ export interface CounterStart {
   readonly url: string;
   readonly port: number;
   readonly platform: 'express' | 'fastify';
-  /** Told to end: by a handler of its own that calls `app.close()`, or by the shutdown hooks of Nest. */
+  /** How it is asked to end: by a handler of its own that calls `app.close()`, or by the shutdown hooks of Nest. */
   readonly endsBy: 'close' | 'hooks';
   /** The hook of its start that takes its time, behind the store's own. */
   readonly slow?: 'onModuleInit' | 'onApplicationBootstrap';
@@ -163,7 +163,7 @@ const functions = {
 /** What the process offers to the spec that has started it. */
 export type CounterFunctions = typeof functions;
 
-// Before it has started, so that it can be told to end meanwhile.
+// Before it has started, so that it can be asked to end meanwhile.
 offer(functions, async () => {
   isEnding = true;
   await app.close();

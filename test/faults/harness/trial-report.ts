@@ -46,7 +46,7 @@ export async function describeTrial(
   const kinds = groupBy(findings, ({ kind }) => kind);
   const count = (outcome: string) =>
     history.attempts.filter((each) => each.outcome === outcome).length;
-  const told = history.attempts.flatMap(({ error }) => (error ? [error.code ?? error.name] : []));
+  const codes = history.attempts.flatMap(({ error }) => (error ? [error.code ?? error.name] : []));
   const report = {
     findings: [...kinds].map(([kind, each]) => `${each.length} × ${kind}: ${each[0]!.detail}`),
     runs: recoveriesMs.length,
@@ -54,7 +54,7 @@ export async function describeTrial(
     refused: count('refused'),
     unknown: count('unknown'),
     errors: Object.fromEntries(
-      [...groupBy(told, (code) => code)].map(([code, all]) => [code, all.length]),
+      [...groupBy(codes, (code) => code)].map(([code, all]) => [code, all.length]),
     ),
     events: history.log.length,
     ...countFindings(findings),

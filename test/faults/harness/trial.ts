@@ -41,7 +41,7 @@ export interface TrialOptions {
 }
 
 /** One application, which may be killed and started again. */
-interface Place {
+interface ProcessSlot {
   readonly name: string;
   process: LedgerProcess;
   /** Of every process that was started here. */
@@ -67,7 +67,7 @@ export class Trial {
     public server: OwnServer,
     readonly proxy: TcpProxy | undefined,
     private readonly directory: string,
-    private readonly places: readonly Place[],
+    private readonly slots: readonly ProcessSlot[],
   ) {
     this.choices = random(options.seed);
   }
@@ -81,35 +81,35 @@ export class Trial {
     await client.end();
     const proxy = options.proxied ? await startProxy(server.url) : undefined;
     const directory = await mkdtemp(join(tmpdir(), 'nest-event-store-trial-'));
-    const places: Place[] = [];
-    const trial = new Trial(options, server, proxy, directory, places);
+    const slots: ProcessSlot[] = [];
+    const trial = new Trial(options, server, proxy, directory, slots);
     const names = Array.from({ length: options.applications ?? 2 }, (_, n) => `application-${n}`);
     const starting = names.map(async (name) => {
       const journals = [join(directory, `${name}.0`)];
       return { name, journals, process: await trial.#startProcess(name, journals[0]!) };
     });
-    places.push(...(await Promise.all(starting)));
+    slots.push(...(await Promise.all(starting)));
     return trial;
   }
 
   get applications(): readonly LedgerProcess[] {
-    return this.places.map(({ process }) => process);
+    return this.slots.map(({ process }) => process);
   }
 
   /** Lets all applications write and read, and resolves once every writer has been answered. */
   async load(): Promise<void> {
-    await Promise.all(this.places.map((place) => this.#startWorkload(place)));
+    await Promise.all(this.slots.map((slot) => this.#startWorkload(slot)));
     await this.#answered(now());
   }
 
-  /** Kills an application with everything that it has in hand, and starts another one in its place. */
+  /** Kills an application with everything that it has in hand, and starts another one in its slot. */
   async killAndRestart(n: number): Promise<void> {
-    const place = this.places[n]!;
-    await place.process.kill();
-    const journal = join(this.directory, `${place.name}.${place.journals.length}`);
-    place.process = await this.#startProcess(place.name, journal);
-    place.journals.push(journal);
-    await this.#startWorkload(place);
+    const slot = this.slots[n]!;
+    await slot.process.kill();
+    const journal = join(this.directory, `${slot.name}.${slot.journals.length}`);
+    slot.process = await this.#startProcess(slot.name, journal);
+    slot.journals.push(journal);
+    await this.#startWorkload(slot);
   }
 
   /** Resolves once every writer is answered again, which took so long. Call it when a fault is over. */
@@ -131,16 +131,16 @@ export class Trial {
 
   /** Ends the load, and compares every answer with what is stored. */
   async finish(fault: string): Promise<TrialReport> {
-    await Promise.all(this.places.map(({ process }) => process.call.stopWorkload()));
+    await Promise.all(this.slots.map(({ process }) => process.call.stopWorkload()));
     const dataSource = await this.#openDataSource();
     try {
       if (this.options.consumers) await this.#caughtUp(dataSource);
-      for (const { process } of this.places) await this.#isAtRest(process);
+      for (const { process } of this.slots) await this.#isAtRest(process);
       const report = await describeTrial(fault, await this.#history(dataSource), {
         dataSource: this.options.consumers ? dataSource : undefined,
         recoveriesMs: this.#recoveriesMs,
       });
-      for (const { process } of this.places) await process.stop();
+      for (const { process } of this.slots) await process.stop();
       return report;
     } finally {
       await dataSource.destroy();
@@ -157,7 +157,7 @@ export class Trial {
 
   /** Removes everything, however far it has come. */
   async close(): Promise<void> {
-    for (const { process } of this.places) await process.kill();
+    for (const { process } of this.slots) await process.kill();
     await this.proxy?.close();
     for (const server of [this.server, ...this.#abandoned]) await server.stop();
     await rm(this.directory, { recursive: true, force: true });
@@ -186,7 +186,7 @@ export class Trial {
     });
   }
 
-  async #startWorkload({ name, process, journals }: Place): Promise<void> {
+  async #startWorkload({ name, process, journals }: ProcessSlot): Promise<void> {
     const reader = `${name}-reader`;
     const pages = journals.slice(0, -1).flatMap((each) => readJournal(each).pages);
     await process.call.startWorkload({
@@ -201,7 +201,7 @@ export class Trial {
 
   async #answered(since: number, timeoutMs = 120_000): Promise<void> {
     await Promise.all(
-      this.places.map(({ process }) =>
+      this.slots.map(({ process }) =>
         eventually(async () => (await process.call.lastAcknowledged()) > since, { timeoutMs }),
       ),
     );
@@ -220,7 +220,7 @@ export class Trial {
     const [{ end }] = await dataSource.query(
       'SELECT coalesce(max(position), 0)::float8 AS end FROM event_store.domain_events',
     );
-    const [{ process }] = this.places as [Place];
+    const [{ process }] = this.slots as [ProcessSlot];
     for (const name of consumerNames) {
       if (name === 'totals') continue;
       // Asked over a connection that is half-open still, it fails, and is asked again.
@@ -230,7 +230,7 @@ export class Trial {
   }
 
   async #history(dataSource: DataSource): Promise<History> {
-    const journals = this.places.flatMap((place) => place.journals.map(readJournal));
+    const journals = this.slots.flatMap((slot) => slot.journals.map(readJournal));
     return {
       attempts: journals.flatMap(({ attempts }) => attempts),
       pages: journals.flatMap(({ pages }) => pages),

@@ -12,7 +12,7 @@ describe('applications under load whose connections go half-open', () => {
     await killAll();
   });
 
-  it('go on over others, and lose, double, skip and turn round nothing', async () => {
+  it('continue on others, and lose, double, skip and reorder nothing', async () => {
     const timeoutMs = 1_000;
     trial = await Trial.start({
       seed: seed(),

@@ -186,7 +186,7 @@ describeBehindPgBouncer('a store behind PgBouncer', () => {
       async (mode, server_round_robin, areShared) => {
         const pooler = await openPooler(database.url, {
           mode,
-          // Two that take turns are the hardest to tell from two that are each one's own.
+          // Two that take turns look most like two that are each one's own.
           poolSize: mode === 'session' ? 20 : 2,
           settings: { server_round_robin },
         });

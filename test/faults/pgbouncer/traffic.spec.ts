@@ -136,11 +136,11 @@ describeBehindPgBouncer('a store behind PgBouncer', () => {
       for (const name of ['balances', 'turnover', 'journal', 'letters', 'receipts']) {
         await three.call.waitFor(name, log.at(-1)!.position);
       }
-      const told = journals.map(readJournal);
+      const written = journals.map(readJournal);
       const history = {
-        attempts: told.flatMap(({ attempts }) => attempts),
-        pages: told.flatMap(({ pages }) => pages),
-        versionReads: told.flatMap(({ versionReads }) => versionReads),
+        attempts: written.flatMap(({ attempts }) => attempts),
+        pages: written.flatMap(({ pages }) => pages),
+        versionReads: written.flatMap(({ versionReads }) => versionReads),
         log,
       };
       const findings = [...findingsOfHistory(history), ...findingsOf(await readHistory(direct))];

@@ -39,7 +39,7 @@ describe('an event that is given up', () => {
     );
   });
 
-  it('by skip of a partition or of a rebuild lets that go on, and no other', async () => {
+  it('by skip of a partition or of a rebuild lets that continue, and no other', async () => {
     script.broken = false;
     const letters = await start([stopping({ kind: 'projection', batchSize: 2 })]);
     const { control } = letters;

@@ -16,7 +16,7 @@ describe('a log that is not the one a consumer has read', () => {
       UPDATE "${given.store.schema}".domain_events SET event_id = gen_random_uuid() WHERE position = ${position};
       SET session_replication_role = DEFAULT`);
 
-  it('stops it instead of letting it go on', async () => {
+  it('stops it instead of letting it continue', async () => {
     const all = [consumer('all', recordInto(given.store.schema))];
     const first = await start(given.dataSource, given.store, all);
     await first.control.waitFor('all', (await append('a', 1, 2, 3)).position);

@@ -55,7 +55,7 @@ export function useParcels() {
     return application;
   }
 
-  /** Tells what keeps an application from starting. */
+  /** Returns what keeps an application from starting. */
   async function problemsOf(
     metadata: ModuleMetadata,
     boot: (metadata: ModuleMetadata) => Promise<TestingModule> = start,

@@ -168,7 +168,7 @@ describe('A durable saga', () => {
     @Module({ imports: [WarmingModule] })
     class DeepModule {}
 
-    // Projections do not wait: it tells how far the runners of the application are.
+    // Projections do not wait: this one shows how far the runners of the application are.
     @Projection('runner')
     class RunnerProbe {
       @On(OrderPlaced)

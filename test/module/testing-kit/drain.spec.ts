@@ -25,7 +25,7 @@ import { useApplications } from '../use-applications.ts';
 const { database, applications, newSchema } = useApplications();
 
 describe('drain', () => {
-  /** What a test tells its handlers, and what they tell the test. */
+  /** What a test passes to its handlers, and what they report. */
   class Script {
     readonly lines: string[] = [];
     error: Error | undefined;

@@ -18,7 +18,7 @@ type Entry =
   | ({ kind: 'page' } & ReadPage)
   | ({ kind: 'version' } & VersionRead);
 
-/** What a journal tells; the log is another matter. */
+/** What a journal says; the log is read apart from it. */
 export interface JournalledHistory {
   readonly attempts: readonly Attempt[];
   readonly pages: readonly ReadPage[];

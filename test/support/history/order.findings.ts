@@ -20,7 +20,7 @@ interface Stored {
  */
 export function findingsOfOrder(history: History): HistoryFinding[] {
   const stored = storedOf(history);
-  return [...findingsOfPositions(stored), ...findingsOfVersions(stored, toldVersions(history))];
+  return [...findingsOfPositions(stored), ...findingsOfVersions(stored, reportedVersions(history))];
 }
 
 function storedOf({ attempts, log }: History): Stored[] {
@@ -61,8 +61,8 @@ function findingsOfPositions(stored: readonly Stored[]): HistoryFinding[] {
   return findings;
 }
 
-/** Versions that were read, and those that conflicts have told. */
-function toldVersions({ versionReads, attempts }: History): VersionRead[] {
+/** Versions that were read, and those that conflicts have reported. */
+function reportedVersions({ versionReads, attempts }: History): VersionRead[] {
   return [
     ...versionReads,
     ...attempts.flatMap(({ appends, error, startedAt, endedAt }) =>
@@ -82,7 +82,7 @@ function toldVersions({ versionReads, attempts }: History): VersionRead[] {
 
 function findingsOfVersions(
   stored: readonly Stored[],
-  told: readonly VersionRead[],
+  reported: readonly VersionRead[],
 ): HistoryFinding[] {
   const byAggregate = new Map<string, { version: number; one: Stored }[]>();
   for (const one of stored) {
@@ -92,7 +92,7 @@ function findingsOfVersions(
       list.push({ version, one });
     }
   }
-  return told.flatMap(({ aggregate, version, startedAt, endedAt }) => {
+  return reported.flatMap(({ aggregate, version, startedAt, endedAt }) => {
     const appends = byAggregate.get(aggregate) ?? [];
     const newer = appends.find(({ version: v, one }) => v > version && one.knownAt < startedAt);
     if (newer) {

@@ -14,7 +14,7 @@ class Gate {
   open = (): void => this.#open();
 }
 
-/** Holds handlers at a place that a spec has chosen, until it lets them go on. */
+/** Holds handlers at a place that a spec has chosen, until it lets them continue. */
 export class Gates {
   readonly #closed = new Map<string, Gate>();
 

@@ -20,8 +20,8 @@ type Trouble =
   | 'rebuilt'
   | 'cancelled';
 
-/** Where a process runs, and after it another one. */
-interface Place {
+/** Holds one process, and after it another one. */
+interface ProcessSlot {
   readonly choices: Random;
   process: LedgerProcess;
 }
@@ -42,7 +42,7 @@ export class LedgerTrouble {
     rebuilt: 0,
     cancelled: 0,
   };
-  #places: Place[] = [];
+  #slots: ProcessSlot[] = [];
   #acknowledged = 0;
 
   constructor(dataSource: DataSource, options: LedgerProcessOptions & { leaseMs: number }) {
@@ -62,7 +62,7 @@ export class LedgerTrouble {
 
   /** Starts this many processes, which come to no harm yet. */
   async start(seed: number, count: number): Promise<void> {
-    this.#places = await Promise.all(
+    this.#slots = await Promise.all(
       Array.from({ length: count }, async (_, n) => {
         const choices = random(seed + n + 1);
         return { choices, process: await this.#start(choices) };
@@ -75,43 +75,43 @@ export class LedgerTrouble {
     const deadline = performance.now() + durationMs;
     await Promise.all([
       this.#annoyConsumers(control, random(seed), deadline),
-      ...this.#places.map((place) => this.#annoyProcess(place, deadline)),
+      ...this.#slots.map((slot) => this.#annoyProcess(slot, deadline)),
     ]);
-    await Promise.all(this.#places.map((place) => this.#stopWriting(place)));
+    await Promise.all(this.#slots.map((slot) => this.#stopWriting(slot)));
   }
 
   /** Ends all processes in good order. */
   async stop(): Promise<void> {
-    for (const { process } of this.#places) await process.stop();
+    for (const { process } of this.#slots) await process.stop();
   }
 
-  /** Whoever is at this place is killed, frozen or ended, and replaced. */
-  async #annoyProcess(place: Place, deadline: number): Promise<void> {
-    const { choices } = place;
+  /** Kills, freezes or ends the process in the slot again and again, and replaces it. */
+  async #annoyProcess(slot: ProcessSlot, deadline: number): Promise<void> {
+    const { choices } = slot;
     for (;;) {
       await delay(choices.integer(50, 500));
       if (performance.now() > deadline) return;
       const kind = choices.pick(['kill', 'kill', 'freeze', 'freeze', 'freeze', 'end'] as const);
       if (kind === 'freeze') {
-        place.process.freeze();
+        slot.process.freeze();
         await delay(choices.integer(this.#leaseMs * 0.2, this.#leaseMs * 2.5));
-        place.process.thaw();
+        slot.process.thaw();
         this.#troubles.frozen += 1;
         continue;
       }
       if (kind === 'kill') {
-        await place.process.kill();
+        await slot.process.kill();
         this.#troubles.killed += 1;
       } else {
-        await this.#stopWriting(place);
-        await place.process.stop();
+        await this.#stopWriting(slot);
+        await slot.process.stop();
         this.#troubles.ended += 1;
       }
-      place.process = await this.#start(choices);
+      slot.process = await this.#start(choices);
     }
   }
 
-  async #stopWriting({ process }: Place): Promise<void> {
+  async #stopWriting({ process }: ProcessSlot): Promise<void> {
     this.#acknowledged += await process.call.stopWriting();
   }
 

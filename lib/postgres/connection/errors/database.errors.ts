@@ -84,7 +84,7 @@ export class DiskFullError extends DatabaseError {
   }
 }
 
-/** The database server itself cannot go on, as when it has no memory left or cannot read a file. */
+/** The database server itself cannot continue, as when it has no memory left or cannot read a file. */
 export class DatabaseServerError extends DatabaseError {
   readonly code = 'DATABASE_SERVER';
   override readonly retryable = true;

@@ -19,7 +19,7 @@ export const originalOf = (queryRunner: QueryRunner): QueryRunner =>
 /**
  * Returns a manager that works in the transaction of another one until it is revoked.
  *
- * Handlers cannot be ended: one that has timed out may go on for as long as it likes. What it sends
+ * Handlers cannot be ended: one that has timed out may continue for as long as it likes. What it sends
  * then would run after the rollback, on the same connection, in no transaction at all, and stay. So
  * handlers are given a stand-in, which is revoked before the transaction ends in any way. It looks at
  * the last moment, when a statement is handed to the driver.

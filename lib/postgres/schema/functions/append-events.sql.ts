@@ -77,7 +77,7 @@ DECLARE
   v_version_shifts bigint[] := array_fill(NULL::bigint, ARRAY[v_appends]);
   v_position_shifts integer[] := array_fill(0, ARRAY[v_appends]);
   v_repeats boolean;
-  v_place bigint;
+  v_repeated_version bigint;
   v_position bigint;
   v_last_positions bigint[];
   v_first integer := 1;
@@ -178,11 +178,12 @@ ${checkAppendCall}  IF p_lock_timeout_ms IS NOT NULL THEN
   v_starts := v_versions;
   FOR i IN 1 .. v_appends LOOP
     a := p_append_aggregates[i];
-    v_place := NULL;
+    v_repeated_version := NULL;
     IF v_repeats AND v_counts[i] > 0 THEN
-      -- The same ids, whole, at one place that the expectation allows: a repetition. v_place is the
-      -- version they end at, or 0 if only some of them are there. Removed events were there too. What
-      -- the events hold is compared by the caller, which alone can decode it.
+      -- The same ids, whole, at one place that the expectation allows: a repetition.
+      -- v_repeated_version is the version they end at, or 0 if only some of them are there. Removed
+      -- events were there too. What the events hold is compared by the caller, which alone can decode
+      -- it.
       SELECT CASE
         WHEN count(*) = 0 THEN NULL
         WHEN count(*) = v_counts[i]
@@ -196,7 +197,7 @@ ${checkAppendCall}  IF p_lock_timeout_ms IS NOT NULL THEN
         THEN max(e.version)
         ELSE 0
       END, max(e.position)
-      INTO v_place, v_position
+      INTO v_repeated_version, v_position
       FROM unnest(p_event_ids[v_first : v_first + v_counts[i] - 1])
         WITH ORDINALITY AS s (event_id, n)
       JOIN (
@@ -210,12 +211,12 @@ ${checkAppendCall}  IF p_lock_timeout_ms IS NOT NULL THEN
 
     IF a = ANY (v_busy) THEN
       v_outcomes[i] := 'busy';
-    ELSIF v_place > 0 THEN
+    ELSIF v_repeated_version > 0 THEN
       v_outcomes[i] := 'duplicate';
       v_duplicates := v_duplicates + 1;
-      v_results[i] := v_place;
+      v_results[i] := v_repeated_version;
       v_last_positions[i] := v_position;
-    ELSIF v_place = 0 THEN
+    ELSIF v_repeated_version = 0 THEN
       v_outcomes[i] := 'corrupt_duplicate';
     ELSIF p_expected_versions[i] >= 0 AND p_expected_versions[i] <> v_versions[a]
       OR p_expected_versions[i] = -2 AND v_versions[a] = 0

@@ -145,7 +145,7 @@ ${cutLeases(schema)};
     GROUP BY h.consumer, h.generation, r.processes, h.partitions, h.owners
   ), mine AS (
     SELECT
-      k.*, count(*) OVER w AS held, row_number() OVER (w ORDER BY k.partition DESC) AS place
+      k.*, count(*) OVER w AS held, row_number() OVER (w ORDER BY k.partition DESC) AS number
     FROM "${schema}".checkpoints AS k
     WHERE k.owner = p_owner AND k.consumer = ANY (p_consumers)
     WINDOW w AS (PARTITION BY k.consumer, k.generation)
@@ -154,7 +154,7 @@ ${cutLeases(schema)};
     m.consumer, m.generation, m.partition, l.partitions::bigint, m.fence, m.position, m.finished,
     m.replayed, m.takeovers,
     -- Let go one at a time, if there are more than a fair share, or if another process has too few.
-    c.paused OR m.status = 'replaced' OR l.partitions <> c.partitions OR m.place = 1 AND (
+    c.paused OR m.status = 'replaced' OR l.partitions <> c.partitions OR m.number = 1 AND (
       m.held > ceil(l.partitions / l.processes)
       OR m.held > div(l.partitions, l.processes) AND l.least < div(l.partitions, l.processes)
     ),

@@ -87,7 +87,7 @@ export class AppendCall {
   }
 
   async #sendMany(appends: readonly AppendParts[], options: CallOptions): Promise<AppendOutcome[]> {
-    const places = new Map<string, number>();
+    const aggregateIndexes = new Map<string, number>();
     const aggregateTypes: string[] = [];
     const aggregateIds: string[] = [];
     const plannedVersions: number[] = [];
@@ -101,18 +101,18 @@ export class AppendCall {
     for (const [index, { aggregate, expectation, events: own }] of appends.entries()) {
       const expected = encodeExpectation(expectation.expected);
       const key = aggregateKey(aggregate);
-      let place = places.get(key);
-      if (place === undefined) {
-        place = aggregateIds.push(aggregate.id) - 1;
-        places.set(key, place);
+      let aggregateIndex = aggregateIndexes.get(key);
+      if (aggregateIndex === undefined) {
+        aggregateIndex = aggregateIds.push(aggregate.id) - 1;
+        aggregateIndexes.set(key, aggregateIndex);
         aggregateTypes.push(aggregate.type);
         plannedVersions.push(0);
         mayCreate.push(false);
         expectedNew.push(expected === 0 && own.length > 0);
       }
-      plannedVersions[place]! += own.length;
-      mayCreate[place] ||= own.length > 0 && (expected === -1 || expected === 0);
-      appendAggregates.push(place + 1);
+      plannedVersions[aggregateIndex]! += own.length;
+      mayCreate[aggregateIndex] ||= own.length > 0 && (expected === -1 || expected === 0);
+      appendAggregates.push(aggregateIndex + 1);
       expectedVersions.push(expected);
       for (const event of own) {
         eventAppends.push(index + 1);
@@ -123,7 +123,7 @@ export class AppendCall {
     const values = [
       aggregateTypes,
       aggregateIds,
-      plannedVersions.map((version, place) => (mayCreate[place] ? version : 0)),
+      plannedVersions.map((version, index) => (mayCreate[index] ? version : 0)),
       expectedNew,
       appendAggregates,
       expectedVersions,

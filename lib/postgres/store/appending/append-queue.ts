@@ -36,7 +36,7 @@ const inPassing: Patience = { wait: false, lockTimeoutMs: 10 };
 const toFindHeld: Patience = { wait: false, lockTimeoutMs: 1 };
 
 // Two: while the database works on one batch, this process prepares the other or settles it.
-const maxFlights = 2;
+const maxBatchesInFlight = 2;
 
 // A sixteenfold batch: appends that are larger than usual are refused before they fill the memory.
 const maxQueuedBytes = 128 * 1024 * 1024;
@@ -61,7 +61,7 @@ export class AppendQueue {
   readonly #held: HeldAppends;
   /** The first in their lines, which travel with the next batch. */
   #ready: Place[] = [];
-  #flights = 0;
+  #batchesInFlight = 0;
   #size = 0;
   #bytes = 0;
 
@@ -151,22 +151,22 @@ export class AppendQueue {
   }
 
   #wake(): void {
-    if (this.#flights >= maxFlights || this.#ready.length === 0) return;
-    this.#flights++;
+    if (this.#batchesInFlight >= maxBatchesInFlight || this.#ready.length === 0) return;
+    this.#batchesInFlight++;
     // Once the caller's own turn is over, so that appends called side by side leave side by side.
-    queueMicrotask(() => void this.#fly());
+    queueMicrotask(() => void this.#sendBatches());
   }
 
-  async #fly(): Promise<void> {
+  async #sendBatches(): Promise<void> {
     for (let batch = this.#nextBatch(); batch.length > 0; batch = this.#nextBatch()) {
       await this.#send(batch, inPassing);
     }
-    this.#flights--;
+    this.#batchesInFlight--;
   }
 
   #nextBatch(): readonly Place[] {
     // A fair share, or all callers would travel in one batch and wait for one another.
-    const batch = new AppendBatch(Math.ceil(this.#size / maxFlights));
+    const batch = new AppendBatch(Math.ceil(this.#size / maxBatchesInFlight));
     const refused = this.#ready.findIndex((place) => !batch.add(place));
     if (refused === -1) {
       this.#ready = [];

@@ -1,4 +1,4 @@
-/** Whom a bar compares with: a subject by its name, or the best of the peers that were measured. */
+/** What a bar compares with: a subject by its name, or the best of the peers that were measured. */
 export type Rival = 'raw' | 'unnest' | 'ours' | 'fastest peer' | 'fastest peer with a global order';
 
 /**

@@ -1,7 +1,7 @@
 /**
  * Random faults for a chosen time: `npm run soak -- --minutes 10`, and `--seed` to repeat its choices.
  *
- * Prints what befell, a line about what came of it, and the memory curve of the one application that
+ * Prints the faults, a line about their outcome, and the memory curve of the one application that
  * is never killed. Ends with 1 if anything is wrong.
  */
 import { setTimeout as delay } from 'node:timers/promises';

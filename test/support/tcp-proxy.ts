@@ -1,7 +1,7 @@
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 
 /**
- * What befalls a request on its way:
+ * What happens to a request on its way:
  *
  * - `lost`: it does not arrive, and the connection is reset;
  * - `reply-lost`: the server answers it, and the connection is reset instead of the answer;

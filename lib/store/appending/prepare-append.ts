@@ -38,10 +38,10 @@ const eachAppend = new KnownOptions<Append>('An append', {
   idempotencyKey: true,
 });
 
-/** Returns the list, whose appends are checked one by one later. @throws TypeError unless it is one. */
+/** Returns the appends of a list. @throws TypeError unless it is one, of appends with known options. */
 export function checkAppends(appends: readonly Append[]): readonly Append[] {
   if (!Array.isArray(appends)) throw new TypeError('appendAll takes a list of appends.');
-  return appends;
+  return appends.map((append: Append) => eachAppend.take(append));
 }
 
 /** An append that a schema still has to answer for. Its aggregate is known already. */
@@ -106,12 +106,11 @@ export function prepareAppends(
   options: PrepareOptions,
 ): PreparedCall {
   const { maxAppendEvents } = options;
-  const read = appends.map((append) => eachAppend.take(append));
   let eventCount = 0;
-  for (const { events } of read) if (Array.isArray(events)) eventCount += events.length;
+  for (const { events } of appends) if (Array.isArray(events)) eventCount += events.length;
   if (eventCount > maxAppendEvents) throw new AppendTooLargeError(eventCount, maxAppendEvents);
 
-  const prepared = read.map((append) => prepare(append, serializer, options));
+  const prepared = appends.map((append) => prepare(append, serializer, options));
   const aggregates = prepared.map(({ aggregate }) => aggregate);
   if (!prepared.some(isUnfinished)) {
     return { aggregates, appends: withoutRepeatedIds(prepared as PreparedAppend[]) };

@@ -74,8 +74,8 @@ export class LedgerTrouble {
   async makeTrouble(seed: number, control: LedgerProcess, durationMs: number): Promise<void> {
     const deadline = performance.now() + durationMs;
     await Promise.all([
-      this.#annoyConsumers(control, random(seed), deadline),
-      ...this.#slots.map((slot) => this.#annoyProcess(slot, deadline)),
+      this.#disturbConsumers(control, random(seed), deadline),
+      ...this.#slots.map((slot) => this.#disturbProcess(slot, deadline)),
     ]);
     await Promise.all(this.#slots.map((slot) => this.#stopWriting(slot)));
   }
@@ -86,7 +86,7 @@ export class LedgerTrouble {
   }
 
   /** Kills, freezes or ends the process in the slot again and again, and replaces it. */
-  async #annoyProcess(slot: ProcessSlot, deadline: number): Promise<void> {
+  async #disturbProcess(slot: ProcessSlot, deadline: number): Promise<void> {
     const { choices } = slot;
     for (;;) {
       await delay(choices.integer(50, 500));
@@ -126,7 +126,11 @@ export class LedgerTrouble {
     return process;
   }
 
-  async #annoyConsumers(control: LedgerProcess, choices: Random, deadline: number): Promise<void> {
+  async #disturbConsumers(
+    control: LedgerProcess,
+    choices: Random,
+    deadline: number,
+  ): Promise<void> {
     const kinds: Record<string, () => Promise<unknown>> = {
       rebuilt: () => control.call.rebuild(choices.pick(rebuildable)),
       cancelled: () => control.call.cancelRebuild(choices.pick(rebuildable)),

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import { migrationStatements } from '../../lib/postgres/schema/migrations/statements.ts';
 
-/** Of the SQL that each migration sends to the schema "event_store". */
+/** The hash of the SQL that each migration sends to the schema "event_store". */
 const digests = ['cb202c4f5d630916412fe9ed2935cf19afa181531bc2ed4219a68a04fe4ade2c'];
 
 const digestOf = (number: number): string =>
@@ -12,7 +12,7 @@ const digestOf = (number: number): string =>
 
 describe('a migration', () => {
   it.each(migrationStatements.map((_, index) => index + 1))(
-    'sends what it always sent: number %d',
+    'never changes its SQL: number %d',
     (number) => {
       const hint = 'Schemas that exist keep the old SQL: add the next migration instead.';
       expect({ digest: digestOf(number), hint }).toEqual({ digest: digests[number - 1], hint });

@@ -2,8 +2,8 @@
 export type Rival = 'raw' | 'unnest' | 'ours' | 'fastest peer' | 'fastest peer with a global order';
 
 /**
- * What this store is meant to reach, as a ratio within one run: its value in `scenario` over the value of
- * the rival, in the same scenario or in another. Without a rival it is the value itself.
+ * A goal of this store, as a ratio within one run: its value in `scenario` divided by the value of the
+ * rival, in the same scenario or in another one. Without a rival, the goal is for the value itself.
  */
 export interface Bar {
   readonly scenario: string;
@@ -12,7 +12,7 @@ export interface Bar {
   readonly rivalIn?: string;
   readonly atLeast?: number;
   readonly atMost?: number;
-  /** What is measured on a quiet machine where the bar is not reached; the quick run guards that. */
+  /** What a quiet machine measures if the bar is not reached; the quick run guards this value. */
   readonly usual?: number;
 }
 

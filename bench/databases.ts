@@ -23,7 +23,7 @@ export class Databases {
     return url.href;
   }
 
-  /** Returns the database in which a subject has stored this many events: filled once, to be copied. */
+  /** Returns a database that a subject has filled with this many events; fills it once, to be copied. */
   async filled(
     subject: string,
     { aggregates, eventsEach }: Stored,
@@ -39,7 +39,7 @@ export class Databases {
     return url;
   }
 
-  /** Writes out what is dirty, so that no scenario pays for the ones before it. */
+  /** Runs a checkpoint, so that no scenario pays for the writes of earlier ones. */
   async settle(): Promise<void> {
     await execute(this.#url, 'CHECKPOINT');
   }
@@ -50,7 +50,7 @@ export class Databases {
     this.#existing.delete(url);
   }
 
-  /** Drops all that were made. */
+  /** Drops all databases that were created. */
   async dropAll(): Promise<void> {
     for (const url of this.#existing) await this.drop(url);
     this.#filled.clear();

@@ -1,4 +1,4 @@
-/** Imports a package that need not be installed, so that the compiler must not look for it. */
+/** Imports a package that may not be installed, by a name that the compiler does not resolve. */
 export async function importPeer<Exports>(name: string): Promise<Exports> {
   return (await import(name)) as Exports;
 }

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 
 const directory = fileURLToPath(new URL('.', import.meta.url));
 
-/** Installs the stores to compare with, unless that was done before. What does not install is left out. */
+/** Installs the stores to compare with, unless they are installed. Continues without those that fail. */
 export function installPeers(): void {
   if (existsSync(`${directory}/node_modules`)) return;
   console.log('Installing the stores to compare with …');

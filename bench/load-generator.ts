@@ -1,7 +1,7 @@
-/** For how long to make calls that do not count: until the code is compiled and connections are open. */
+/** How long to warm up with calls that do not count: code is compiled and connections are opened. */
 export const warmUpSeconds = (seconds: number): number => Math.max(1, seconds / 2);
 
-/** What callers have got done. */
+/** What the callers achieved. */
 export interface Calls {
   readonly perSecond: number;
   readonly p50Ms: number;
@@ -9,8 +9,8 @@ export interface Calls {
 }
 
 /**
- * Lets `callers` make one call after the other for `seconds`; each waits for its answer before
- * the next one. Calls that end after that time are awaited, and do not count.
+ * Runs this many `callers` for `seconds`; each makes one call after another and awaits every answer.
+ * Calls that end after that time are awaited but do not count.
  */
 export async function generateLoad(
   callers: number,
@@ -42,13 +42,13 @@ export async function generateLoad(
   );
   latencies.sort((a, b) => a - b);
   return {
-    // Calls that end in batches: what the clock cut off has no share in the time either.
+    // Until the last counted call: calls end in batches, and the time of a cut-off batch must not count.
     perSecond: latencies.length === 0 ? 0 : (latencies.length * 1_000) / lastMs,
     p50Ms: percentile(latencies, 0.5),
     p99Ms: percentile(latencies, 0.99),
   };
 }
 
-/** The value below which so great a share of the values lies, which are in order. */
+/** Returns the value below which this share of the sorted values lies. */
 export const percentile = (sorted: readonly number[], share: number): number =>
   sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;

@@ -11,13 +11,13 @@ export interface MeasureOptions {
   readonly connections: number;
 }
 
-// A subject that hangs must not keep the others from their turn; to store a million events takes a while.
+// A subject that hangs must not block the others, but storing a million events takes a while.
 const limitMs = 10 * 60_000;
 
 /**
  * Measures one subject in one scenario: in processes of its own, on a database of its own.
  *
- * `undefined` if the subject does not have what the scenario takes.
+ * Returns `undefined` if the subject lacks an operation that the scenario needs.
  */
 export async function measure(
   scenario: Scenario,
@@ -63,7 +63,7 @@ async function withWorkers<T>(
   let tookTooLong = false;
   const limit = setTimeout(() => {
     tookTooLong = true;
-    // What is under way in a process that ends rejects.
+    // Calls in progress in a process that ends are rejected.
     void killAll();
   }, limitMs);
   try {
@@ -84,7 +84,7 @@ async function withWorkers<T>(
   }
 }
 
-/** Adds up what several processes got done at the same time; of latencies, the worst process counts. */
+/** Adds up the results of processes that ran side by side; for latencies, the worst process counts. */
 function sum(measurements: readonly (Measurement | undefined)[]): Measurement | undefined {
   const done = measurements.flatMap((each) => each ?? []);
   if (done.length < 2) return done[0];

@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 
 /** What to run, and how thoroughly. */
 export interface BenchOptions {
-  /** Ours against the baselines only, and an exit code that says whether a ratio fell by half. */
+  /** Measures ours against the baselines only; the exit code says whether a ratio fell by half. */
   readonly quick: boolean;
   readonly rounds: number;
   readonly seconds: number;

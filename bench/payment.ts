@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import type { Payment } from './subject.ts';
 
-/** Makes an event, unlike any other. */
+/** Makes an event that differs from every other one. */
 export function newPayment(): Payment {
   const cents = Math.floor(Math.random() * 1_000_000);
   return {
@@ -18,7 +18,7 @@ export function newPayment(): Payment {
 /** Makes the events of one append. */
 export const newPayments = (count: number): Payment[] => Array.from({ length: count }, newPayment);
 
-/** The id of the n-th aggregate that was stored before a scenario began: in no order, as ids are. */
+/** The id of the n-th aggregate stored before a scenario began. Ids are in no order, like real ones. */
 export function storedAggregate(n: number): string {
   const hex = createHash('md5').update(String(n)).digest('hex');
   return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');

@@ -1,10 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 /**
- * Reads on until stopped: at once while there is something new, after 10 ms otherwise.
+ * Polls until stopped: at once after a read that found events, after 10 ms otherwise.
  *
- * For stores that have a cursor and leave the loop around it to the application. `read` answers how
- * many events it has found; its failure is reported by `stop`.
+ * For stores that have a cursor and leave the loop around it to the application. `read` returns how
+ * many events it found; if it fails, `stop` reports the error.
  */
 export function poll(read: () => Promise<number>): { stop(): Promise<void> } {
   const stopping = new AbortController();

@@ -3,7 +3,7 @@ import { measure } from './measure.ts';
 import { scenarios } from './scenarios/index.ts';
 import type { Subject } from './subject.ts';
 
-/** The pool that everybody has where nobody tries which one is best. */
+/** The pool size of every subject in a run that does not look for the best one. */
 export const usualPoolSize = 32;
 
 const candidates = [16, 32, 64];
@@ -19,7 +19,7 @@ export async function bestPoolSizes(
     let most = 0;
     for (const connections of candidates) {
       const options = { seconds: 1, connections };
-      // What fails here fails again when it is measured, and is reported then.
+      // A subject that fails here fails again when it is measured, and is reported then.
       const measured = await measure(scenario, subject, databases, options).catch(() => undefined);
       if (measured && measured.value > most) {
         most = measured.value;

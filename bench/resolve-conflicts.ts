@@ -1,8 +1,8 @@
 /**
- * Sends an append that expects nothing until the store takes it, as an application would have to.
+ * Repeats an append without an expectation until the store takes it, as an application would have to.
  *
  * For stores that answer with a conflict when others append to the same aggregate at the same time.
- * Returns how often that was.
+ * Returns the number of conflicts.
  */
 export async function resolveConflicts(
   append: () => Promise<unknown>,

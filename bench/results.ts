@@ -1,11 +1,11 @@
 import type { Measurement, Scenario } from './scenario.ts';
 
-/** What became of one subject in one scenario in one round. */
+/** The result of one subject in one scenario and one round. */
 export interface Result {
   readonly scenario: string;
   readonly subject: string;
   readonly round: number;
-  /** Left out if the subject does not offer what the scenario takes, or has failed. */
+  /** Left out if the subject lacks an operation that the scenario needs, or has failed. */
   readonly measurement?: Measurement;
   readonly error?: string;
 }
@@ -25,14 +25,14 @@ export interface Summary {
 export class Results {
   readonly all: Result[] = [];
 
-  /** @param poolSizes how many connections each subject had, where the best number was looked for */
+  /** @param poolSizes the connections of each subject, if the run looked for the best number */
   constructor(readonly poolSizes: ReadonlyMap<string, number>) {}
 
   add(result: Result): void {
     this.all.push(result);
   }
 
-  /** Returns what a subject has reached in a scenario; `undefined` if it never did. */
+  /** Summarizes the rounds of a subject in a scenario; `undefined` if it has no result. */
   summary({ name, summary, better }: Scenario, subject: string): Summary | undefined {
     const measured = this.#measured(name, subject);
     if (measured.length === 0) return undefined;

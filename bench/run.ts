@@ -13,7 +13,7 @@ export interface RunOptions {
   readonly seconds: number;
 }
 
-/** Runs every subject through every scenario, round by round, and says so on the screen. */
+/** Runs every subject through every scenario, round by round, and prints each result. */
 export async function run(
   scenarios: readonly Scenario[],
   subjects: readonly Subject[],

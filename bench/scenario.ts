@@ -9,7 +9,7 @@ export interface Stored {
 /** One question that is put to several subjects, under the same conditions. */
 export interface Scenario {
   readonly name: string;
-  /** What is measured, as the report says it. */
+  /** What is measured, as the report names it. */
   readonly title: string;
   readonly unit: 'appends/s' | 'events/s' | 'ms' | 'round trips' | 'MB' | 'events missed';
   readonly better: 'more' | 'less';
@@ -21,13 +21,13 @@ export interface Scenario {
   readonly stored?: Stored;
   /** How many processes run it side by side; what they measure is added up. @default 1 */
   readonly processes?: number;
-  /** How the rounds are summed up: a single missed event counts, so those take the worst. @default 'median' */
+  /** How rounds are summed up: missed events take the worst, because one counts. @default 'median' */
   readonly summary?: 'median' | 'worst';
-  /** Runs in a process of its own; answers nothing if the subject does not have what it takes. */
+  /** Runs in a process of its own; returns nothing if the subject lacks an operation that it needs. */
   run(context: ScenarioContext): Promise<Measurement | undefined>;
 }
 
-/** Where a scenario runs: one process, one subject, one database that nobody else uses. */
+/** Where a scenario runs: one process, one subject, one database of its own. */
 export interface ScenarioContext {
   readonly url: string;
   readonly subject: Subject;
@@ -37,7 +37,7 @@ export interface ScenarioContext {
   readonly seconds: number;
   /** Opens the subject; it is closed when the scenario is over. */
   readonly open: () => Promise<OpenSubject>;
-  /** To be awaited between warming up and measuring: the processes of a scenario start at one moment. */
+  /** Await it between warming up and measuring: all processes of a scenario start at the same moment. */
   readonly ready: () => Promise<void>;
 }
 
@@ -48,6 +48,6 @@ export interface Measurement {
   /** How long single calls took, in milliseconds. */
   readonly p50Ms?: number;
   readonly p99Ms?: number;
-  /** Anything else worth telling, by name. */
+  /** Other values to report, by name. */
   readonly facts?: Readonly<Record<string, number>>;
 }

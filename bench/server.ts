@@ -11,7 +11,7 @@ export interface BenchServer {
   stop(): Promise<void>;
 }
 
-// As a server in earnest: every acknowledged commit is on the disk, and a million events fit in memory.
+// As in production: every acknowledged commit is on the disk, and a million events fit in memory.
 const settings = {
   fsync: 'on',
   synchronous_commit: 'on',
@@ -24,14 +24,14 @@ const packages = ['@nestjs/core', '@nestjs/cqrs', 'typeorm', 'pg'];
 const manifest = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
 const { version: ownVersion } = JSON.parse(manifest) as { version: string };
 
-/** Takes the server of `DATABASE_URL`, or starts one with nothing in it. */
+/** Takes the server of `DATABASE_URL`, or starts an empty one. */
 export async function startServer(): Promise<BenchServer> {
   const url = process.env['DATABASE_URL'];
   if (url) return { url, stop: async () => {} };
   return startEmbeddedPostgres({ durable: true, settings });
 }
 
-/** Describes what machine, server and packages the figures are from. */
+/** Describes the machine, the server and the packages that the figures come from. */
 export async function describeEnvironment(
   url: string,
   subjects: readonly Subject[],

@@ -20,15 +20,15 @@ export interface ReadEvent {
 export interface Subject {
   readonly name: string;
   readonly kind: 'ours' | 'peer' | 'baseline' | 'limit';
-  /** The package whose installed version the report names; none for what is written here. */
+  /** The package whose installed version the report names; none for a subject written here. */
   readonly package?: string;
   /** Its readers can follow the events of all aggregates in one order. */
   readonly hasGlobalOrder: boolean;
   /**
    * Connects to the database and, in the first process only, makes the tables.
    *
-   * `connections` is how many the pool may have. It is as fast as the library's documentation makes
-   * it: prepared statements, batches, own pool, whatever it offers to every user.
+   * `connections` is the size of the pool. The subject is as fast as the documentation of its library
+   * can make it: prepared statements, batches, a pool of its own, whatever it offers to every user.
    */
   open(
     url: string,
@@ -36,13 +36,13 @@ export interface Subject {
   ): Promise<OpenSubject>;
 }
 
-/** What a subject can do. An operation that it does not have is left out, and shown as such. */
+/** What a subject can do. An operation that it lacks is left out, and shown as missing. */
 export interface OpenSubject {
   /**
    * Stores events of one aggregate, durably, before it resolves.
    *
-   * `after` is how many events the aggregate has, to be checked where the subject can; `any` checks
-   * nothing, and appends to the aggregate of other callers at the same time.
+   * `after` is the number of events that the aggregate has; the subject checks it if it can. `any`
+   * checks nothing, while other callers append to the same aggregate.
    */
   append(aggregate: string, events: readonly Payment[], after: number | 'any'): Promise<void>;
   /** Opens a transaction of the caller's, stores the events inside of it, and commits it. */
@@ -56,7 +56,7 @@ export interface OpenSubject {
    * each event once, as soon as the subject hands it over.
    */
   follow?(onEvent: (read: ReadEvent) => void): Promise<{ stop(): Promise<void> }>;
-  /** How often an append after `any` was answered with a conflict, and sent again, until now. */
+  /** How often an append after `any` has met a conflict so far, and was sent again. */
   conflicts?(): number;
   close(): Promise<void>;
 }

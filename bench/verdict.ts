@@ -10,11 +10,11 @@ export interface Verdict {
   readonly rival: string | undefined;
   readonly measured: number;
   readonly reached: boolean;
-  /** Half as good as the bar, or as usual where that is not reached: more than noise. */
+  /** Worse than half of the bar, or of the usual value if the bar is not reached: more than noise. */
   readonly fallen: boolean;
 }
 
-/** Holds the results to the bars, as far as both sides of them were measured. */
+/** Compares the results with every bar whose two sides were measured. */
 export function judge(
   results: Results,
   scenarios: readonly Scenario[],

@@ -28,7 +28,7 @@ class BatchLog {
   }
 }
 
-/** Starts an application that appends, and in which a projection follows. */
+/** Starts an application that appends, with a projection that follows. */
 export async function startBatchLog({ url, connections }: ScenarioContext): Promise<Followed> {
   const application = await startApplication(url, { connections, providers: [BatchLog] });
   const store = application.get(EventStore);

@@ -14,7 +14,7 @@ const classes: Readonly<Record<string, Type>> = {
   letters: totals.Letters,
 };
 
-/** Lets a consumer handle the whole log, over and over; it has a first pass to warm up. */
+/** Lets a consumer handle the whole log again and again, after a first pass that warms it up. */
 export async function measureCatchUp(
   { url, connections, ready, seconds }: ScenarioContext,
   name: string,

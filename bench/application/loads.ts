@@ -48,7 +48,7 @@ export async function measureRepositoryLoads(
 }
 
 /**
- * Executes nothing on an aggregate that the repository keeps and nobody has appended to, in turn with an
+ * Alternates between an `execute` that changes nothing, on a cached aggregate without new events, and an
  * empty statement on the same pool: both are one round trip.
  */
 export async function measureCachedExecutes(

@@ -73,7 +73,7 @@ export class EventByEventTotals extends TotalsByEvent {}
 @Projection('one-by-one', { batchSize: 1 })
 export class OneByOneTotals extends TotalsByEvent {}
 
-/** Does nothing, durably. */
+/** A durable handler that does nothing. */
 @Durable('letters', { from: 'start' })
 @EventsHandler(PaymentBooked)
 export class Letters implements IEventHandler<PaymentBooked> {

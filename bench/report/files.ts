@@ -6,7 +6,7 @@ import type { Scenario } from '../scenario.ts';
 import type { Subject } from '../subject.ts';
 import { chart } from './chart.ts';
 
-/** Everything that was found, and where. */
+/** All results, and the environment that they come from. */
 export interface Report {
   readonly environment: Readonly<Record<string, string>>;
   readonly scenarios: readonly Scenario[];

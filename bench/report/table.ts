@@ -38,7 +38,7 @@ function cells(scenario: Scenario, subject: string, summary: Summary, results: R
   ];
 }
 
-/** Writes a number with as many digits as mean something. */
+/** Formats a number with its significant digits only. */
 export function format(value: number): string {
   if (Number.isInteger(value) || Math.abs(value) >= 100)
     return Math.round(value).toLocaleString('en');

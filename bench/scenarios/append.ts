@@ -17,7 +17,7 @@ const toHotAggregate: Append = (store) => store.append(hotAggregate, newPayments
 const insideTransaction: Append = (store) =>
   store.appendInTransaction!(randomUUID(), newPayments(1), 0);
 
-/** Appends over and over, by `callers` at a time; each awaits its last append before the next. */
+/** Appends again and again with this many `callers`; each awaits an append before the next one. */
 async function measureAppends(
   { open, ready, seconds }: ScenarioContext,
   callers: number,
@@ -41,7 +41,7 @@ async function measureAppends(
 const single = { unit: 'appends/s', better: 'more' } as const;
 const several = { unit: 'events/s', better: 'more' } as const;
 
-/** How fast events get in. */
+/** How fast events are appended. */
 export const appendScenarios: readonly Scenario[] = [
   {
     ...single,

@@ -1,6 +1,6 @@
 import type { Scenario } from '../scenario.ts';
 
-/** How fast consumers come through a log that is there already. */
+/** How fast consumers work through an existing log. */
 export const catchUpScenarios: readonly Scenario[] = [
   {
     ...catchUp('set-based', { aggregates: 10_000, eventsEach: 10 }),

@@ -9,7 +9,7 @@ const sizes: readonly { readonly name: string; readonly stored: Stored }[] = [
   { name: '1,000,000', stored: { aggregates: 100_000, eventsEach: 10 } },
 ];
 
-/** What becomes of appends and loads as the log grows. */
+/** How the speed of appends and loads changes as the log grows. */
 export const grownScenarios: readonly Scenario[] = sizes.flatMap(({ name, stored }) => {
   const common = { unit: 'ms', better: 'less', subjects: ['ours', 'raw'], stored } as const;
   const id = name.replaceAll(',', '');

@@ -7,10 +7,10 @@ import type { Followed } from '../subject.ts';
 
 const callers = 64;
 
-// Some readers look for new events once a second only.
+// Some readers check for new events only once a second.
 const silenceMs = 5_000;
 
-/** How long readers are behind while appends come in as fast as they can; the value is the p99. */
+/** How far readers lag while callers append as fast as they can; the value is the p99. */
 export const lagScenarios: readonly Scenario[] = [
   {
     name: 'lag',

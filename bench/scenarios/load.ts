@@ -2,7 +2,7 @@ import { generateLoad, warmUpSeconds } from '../load-generator.ts';
 import { storedAggregate } from '../payment.ts';
 import type { Measurement, ScenarioContext, Scenario, Stored } from '../scenario.ts';
 
-/** Loads aggregates at random, one after the other; the value is what half of the loads stay below. */
+/** Loads aggregates at random, one after the other; the value is the median time of a load. */
 export async function measureLoads(
   { open, ready, seconds }: ScenarioContext,
   { aggregates, eventsEach }: Stored,

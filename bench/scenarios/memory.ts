@@ -6,7 +6,7 @@ import type { OpenSubject } from '../subject.ts';
 const stored = { aggregates: 100_000, eventsEach: 10 };
 const mebibyte = 1024 * 1024;
 
-/** What a process takes while it reads the whole log: resident memory, as its operator sees it. */
+/** The resident memory of a process while it reads the whole log. */
 export const memory: Scenario = {
   name: 'memory',
   title: 'Resident memory above idle while a million events are read',
@@ -37,14 +37,14 @@ export const memory: Scenario = {
       value: (peak - idle.rss) / mebibyte,
       facts: {
         idleMb: idle.rss / mebibyte,
-        // With what the collector has left lying about.
+        // Includes garbage that is not collected yet.
         heapMb: (peakHeap - idle.heapUsed) / mebibyte,
       },
     };
   },
 };
 
-/** Idle is who has a connection, and has read one page. */
+/** Makes a process idle: it has a connection and has read one page. */
 async function connect(store: OpenSubject): Promise<void> {
   const enough = new Error('enough');
   const stop = (): never => {

@@ -4,10 +4,10 @@ import { generateLoad } from '../load-generator.ts';
 import { newPayments } from '../payment.ts';
 import type { Scenario } from '../scenario.ts';
 
-// Some readers look for new events once a second only.
+// Some readers check for new events only once a second.
 const silenceMs = 5_000;
 
-/** Whether a reader that follows the log gets all that writers store at the same time. */
+/** Whether a reader that follows the log gets every event that writers store meanwhile. */
 export const missed: Scenario = {
   name: 'missed',
   title: 'Events that a catch-up reader misses while 16 callers append',

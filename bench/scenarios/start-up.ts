@@ -23,7 +23,7 @@ export const startUpScenarios: readonly Scenario[] = [
   },
 ];
 
-/** Starts processes one after the other; the first one counts for nothing. */
+/** Starts processes one after the other; the first one does not count. */
 async function measureStartUps(
   { url, open, ready }: ScenarioContext,
   { withModule }: { readonly withModule: boolean },

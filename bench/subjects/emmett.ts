@@ -2,7 +2,7 @@
  * Emmett's PostgreSQL store, through `appendToStream`, `readStream` and a consumer with one reactor.
  *
  * - Several events are one call of its SQL function. It sends no prepared statements.
- * - The pool is handed over, because `max` in its connection options does not reach the pool.
+ * - The pool is passed in, because `max` in its connection options does not reach the pool.
  * - `NO_CONCURRENCY_CHECK` reads the version and then takes it, so that appends at the same time end
  *   in a version conflict: those are sent again, which its CommandHandler offers too.
  * - The log is read by the function that its consumer reads batches with, without the consumer's

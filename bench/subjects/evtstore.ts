@@ -85,7 +85,7 @@ export const subject: Subject = {
   },
 };
 
-// Every error of an append is a VersionError; the message has what the database said.
+// Every error of an append is a VersionError; its message contains the error of the database.
 const isConflict = (error: Error): boolean => error.message.includes('duplicate key');
 
 const toEvent = (payment: Payment): BookedEvent => ({ type: 'PaymentBooked', payment });

@@ -37,11 +37,11 @@ const selectPage = `
   LIMIT ${pageSize}`;
 
 /**
- * The baseline: prepared statements of `pg` on one table, whose unique index is all that checks
- * anything. `pg` runs `JSON.parse` on every payload.
+ * The baseline: prepared statements of `pg` on one table, whose unique index is the only check. `pg`
+ * runs `JSON.parse` on every payload.
  *
- * Its reader asks for positions above the last one, as a reader written by hand does. It shows what
- * that misses: positions are drawn in another order than they are committed in.
+ * Its reader asks for positions above the last one, as a reader written by hand does. It misses
+ * events, because positions are not committed in the order in which they are drawn.
  */
 export const subject: Subject = {
   name: 'raw',

@@ -8,7 +8,7 @@
  * - All events of an append are one statement, unprepared, in a pool of ten connections; their number
  *   cannot be set.
  * - A query has no limit, so that the whole log is read as one page.
- * - `subscribe` hears of the appends of its own store object only. The log is followed by the
+ * - `subscribe` reports the appends of its own store object only. The log is followed by the
  *   incremental query of the README instead, put again after 10 ms when nothing was new.
  */
 import { importPeer } from '../import-peer.ts';
@@ -76,7 +76,7 @@ function toRead({ payload: { aggregate, ...event } }: EventRecord) {
   return { aggregate, event };
 }
 
-/** It prints what it does with the database, which is the place of our table. */
+/** Mutes the console: the subject logs what it does with the database between the lines of our table. */
 async function quietly(work: () => Promise<void>): Promise<void> {
   const { log } = console;
   console.log = () => {};

@@ -10,10 +10,10 @@ const insertRows = `
   FROM unnest($1::text[], $2::jsonb[]) WITH ORDINALITY AS given (aggregate, payload, place)`;
 
 /**
- * The limit: what the database takes in when it is handed rows in bulk.
+ * The limit: how fast the database takes rows in bulk.
  *
- * It is no store: the events of one append become aggregates with five events each, under ids of
- * their own, as those of which it shows the limit.
+ * It is no store: the events of one append become aggregates of five events each, under new ids, like
+ * the aggregates of the scenarios whose limit it shows.
  */
 export const subject: Subject = {
   name: 'unnest',

@@ -16,7 +16,7 @@ export interface EmbeddedPostgresOptions {
 }
 
 export interface EmbeddedPostgres {
-  /** Database `postgres` of the server, as its superuser. It listens on loopback, without password. */
+  /** URL of the database `postgres`, as superuser. The server listens on loopback, without password. */
   readonly url: string;
   readonly dataDir: string;
   /** Id of the server's first process. */
@@ -28,9 +28,9 @@ export interface EmbeddedPostgres {
 /**
  * Starts a real PostgreSQL from the binaries that npm installed, and resolves when it answers.
  *
- * A server that runs on `dataDir` already is shared: one that a killed process left running, or one that
- * another process uses. The last to call `stop` stops it; the settings are those of
- * the first. Without `dataDir` the server is ours alone, and goes even if this process is killed.
+ * A server that already runs on `dataDir` is shared: one that a killed process left running, or one that
+ * another process uses. The last call of `stop` stops it; the settings are those of the first caller.
+ * Without `dataDir` the server is ours alone, and stops even if this process is killed.
  */
 export async function startEmbeddedPostgres({
   dataDir,

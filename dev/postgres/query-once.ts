@@ -3,7 +3,7 @@ import { Client } from 'pg';
 /** Runs one statement on a connection of its own and returns the first value of its first row. */
 export async function queryOnce(url: string, sql: string): Promise<unknown> {
   const client = new Client({ connectionString: url, connectionTimeoutMillis: 1_000 });
-  // What ends the connection ends the query too, which rejects.
+  // An error of the connection also rejects the query.
   client.on('error', () => {});
   try {
     await client.connect();

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { chmod, lstat, mkdir, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
-/** The account that runs the server where our own must not. */
+/** The account that runs the server if our own must not. */
 export interface ServerAccount {
   readonly uid: number;
   readonly gid: number;
@@ -12,7 +12,7 @@ export interface ServerAccount {
 /**
  * Returns the account to run the server as, or `undefined` for our own.
  *
- * PostgreSQL refuses to run as root, so root lends it to `postgres`, or to `nobody`.
+ * PostgreSQL refuses to run as root, so root runs it as `postgres`, or as `nobody`.
  */
 export function serverAccount(): ServerAccount | undefined {
   if (process.getuid?.() !== 0) return undefined;
@@ -29,10 +29,10 @@ export function serverAccount(): ServerAccount | undefined {
 }
 
 /**
- * Returns `directory` if `account` can get there, else one under /var/tmp that stands for it.
+ * Returns `directory` if `account` has access to it, otherwise a substitute under /var/tmp.
  *
- * A project below a home directory that is closed to others (mode 0700) is the usual case of the
- * second. Permissions are never widened.
+ * The substitute is usually for a project below a home directory that is closed to others (mode 0700).
+ * Permissions are never widened.
  */
 export async function reachableDirectory(
   directory: string,
@@ -42,7 +42,7 @@ export async function reachableDirectory(
   const name = createHash('sha256').update(directory).digest('hex').slice(0, 12);
   const standIn = join('/var/tmp', `nest-event-store-${name}`);
   await mkdir(standIn, { recursive: true });
-  // Anyone may create names in /var/tmp: what somebody else put there must not be run or trusted.
+  // Every account may create files in /var/tmp: those of another account must not be run or trusted.
   const { uid } = await lstat(standIn);
   if (uid !== process.getuid?.()) throw new Error(`${standIn} belongs to another user (${uid}).`);
   await chmod(standIn, 0o755);

@@ -5,14 +5,14 @@ import { platform, tmpdir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { reachableDirectory, type ServerAccount } from './server-account.ts';
 
-/** Where a server keeps its data, and what becomes of it in the end. */
+/** Where a server keeps its data, and how that is removed in the end. */
 export interface ServerDirectory {
   readonly dataDir: string;
   /** Removes the directory if it is a temporary one; call it when the server has stopped. */
   remove(): Promise<void>;
 }
 
-/** Keeps the data in `dataDir`, or where the server's account can get to in its place. */
+/** Keeps the data in `dataDir`, or in a substitute that the server's account has access to. */
 export async function keptDirectory(
   dataDir: string,
   account?: ServerAccount,
@@ -26,7 +26,7 @@ export async function keptDirectory(
 }
 
 /**
- * Makes a directory for a server that nobody needs after this process.
+ * Makes a directory for a server that ends with this process.
  *
  * If the process is killed, a small shell stops the server and removes the directory; on Windows
  * both stay.
@@ -47,7 +47,7 @@ export async function temporaryDirectory(account?: ServerAccount): Promise<Serve
 }
 
 function cleanUpWhenKilled(directory: string) {
-  // Reads until the pipe from our process closes, which the system does however the process ends.
+  // Reads until the pipe from our process closes; the system closes it however the process ends.
   const script = `
     read -r _
     kill -QUIT "$(head -n 1 "$0/pg/postmaster.pid")" && sleep 1

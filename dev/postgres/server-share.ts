@@ -6,7 +6,7 @@ const applicationName = 'nest-event-store share';
 
 /** One process's part in a server that several may use. */
 export interface ServerShare {
-  /** Ends this share; resolves to true if the server runs and nobody else has a share in it. */
+  /** Ends this share; resolves to true if the server runs and no other process has a share in it. */
   giveUp(): Promise<boolean>;
 }
 
@@ -17,7 +17,7 @@ export interface ServerShare {
  */
 export async function takeShare(url: string): Promise<ServerShare> {
   const client = new Client({ connectionString: url, application_name: applicationName });
-  // Tells that the server is gone, which is for the application's own connections to report.
+  // Emitted when the server is gone; the application's own connections report that.
   client.on('error', () => {});
   await client.connect();
   const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');

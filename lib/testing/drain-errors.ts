@@ -2,7 +2,7 @@ import { describeOpenAppend, type LogHorizon } from '../store/reading/log-horizo
 import type { ConsumerState, ParkedAggregate } from '../subscriptions/consumer-state.ts';
 import { ConsumerStateError, WaitTimeoutError } from '../subscriptions/subscriptions.errors.ts';
 
-/** Returns whether a consumer has nothing left to do except what it has parked. */
+/** Returns whether a consumer has nothing left to do except parked events. */
 export const isFinished = (state: ConsumerState): boolean =>
   state.lagEvents === 0 && state.rebuild === null && !stoppedPartition(state);
 
@@ -29,7 +29,7 @@ export function refuseIfDown(state: ConsumerState): void {
   }
 }
 
-/** Says what a consumer has parked, by the first of it. */
+/** Makes the error for a consumer with parked events, which names the first aggregate. */
 export function parkedError(
   name: string,
   { aggregate, failure, position }: ParkedAggregate,
@@ -41,7 +41,7 @@ export function parkedError(
   );
 }
 
-/** Says where a consumer is when the time is over, and what keeps it if that is known. */
+/** Makes the error for a consumer that is late: how far it is, and what holds it up if that is known. */
 export function timeoutError(
   { name, status, position, partitions, rebuild, parkedEvents, lagEvents }: ConsumerState,
   { position: readable, lastPosition, openAppends }: LogHorizon,

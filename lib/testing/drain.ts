@@ -27,13 +27,13 @@ const drainOptions = new KnownOptions<DrainOptions>('drain', {
  * Resolves once all projections and durable handlers have finished everything in the log,
  * the events that handlers have appended meanwhile and running rebuilds included.
  *
- * Waits for those that this application runs, and for those that another process holds. A consumer
- * that `autoStart` leaves out here, and that no other process runs, is left out. What handlers on the
- * `EventBus` set in motion is not waited for, nor is what a handler does not await.
+ * Waits for consumers that this application runs, and for those that another process holds. Does not
+ * wait for a consumer that `autoStart` leaves out here and that no other process runs, for anything
+ * that handlers on the `EventBus` start, or for anything that a handler does not await.
  *
  * @throws ConsumerStateError if a consumer has stopped, has parked events, or is paused before it has
  * finished, and if no process runs any consumer of this application.
- * @throws WaitTimeoutError if it takes longer; it says why, where that can be known.
+ * @throws WaitTimeoutError if it takes longer; it says why if that is known.
  * @throws UnsupportedFeatureError if the store is in memory.
  *
  * @example
@@ -53,14 +53,14 @@ export async function drain(
   for (let pauseMs = 2; ; pauseMs = Math.min(50, pauseMs * 1.5)) {
     const { consumers, horizon } = await control.list();
     const concerned = isConcerned(consumers);
-    // All states were read at one moment, and a handler's appends commit before its checkpoint: what
-    // is finished then is finished for good.
+    // All states were read at the same moment, and a handler's appends commit before its checkpoint:
+    // nothing that is finished then gets new work afterwards.
     const unfinished = concerned.find(
       (each) => !isFinished(each) || (each.parkedEvents > 0 && !atRest.has(each.name)),
     );
     if (!unfinished) return;
     for (const each of concerned) refuseIfDown(each);
-    // Parked events that are tried again may append, so they are at rest before the states are read.
+    // Retries of parked events may append, so they must have ended before the states are read.
     atRest = await parkedAtRest(control, concerned, allowParked);
     if (performance.now() >= deadline) throw timeoutError(unfinished, horizon, timeoutMs);
     await delay(pauseMs);
@@ -90,11 +90,11 @@ function concernOf(
   };
 }
 
-// The list shows a lease that has run out as waiting.
+// The list shows a consumer whose lease has run out as waiting.
 const isHeld = ({ partitions }: ConsumerState): boolean =>
   partitions.some(({ owner, status }) => owner !== null && status !== 'waiting');
 
-/** Returns the names of those that have parked events, none of which is being tried again. */
+/** Returns the names of consumers whose parked events are all at rest: none is being tried again. */
 async function parkedAtRest(
   control: Consumers,
   states: readonly ConsumerState[],

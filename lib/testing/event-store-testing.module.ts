@@ -30,7 +30,7 @@ const inMemoryStore: StoreFactory = {
  * about PostgreSQL are checked and have no effect. There are no transactions: see
  * `InMemoryEventStore`.
  *
- * Projections and durable handlers are looked for and checked, and never called: there is nothing to
+ * Projections and durable handlers are found and checked, but never called: there is nothing to
  * commit a read model or a checkpoint to. An `@EventsHandler` or `@Saga` with `@Durable` is taken off
  * the `EventBus` here too, so a test calls `handle` itself, or uses `EventStoreModule` and `drain`.
  * Every method of `Consumers` throws `UnsupportedFeatureError`.

@@ -34,14 +34,13 @@ export type RowQuery = (manager: EntityManager) => Promise<readonly object[]>;
  * Starts a test of a projection, given as a class without parameters or as an instance: given events,
  * then these rows in a real PostgreSQL.
  *
- * `prepare` and `activate` are called first, if the projection has them, as for generation 1. The
- * events come as they come back from a store, all in one transaction, which is rolled back at the
- * end: nothing stays, but for what was written without the `manager`. Tables that are there already
- * are used with the rows in them.
+ * `prepare` and `activate` are called first, if the projection has them, as for generation 1. Events
+ * are passed as a store returns them, all in one transaction that is rolled back at the end: nothing
+ * stays except what was written without the `manager`. Existing tables are used with their rows.
  *
  * Everything is done twice, with all events in one batch and with each in a batch of its own, because
- * a projection must not depend on how the log is cut. Works under any test runner: what is not as
- * expected is thrown as an `AssertionError` of `node:assert`.
+ * a projection must not depend on how the log is cut into batches. Works under any test runner: a
+ * difference is thrown as an `AssertionError` of `node:assert`.
  *
  * @example
  * await projectionScenario(AccountList, { dataSource })
@@ -74,7 +73,7 @@ export class ProjectionScenario {
    * Adds events of one aggregate to the log, `EventData` among them; call it as often as needed.
    *
    * An id alone means an aggregate of the first type that the projection takes, or of the type
-   * `'scenario'` if it takes all. Events that the projection does not take are left out, as ever.
+   * `'scenario'` if it takes all. Events that the projection does not take are left out, as always.
    */
   given(aggregate: AggregateRef | string, ...events: readonly (object | EventData)[]): this {
     const type = this.#consumer.settings.aggregateTypes?.[0] ?? 'scenario';
@@ -91,7 +90,7 @@ export class ProjectionScenario {
    * @throws whatever the projection or the query throws, and what `append` throws for bad events.
    */
   then(query: string | RowQuery, rows: readonly object[]): Promise<void> {
-    // Thrown here and now, or an `await` would never come to an end.
+    // Thrown at once, because an `await` would never end otherwise.
     if (typeof rows === 'function') {
       throw new TypeError(
         'A scenario is not a promise: do not await given(…), end it with then(query, rows).',
@@ -169,7 +168,7 @@ const oneByOne = (records: readonly EventRecord[]) => records.map((record) => [r
 /** A row without its class, so that an entity equals the literal that describes it. */
 const plain = (row: object): object => ({ ...row });
 
-/** Runs work in a transaction of which nothing stays. */
+/** Runs work in a transaction that is rolled back. */
 async function rolledBack<T>(
   dataSource: DataSource,
   work: (manager: EntityManager) => Promise<T>,

@@ -9,7 +9,7 @@ import type { Consumer } from '../subscriptions/consumer.ts';
 import { eventFilterOf } from '../subscriptions/delivery/event-filter.ts';
 
 /**
- * Returns what a consumer would see of these appends, as a store gives it back.
+ * Returns the records that a consumer would get for these appends, as a store returns them.
  *
  * @throws TypeError if the decorator of an event class is wrong, and whatever `appendAll` throws.
  */

@@ -4,7 +4,7 @@ import type { EventCodec } from '../events/payload/event-codec.ts';
 import { KnownOptions } from '../input/known-options.ts';
 import { StoredForm } from './stored-form.ts';
 
-/** What a scenario needs of an aggregate; every `AggregateRoot` of `@nestjs/cqrs` has it. */
+/** The part of an aggregate that a scenario needs; every `AggregateRoot` of `@nestjs/cqrs` has it. */
 export interface ScenarioAggregate {
   loadFromHistory(history: object[]): void;
   getUncommittedEvents(): object[];
@@ -20,12 +20,12 @@ export interface ScenarioOptions {
 const scenarioOptions = new KnownOptions<ScenarioOptions>('scenario', { id: true, codec: true });
 
 /**
- * Starts a test of one decision of an aggregate: given events, when something is asked of it, then
- * other events, or an error.
+ * Starts a test of one decision of an aggregate: given events, when it is asked for something, then
+ * new events, or an error.
  *
- * Events make the way through the store's codec and back, given and expected ones alike. So an event
- * that cannot be stored, or would come back as something else, fails the test. Works under any test
- * runner: what is not as expected is thrown as an `AssertionError` of `node:assert`.
+ * Given and expected events both go through the store's codec and back. An event that cannot be
+ * stored, or that would come back changed, fails the test. Works under any test runner: a difference
+ * is thrown as an `AssertionError` of `node:assert`.
  *
  * @example
  * scenario(LoanApplication)
@@ -73,7 +73,7 @@ export class Scenario<T extends ScenarioAggregate> {
   }
 }
 
-/** What came of it. */
+/** The outcome of the work. */
 export class ScenarioOutcome<T extends ScenarioAggregate> {
   readonly #aggregate: T;
   readonly #storedForm: StoredForm;
@@ -109,7 +109,7 @@ export class ScenarioOutcome<T extends ScenarioAggregate> {
     else if (!(error instanceof expected)) throw error;
   }
 
-  /** Hands over the aggregate as it is now; the check throws, or returns false, if it is wrong. */
+  /** Passes the aggregate to a check, which throws or returns false if the state is wrong. */
   thenState(check: (aggregate: T) => unknown): void {
     this.#rethrow();
     assert.notEqual(check(this.#aggregate), false, 'The state is not as expected.');

@@ -5,7 +5,7 @@ import { EventRegistry } from '../events/event-registry.ts';
 import { EventSerializer } from '../events/event-serializer.ts';
 import { JsonCodec } from '../events/payload/json.codec.ts';
 
-/** Shows events as a store would give them back. */
+/** Converts events to the form in which a store would return them. */
 export class StoredForm {
   readonly #registry = new EventRegistry();
   readonly #serializer: EventSerializer;

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import { migrationStatements } from '../../lib/postgres/schema/migrations/statements.ts';
 
-/** Of the SQL that each migration sends to the schema "event_store". */
+/** The hash of the SQL that each migration sends to the schema "event_store". */
 const digests = ['3db8bf4b1644abc60b470205542b2c28d2aaba3888527d1788ffe5b81c9ab7f9'];
 
 const digestOf = (number: number): string =>
@@ -12,7 +12,7 @@ const digestOf = (number: number): string =>
 
 describe('a migration', () => {
   it.each(migrationStatements.map((_, index) => index + 1))(
-    'sends what it always sent: number %d',
+    'never changes its SQL: number %d',
     (number) => {
       const hint = 'Schemas that exist keep the old SQL: add the next migration instead.';
       expect({ digest: digestOf(number), hint }).toEqual({ digest: digests[number - 1], hint });

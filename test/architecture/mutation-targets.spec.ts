@@ -6,7 +6,7 @@ import { targets } from '../mutation/targets.ts';
 const root = join(import.meta.dirname, '../..');
 
 describe('the targets of the mutation tests', () => {
-  it('are files that are there', () => {
+  it('are existing files', () => {
     const files = Object.values(targets).flatMap((target) => target.files);
     expect(files.filter((file) => !existsSync(join(root, file)))).toEqual([]);
   });

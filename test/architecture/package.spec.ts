@@ -12,7 +12,7 @@ const { packages }: { packages: Readonly<Record<string, LockedPackage>> } = JSON
   await readFile('package-lock.json', 'utf8'),
 );
 
-/** Each name is one more that users have to trust: a decision, for the README and SECURITY.md too. */
+/** Users have to trust every package here: to add one is a decision, also in README and SECURITY.md. */
 describe('An installation of the library', () => {
   it('runs no script of the library', () => {
     const onInstall = ['preinstall', 'install', 'postinstall', 'prepublish', 'preprepare'];
@@ -21,7 +21,7 @@ describe('An installation of the library', () => {
     expect(manifest).not.toHaveProperty('gypfile');
   });
 
-  it('holds what is listed', () => {
+  it('contains the listed files', () => {
     const files = ['dist', 'README.md', 'CHANGELOG.md', 'SECURITY.md', 'LICENSE'];
     expect(manifest.files).toEqual(files);
     expect(manifest).not.toHaveProperty('bundleDependencies');

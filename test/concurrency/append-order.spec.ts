@@ -36,7 +36,7 @@ const ref = (id: string): AggregateRef => ({ type: 'counter', id });
 
 const database = useDatabase();
 
-describe('appends that are called without waiting for those before', () => {
+describe('appends that are called before earlier ones are answered', () => {
   let dataSource: DataSource;
   let others: DataSource;
   let store: TestStore;
@@ -60,12 +60,12 @@ describe('appends that are called without waiting for those before', () => {
     await consumers.stop();
   });
 
-  it('are stored in call order for each aggregate, by whatever way and beside any other transaction', async () => {
+  it('are stored in call order per aggregate, on every path and beside other transactions', async () => {
     const choices = random(testSeed);
     const aggregates = Array.from({ length: 12 }, (_, n) => ref(`mixed-${n}`));
     for (const aggregate of aggregates.slice(0, 5)) await store.append(aggregate, []);
     let calling = true;
-    // As other processes do: hold aggregates, and create those that are not there yet, for a while.
+    // Like other processes: hold aggregates for a while, and create those that do not exist yet.
     const holding = [1, 2, 3].map(async (n) => {
       const { pick, integer } = random(testSeed + n);
       while (calling) {

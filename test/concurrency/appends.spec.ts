@@ -73,7 +73,7 @@ describe('appending from many places at once', () => {
     expect(results.map((result) => result.version)).toEqual(results.map((_, index) => index + 1));
   });
 
-  it('keeps that order while several batches are in flight', async () => {
+  it('keeps the order of calls while several batches are in flight', async () => {
     const { pick, next } = random(testSeed);
     const calls = new Map(['a', 'b', 'c', 'd'].map((id) => [id, 0]));
     const failed: unknown[] = [];
@@ -102,7 +102,7 @@ describe('appending from many places at once', () => {
   });
 
   it('fails a poisoned append alone', async () => {
-    // Stands for whatever the database may refuse that the library has let through.
+    // Simulates anything that the library lets through and the database refuses.
     await given.dataSources[0]!.query(
       `ALTER TABLE event_store.domain_events ADD CONSTRAINT poison CHECK (payload <> '{"by": 13}') NOT VALID`,
     );
@@ -120,7 +120,7 @@ describe('appending from many places at once', () => {
     expect(failed).toEqual([[13, 'CONSTRAINT_VIOLATED']]);
   });
 
-  it('rejects what the queue cannot take, and writes nothing of it', async () => {
+  it('rejects appends that the queue has no room for, and writes none of them', async () => {
     const small = await openStore(given.dataSources[1]!, { maxQueuedAppends: 5 });
     const before = await given.store.currentPosition();
     const outcomes = await Promise.allSettled(
@@ -133,7 +133,7 @@ describe('appending from many places at once', () => {
     expect((await given.store.fetch(before)).records).toHaveLength(5);
   });
 
-  it('counts every call and every byte that waits, whatever way it goes', async () => {
+  it('counts every waiting call and every waiting byte, on every path', async () => {
     const small = await openStore(given.dataSources[1]!, { maxQueuedAppends: 5 });
     const calls = await Promise.allSettled(
       Array.from({ length: 8 }, (_, n) =>

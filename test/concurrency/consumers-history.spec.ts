@@ -18,7 +18,7 @@ const log: LoggedEvent[] = [1, 2, 4, 5].map((position) => ({
   amount: 10,
 }));
 
-/** A history in which one consumer has done this, and says that it has come so far. */
+/** A history in which one consumer has these effects and this checkpoint. */
 function history(
   consumer: string,
   done: readonly string[],
@@ -58,7 +58,10 @@ describe('the check of what consumers have done', () => {
   it.each<[string, LedgerHistory]>([
     ['a projection up to its checkpoint', history('balances', ['e1', 'e2', 'e4'], 4)],
     ['aggregates in any order among each other', history('balances', ['e4', 'e1', 'e5', 'e2'], 5)],
-    ['a handler that is ahead, and again', history('letters', ['e1', 'e2', 'e1', 'e4', 'e2'], 2)],
+    [
+      'a handler that is ahead of its checkpoint and repeats events',
+      history('letters', ['e1', 'e2', 'e1', 'e4', 'e2'], 2),
+    ],
     [
       'an inline projection, whatever its checkpoint',
       history('totals', ['e1', 'e2', 'e4', 'e5'], 0),
@@ -113,7 +116,7 @@ describe('the check of what consumers have done', () => {
       ['balances/1: account/a counts 2 events of 20, not {"events":1,"amount":10}'],
     ],
     [
-      'a first time that is called a repetition',
+      'a first delivery that is marked as replayed',
       history('letters', ['e1'], 2, { replayed: ['e2'] }),
       ['letters/1: e2 came as replayed the first time', 'letters/1: position 1 came after 2'],
     ],
@@ -129,7 +132,7 @@ describe('the check of what consumers have done', () => {
       ['balances: prepare 1 was done again'],
     ],
     [
-      'a generation put in use that is not',
+      'an activated generation that is not in use',
       history('balances', [], 0, {
         hooks: [{ consumer: 'balances', generation: 2, hook: 'activate' }],
       }),

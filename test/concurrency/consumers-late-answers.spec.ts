@@ -13,12 +13,12 @@ import { useStore } from '../support/use-store.ts';
 
 const given = useStore();
 
-describe('a process that hears late what it holds', () => {
+describe('a process that learns late which leases it holds', () => {
   beforeAll(async () => {
     await given.dataSource.query('CREATE TABLE counted (position bigint)');
   });
 
-  it('counts no batch again that it has committed meanwhile', async () => {
+  it('does not repeat a batch that it has committed meanwhile', async () => {
     const gates = new Gates();
     const count = async (
       records: readonly EventRecord[],
@@ -54,7 +54,7 @@ describe('a process that hears late what it holds', () => {
     const storedTypes = () => ['counter.counted'];
     const host = new ConsumerHost(
       { ...parts, store: given.store, storedTypes, log },
-      // Nothing happens by the clock.
+      // No lease ends and no poll is due during the test.
       { leaseMs: 60_000, pollIntervalMs: 60_000 },
     );
 
@@ -68,7 +68,7 @@ describe('a process that hears late what it holds', () => {
     await given.store.append({ type: 'counter', id: '1' }, [new Counted(1), new Counted(2)]);
     await host.start([consumer('counter', count)]);
     await gates.arrived('batch');
-    // Let go in the middle of the batch, and wanted again before that is finished.
+    // The consumer is released in the middle of the batch, and requested again before the batch ends.
     await registry.pause('counter');
     await look();
     await look();
@@ -78,7 +78,7 @@ describe('a process that hears late what it holds', () => {
     await gates.arrived('answer');
     gates.open('batch');
     await eventually(() => committed === 1);
-    // Until the runner has come to its end.
+    // Until the runner has ended.
     await delay(50);
     gates.open('answer');
 

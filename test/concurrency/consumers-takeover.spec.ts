@@ -10,7 +10,7 @@ import { countFindings } from '../support/history/count-findings.ts';
 import { tally } from '../support/tally.ts';
 import { useDatabase } from '../support/use-store.ts';
 
-/** Long enough to be kept by a process that is merely slow. */
+/** Long enough that a process which is merely slow keeps its lease. */
 const leaseMs = 2_000;
 const account = { type: 'account', id: '1' };
 const amounts = Array.from({ length: 10 }, (_, n) => n + 1);
@@ -93,7 +93,7 @@ describe('a consumer that another process takes over', () => {
 
   it('counts each event once with two live owners, although the lease comes back', async () => {
     const { owner, other, position } = await inTheMiddleOfABatch('journal');
-    // Stands for leases that run out while their owners are busy.
+    // Simulates leases that run out while their owners are busy.
     await giveLease('journal', other);
     await other.call.waitFor('journal', position);
     await giveLease('journal', owner);
@@ -101,7 +101,7 @@ describe('a consumer that another process takes over', () => {
     expectNothingWrong(await readHistory(dataSource));
   });
 
-  it('continues, although the former owner is frozen with rows that it has locked', async () => {
+  it('continues, although the former owner is frozen while it holds row locks', async () => {
     const { owner, other, position } = await inTheMiddleOfABatch('balances');
     owner.freeze();
     await other.call.waitFor('balances', position);
@@ -110,7 +110,7 @@ describe('a consumer that another process takes over', () => {
     expectNothingWrong(await readHistory(dataSource));
   });
 
-  it('repeats no more than the one effect that a frozen handler had in hand', async () => {
+  it('repeats at most the one effect that a frozen handler was working on', async () => {
     const { owner, other, position } = await inTheMiddleOfABatch('letters');
     const before = repetitions(await readHistory(dataSource), 'letters');
     owner.freeze();
@@ -122,7 +122,7 @@ describe('a consumer that another process takes over', () => {
     expect(repetitions(history, 'letters')).toBe(before + 1);
   });
 
-  it('is handed over at once by a process that ends in good order', async () => {
+  it('is handed over at once by a process that shuts down in good order', async () => {
     const [leaving, staying] = processes as [LedgerProcess, LedgerProcess];
     await leaving.stop();
     await eventually(async () => {

@@ -35,12 +35,12 @@ describe('consumers in several processes', () => {
   });
 
   it.each(Array.from({ length: rounds }, (_, n) => testSeed + 1_000 * n))(
-    'neither lose, double, skip nor turn round an event, whatever happens to them (seed %i)',
+    'never lose, double, skip or reorder an event, whatever happens to them (seed %i)',
     async (roundSeed) => {
       const options = { url: database.url, leaseMs, pollIntervalMs: 100, slowMs: 40 };
       const trouble = new LedgerTrouble(dataSource, options);
       const [control] = await Promise.all([
-        // Writes and gives orders, and comes to no harm.
+        // Writes and sends the requests of an operator; no trouble is made for it.
         startLedger({ ...options, autoStart: false }),
         trouble.start(roundSeed, 3),
       ]);
@@ -94,7 +94,7 @@ describe('consumers in several processes', () => {
   );
 });
 
-/** Looks again and again until `work` is done, or something is found. */
+/** Checks again and again until `work` has ended, or there is a finding. */
 async function lookingDuring(
   work: Promise<void>,
   look: () => Promise<HistoryFinding[]>,

@@ -32,7 +32,7 @@ beforeAll(async () => {
   counters = newRepository();
 });
 
-/** One of a process of its own would do the same: it shares nothing with the others. */
+/** Makes a repository that shares nothing with the others, as if in a process of its own. */
 const newRepository = (): AggregateRepository<Counter> =>
   new AggregateRepositories(given.store, { cacheSize: 10, onWarning: () => undefined }).of(Counter);
 
@@ -43,7 +43,7 @@ async function newCounter(): Promise<string> {
   return counter.id;
 }
 
-/** What is waited for until it is opened. */
+/** A promise, and the function that resolves it. */
 function gate() {
   let open!: () => void;
   const opened = new Promise<void>((resolve) => {
@@ -55,7 +55,7 @@ function gate() {
 const totalOf = async (id: string): Promise<number> => (await counters.load(id)).total;
 
 describe('executes at the same moment', () => {
-  it('in random order never meet a conflict, and leave what one after another would leave', async () => {
+  it('in random order meet no conflict, and have the same result as one after another', async () => {
     const { integer, pick, next } = random(seed());
     const all = await Promise.all([newCounter(), newCounter(), newCounter()]);
     const expected = new Map(all.map((id) => [id, 0]));
@@ -93,7 +93,7 @@ describe('executes at the same moment', () => {
     for (const id of all) expect([id, await totalOf(id)]).toEqual([id, expected.get(id)]);
   });
 
-  it('of several processes, in transactions and inside one another all end, each counted once', async () => {
+  it('of several processes, in transactions and nested, all end and are counted once each', async () => {
     const { integer, pick, next } = random(seed());
     const all = await Promise.all([newCounter(), newCounter(), newCounter()]);
     const repositories = [counters, newRepository(), newRepository()];
@@ -119,7 +119,7 @@ describe('executes at the same moment', () => {
         outer,
         async (counter) => {
           counter.count(1);
-          // Once, though the outer work may be run again.
+          // Only once, although the outer work may be run again.
           if (!isDone) await plain(inner);
           isDone = true;
         },
@@ -146,7 +146,7 @@ describe('executes at the same moment', () => {
     for (const id of all) expect([id, await totalOf(id)]).toEqual([id, expected.get(id)]);
   });
 
-  it('from inside the work of another aggregate go ahead of those that wait for their turn', async () => {
+  it('inside the work of another aggregate go ahead of those that wait for their turn', async () => {
     const [left, right] = await Promise.all([newCounter(), newCounter()]);
     const order = { [left]: new Set<string>(), [right]: new Set<string>() };
     const begun = { [left]: gate(), [right]: gate() };
@@ -158,7 +158,7 @@ describe('executes at the same moment', () => {
         if (name === 'inside') begunInside[id]!.open();
         counter.count(1);
       });
-    // Each in the work of the other's aggregate: a circle, if they waited for their turns.
+    // Each runs inside the work of the other's aggregate: waiting for turns would be a circle.
     const outer = (id: string, inner: string) => {
       let isDone = false;
       return counters.execute(id, async (counter) => {
@@ -181,7 +181,7 @@ describe('executes at the same moment', () => {
     expect([await totalOf(left), await totalOf(right)]).toEqual([3, 3]);
   });
 
-  it('do not wait for one that waits for the transaction in which they are', async () => {
+  it('do not wait for one that is waiting for their own transaction', async () => {
     const id = await newCounter();
     const order = new Set<string>();
     const begun = gate();

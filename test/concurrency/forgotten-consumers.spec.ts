@@ -17,7 +17,7 @@ describe('a consumer that is forgotten while a process starts to run it', () => 
     dataSource = await database.dataSource();
   });
 
-  it('is there in the end, as the old one or as a new one', async () => {
+  it('exists in the end, as the old one or as a new one', async () => {
     const { schema } = await openStore(dataSource);
     const { registry, checkpoints, signals } = postgresConsumers(dataSource, {
       schema,

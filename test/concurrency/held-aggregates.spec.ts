@@ -12,7 +12,7 @@ import { one, ref, useTwoStores } from './use-two-stores.ts';
 const given = useTwoStores();
 
 describe('appending from many places at once', () => {
-  it('passes over an aggregate that another transaction has appended to', async () => {
+  it('skips an aggregate that another transaction has appended to', async () => {
     const [held, free] = [ref('passed-over'), ref('not-passed-over')];
     await given.store.append(held, one());
     const call = new AppendCall(
@@ -27,7 +27,7 @@ describe('appending from many places at once', () => {
     }));
     await given.dataSources[0]!.transaction(async (manager) => {
       await given.store.append(held, one(), { manager });
-      // With one millisecond of patience, any wait at all is an error.
+      // With a lock timeout of one millisecond, any wait at all is an error.
       const options = { allOrNothing: false, wait: false, lockTimeoutMs: 1 };
       const outcomes = await call.send(prepared, options);
       expect(outcomes.map(({ outcome }) => outcome)).toEqual(['busy', 'busy', 'ok']);
@@ -44,7 +44,7 @@ describe('appending from many places at once', () => {
       let settled = 0;
 
       await given.dataSources[0]!.transaction(async (manager) => {
-        // Holds the one by its check alone, and creates the other.
+        // Holds one aggregate by a version check alone, and creates the other one.
         await given.store.append(held, [], { manager, expectedVersion: 1 });
         await manager.query(
           `INSERT INTO event_store.aggregates (type, id, version) VALUES ('counter', 'held-new', 0)`,
@@ -77,7 +77,7 @@ describe('appending from many places at once', () => {
       tally('F9b', { acknowledged, recoveryMs: performance.now() - releasedAt });
     });
 
-    it('times the waiting append out with a typed error that names the aggregate', async () => {
+    it('lets a waiting append time out with a typed error that names the aggregate', async () => {
       const aggregate = ref('held-on');
       await given.store.append(aggregate, one());
       const impatient = await openStore(given.dataSources[1]!, { lockTimeoutMs: 200 });
@@ -116,7 +116,7 @@ describe('appending from many places at once', () => {
       for (const aggregate of [...held, brief]) await given.store.append(aggregate, one());
     });
 
-    it('stores what is for another one as soon as that is free', async () => {
+    it('stores an append to another aggregate as soon as that one is free', async () => {
       const patient = await openStore(given.dataSources[0]!, {
         lockTimeoutMs: 2 * patiently.timeoutMs,
       });

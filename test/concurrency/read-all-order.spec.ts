@@ -110,7 +110,7 @@ async function writeAndRead(
   writing = false;
   const log: Seen[] = [];
   const allSeen = await Promise.all(readers);
-  // Past all writers, the table itself is the truth.
+  // After all writers have ended, the table is the truth.
   const rows = (await dataSource.query(
     `SELECT e.position::float8, g.id AS aggregate, e.version::float8
      FROM ${store.schema}.domain_events e JOIN ${store.schema}.aggregates g ON g.key = e.aggregate_key

@@ -16,9 +16,9 @@ interface Answer {
   readonly isSound: boolean;
 }
 
-/** How many events there are up to the last position that was in use at a repair. */
+/** The number of events up to the last position in use at a repair, counted twice. */
 interface Repair {
-  /** The time that it has begun. */
+  /** The epoch that begins with it. */
   readonly epoch: number;
   readonly bound: number;
   /** Right after the repair. */
@@ -59,7 +59,7 @@ describe('the sequence of positions, damaged and repaired again and again', () =
       bound,
     ]);
 
-  /** Each leaves the sequence so that it draws what is in use, or what consumers have passed. */
+  /** After each, the sequence draws positions that are in use, or that consumers have passed. */
   const damages: Record<string, (choices: Random) => Promise<unknown>> = {
     'set back': (choices) =>
       admin.query(
@@ -114,7 +114,7 @@ describe('the sequence of positions, damaged and repaired again and again', () =
         const position = await appendOnce(source, store, own);
         answers.push({ position, isSound: begun === epoch && begun % 2 === 0 });
       } catch (error) {
-        // Nothing but a damaged sequence may make an append fail.
+        // Only a damaged sequence may make an append fail.
         if (error !== rollback && begun === epoch && begun % 2 === 0) throw error;
       }
     };
@@ -130,7 +130,7 @@ describe('the sequence of positions, damaged and repaired again and again', () =
     const work = async (): Promise<void> => {
       const before = soundAnswers();
       await eventually(() => soundAnswers() > before + 30);
-      // Of an earlier one, nothing more is known: while the sequence was damaged, gaps were filled.
+      // Only the last repair is checked: a later damage lets appends fill gaps below earlier bounds.
       const last = repairs.at(-1);
       if (last && epoch === last.epoch) last.later = await storedUpTo(last.bound);
     };
@@ -147,7 +147,7 @@ describe('the sequence of positions, damaged and repaired again and again', () =
       const repaired = await Promise.all(
         booting.map((source) => new Migrator(source, schema).run()),
       );
-      // Failed appends draw numbers too, so a sequence that was set back may have come forward by itself.
+      // Failed appends draw numbers too, so a sequence that was set back may have advanced by itself.
       if (repaired.flat().length > 0) {
         const stored = await storedUpTo(bound);
         repairs.push({ epoch: epoch + 1, bound, stored, later: stored });

@@ -31,7 +31,7 @@ describe('PostgresEventStore, with the rights of an application and a hash chain
     check: async () => {
       const verifier = new EventLogVerifier(new PostgresChainedLog(application, schema));
       const { findings, unhashed } = await verifier.verify();
-      // The contract spoils the snapshot of one aggregate, behind the back of the store.
+      // The contract spoils the snapshot of one aggregate, past the store.
       const others = findings.filter(({ kind }) => kind !== 'snapshot');
       expect({ others, unhashed }).toEqual({ others: [], unhashed: 0 });
     },

@@ -7,7 +7,7 @@ const page = readFileSync(join(root, 'docs/architecture.md'), 'utf8');
 const files = readdirSync(join(root, 'lib'), { recursive: true, encoding: 'utf8' });
 
 describe('the page about the architecture', () => {
-  it('names files that are there, each by a name that only one file has', () => {
+  it('names existing files only, each by a unique name', () => {
     const named = new Set(page.match(/[a-z][a-z.-]*\.ts\b/g));
     expect(named.size).toBeGreaterThan(30);
     for (const name of named) {

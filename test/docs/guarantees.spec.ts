@@ -8,7 +8,7 @@ const rows = [...page.matchAll(/^\| (.+?) +\| (.+?) +\| `(.+?)` +\|$/gm)];
 
 describe('docs/guarantees.md', () => {
   it.each(rows.map(([, promise, title, file]) => [promise, title, file] as const))(
-    'says "%s", which a test of that name shows',
+    'names an existing test for "%s"',
     async (_, title, file) => {
       expect([...(await titlesOf(file!))]).toContain(title);
     },

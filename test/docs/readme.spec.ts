@@ -18,7 +18,7 @@ import { readReadme, writeModules } from './readme.ts';
 
 const { EventStore, EventStoreError, EventStoreModule } = library;
 
-/** What became of a block. */
+/** The result of running a block. */
 interface Run {
   readonly exports: unknown;
   readonly printed: readonly string[];
@@ -137,7 +137,7 @@ describe('The consumers of README.md', () => {
   const classes = () =>
     Object.assign({}, ...[...runs.values()].map((each) => each.exports)) as Record<string, Type>;
   const opened = (owner: string) => new (classes()['AccountOpened'] as Type)(owner);
-  /** What the application that runs them has of a provider. */
+  /** Returns a provider of the application that runs them. */
   const ofWorkers = async <T>(token: Type<T> | library.EventClass): Promise<T> => {
     const { workers } = await import(join(dirname(files[0]!), 'workers.ts'));
     return workers.get(token, { strict: false });
@@ -165,11 +165,11 @@ describe('The consumers of README.md', () => {
 
     const consumers = await ofWorkers(library.Consumers);
     await consumers.waitFor('welcome-letters', await store.currentPosition(), patiently);
-    // A reset has handed the earlier accounts over again, and they get no letter.
+    // The reset has delivered the earlier accounts again, and they get no letter.
     expect([...(await ofWorkers(Mailer)).letters]).toEqual([[id, 'Welcome, Ivy.']]);
   });
 
-  it('apply what was parked after an event that is given up', async () => {
+  it('apply the events that were parked after one that is given up', async () => {
     const consumers = await ofWorkers(library.Consumers);
     await eventually(async () => (await consumers.parked('statements')).length === 0);
   });
@@ -266,7 +266,7 @@ describe('The tables of README.md', () => {
     expect(table('Consumer option', 'Default')).toEqual({
       ...optionsOf('ProjectionOptions'),
       ...optionsOf('DurableOptions'),
-      // Depends on the kind, which no comment of the code can say in a word.
+      // Depends on the kind of consumer, so the code cannot state it in one `@default`.
       from: "'start', and 'now' for handlers and sagas",
     });
   });

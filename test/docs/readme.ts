@@ -3,14 +3,14 @@ import { basename, join, resolve } from 'node:path';
 
 /** One block of TypeScript in README.md. */
 export interface Block {
-  /** The heading that it stands under. */
+  /** The heading above it. */
   readonly title: string;
   readonly code: string;
-  /** The lines that it says it prints: after `console.log`, or in the text block that follows. */
+  /** The lines that README.md says it prints: after `console.log`, or in the text block that follows. */
   readonly output: readonly string[];
 }
 
-/** What a table of README.md says in one row, by the titles of the columns, without backticks. */
+/** One row of a table in README.md, by the titles of the columns, without backticks. */
 export type Row = Readonly<Record<string, string>>;
 
 export interface Readme {
@@ -41,7 +41,7 @@ export async function readReadme(): Promise<Readme> {
 /**
  * Writes each block as a module of its own and returns the files, in order.
  *
- * The first is written as it stands. The others may use what it imports, the classes that earlier
+ * The first is written as it is. The others may use what it imports, the classes that earlier
  * ones export, and `store`, `accounts`, `dataSource` and `consumers`, without importing them.
  */
 export async function writeModules([example, ...guides]: readonly Block[]): Promise<string[]> {
@@ -57,7 +57,7 @@ export async function writeModules([example, ...guides]: readonly Block[]): Prom
     await writeFile(file, code);
     return file;
   };
-  /** Puts before a block what it may use without saying so. */
+  /** Adds in front of a block the imports that it leaves out. */
   const completed = (code: string): string => {
     const used = [...given].filter(
       ([name]) => new RegExp(`\\b${name}\\b`).test(code) && !exportsOf(code).includes(name),

@@ -4,7 +4,7 @@ import ts from 'typescript';
 /**
  * Returns the titles of the tests in a file, as they are written there, with `…` for what is filled in.
  *
- * Tests that are skipped or still to be written have none, and neither have comments.
+ * Leaves out `skip` and `todo` tests, and tests in comments.
  */
 export async function titlesOf(file: string): Promise<Set<string>> {
   const source = ts.createSourceFile(file, await readFile(file, 'utf8'), ts.ScriptTarget.Latest);

@@ -53,7 +53,7 @@ async function cancelWait(): Promise<void> {
   await dataSource.query('SELECT pg_cancel_backend($1)', await waiting());
 }
 
-/** What becomes of the work when its wait is cancelled. */
+/** Cancels the wait of the work, and returns its result or its error. */
 async function cancelled(work: Promise<unknown>): Promise<unknown> {
   const ended = work.catch((error: unknown) => error);
   await cancelWait();
@@ -61,7 +61,7 @@ async function cancelled(work: Promise<unknown>): Promise<unknown> {
 }
 
 describe('When the wait for the synchronous standby is cancelled', () => {
-  it('an append that has committed says that it may not be durable', async () => {
+  it('an append that has committed reports that it may not be durable', async () => {
     const counter = newCounter();
     expect(await cancelled(store.append(counter, [new Counted(1)]))).toMatchObject({
       name: 'DurabilityUncertainError',
@@ -72,7 +72,7 @@ describe('When the wait for the synchronous standby is cancelled', () => {
     expect(await store.currentVersion(counter)).toBe(1);
   });
 
-  it('its neighbours in one batch that were refused have their own answer', async () => {
+  it('a refused append of the same batch gets its own answer', async () => {
     const [stored, refused] = [newCounter(), newCounter()];
     const both = Promise.allSettled([
       store.append(stored, [counted()]),
@@ -85,7 +85,7 @@ describe('When the wait for the synchronous standby is cancelled', () => {
     ]);
   });
 
-  it('several appends as one say so, an append with an inline projection, and a removal', async () => {
+  it('appendAll, an append with an inline projection, and a removal report it too', async () => {
     const inline = await openStore(dataSource);
     inline.applyInline([consumer('inline', async () => undefined, { kind: 'inline-projection' })]);
     const [one, two] = [newCounter(), newCounter()];
@@ -100,7 +100,7 @@ describe('When the wait for the synchronous standby is cancelled', () => {
     }
   });
 
-  it('a COMMIT of the caller succeeds, as PostgreSQL has it', async () => {
+  it('a COMMIT of the caller succeeds, as it does in PostgreSQL', async () => {
     const counter = newCounter();
     const transaction = dataSource.transaction((manager) =>
       store.append(counter, [counted()], { manager }),
@@ -114,7 +114,7 @@ describe('When the wait for the synchronous standby is cancelled', () => {
     await cancelled(store.append(cut, events));
     const byCaller = store.append(cut, events);
     await waiting(1);
-    // One whose connection is ended while it waits is repeated by the store itself.
+    // The store itself repeats an append whose connection is ended while it waits.
     const other = await openStore(dataSource);
     const byStore = other.append(lost, [new Counted(1)]);
     const before = await waiting(2);

@@ -17,7 +17,7 @@ describe('two transactions of callers that append to two aggregates in opposite 
     );
   });
 
-  it('end with one stored, and one that is refused, begins again and succeeds', async () => {
+  it('end with one stored, and the other one refused, run again and stored', async () => {
     let arrived = 0;
     let open!: () => void;
     const bothAreHalfWay = new Promise<void>((resolve) => (open = resolve));

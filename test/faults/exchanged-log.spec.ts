@@ -13,7 +13,7 @@ import { Counted, openStore, type TestStore } from '../support/store.ts';
 import { tally } from '../support/tally.ts';
 import { startApplication } from '../module/start-application.ts';
 
-/** The ids of what the EventBus brought, in order. */
+/** The ids of the events that the EventBus delivered, in order. */
 let heard: string[] = [];
 
 @EventsHandler(Counted)
@@ -23,7 +23,7 @@ class Ear implements IEventHandler<Counted> {
   }
 }
 
-describe('a log that goes back while processes have read beyond it', () => {
+describe('a log that loses events which processes have already read', () => {
   let server: OwnServer;
   let dataSource: DataSource;
   let store: TestStore;
@@ -54,7 +54,7 @@ describe('a log that goes back while processes have read beyond it', () => {
   });
   afterAll(() => server.stop());
 
-  /** Appends one event, on one of a few aggregates, also while the server is coming back. */
+  /** Appends one event to one of a few aggregates, even while the server is coming back. */
   const append = async (by: number): Promise<string> => {
     const aggregate = { type: 'counter', id: `a-${by % 3}` };
     const { records } = await eventually(() => store.append(aggregate, [new Counted(by)]));
@@ -118,11 +118,11 @@ describe('a log that goes back while processes have read beyond it', () => {
 
   it.each([
     ['is as long again, with other events', 10, 50],
-    ['is as long again, and nobody polls', 10, 60_000],
+    ['is as long again, without any poll', 10, 60_000],
     ['is longer', 200, 50],
     ['is shorter', 2, 50],
     ['has no new event', 0, 50],
-  ])('stops every consumer that has read what is lost, where the log %s', async (_, more, poll) => {
+  ])('stops every consumer that has read lost events, if the log %s', async (_, more, poll) => {
     const kept = await prepare(poll);
     const lost = await appendAll(96, 100);
     await reached('table');

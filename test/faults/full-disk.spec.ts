@@ -73,7 +73,7 @@ inSmallDatabase('When the disk of the server is full', () => {
 
   it('appends are refused as a whole, with nothing lost, and succeed when there is room', async () => {
     const document = { type: 'document', id: '1' };
-    // Random, as what can be compressed needs hardly any room.
+    // Random, because text that compresses well takes hardly any room.
     const written = (bytes: number) => new DocumentWritten(randomBytes(bytes).toString('base64'));
     // For the small one alone there would be room.
     const both = () => [written(10), written(300_000)];

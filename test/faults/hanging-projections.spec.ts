@@ -26,7 +26,7 @@ const timeoutMs = 200;
 const meter = { type: 'meter', id: '1' };
 const release: (() => void)[] = [];
 
-/** Writes step by step, and the first time on and on, long after its time is over. */
+/** Writes step by step; the first attempt keeps writing long after its time is over. */
 async function writeSteps(event: MeterRead, { consumer, manager, attempt }: ProjectionContext) {
   const steps = attempt === 1 ? event.steps : 1;
   try {
@@ -42,7 +42,7 @@ async function writeSteps(event: MeterRead, { consumer, manager, attempt }: Proj
   }
 }
 
-/** Resolves when a handler has ended, also one that was given up. */
+/** Resolves when a handler has ended, even if its attempt was given up. */
 const handlerEnded = () => new Promise<void>((resolve) => release.push(resolve));
 
 // Any attempt may take too long on a machine that is busy.

@@ -54,7 +54,7 @@ const third: Attempt = {
   ],
 };
 const attempts = [first, second, third];
-/** Appends that belong together, of which nobody heard. */
+/** Appends that commit together, with an unknown outcome. */
 const together: Attempt = {
   ...unknown,
   startedAt: 5,
@@ -84,8 +84,8 @@ const history = (given: Partial<History> = {}): History => ({
 describe('the check of a history', () => {
   it.each<[string, History]>([
     ['of what was stored as answered', history()],
-    ['of readers who were stopped on their way', history({ pages: [page(0, 2, 1, 2)] })],
-    ['of readers who came to the end', history({ pages: [page(0, 2, 1, 2), page(2, 5, 4, 5)] })],
+    ['of readers that were stopped before the end', history({ pages: [page(0, 2, 1, 2)] })],
+    ['of readers that read to the end', history({ pages: [page(0, 2, 1, 2), page(2, 5, 4, 5)] })],
     ['of an unknown append that is there', history({ attempts: [first, together] })],
     [
       'of an unknown append that is not there',
@@ -158,7 +158,7 @@ describe('the check of a history', () => {
     ],
     ['another position', ['misplaced'], history({ log: changed('e5', { position: 6 }) })],
     [
-      'half of an append of which nobody heard',
+      'half of an append with an unknown outcome',
       ['half-stored'],
       history({ attempts: [first, together], log: without('e5') }),
     ],
@@ -186,7 +186,7 @@ describe('the check of a history', () => {
       ['refused-but-stored'],
       history({ attempts: [first, { ...second, outcome: 'refused' }, third] }),
     ],
-    ['an event that nobody has appended', ['unaccounted'], history({ attempts: [first, second] })],
+    ['an event that was never appended', ['unaccounted'], history({ attempts: [first, second] })],
     [
       'an append that took another version than it expected',
       ['expectation-ignored'],
@@ -227,7 +227,7 @@ describe('the check of a history', () => {
       }),
     ],
     [
-      'an append that went before one that was answered earlier',
+      'an append stored before one that was answered earlier',
       ['overtaken'],
       history({ attempts: [first, { ...second, startedAt: 30, endedAt: 31 }, third] }),
     ],
@@ -245,7 +245,7 @@ describe('the check of a history', () => {
     ['a version from before an answer', ['stale-version'], history(told(2, 21, 22))],
     ['a version in the middle of an append', ['invented-version'], history(told(1, 1, 12))],
     ['a version from before its append', ['invented-version'], history(told(3, 1, 10))],
-    ['a reader who skips', ['skipped'], history({ pages: [page(0, 2, 1, 2), page(2, 5, 5)] })],
+    ['a reader that skips', ['skipped'], history({ pages: [page(0, 2, 1, 2), page(2, 5, 5)] })],
     ['a reader whose next page begins too late', ['skipped'], history({ pages: [page(0, 4)] })],
     [
       'a reader that gets an event twice',
@@ -253,12 +253,12 @@ describe('the check of a history', () => {
       history({ pages: [page(0, 2, 1, 2), page(1, 2, 2)] }),
     ],
     [
-      'a reader who turns events round',
+      'a reader that reorders events',
       ['read-out-of-order'],
       history({ pages: [page(0, 2, 2, 1)] }),
     ],
     [
-      'a reader who sees what is not there in the end',
+      'a reader that sees an event that is not stored in the end',
       ['read-but-not-stored'],
       history({ pages: [page(0, 3, 1, 2, 3)] }),
     ],

@@ -31,7 +31,7 @@ describe('a durable handler of @nestjs/cqrs', () => {
       without: ['balances', 'turnover', 'journal', 'totals', 'receipts'],
     });
 
-  it('loses nothing to kill -9 in the middle of a batch, and repeats what was in hand', async () => {
+  it('loses nothing to kill -9 in the middle of a batch, and repeats one event', async () => {
     const killed = await start();
     await killed.call.closeGate('letters', 60);
     let position = 0;
@@ -52,7 +52,7 @@ describe('a durable handler of @nestjs/cqrs', () => {
     expect(findingsOf(history)).toEqual([]);
     expect(repetitions(history, 'letters')).toBe(1);
 
-    // Killed at once after the answer, before any handler can have heard of it.
+    // Killed right after the answer, before any handler can have received the event.
     position = await restarted.call.append({ type: 'account', id: '1' }, amounts);
     acknowledged += 1;
     await restarted.kill();

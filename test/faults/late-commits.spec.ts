@@ -23,7 +23,7 @@ const kinds = {
 
 const given = useStore();
 
-/** One transaction, which goes step by step. */
+/** One transaction, run step by step. */
 class SteppedTransaction {
   /** Appended, and neither committed nor undone. */
   open: number[] = [];
@@ -64,7 +64,7 @@ class SteppedTransaction {
         return;
       case 'prepare':
         await this.runner.query(`PREPARE TRANSACTION '${this.#name}'`);
-        // There is nothing left to commit; only the runner does not know.
+        // There is nothing left to commit, but the query runner does not know that.
         await this.runner.commitTransaction();
         return;
       case 'commit':
@@ -78,7 +78,7 @@ class SteppedTransaction {
   }
 }
 
-/** All orders in which the steps of two can come, each as whose turn it is. */
+/** All interleavings of the steps of two transactions, each as a list of whose turn it is. */
 function interleavings(first: number, second: number): (0 | 1)[][] {
   if (first === 0) return [Array<1>(second).fill(1)];
   if (second === 0) return [Array<0>(first).fill(0)];
@@ -96,46 +96,49 @@ describe('a reader of the log beside two transactions in every order', () => {
       .map((kind) => [level, kind] as const),
   );
 
-  it.each(cases)('sees at %s (%s) what is settled at once, and never less', async (level, kind) => {
-    const runners = [
-      given.dataSource.createQueryRunner(),
-      given.dataSource.createQueryRunner(),
-    ] as const;
-    const steps = [kinds[kind], kinds.commit] as const;
-    const orders = interleavings(steps[0].length, steps[1].length);
-    const committedInAll: number[] = [];
-    const seenInAll: number[] = [];
-    try {
-      for (const turns of orders) {
-        const both = runners.map((runner) => new SteppedTransaction(runner, level));
-        const left = steps.map((each): Step[] => [...each]);
-        const start = await given.store.currentPosition();
-        let after = start;
-        const seen: number[] = [];
-        const done: string[] = [];
-        for (const turn of turns) {
-          const step = left[turn]!.shift()!;
-          done.push(`${turn} ${step}`);
-          await both[turn]!.take(step);
-          const page = await given.store.fetch(after);
-          after = page.position;
-          seen.push(...page.records.map(({ position }) => position));
+  it.each(cases)(
+    'sees at %s (%s) every settled event at once, and never fewer',
+    async (level, kind) => {
+      const runners = [
+        given.dataSource.createQueryRunner(),
+        given.dataSource.createQueryRunner(),
+      ] as const;
+      const steps = [kinds[kind], kinds.commit] as const;
+      const orders = interleavings(steps[0].length, steps[1].length);
+      const committedInAll: number[] = [];
+      const seenInAll: number[] = [];
+      try {
+        for (const turns of orders) {
+          const both = runners.map((runner) => new SteppedTransaction(runner, level));
+          const left = steps.map((each): Step[] => [...each]);
+          const start = await given.store.currentPosition();
+          let after = start;
+          const seen: number[] = [];
+          const done: string[] = [];
+          for (const turn of turns) {
+            const step = left[turn]!.shift()!;
+            done.push(`${turn} ${step}`);
+            await both[turn]!.take(step);
+            const page = await given.store.fetch(after);
+            after = page.position;
+            seen.push(...page.records.map(({ position }) => position));
 
-          const committed = both.flatMap((each) => each.committed).toSorted((a, b) => a - b);
-          const wall = Math.min(...both.flatMap((each) => each.open));
-          const settled = committed.filter((position) => position < wall);
-          expect({ done, seen }).toEqual({ done, seen: settled });
+            const committed = both.flatMap((each) => each.committed).toSorted((a, b) => a - b);
+            const wall = Math.min(...both.flatMap((each) => each.open));
+            const settled = committed.filter((position) => position < wall);
+            expect({ done, seen }).toEqual({ done, seen: settled });
+          }
+          committedInAll.push(...both.flatMap((each) => each.committed));
+          seenInAll.push(...seen);
         }
-        committedInAll.push(...both.flatMap((each) => each.committed));
-        seenInAll.push(...seen);
+        const { lost: skipped, doubled } = countCopies(committedInAll, seenInAll);
+        const acknowledged = committedInAll.length;
+        tally('F7', { runs: orders.length, acknowledged, doubled, skipped });
+      } finally {
+        for (const runner of runners) await runner.release();
       }
-      const { lost: skipped, doubled } = countCopies(committedInAll, seenInAll);
-      const acknowledged = committedInAll.length;
-      tally('F7', { runs: orders.length, acknowledged, doubled, skipped });
-    } finally {
-      for (const runner of runners) await runner.release();
-    }
-  });
+    },
+  );
 });
 
 describe('a reader of the log', () => {
@@ -174,7 +177,7 @@ describe('a reader of the log', () => {
     await client.query('BEGIN');
     await client.query('INSERT INTO other VALUES (1)');
     await client.query('SELECT pg_advisory_xact_lock_shared(1)');
-    // Looks like a lock of the store, but for being taken by one number instead of two.
+    // Looks like a lock of the store, except that its key is one number instead of two.
     const lookalike = BigInt(lockNamespace('event_store')) << 32n;
     await client.query('SELECT pg_advisory_xact_lock_shared($1)', [lookalike]);
     expect(await readsAtOnce()).toBe(true);
@@ -212,7 +215,7 @@ describe('a reader of the log', () => {
     tally('F7', { acknowledged });
   });
 
-  it('waits for one that has appended and stays open, which is named, and for no longer', async () => {
+  it('waits for an open transaction that has appended, which is named, and for no longer', async () => {
     const applicationName = 'forgetful';
     const forgetful = await given.database.dataSource({ applicationName });
     const runner = forgetful.createQueryRunner();

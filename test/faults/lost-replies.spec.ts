@@ -66,20 +66,23 @@ describe('an append whose connection is reset', () => {
     await expectOneCopy(store, aggregate, id, 'F5');
   });
 
-  it.each(everyKind)('twice (%s) is unknown, and its repetition succeeds', async (kind) => {
-    const id = randomUUID();
-    const aggregate = { type: 'counter', id: `twice-${kind}` };
-    interfere(kind, id, 2);
-    const append = () =>
-      store.append(aggregate, [new EventData(new Counted(1), { id })], { expectedVersion: 0 });
-    await expect(append()).rejects.toMatchObject({ code: 'CONNECTION_LOST', outcome: 'unknown' });
-    const isStored = kind !== 'lost';
-    if (isStored) await eventually(async () => (await store.currentVersion(aggregate)) === 1);
-    expect(await append()).toMatchObject({ version: 1, duplicate: isStored });
-    await expectOneCopy(store, aggregate, id, 'F5');
-  });
+  it.each(everyKind)(
+    'twice (%s) has an unknown outcome, and its repetition succeeds',
+    async (kind) => {
+      const id = randomUUID();
+      const aggregate = { type: 'counter', id: `twice-${kind}` };
+      interfere(kind, id, 2);
+      const append = () =>
+        store.append(aggregate, [new EventData(new Counted(1), { id })], { expectedVersion: 0 });
+      await expect(append()).rejects.toMatchObject({ code: 'CONNECTION_LOST', outcome: 'unknown' });
+      const isStored = kind !== 'lost';
+      if (isStored) await eventually(async () => (await store.currentVersion(aggregate)) === 1);
+      expect(await append()).toMatchObject({ version: 1, duplicate: isStored });
+      await expectOneCopy(store, aggregate, id, 'F5');
+    },
+  );
 
-  it('and again while its first result is read, is unknown', async () => {
+  it('again while its first result is read has an unknown outcome', async () => {
     const id = randomUUID();
     const aggregate = { type: 'counter', id: 'read-again' };
     const events = [new EventData(new Counted(1), { id })];
@@ -161,7 +164,7 @@ describe('an append over a half-open connection', () => {
     },
   );
 
-  it('in a transaction is the end of the connection, which is not used again', async () => {
+  it('in a transaction ends the connection, which is not used again', async () => {
     const extra = { query_timeout: 1_000, connectionTimeoutMillis: 1_000, max: 1 };
     const single = new DataSource(Object.assign({}, dataSource.options, { extra }));
     await single.initialize();
@@ -188,7 +191,7 @@ describe('an append over a half-open connection', () => {
       for (const connection of proxy.connections.slice(ofOthers)) connection.swallow();
     };
     await swallowIdle();
-    // Its second try would meet another dead one, if those were not out of the pool by then.
+    // Its second try would meet another dead connection if the pool had not dropped them by then.
     await ownStore.append({ type: 'counter', id: 'one-timeout' }, [new Counted(1)]);
     await swallowIdle();
     const inTransaction = ownStore.transaction(async () => undefined);
@@ -197,7 +200,7 @@ describe('an append over a half-open connection', () => {
     await own.destroy();
   });
 
-  it('is over for all of them, and not for good', async () => {
+  it('fails while all connections are half-open, and succeeds again afterwards', async () => {
     await Promise.all(
       Array.from({ length: 8 }, () => dataSource.query('SELECT pg_sleep(0.01)', [])),
     );
@@ -211,7 +214,7 @@ describe('an append over a half-open connection', () => {
 });
 
 describe('applications under load whose connections are reset again and again', () => {
-  it('lose, double and turn round nothing', async () => {
+  it('lose, double and reorder nothing', async () => {
     const trial = await Trial.start({ seed: seed(), proxied: true });
     try {
       await trial.load();

@@ -38,13 +38,13 @@ class Bells {
 
 const database = useDatabase();
 
-describe('a consumer that hears of no append', () => {
+describe('a consumer that gets no notification of an append', () => {
   let proxy: TcpProxy;
   let admin: DataSource;
   let writer: TestingModule;
   let reader: TestingModule | undefined;
   let choices: Random;
-  /** Appends that were acknowledged, and then heard of. */
+  /** The number of appends that were acknowledged and then handled. */
   let heard = 0;
 
   beforeAll(async () => {
@@ -68,7 +68,7 @@ describe('a consumer that hears of no append', () => {
     await proxy.close();
   });
 
-  /** Another process, by way of the proxy, which is up to date with the log. */
+  /** Starts another process, connected through the proxy, and waits until it has read the log. */
   async function startReader(options: EventStoreOptions): Promise<Bells> {
     const through = new DataSource({
       type: 'postgres',
@@ -98,7 +98,7 @@ describe('a consumer that hears of no append', () => {
     heard += 1;
   }
 
-  /** At moments that have nothing to do with the interval of polling. */
+  /** Appends several times, at moments that are independent of the polling interval. */
   async function ringOften(bells: Bells, times: number): Promise<void> {
     for (let n = 0; n < times; n++) {
       await delay(choices.integer(0, 150));
@@ -109,13 +109,13 @@ describe('a consumer that hears of no append', () => {
   const listening = () =>
     proxy.connections.filter((each) => each.isOpen && each.hasSent('LISTEN "'));
 
-  it('polls, with LISTEN switched off', async () => {
+  it('polls with LISTEN switched off', async () => {
     const bells = await startReader({ pooler: 'transaction', pollIntervalMs: 300 });
     await ringOften(bells, 6);
     expect(listening()).toEqual([]);
   });
 
-  it('polls, while its connection for LISTEN is cut again and again, and listens afterwards', async () => {
+  it('polls while its connection for LISTEN is cut repeatedly, and listens afterwards', async () => {
     const bells = await startReader({ pollIntervalMs: 300 });
     let isOver = false;
     let cuts = 0;
@@ -129,8 +129,8 @@ describe('a consumer that hears of no append', () => {
     await eventually(() => listening().length === 1);
   });
 
-  it('makes up for what was said while it was not listening', async () => {
-    // Nobody waits for a poll.
+  it('catches up on notifications that it missed while it was not listening', async () => {
+    // The test ends long before the first poll.
     const bells = await startReader({ pollIntervalMs: 10 * patiently.timeoutMs });
     await ring(bells);
     await eventually(cutListeners);
@@ -139,14 +139,14 @@ describe('a consumer that hears of no append', () => {
     await ring(bells);
   });
 
-  it('polls, while its connection for LISTEN is half-open, and finds out', async () => {
-    // Nothing goes over the connection by itself.
+  it('polls while its connection for LISTEN is half-open, and then replaces it', async () => {
+    // Nothing is sent over the connection without a cause.
     const bells = await startReader({ pollIntervalMs: 300, leaseMs: 3_600_000 });
     const [dead] = listening();
     dead!.swallow();
     await ring(bells);
     expect(listening()).toContain(dead);
-    // Looks at its leases now.
+    // Makes the process renew its leases now.
     await reader!.get(Consumers).resume('bells');
     while (listening().includes(dead!)) await ringOften(bells, 1);
     await eventually(() => listening().length === 1);

@@ -59,7 +59,7 @@ describe('a rebuild', () => {
     expect(findings).toEqual([]);
   }
 
-  it('continues where it was when its process was killed, and until it is done the former one is in use', async () => {
+  it('continues after its process was killed, with the old generation in use meanwhile', async () => {
     await one.call.closeGate('journal', 2);
     await one.call.rebuild('journal');
     // Two batches of twenty have committed, and the third one is in the middle.
@@ -78,10 +78,10 @@ describe('a rebuild', () => {
     await expectNothingWrong();
   });
 
-  it('that two processes ask for at one moment is begun once', async () => {
+  it('that two processes request at the same moment begins once', async () => {
     const other = await start();
     const asked = await dataSource.transaction(async (manager) => {
-      // Nobody comes further than to the lock before both have asked.
+      // Neither process gets past the lock before both have requested the rebuild.
       await manager.query('SELECT FROM event_store.consumers FOR UPDATE');
       const both = Promise.allSettled([one, other].map(({ call }) => call.rebuild('journal')));
       await eventually(async () => {

@@ -27,7 +27,7 @@ describe('applications under load whose server goes away', () => {
     },
   );
 
-  it('continue after it was frozen, and slow', async () => {
+  it('continue after it was frozen and slow', async () => {
     trial.server.freeze();
     await delay(trial.choices.integer(300, 600));
     trial.server.thaw();

@@ -24,7 +24,7 @@ describe('an application that is asked to end', () => {
     await database.drop();
   });
 
-  /** Starts the application, which can be asked to end from now on, though it does not listen yet. */
+  /** Starts the application, which can be asked to end from now on, although it does not listen yet. */
   function start(
     options: Pick<CounterStart, 'platform' | 'endsBy' | 'slow'>,
   ): Promise<Application> {
@@ -126,7 +126,7 @@ describe('an application that is asked to end', () => {
       const promised = [...inFlight, ...knocks].flatMap(position);
       tally('F2', { acknowledged: promised.length, ...countCopies(promised, positions) });
       expect(positions).toEqual(expect.arrayContaining(promised));
-      // None before it is ready, and none after its server has closed.
+      // No request is answered before it is ready, and none after its server has closed.
       expect(knocks.map(statusOf).join(' ')).toMatch(/^(refused )+(201 )+((reset|503) )*refused/);
       expect((await stored('hook')).map(({ id }) => id)).toEqual(hooks);
       await expectConsumersAtRest();

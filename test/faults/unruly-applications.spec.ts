@@ -17,14 +17,14 @@ describe('applications whose other code leaves connections inside transactions',
   it.each([
     ['with consumers', true],
     ['without consumers', false],
-  ])('lose, double, skip and turn round nothing (%s)', async (_, consumers) => {
+  ])('lose, double, skip and reorder nothing (%s)', async (_, consumers) => {
     trial = await Trial.start({
       seed: seed(),
       consumers,
       hasGuests: true,
       pauseMs: 30,
       application: {
-        // What the guests leave holds no aggregate, but their own statements may hold connections.
+        // Transactions left by the guests hold no aggregate, but their statements may hold connections.
         driver: { idle_in_transaction_session_timeout: 5_000 },
       },
     });

@@ -190,7 +190,7 @@ describe('an append of', () => {
     expect(await traces()).toEqual(before);
   });
 
-  it('an aggregate that changes while it is looked at is what it was', async () => {
+  it('an aggregate that changes while it is read uses what was read first', async () => {
     let looks = 0;
     const shifty = {
       type: 'note',
@@ -203,7 +203,7 @@ describe('an append of', () => {
     expect(looks).toBe(1);
   });
 
-  it('what is named like a member of Object.prototype comes back as it was', async () => {
+  it('names of members of Object.prototype comes back unchanged', async () => {
     const content: unknown = JSON.parse(
       '{"__proto__":{"polluted":true},"constructor":{"prototype":{"polluted":true}},"toString":1}',
     );
@@ -249,11 +249,11 @@ describe('metadata around an append', () => {
     ['a list', [1]],
     ['a Map', new Map()],
     ['null', null],
-  ])('is not %s', (_, metadata) => {
+  ])('cannot be %s', (_, metadata) => {
     expect(() => runWithMetadata(metadata as never, () => undefined)).toThrow(TypeError);
   });
 
-  it('has text alone in its named members', () => {
+  it('has only text in its named members', () => {
     for (const name of ['actor', 'tenant', 'correlationId', 'causationId', 'traceparent']) {
       for (const value of [112, null, true, {}, ['a'], 5n]) {
         const work = () => runWithMetadata({ [name]: value }, () => undefined);

@@ -64,7 +64,7 @@ describe('a page of large events', () => {
     expect(pages).toEqual([8, 8, 8, 6]);
   });
 
-  it('is not the last one that fetch answers, unless it is empty', async () => {
+  it('is the last one that fetch returns only if it is empty', async () => {
     const seen: EventRecord[] = [];
     for (let page = await store.fetch(); page.records.length > 0;) {
       expect(page.records.length).toBeLessThanOrEqual(8);
@@ -76,7 +76,7 @@ describe('a page of large events', () => {
     expect(await store.fetch(position)).toEqual({ position, records: [] });
   });
 
-  it('is short backward and of one aggregate, too', async () => {
+  it('is also short when read backward or for one aggregate', async () => {
     const backward = { direction: 'backward' } as const;
     expect(versionsOf((await store.fetch(0, backward)).records)).toEqual(
       versions.toReversed().slice(0, 8),
@@ -87,7 +87,7 @@ describe('a page of large events', () => {
     );
   });
 
-  it('is only a page to stream', async () => {
+  it('does not end a stream', async () => {
     const backward = { direction: 'backward' } as const;
     expect(versionsOf(await collect(store.stream()))).toEqual(versions);
     expect(versionsOf(await collect(store.stream(0, backward)))).toEqual(versions.toReversed());
@@ -128,7 +128,7 @@ describe('a rare type in a long log', () => {
     await store.append(aggregate, [new Counted(1)]);
   });
 
-  it('is read in steps that end by what they pass over', async () => {
+  it('is read in steps that end after a number of skipped events', async () => {
     const positions: number[] = [];
     const found: EventRecord[] = [];
     for (let step = await store.log.readOn(startOfLog, { types: ['file.rare'], limit: 10 }); ;) {

@@ -38,7 +38,7 @@ it('A checkpoint that was given back is not moved by its former owner', async ()
   await signals.stop();
 });
 
-it('A sequence that is set back while checkpoints are looked at is no log that has lost events', async () => {
+it('A sequence that is set back while checkpoints are checked is not taken for a lost log', async () => {
   const schema = 'set_back';
   const store = await openStore(dataSource, { schema });
   const { position, records } = await store.append({ type: 'counter', id: 'a' }, [new Counted(1)]);
@@ -53,7 +53,7 @@ it('A sequence that is set back while checkpoints are looked at is no log that h
   const [held] = await checkpoints.hold('owner', ['counting'], 60_000);
   const mark = markOf(records[0]!);
   await checkpoints.save(held!, { position, mark, status: 'live', eventsPerSecond: 0 });
-  // After the look at the sequence with which every call begins.
+  // After the check of the sequence that every call begins with.
   await dataSource.query(`
     ALTER SEQUENCE ${schema}.positions MINVALUE 0;
     CREATE FUNCTION ${schema}.set_back() RETURNS trigger LANGUAGE plpgsql AS $$

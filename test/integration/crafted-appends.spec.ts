@@ -56,7 +56,7 @@ const send = (
   ) as Promise<{ outcome: string; version: string }[]>;
 };
 
-/** Fails if any aggregate, event or key is not as honest appends leave it. */
+/** Fails if any aggregate, event or key differs from what regular appends leave. */
 async function expectSoundLog(): Promise<void> {
   const unsound = await superuser.query(
     `SELECT g.id, g.version, array_agg(e.version ORDER BY e.position) AS versions
@@ -98,7 +98,7 @@ describe('append_events called by hand, as the application', () => {
         refusals.set(code, (refusals.get(code) ?? 0) + 1);
       }
     }
-    // Not a timeout, and nothing from inside of the function.
+    // No timeout, and no error from the inside of the function.
     const known = ['22023', '23502', '23503', '23505', '23514', '22P02'];
     // 23503 is a new aggregate for which no version was planned.
     expect([...refusals.keys()].filter((code) => !known.includes(code))).toEqual([]);
@@ -156,7 +156,7 @@ describe('append_events called by hand, as the application', () => {
     await expectSoundLog();
   });
 
-  it('refuses binaries of another number of events', async () => {
+  it('refuses binaries for another number of events', async () => {
     const call = {
       ...honestCall(),
       payloads: '{"by": 1}',
@@ -168,7 +168,7 @@ describe('append_events called by hand, as the application', () => {
     await expectSoundLog();
   });
 
-  it('appends with the same arguments otherwise', async () => {
+  it('appends with the same arguments without such binaries', async () => {
     const call = {
       ...honestCall(),
       payloads: '{"by": 1}',
@@ -229,7 +229,7 @@ describe('append_event called by hand, as the application', () => {
   });
 });
 
-describe('a planned version that is not true', () => {
+describe('a wrong planned version', () => {
   it.each([1, 2, 1_000])('(%i) changes nothing', async (planned) => {
     const id = `c-planned-${planned}`;
     const call = {
@@ -274,7 +274,7 @@ describe('the mark by which a transaction knows that it is registered', () => {
       'the number of a transaction to come, and a position to come',
       (xid: bigint) => `${xid + 3n} 9999`,
     ],
-  ])('does not hide an append where the session has set it to %s', async (_, valueOf) => {
+  ])('does not hide an append if the session has set it to %s', async (_, valueOf) => {
     const session = await roles.dataSource('application', { max: 1 });
     const [{ source }] = await superuser.query(
       `SELECT prosrc AS source FROM pg_proc WHERE proname = 'append_event'`,

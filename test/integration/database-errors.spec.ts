@@ -93,8 +93,8 @@ async function waitingPid(application: string, former = 0): Promise<number> {
   });
 }
 
-describe('An append that the database refuses says why, and that nothing was written', () => {
-  it('where all connections of the server are taken', async () => {
+describe('An append that the database refuses reports why, and that nothing was written', () => {
+  it('when all connections of the server are taken', async () => {
     const own = await storeOn({ url: urlAsRole(), pool: { idleTimeoutMillis: 1 } });
     await admin.query(`ALTER ROLE ${role} CONNECTION LIMIT 0`);
     try {
@@ -106,7 +106,7 @@ describe('An append that the database refuses says why, and that nothing was wri
     }
   });
 
-  it('where the database takes no connections for now', async () => {
+  it('when the database takes no connections for now', async () => {
     const own = await storeOn({ url: urlAsRole(), pool: { idleTimeoutMillis: 1 } });
     const change = (allows: boolean): Promise<unknown> =>
       queryOnce(
@@ -122,7 +122,7 @@ describe('An append that the database refuses says why, and that nothing was wri
     }
   });
 
-  it('where all connections of the pool are taken', async () => {
+  it('when all connections of the pool are taken', async () => {
     const own = await storeOn({ pool: { connectionTimeoutMillis: 500 } });
     await own.dataSource.transaction(async () => {
       const error = await errorOf(own.append(newCounter(), [new Counted(1)]));
@@ -134,7 +134,7 @@ describe('An append that the database refuses says why, and that nothing was wri
     });
   });
 
-  it('where the database takes no writes, and finds the new primary by itself', async () => {
+  it('when the database takes no writes, and then finds the new primary by itself', async () => {
     const proxied = await startProxy(database.url);
     const own = await storeOn({ url: proxied.url });
     await own.append(newCounter(), [new Counted(1)]);
@@ -158,7 +158,7 @@ describe('An append that the database refuses says why, and that nothing was wri
     await proxied.close();
   });
 
-  it('where the role has not the right', async () => {
+  it('when the role lacks the right', async () => {
     const own = await storeOn({ url: urlAsRole() });
     await admin.query(`REVOKE ALL ON SCHEMA event_store FROM ${role}`);
     const error = await errorOf(own.append(newCounter(), [new Counted(1)]));
@@ -174,7 +174,7 @@ describe('An append that the database refuses says why, and that nothing was wri
     expect(error.message).toContain(`grantsSql({ application: '${role}' })`);
   });
 
-  it('where a time limit of the database comes first', async () => {
+  it('when a time limit of the database is shorter', async () => {
     const own = await storeOn({});
     // Less than an append waits for an aggregate in one turn.
     await own.dataSource.query(`SET statement_timeout = '100ms'`);
@@ -190,7 +190,7 @@ describe('An append that the database refuses says why, and that nothing was wri
     await own.append(counter, [new Counted(1)]);
   });
 
-  it('where the schema has gone', async () => {
+  it('when the schema is gone', async () => {
     const own = await openStore(await database.dataSource(), { schema: 'short_lived' });
     await admin.query('DROP SCHEMA short_lived CASCADE');
     const error = await errorOf(own.append(newCounter(), [new Counted(1)]));
@@ -199,7 +199,7 @@ describe('An append that the database refuses says why, and that nothing was wri
     expect(error.message).toContain("migrations: 'run'");
   });
 
-  it('where a constraint was added', async () => {
+  it('when a constraint was added', async () => {
     const own = await openStore(await database.dataSource(), { schema: 'constrained' });
     await admin.query(
       `ALTER TABLE constrained.domain_events
@@ -216,7 +216,7 @@ describe('An append that the database refuses says why, and that nothing was wri
 });
 
 describe('An append whose connection is lost', () => {
-  it('was not applied if none could be made', async () => {
+  it('was not applied if no connection could be made', async () => {
     const proxied = await startProxy(database.url);
     const own = await storeOn({ url: proxied.url });
     await proxied.close();
@@ -229,7 +229,7 @@ describe('An append whose connection is lost', () => {
     expect(error.message).toContain('ECONNREFUSED');
   });
 
-  it('is reported to an append whose transaction is lost already', async () => {
+  it('was not applied if its transaction was lost before', async () => {
     const source = await database.dataSource({ poolSize: 1 });
     const own = await openStore(source);
     const runner = source.createQueryRunner();
@@ -243,7 +243,7 @@ describe('An append whose connection is lost', () => {
     expect(error).toMatchObject({ code: 'CONNECTION_LOST', outcome: 'not-applied' });
   });
 
-  it('has an unknown outcome, though the second try was refused', async () => {
+  it('has an unknown outcome, although the second try was refused', async () => {
     const own = await storeOn({ applicationName: 'cut-off' });
     const counter = newCounter();
     const error = await whileHeld(counter, async () => {
@@ -261,7 +261,7 @@ describe('An append whose connection is lost', () => {
   });
 });
 
-it('What a codec writes beyond its own event reaches no neighbour', async () => {
+it('A codec that writes beyond its own event does not change neighbouring events', async () => {
   class Doubling extends JsonCodec {
     override encode(payload: object): EncodedPayload {
       const { json } = super.encode(payload);
@@ -276,7 +276,7 @@ it('What a codec writes beyond its own event reaches no neighbour', async () => 
   const [refused, stored] = await Promise.allSettled([
     own.append(bad, [new Counted(-1)]),
     own.append(good, [new Counted(2), new Counted(3)]),
-    // Of four, the first two travel together.
+    // Of four appends, the first two are sent together.
     ...[4, 5].map((by) => own.append(newCounter(), [new Counted(by)])),
   ]);
   expect(refused).toMatchObject({ status: 'rejected', reason: { sqlState: '22P02' } });
@@ -303,7 +303,7 @@ it('A read whose connection is lost twice leaves no connection open', async () =
   expect(error.message).not.toContain('append');
 });
 
-it('A store that is closed waits for all that it has taken, one by one or together', async () => {
+it('A store that is closed waits for all appends that it has accepted, single or batched', async () => {
   const own = await storeOn({ applicationName: 'closing' });
   const counter = newCounter();
   const settled: string[] = [];

@@ -154,7 +154,7 @@ describe.each(Object.entries(calls))('%s in a transaction', (_, call) => {
 });
 
 describe('a call made inside a savepoint that is rolled back', () => {
-  it('is rolled back with it, however long its turn is in coming, and the rest commits', async () => {
+  it('is rolled back with it, however long it waits for its turn, and the rest commits', async () => {
     for (let round = 0; round < 10; round++) {
       const [outer, inner] = [await opened(), await opened()];
       await given.dataSource.transaction(async (manager) => {
@@ -216,7 +216,7 @@ describe('an aggregate saved in a transaction that is rolled back', () => {
     expect(await eventsOf(account)).toEqual(counted(1, 2, 3, 4));
   });
 
-  it('goes back to a savepoint alone', async () => {
+  it('goes back to a savepoint only', async () => {
     const account = new Account(newRef().id).deposit(1);
     await given.dataSource.transaction(async (manager) => {
       await accounts.save(account, { manager });
@@ -237,7 +237,7 @@ describe('an aggregate saved in a transaction that is rolled back', () => {
     expect(accounts.versionOf(account)).toBe(4);
   });
 
-  it('is as before also if its save was not awaited', async () => {
+  it('is as before even if its save was not awaited', async () => {
     const choices = random(seed());
     for (let round = 0; round < 30; round++) {
       const account = new Account(newRef().id).deposit(1);
@@ -256,7 +256,7 @@ describe('an aggregate saved in a transaction that is rolled back', () => {
     }
   });
 
-  it('is as before also when the server answers the COMMIT with a rollback', async () => {
+  it('is as before even when the server answers the COMMIT with a rollback', async () => {
     const account = new Account(newRef().id).deposit(1);
     await given.dataSource.transaction(async (manager) => {
       await accounts.save(account, { manager });
@@ -275,7 +275,7 @@ describe('an aggregate saved in a transaction that is rolled back', () => {
       (queryRunner) =>
         queryRunner.query('SELECT pg_terminate_backend(pg_backend_pid())').catch(() => 'gone'),
     ],
-  ])('is as before also when the transaction is %s', async (_, end) => {
+  ])('is as before even when the transaction is %s', async (_, end) => {
     const account = new Account(newRef().id).deposit(1);
     const queryRunner = given.dataSource.createQueryRunner();
     await queryRunner.startTransaction();
@@ -287,7 +287,7 @@ describe('an aggregate saved in a transaction that is rolled back', () => {
     expect(await eventsOf(account)).toEqual(counted(1));
   });
 
-  it('is as before also when the commit fails', async () => {
+  it('is as before even when the commit fails', async () => {
     await given.dataSource.query(
       `CREATE TABLE parts (id text REFERENCES invoices DEFERRABLE INITIALLY DEFERRED)`,
     );

@@ -10,7 +10,7 @@ import { startProxy } from '../support/tcp-proxy.ts';
 import { giveUpSoon } from '../support/unruly-guest.ts';
 import { useStore } from '../support/use-store.ts';
 
-/** On connections of its own: it sees what is committed, and nothing else. */
+/** Has connections of its own: it sees only what is committed. */
 const observer = useStore();
 let ids = 0;
 
@@ -31,7 +31,7 @@ const leftBehind: Readonly<Record<string, (dataSource: DataSource) => Promise<vo
     });
     await expect(slow).rejects.toThrow('Query read timeout');
   },
-  'a transaction that nobody ended': async (dataSource) => {
+  'a transaction that was never ended': async (dataSource) => {
     const queryRunner = dataSource.createQueryRunner();
     await queryRunner.query('BEGIN');
     await queryRunner.query('INSERT INTO invoices VALUES (-1)');
@@ -73,7 +73,7 @@ describe.each(Object.entries(leftBehind))('a pooled connection with %s', (_, lea
     expect(store.warnings).toHaveLength(1);
   });
 
-  it('is used by no other way to write either', async () => {
+  it('is not used by any other write either', async () => {
     const [one, two, three] = [newCounter(), newCounter(), newCounter()];
     await observer.store.append(three, counted(1));
     const appends = [one, two].map((aggregate) => ({ aggregate, events: counted(1, 2) }));
@@ -84,7 +84,7 @@ describe.each(Object.entries(leftBehind))('a pooled connection with %s', (_, lea
     expect(await observer.store.getSnapshot(three)).toMatchObject({ version: 1 });
   });
 
-  it('is not read from, as it shows what may never be committed', async () => {
+  it('is not read from, because it shows what may never be committed', async () => {
     const counter = newCounter();
     await observer.store.append(counter, counted(1));
     const { records } = await store.fetchByAggregate(counter);
@@ -113,7 +113,7 @@ describe.each(Object.entries(leftBehind))('a pooled connection with %s', (_, lea
 });
 
 describe('a connection whose statement was refused', () => {
-  it('is used again, though the server says a moment later that it is ready', async () => {
+  it('is used again, although the server reports ready a moment later', async () => {
     const proxy = await startProxy(observer.database.url);
     const dataSource = new DataSource({
       type: 'postgres',
@@ -130,7 +130,7 @@ describe('a connection whose statement was refused', () => {
     const connections = proxy.connections.length;
     proxy.readyDelayMs = 100;
     const refused = dataSource.query('SELECT 1 / 0');
-    // Waits for the connection, and is handed it at once.
+    // Waits for the connection, and gets it at once.
     const appended = store.append(counter, counted(2));
     await expect(refused).rejects.toThrow('division by zero');
     await appended;
@@ -171,14 +171,14 @@ describe('a projection whose statement outlasts the query timeout once', () => {
     expect(await observer.dataSource.query(written, [position])).toHaveLength(1);
   });
 
-  it('commits nothing of a handler that swallows what its own statement failed with', async () => {
+  it('commits nothing of a handler that swallows the error of its own statement', async () => {
     const dataSource = await observer.database.dataSource();
     const store = await openStore(dataSource);
     const swallows = consumer(
       'swallows',
       async ([record], _delivery, manager) => {
         await manager!.query('INSERT INTO invoices VALUES ($1)', [record!.position]);
-        // Not awaited: it fails after the last statement that the store looks at.
+        // Not awaited: it fails after the last statement whose result the store checks.
         void manager!.query('SELECT 1 / 0').catch(() => 'swallowed');
       },
       { from: 'now', retry: { delayMs: () => undefined } },
@@ -198,7 +198,7 @@ describe('a projection whose statement outlasts the query timeout once', () => {
 });
 
 describe('a connection that cannot be made', () => {
-  it('has applied nothing, also where a proxy accepts it and closes it', async () => {
+  it('has applied nothing, even if a proxy accepts it and then closes it', async () => {
     const dataSource = await observer.database.dataSource({ poolSize: 1 });
     const store = await openStore(dataSource);
     const options = { schema: store.schema, preparedStatements: true, listen: false };
@@ -208,7 +208,7 @@ describe('a connection that cannot be made', () => {
     const { port } = closes.address() as AddressInfo;
     const { master } = dataSource.driver as unknown as { master: { options: object } };
     Object.assign(master.options, { connectionString: `postgres://u@127.0.0.1:${port}/d` });
-    // The one that there is goes, so that another one has to be made.
+    // The only connection ends, so that another one has to be made.
     await dataSource.query('SELECT pg_terminate_backend(pg_backend_pid())').catch(() => 'gone');
 
     const calls = [

@@ -43,7 +43,7 @@ describe('an idempotency key', () => {
   const countersOf = (store: TestStore) =>
     new AggregateRepositories(store, { cacheSize: 100, onWarning: () => undefined }).of(Counter);
 
-  it('lets one of many appends in several processes be written', async () => {
+  it('stores one of many appends in several processes', async () => {
     const aggregate = ref();
     const results = await Promise.all(
       Array.from({ length: 20 }, (_, n) =>
@@ -83,7 +83,7 @@ describe('an idempotency key', () => {
     expect(await store.currentVersion(aggregate)).toBe(2);
   });
 
-  it('counts for what concerns an inline projection', async () => {
+  it('counts for events of an inline projection', async () => {
     const store = await openStore(dataSource);
     store.applyInline([consumer('inline', () => Promise.resolve(), { kind: 'inline-projection' })]);
     const aggregate = ref();
@@ -103,7 +103,7 @@ describe('an idempotency key', () => {
     ]);
   });
 
-  it('lets the work of `execute` be stored once, and not run again', async () => {
+  it('stores the work of `execute` once, and does not run it again', async () => {
     const counters = stores.map(countersOf);
     const { id } = ref();
     await stores[0]!.append(ref(id), [new Counted(1)]);

@@ -151,7 +151,7 @@ describe('an inline projection', () => {
     expect(await storedNumbers()).toEqual([1, 2, 3]);
   });
 
-  it('refuses an append also by throwing what cannot be read, and holds up no other', async () => {
+  it('refuses an append even by throwing an unreadable value, and holds up no other', async () => {
     const { proxy: unreadable, revoke } = Proxy.revocable(new Error('secret'), {});
     revoke();
     const picky = consumer(
@@ -192,7 +192,7 @@ describe('an inline projection', () => {
     expect(await storedNumbers()).toEqual([99]);
   });
 
-  it('keeps appends apart that a caller makes side by side in one transaction', async () => {
+  it('keeps side-by-side appends of one transaction apart', async () => {
     await start();
     await store.append(counter('a'), [new Counted(1)]);
     await dataSource.transaction(async (manager) => {
@@ -221,7 +221,7 @@ describe('an inline projection', () => {
     expect(await storedNumbers()).toEqual([2]);
   });
 
-  it('cannot be paused before it is in use, as no application that has it could start', async () => {
+  it('cannot be paused before it is in use, because no application with it could start', async () => {
     await store.append(counter('early'), [new Counted(1)]);
     const projection = uniqueNumbers(store.schema);
     const { schema } = store;
@@ -239,7 +239,7 @@ describe('an inline projection', () => {
     await registry.pause('numbers');
   });
 
-  it('is not exchanged beside an open append, for which all others would have to wait', async () => {
+  it('is not replaced during an open append, because all other appends would have to wait', async () => {
     const { control } = await start();
     const inUse = async () => (await control.list()).consumers[0]!;
     const exclusiveLocks = async (): Promise<number> => {
@@ -260,7 +260,7 @@ describe('an inline projection', () => {
       await eventually(async () =>
         (await inUse()).partitions.some(({ status }) => status === 'live'),
       );
-      // For as long as the exchange has patience, and the pauses between its tries.
+      // As long as the tries of the exchange take, with the pauses between them.
       const until = performance.now() + 1_000;
       while (performance.now() < until) {
         seen.add(await exclusiveLocks());
@@ -272,7 +272,7 @@ describe('an inline projection', () => {
     expect(await numbers()).toEqual([1]);
   });
 
-  it('refuses all but one of many that want the same number', async () => {
+  it('refuses all but one of many appends that claim the same number', async () => {
     await start();
     const appends = Array.from({ length: 20 }, (_, n) =>
       store.append(counter(`n${n}`), [new Counted(7)]),

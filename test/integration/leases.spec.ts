@@ -76,7 +76,7 @@ describe('200 consumers', () => {
     expect(await untilTheyRun(many(200))).toEqual(one);
   });
 
-  it('in three processes at rest have one row written for each process and renewal', async () => {
+  it('in three idle processes write one row for each process and renewal', async () => {
     const all = await Promise.all([1, 2, 3].map(() => start(many(200), { leaseMs: 60_000 })));
     await eventually(async () => {
       const { consumers } = await all[0]!.control.list();
@@ -128,7 +128,7 @@ describe('200 consumers', () => {
   });
 });
 
-/** Leaves the consumer as a process does that held it and was killed. */
+/** Leaves the consumer in the state in which a killed owner leaves it. */
 async function diedHolding(name: string, leaseMs: number, leaseLeftMs: number): Promise<void> {
   const { schema } = store;
   await dataSource.query(
@@ -156,7 +156,7 @@ const fence = async (): Promise<string> =>
 const tenMinutesMs = 600_000;
 
 describe('a clock of the database that is set back ten minutes', () => {
-  it('leaves the lease of a dead owner one lease at most', async () => {
+  it('lets the lease of a dead owner last at most one more lease period', async () => {
     const counter = [consumer('counter', async () => undefined)];
     const first = await start(counter, { leaseMs: 500 });
     await first.stop();
@@ -174,7 +174,7 @@ describe('a clock of the database that is set back ten minutes', () => {
     const before = await fence();
     for (let n = 0; n < 5; n += 1) {
       await moveLeases(tenMinutesMs);
-      // Until each process has looked.
+      // Until each process has checked.
       await eventually(async () => {
         await Promise.all(all.map(({ host }) => host.announce()));
         const ahead = await dataSource.query(
@@ -204,7 +204,7 @@ describe('a lease that ends early, as the clock of the database was set forward'
 
   beforeEach(() => dataSource.query(`CREATE TABLE "${store.schema}".counted (position bigint)`));
 
-  it('lets its owner commit what it has in hand, if no other process has taken over', async () => {
+  it('lets its owner commit its current batch if no other process has taken over', async () => {
     const { control } = await start([counting()], { leaseMs: 60_000 });
     gates.close('batch');
     const { position } = await append(1, 2);
@@ -233,7 +233,7 @@ describe('a lease that ends early, as the clock of the database was set forward'
 });
 
 describe('a checkpoint', () => {
-  it('is saved by its present owner alone', async () => {
+  it('is saved by its current owner only', async () => {
     const counter = consumer('counter', async () => undefined);
     const { checkpoints, generations, registry } = postgresConsumers(dataSource, {
       schema: store.schema,

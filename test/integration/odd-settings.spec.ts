@@ -9,7 +9,7 @@ import { createTestRoles, type TestRoles } from '../support/roles.ts';
 import { Counted, openStore } from '../support/store.ts';
 import { tally } from '../support/tally.ts';
 
-/** Each of them as far from its default as it goes and the store is still to mean the same. */
+/** Each as far from its default as possible, as long as the store must behave the same. */
 const oddSettings: Readonly<Record<string, string>> = {
   // What text means, and in what form values come back.
   array_nulls: 'off',

@@ -61,7 +61,7 @@ describe('the number of statements', () => {
     await given.store.append(known, counted(6));
   });
 
-  it('of an append is one, also for several aggregates or events', async () => {
+  it('of an append is one, even for several aggregates or events', async () => {
     expect(await sentBy(() => given.store.append(known, counted(1, 2, 3)))).toEqual([
       'append_events',
     ]);
@@ -164,7 +164,7 @@ describe('the number of statements', () => {
   });
 });
 
-it('no function compiles the plans that it forces', async () => {
+it('every function that forces its plans switches JIT compilation off', async () => {
   const compiling: unknown[] = await given.dataSource.query(
     `SELECT proname FROM pg_proc WHERE pronamespace = '${schema}'::regnamespace
     AND 'enable_seqscan=off' = ANY (proconfig) AND NOT 'jit=off' = ANY (proconfig)`,
@@ -177,7 +177,7 @@ const perAggregate = 10;
 const middle = { type: 'counter', id: 'bulk-2500' };
 
 describe.each([
-  // A new store fills faster than statistics come in, and plans are made all the same.
+  // A new store fills faster than statistics are collected, and must be planned without them.
   [
     'in tables that were never analysed',
     `
@@ -238,7 +238,7 @@ describe.each([
     const costs: Cost[][] = [];
     const transaction = given.dataSource.transaction(async (manager) => {
       const inside = await openStore(given.dataSource, { transactionManager: () => manager });
-      // The counts of earlier transactions may not have been handed in yet.
+      // The counts of earlier transactions may not have been reported yet.
       const count = async () => {
         const rows: Cost[] = await manager.query(
           `SELECT seq_scan::int AS scans, coalesce(idx_tup_fetch, 0)::int AS fetched

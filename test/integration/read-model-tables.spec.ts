@@ -45,7 +45,7 @@ const append = async (...by: number[]): Promise<number> => {
 
 const query = (sql: string) => dataSource.query(sql.replaceAll('$s', `"${store.schema}"`));
 
-/** Hooks as the README has them: what is not there cannot be dropped. */
+/** Hooks as in README.md: they fail if a table that they drop does not exist. */
 const hooks: GenerationHooks = {
   prepare: async ({ generation, manager }) => {
     await manager.query(`CREATE TABLE "${store.schema}".sum_${generation} (by integer)`);
@@ -118,7 +118,7 @@ describe('a table of a read model', () => {
     await expectLost(first);
   });
 
-  it('that was made again, empty, does not count for the one that is lost', async () => {
+  it('that was created again, empty, does not replace the one that is lost', async () => {
     await query('DROP TABLE $s.sum_1 CASCADE; CREATE TABLE $s.sum_1 (by integer)');
     await expectLost(first);
     await first.control.resume('sum');
@@ -140,7 +140,7 @@ describe('a table of a read model', () => {
     expect(await recorded()).toEqual(['other']);
   });
 
-  it('that a rebuild cancels is no loss, nor is one of the generation that it replaces', async () => {
+  it('of a cancelled rebuild is no loss, nor is one of a replaced generation', async () => {
     await first.control.rebuild('sum', { eventsPerSecond: 1 });
     await eventually(async () => (await recorded()).length === 2);
     await first.control.cancelRebuild('sum');
@@ -152,7 +152,7 @@ describe('a table of a read model', () => {
     expect(await sum()).toBe(6);
   });
 
-  it('that a dump has brought back is known by its name, and then watched again', async () => {
+  it('that a dump has restored is recognized by its name, and then watched again', async () => {
     await first.stop();
     // What a restore does: the rows are written again, and every object has another id.
     await query('UPDATE $s.read_model_tables SET table_oid = 1');

@@ -54,7 +54,7 @@ describe('a repeated append', () => {
   };
 
   describe.each(['PostgresEventStore', 'InMemoryEventStore'] as const)('of %s', (name) => {
-    it('is known though its codec never encodes anything twice the same', async () => {
+    it('is recognized although its codec never encodes anything the same way twice', async () => {
       const store = await stores[name](new EncryptingCodec());
       const ref = parcel();
       const event = (content: unknown) => new EventData(new Packed(content), { id });

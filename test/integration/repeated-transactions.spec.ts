@@ -67,7 +67,7 @@ const invoicesOf = async (id: string): Promise<number> =>
 
 describe('a transaction of the store', () => {
   it.each<IsolationLevel>(['READ COMMITTED', 'REPEATABLE READ', 'SERIALIZABLE'])(
-    'at %s is run again until every one of many that meet has committed once',
+    'at %s is run again until each of many that conflict has committed once',
     async (isolationLevel) => {
       const [from, to] = [await opened(1_000), await opened(0)];
       const balances = await Promise.all(
@@ -142,7 +142,7 @@ describe('a transaction of the store', () => {
     expect(await given.store.currentVersion(account)).toBe(1);
   });
 
-  it('is not acknowledged if a statement of it has failed, whatever the work says', async () => {
+  it('is not acknowledged if one of its statements has failed, whatever the work returns', async () => {
     const account = await opened(1);
     const failing = given.store.transaction(async (manager) => {
       await given.store.append(account, [new Counted(1)], { manager });
@@ -173,7 +173,7 @@ describe('a transaction of the store', () => {
     await proxy.close();
   });
 
-  it('takes its manager back when it is over', async () => {
+  it('revokes its manager when it is over', async () => {
     let kept: EntityManager | undefined;
     await given.store.transaction(async (manager) => {
       kept = manager;
@@ -184,7 +184,7 @@ describe('a transaction of the store', () => {
     });
   });
 
-  it('is refused inside an ambient transaction, with options that mean nothing, and in memory', async () => {
+  it('is refused inside an ambient transaction, with invalid options, and in memory', async () => {
     const work = async (): Promise<void> => undefined;
     await given.dataSource.transaction((manager) =>
       ambient.run(manager, () =>

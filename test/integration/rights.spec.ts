@@ -79,7 +79,7 @@ describe('the application', () => {
     expect(await refusal(application.query(sql))).toMatchObject({ code: '42501' });
   });
 
-  it('removes events only where that was granted, and no more once it is not', async () => {
+  it('removes events only while that is granted', async () => {
     const erased = { type: 'counter', id: 'erased' };
     await store.append(erased, [new Counted(1)]);
     expect(await refusal(store.removeEvents(erased))).toBeInstanceOf(AccessDeniedError);
@@ -89,7 +89,7 @@ describe('the application', () => {
     expect(await refusal(store.removeEvents(kept))).toBeInstanceOf(AccessDeniedError);
   });
 
-  it('keeps no right that it, or everybody, was granted before', async () => {
+  it('keeps no right that was granted to it or to PUBLIC before', async () => {
     await owner.query(`
       GRANT ALL ON ALL TABLES IN SCHEMA ${schema} TO ${roles.names.application};
       GRANT EXECUTE ON FUNCTION ${schema}.remove_events TO PUBLIC`);
@@ -165,7 +165,7 @@ describe('the reader', () => {
     await Promise.all([process.stop(), watching.stop()]);
   });
 
-  it('may call no function that changes events, also before the grants are run', async () => {
+  it('may call no function that changes events, even before the grants are run', async () => {
     await new Migrator(owner, 'by_hand').run();
     await owner.query(`GRANT USAGE ON SCHEMA by_hand TO ${roles.names.reader}`);
     const removal = reader.query(`SELECT by_hand.remove_events('counter', 'kept')`);
@@ -215,7 +215,7 @@ describe('a role that may do nothing but connect', () => {
     );
   });
 
-  it('lets an append fail by such a lock, after lockTimeoutMs, with an error that names the lock', async () => {
+  it('makes an append fail by such a lock after lockTimeoutMs; the error names the lock', async () => {
     const store = await openStore(application, { lockTimeoutMs: 300 });
     const { position } = await store.append(kept, [new Counted(1)]);
     await lock('pg_advisory_lock', position);

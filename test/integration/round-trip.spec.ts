@@ -36,7 +36,7 @@ describe('a round trip through PostgreSQL', () => {
     dataSource = await database.dataSource();
   });
 
-  /** Appends every payload by itself and says what came back, or with which code it was refused. */
+  /** Appends every payload by itself; returns what came back, or the code of the refusal. */
   async function recordAll(store: TestStore, payloads: readonly object[]): Promise<unknown[]> {
     return Promise.all(
       payloads.map(async (payload, n) => {
@@ -53,7 +53,7 @@ describe('a round trip through PostgreSQL', () => {
     );
   }
 
-  it('gives back every JSON-like payload exactly, or has refused it before writing', async () => {
+  it('gives back every JSON-like payload exactly, or refuses it before writing', async () => {
     const store = await openStore(dataSource, {
       schema: 'as_json',
       codec: new JsonCodec(),
@@ -87,7 +87,7 @@ describe('a round trip through PostgreSQL', () => {
     expect(kept.length).toBeGreaterThan(50);
   });
 
-  it('gives back every id and every name of a type exactly, or has refused it before writing', async () => {
+  it('gives back every id and every type name exactly, or refuses it before writing', async () => {
     const store = await openStore(dataSource, { schema: 'as_ids', events: [Recorded] });
     const references = fc.record({ type: anyName, id: anyName, eventId: anyEventId });
     const given = fc.sample(references, { seed: testSeed, numRuns: 200 });

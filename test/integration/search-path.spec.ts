@@ -68,7 +68,7 @@ BEGIN
 END
 $do$;`;
 
-// What fits better than what PostgreSQL has, also after its own schema.
+// Functions that fit a call better than PostgreSQL's own, even from a schema after pg_catalog.
 const fitting = [
   'pg_has_role(text, oid, text)',
   'convert_to(text, text)',
@@ -139,7 +139,7 @@ describe('planted functions', () => {
       await owner.query(grantsSql({ schema, application, reader, allowRemoval: true }));
       await owner.query(hashChainSql(schema));
       await new Migrator(owner, schema, { hashChain: true }).run();
-      // Behind what was appended, so that it is repaired.
+      // Puts the sequence behind the keys in use, so that it is repaired.
       await owner.query(
         `INSERT INTO ${schema}.aggregates (key, type, id, version) VALUES (9, 'a', 'a', 0)`,
       );

@@ -54,7 +54,7 @@ describe('The option hashChain', () => {
     }
   });
 
-  it('refuses to start with an application that may not switch it on, and says what to run', async () => {
+  it('refuses to start if the application may not switch it on, and reports what to run', async () => {
     await roles.install('event_store');
     await expect(start('event_store', await roles.dataSource('application'))).rejects.toThrow(
       'run the SQL of hashChainSql(), as the owner of the tables',

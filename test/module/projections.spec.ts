@@ -168,7 +168,7 @@ describe('A projection', () => {
     expect(sizes.length).toBeLessThan(10);
   });
 
-  it('keeps nothing of what failed, and continues from there once that is fixed', async () => {
+  it('keeps nothing of a failed attempt, and continues from there once it is fixed', async () => {
     let isMended = false;
 
     @Projection('owners', { retry: noRetry })

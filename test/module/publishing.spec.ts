@@ -99,7 +99,7 @@ describe('A publisher of your own', () => {
   const itemsOf = (events: readonly object[]): string[] =>
     events.map((event) => `${event.constructor.name} ${(event as OrderPlaced).item}`);
 
-  it('is given the events of each append at once, as commit() of the aggregate would', async () => {
+  it('gets the events of each append in one call, as from commit() of the aggregate', async () => {
     const { store, orders, bus, merger, dataSource } = await start();
     const calls: Call[] = [];
     bus.publisher = {
@@ -140,7 +140,7 @@ describe('A publisher of your own', () => {
     }
   });
 
-  it('is given them one by one if it has no publishAll', async () => {
+  it('gets the events one by one if it has no publishAll', async () => {
     const { orders, bus, merger } = await start();
     const calls: Call[] = [];
     bus.publisher = {
@@ -183,7 +183,7 @@ describe('A publisher of your own', () => {
     expect(await store.currentVersion(order('lamp'))).toBe(2);
   });
 
-  it('leaves to each event what its handlers append, also if it delivers several at once', async () => {
+  it('may deliver several events at once: appends of handlers still name their event', async () => {
     @EventsHandler(OrderPlaced, OrderPacked)
     class Shipper implements IEventHandler<OrderPlaced | OrderPacked> {
       constructor(private readonly store: EventStore) {}
@@ -276,7 +276,7 @@ describe('The AsyncContext of an aggregate', () => {
     expect(all[2]).not.toContain(context);
   });
 
-  it('is left out for an event that cannot take it, and the event is published all the same', async () => {
+  it('is left out for an event that cannot take it, and the event is still published', async () => {
     const started = await start([Scoped]);
     const { orders, merger } = started;
     const context = newContext(started);
@@ -310,7 +310,7 @@ describe('An event that is published but not stored', () => {
       return EMPTY;
     }
   }
-  /** Not of the store: it still commits as it always did. */
+  /** Not managed by the store: its commit() works as always. */
   class Basket extends AggregateRoot<object> {
     pack(): this {
       this.apply(new OrderPacked('basket'));
@@ -323,7 +323,7 @@ describe('An event that is published but not stored', () => {
   };
 
   it.each(['the default publisher', 'a publisher of your own'])(
-    'is warned of once for each class that a durable consumer takes, with %s',
+    'causes one warning for each class that a durable consumer takes, with %s',
     async (which) => {
       jest.spyOn(Logger.prototype, 'warn');
       const { store, bus, merger, application } = await start([Letters, Watch]);

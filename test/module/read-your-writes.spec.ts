@@ -33,7 +33,7 @@ class NoteTaken {
   constructor(readonly text: string) {}
 }
 
-/** Notes in memory, which are behind for as long as the gate is shut. */
+/** Notes in memory, which lag while the gate is shut. */
 @Projection('notes')
 class NoteList {
   readonly texts: string[] = [];
@@ -166,7 +166,7 @@ afterAll(async () => {
   await database.drop();
 });
 
-/** Keeps the projection from its next note until the test is over, or the function is called. */
+/** Holds the projection before its next note until the test is over, or the function is called. */
 function shut(): () => void {
   const open = list.shut();
   opened.push(open);
@@ -182,7 +182,7 @@ async function listening(): Promise<Server> {
 
 let connecting: Promise<unknown> = Promise.resolve();
 
-/** Waits for no answer before the next request, but for its connection: servers queue only some. */
+/** Awaits only the connection before the next request, not the answer: servers queue few connections. */
 function statusOf(server: Server, headers: Record<string, string>): Promise<number> {
   const { port } = server.address() as AddressInfo;
   return new Promise((resolve, reject) => {
@@ -223,7 +223,7 @@ function unanswered(sent: ReturnType<typeof http.get>) {
 }
 
 describe('A write', () => {
-  it('says the last position it appended, without waiting', async () => {
+  it('reports the last position it appended, without waiting', async () => {
     shut();
     const { headers, status } = await take('/notes', 'a', 'b');
     expect(status).toBe(201);
@@ -251,7 +251,7 @@ describe('A write', () => {
     ['handling="lenient, wait=3"', undefined],
     ['respond-async', undefined],
   ])('understands Prefer: %s', async (prefer, applied) => {
-    // Again where the consumer was not there in time, as on a busy machine.
+    // Repeated if the consumer was late, as on a busy machine.
     await eventually(async () => {
       const { headers, status } = await take('/notes', prefer).set('Prefer', prefer);
       expect(status).toBe(201);
@@ -260,7 +260,7 @@ describe('A write', () => {
     });
   });
 
-  it('has succeeded, and is answered, also if the wait was in vain', async () => {
+  it('succeeds and is answered even if the wait was in vain', async () => {
     shut();
     const { headers, status } = await take('/notes', 'late').set('Prefer', 'wait=0');
     expect(status).toBe(201);
@@ -281,7 +281,7 @@ describe('A write', () => {
     expect(errors).toEqual([]);
   });
 
-  it('that appends nothing, or fails, says no position', async () => {
+  it('that appends nothing, or fails, reports no position', async () => {
     const nothing = await take('/notes').set('Prefer', 'wait');
     expect(nothing.status).toBe(201);
     const faulty = await take('/notes/faulty');
@@ -302,7 +302,7 @@ describe('A write', () => {
 describe('A read', () => {
   const read = (position: string) => http.get('/notes').set('Event-Position', position);
 
-  it('waits until what the client has written is there', async () => {
+  it('waits until the writes of the client are there', async () => {
     const open = shut();
     const { headers } = await take('/notes', 'mine');
     const answer = unanswered(read(headers['event-position']!).set('Prefer', 'wait=30'));
@@ -333,7 +333,7 @@ describe('A read', () => {
     },
   );
 
-  it('refuses at once, however many ask, a position that the log has never given out', async () => {
+  it('is refused at once if the log never gave out its position, however many reads ask', async () => {
     const server = await listening();
     const next = (await currentPosition()) + 1;
     const statuses = await Promise.all(

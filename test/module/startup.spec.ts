@@ -198,7 +198,7 @@ describe('What modules append while the application starts', () => {
     return application.get(Letters).items;
   };
 
-  it("reaches a new consumer that begins with 'now', and nothing from before does", async () => {
+  it("reaches a new consumer that begins with 'now', and nothing older does", async () => {
     const schema = newSchema();
     const before = await start([], [], { schema });
     await seed(before.get(EventStore), 'before');
@@ -285,13 +285,13 @@ describe('A module that is loaded lazily', () => {
     });
   });
 
-  it('is welcome where its consumers would not run anyway, by autoStart', async () => {
+  it('is accepted if autoStart leaves its consumers out anyway', async () => {
     const options = { schema: newSchema(), autoStart: ['letters'] };
     const application = await start([], [Letters], options);
     await application.get(LazyModuleLoader).load(() => LazyModule);
   });
 
-  it('is welcome if it brings none, or those that run already', async () => {
+  it('is accepted if it brings no consumers, or only those that already run', async () => {
     @Injectable()
     class Plain {}
 

@@ -91,13 +91,13 @@ export function mutantsOf(fileName: string, text: string): Mutant[] {
   return [...new Map(found.map((each) => [JSON.stringify(each), each])).values()];
 }
 
-/** Every bracket that it opens is closed; the call that a line ends with, `greatest(` say, is open. */
+/** Whether it closes every bracket it opens, apart from a call at its end, such as `greatest(`. */
 function isWhole(sql: string): boolean {
   const count = (bracket: string): number => sql.split(bracket).length;
   return /^\w+\($/.test(sql) || (count('(') === count(')') && count('{') === count('}'));
 }
 
-/** What an error or a log line says is not what is tested here. */
+/** Messages of errors and log lines are not mutated. */
 const isMessage = (node: ts.Node): boolean =>
   ts.isNewExpression(node) && node.expression.getText().endsWith('Error');
 

@@ -21,7 +21,7 @@ interface LimitedSpec {
   readonly limitMs: number;
 }
 
-/** What is printed of a mutant, by how the specs ended. */
+/** The word that is printed for a mutant, by how the specs ended. */
 const lineOf = { passed: 'SURVIVED', failed: 'killed', 'timed-out': 'killed by time' };
 const root = join(import.meta.dirname, '../..');
 const { values, positionals } = parseArgs({

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 
-/** How a spec ended: without any failure, with one, or with one that a time has brought about. */
+/** How a spec ended: without any failure, with one, or with one that is due to a timeout. */
 export interface SpecRun {
   readonly outcome: 'passed' | 'failed' | 'timed-out';
   /** The test that failed first, where it is known. */
@@ -14,7 +14,7 @@ const jest = [
   ['--testPathIgnorePatterns=/node_modules/', '--testTimeout=60000'],
   ['--testEnvironment=./test/mutation/first-failure.environment.js'],
 ].flat();
-/** How a test, or a wait of one, says that it took too long. */
+/** The message of a test, or of a wait inside a test, that took too long. */
 const tookTooLong = /Exceeded timeout|was not met within|did not .* within|TimeoutError/i;
 
 /** Runs a spec in a copy of the project until its first failure, and ends it after `limitMs`. */

@@ -1,8 +1,8 @@
 const assert = require('node:assert/strict');
 
 /**
- * Boots an application on the packed library, appends one event, reads it back, and waits for what
- * consumers make of it.
+ * Boots an application on the packed library, appends one event, reads it back, and waits until its
+ * consumers have handled it.
  *
  * Takes the names that the application imported, so that the same code checks what `import` and
  * what `require` find.

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 
 const papers = ['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md'];
 
-/** Asserts that a release holds what was made of lib/, its bill of materials, its papers, and no more. */
+/** Asserts that a release holds the build of lib/, its bill of materials, its documents, and no more. */
 export function checkContents(root, packed) {
   const sources = readdirSync(join(root, 'lib'), { recursive: true, encoding: 'utf8' });
   const modules = sources

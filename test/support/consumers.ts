@@ -29,14 +29,14 @@ export function consumer(
   return { name, kind, events, settings, hooks, deliver };
 }
 
-/** Waits until something comes, however slow the machine is, unless it is asked for a limit. */
+/** Waits two minutes by default, however slow the machine is. */
 class PatientConsumers extends Consumers {
   override waitFor(name: string, position: number, options: WaitOptions = {}): Promise<void> {
     return super.waitFor(name, position, { timeoutMs: 120_000, ...options });
   }
 }
 
-/** One process's worth of consumers. */
+/** The consumers of one process. */
 export interface TestProcess {
   readonly control: Consumers;
   readonly host: ConsumerHost;

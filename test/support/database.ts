@@ -9,14 +9,14 @@ export interface TestDatabase {
   readonly url: string;
   /** Opens a data source on it; `drop` closes it if the spec has not. */
   dataSource(options?: Partial<Omit<PostgresOptions, 'type' | 'url'>>): Promise<DataSource>;
-  /** Closes every connection to the database, also those of others, and removes it. */
+  /** Closes every connection to the database, including those of others, and removes it. */
   drop(): Promise<void>;
 }
 
 export interface TestDatabaseOptions {
   /** Settings of all sessions in it; those that the server does not know are left out. */
   readonly settings?: Readonly<Record<string, string>>;
-  /** Follows CREATE DATABASE, such as another encoding. */
+  /** Clauses of CREATE DATABASE, such as another encoding. */
   readonly clauses?: string;
 }
 

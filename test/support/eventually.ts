@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** For waits of the library: what comes, comes in time, however slow the machine is. */
+/** A timeout for waits of the library that is long enough even on a slow machine. */
 export const patiently = { timeoutMs: 120_000 };
 
 /**

@@ -15,17 +15,17 @@ export interface OwnServer {
   readonly url: string;
   readonly dataDir: string;
   /**
-   * Stopped in good order, with its connections closed; its first process killed, which the others
-   * notice; or all of them killed at one moment.
+   * Stops it in good order, with its connections closed; kills its first process, which the others
+   * notice; or kills all of them at the same moment.
    */
   goDown(how: 'stopped' | 'killed' | 'crashed'): Promise<void>;
   comeBack(): Promise<void>;
-  /** Takes the processor away from all of its processes, until `thaw`; connections stay open. */
+  /** Suspends all of its processes until `thaw`; connections stay open. */
   freeze(): void;
   thaw(): void;
   /** Keeps a copy of its data, for which it goes down for a moment. */
   keepCopy(): Promise<void>;
-  /** Puts the copy back, as a failover does that loses what was written last. */
+  /** Restores the copy, like a failover that loses the last writes. */
   goBack(): Promise<void>;
   /** Stops it for good and removes its data. */
   stop(): Promise<void>;
@@ -46,16 +46,16 @@ export async function startOwnServer({
   return startOn({ ...options, durable }, (cluster) => cluster.create({ durable }));
 }
 
-/** A server that repeats all that another one does, and may take its place. */
+/** A replica of another server, which may take its place. */
 export interface Standby extends OwnServer {
   /** Makes it a server in its own right, which takes writes. */
   promote(): Promise<void>;
 }
 
 /**
- * Starts a standby from a copy of the server's data, for which that goes down for a moment.
+ * Starts a standby from a copy of the server's data; the server goes down for a moment meanwhile.
  *
- * It follows the server at `followedUrl`, which may lead there by way of a proxy.
+ * It follows the server at `followedUrl`, which may be the URL of a proxy.
  */
 export async function startStandby(
   primary: OwnServer,
@@ -65,7 +65,7 @@ export async function startStandby(
   const standby = await startOn(options, async ({ dataDir }) => {
     await primary.goDown('stopped');
     await promisify(execFile)('cp', ['-a', primary.dataDir, dataDir]);
-    // Any file of the server's own account does.
+    // The content does not matter: copies a file that belongs to the server's account.
     await promisify(execFile)('cp', [
       '-a',
       join(dataDir, 'PG_VERSION'),

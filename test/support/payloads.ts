@@ -48,7 +48,7 @@ export function expected(value: unknown): unknown {
   return Object.fromEntries(members.map(([key, member]) => [key, expected(member)]));
 }
 
-/** Says, from the rules alone, whether JsonCodec has to accept this JSON-like value. */
+/** Decides, from the rules alone, whether JsonCodec must accept this JSON-like value. */
 export function isStorable(value: unknown): boolean {
   if (typeof value === 'string') return isStorableText(value);
   if (typeof value === 'number') return Math.abs(value) <= Number.MAX_SAFE_INTEGER;
@@ -85,7 +85,7 @@ export const anyName = fc.oneof(
     .tuple(fc.constantFrom('x', 'ü', '€', '💶'), fc.integer({ min: 60, max: 520 }))
     .map(([unit, count]) => unit.repeat(count)),
 );
-/** Says, from the rules alone, whether an aggregate may have this id, or a type of this name. */
+/** Decides, from the rules alone, whether an aggregate may have this id, or a type of this name. */
 export const isStorableName = (name: string, maxBytes: number): boolean =>
   name !== '' &&
   name === name.trim() &&

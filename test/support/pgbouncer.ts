@@ -11,7 +11,7 @@ import { eventually } from './eventually.ts';
 
 /** A PgBouncer in front of a server, for one spec alone. */
 export interface Pooler {
-  /** The server's URL, by way of the pooler. */
+  /** The URL of the server through the pooler. */
   readonly url: string;
   stop(): Promise<void>;
 }
@@ -25,7 +25,7 @@ export interface PoolerOptions {
   readonly settings?: Readonly<Record<string, string | number>>;
 }
 
-// Debian puts it where only root looks for programs.
+// Debian installs it in a directory that only root has in its PATH.
 const program = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin']
   .map((directory) => join(directory, 'pgbouncer'))
   .find((path) => existsSync(path));
@@ -107,8 +107,8 @@ export async function startPooler(
   return pooler;
 }
 
-// Reads until the pipe from our process closes, which the system does however the process ends. The
-// pooler keeps nothing, and what its other signals mean has changed between its versions.
+// Reads until the pipe from our process closes; the system closes it however the process ends. The
+// pooler keeps no data, and the meaning of its other signals has changed between versions.
 const untilLetGo = `
   "$0" "$1" &
   read -r _

@@ -19,7 +19,7 @@ export interface PostgresContractOptions {
   /** May write the tables themselves. */
   readonly owner: () => DataSource;
   readonly options?: EventStoreOptions;
-  /** What has to hold after each test as well. */
+  /** An additional check after each test. */
   readonly check?: () => Promise<void>;
 }
 

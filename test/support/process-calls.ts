@@ -21,7 +21,7 @@ export const startValue = (): unknown => JSON.parse(process.argv[2]!);
 /**
  * Answers the calls of the spec that has started this process.
  *
- * Asked to end, it calls `close` and then ends by itself: what is left open keeps it from that.
+ * When asked to end, it calls `close` and then ends by itself, unless something is left open.
  */
 export function offer(functions: Offered, close: () => Promise<void>): void {
   const leave = (): never => process.exit(1);

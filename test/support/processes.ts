@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { patiently } from './eventually.ts';
 import { type Answer, type Offered, ready } from './process-calls.ts';
 
-/** How functions look from another process: what they take and return goes there as JSON. */
+/** Functions as another process sees them: arguments and results are passed as JSON. */
 export type Remote<Functions extends Offered> = {
   readonly [Name in keyof Functions]: (
     ...values: Parameters<Functions[Name]>
@@ -19,7 +19,7 @@ export interface TestProcess<Functions extends Offered> {
   readonly call: Remote<Functions>;
   /** What the process has printed. */
   readonly output: string;
-  /** Takes the processor away, until `thaw`; connections stay open. */
+  /** Suspends it until `thaw`; connections stay open. */
   freeze(): void;
   thaw(): void;
   /** Ends it at once, as `kill -9` does. */

@@ -28,7 +28,7 @@ export interface TestStore extends EventStore {
 /**
  * Opens a store on a data source, its schema migrated, without an application around it.
  *
- * Unless it is given a limit, its appends wait for an aggregate however slow the machine is.
+ * Without a given limit, its appends wait long enough for an aggregate even on a slow machine.
  */
 export async function openStore(
   dataSource: DataSource,

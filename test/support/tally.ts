@@ -1,16 +1,16 @@
 import { appendFileSync } from 'node:fs';
 import { expect } from '@jest/globals';
 
-/** What a test has seen while a fault was there; what it did not look for is left out. */
+/** What a test saw during a fault; leave out what it did not look for. */
 export interface Counts {
-  /** How often the fault was there. @default 1 */
+  /** How often the fault happened. @default 1 */
   readonly runs?: number;
   /** Appends, or transactions with several. */
   readonly acknowledged?: number;
   readonly lost?: number;
   readonly doubled?: number;
   readonly skipped?: number;
-  /** The longest time until everybody was answered again. */
+  /** The longest time until every caller was answered again. */
   readonly recoveryMs?: number | undefined;
 }
 
@@ -21,7 +21,7 @@ export interface TallyLine extends Counts {
   readonly spec: string;
 }
 
-/** Notes for the table of `npm run test:faults` what was seen; in any other run it does nothing. */
+/** Records what was seen for the table of `npm run test:faults`; does nothing in any other run. */
 export function tally(fault: `F${number}` | 'F9b', counts: Counts = {}): void {
   const file = process.env['FAULT_TALLY'];
   if (!file) return;
@@ -31,7 +31,7 @@ export function tally(fault: `F${number}` | 'F9b', counts: Counts = {}): void {
   appendFileSync(file, `${JSON.stringify(line satisfies TallyLine)}\n`);
 }
 
-/** How many of those that must be there are not, and how many are there again. */
+/** Counts how many of the expected items are missing, and how many are there more than once. */
 export function countCopies<T>(
   wanted: readonly T[],
   found: readonly T[],

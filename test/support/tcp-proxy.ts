@@ -20,17 +20,17 @@ export interface ProxiedConnection {
   swallow(): void;
 }
 
-/** Stands between clients and a server, and can make their connections fail, also in silence. */
+/** A proxy between clients and a server that can make their connections fail, even silently. */
 export interface TcpProxy {
-  /** The server's URL, by way of the proxy. */
+  /** The URL of the server through the proxy. */
   readonly url: string;
   /** All connections there have been, the oldest first. */
   readonly connections: readonly ProxiedConnection[];
-  /** Asked for every request; says what is to happen to it, if anything. */
+  /** Called for every request; returns the fault to apply to it, if any. */
   interfere: (request: string) => Interference | undefined;
-  /** How long everything is held up on its way, either way. */
+  /** The delay of everything that passes, in both directions. */
   delayMs: number;
-  /** How long the word that the server is ready comes behind the rest of an answer. */
+  /** How much later than the rest of an answer the message arrives that the server is ready. */
   readyDelayMs: number;
   /** Whether new connections are swallowed from their beginning. */
   isDeaf: boolean;
@@ -39,7 +39,7 @@ export interface TcpProxy {
   close(): Promise<void>;
 }
 
-/** What a connection keeps of what its client has sent. */
+/** How much a connection remembers of what its client has sent. */
 const rememberedBytes = 64 * 1024;
 /** The end of every answer to a request: the server is ready for the next one. */
 const readyForQuery = Buffer.from([0x5a, 0, 0, 0, 5]);
@@ -77,7 +77,7 @@ export async function startProxy(serverUrl: string): Promise<TcpProxy> {
       if (interference === 'reply-swallowed') isSwallowing = true;
       if (interference === 'reply-lost') isReplyLost = true;
       if (interference !== 'left-behind') return;
-      // Its answer is waited for, so that the server does not hear of the end before.
+      // Waits for the answer, so that the server does not see the connection end before.
       isReplyLost = true;
       client.removeAllListeners('close');
       client.resetAndDestroy();

@@ -37,7 +37,7 @@ export class UnrulyGuest {
       try {
         await misdeeds[kind](queryRunner);
       } catch {
-        // Its connection was closed, or is one that it has left behind itself.
+        // Its connection was closed, or is one that the guest itself left in a bad state.
       } finally {
         await queryRunner.release();
       }
@@ -47,7 +47,7 @@ export class UnrulyGuest {
 }
 
 const misdeeds = {
-  /** The driver gives up a statement, and then the ROLLBACK that waits behind it. */
+  /** The driver gives up a statement, and then the ROLLBACK that is queued after it. */
   async timedOut(queryRunner: QueryRunner): Promise<void> {
     await giveUpSoon(queryRunner);
     await queryRunner.startTransaction();
@@ -60,7 +60,7 @@ const misdeeds = {
     await queryRunner.query('BEGIN');
     await queryRunner.query('SELECT 1 / 0');
   },
-  /** Whatever others have begun on the connection that it is given. */
+  /** Rolls back whatever others have begun on the connection that it gets. */
   async rolledBack(queryRunner: QueryRunner): Promise<void> {
     await queryRunner.query('ROLLBACK');
   },

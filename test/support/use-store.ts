@@ -6,8 +6,8 @@ import { openStore, type TestStore } from './store.ts';
 /**
  * Creates a database before the tests of a file, and drops it after them.
  *
- * It is dropped before any later `afterAll` of the same level runs: what has to close before belongs
- * into a `describe`.
+ * It is dropped before any later `afterAll` of the same level runs: close whatever must be closed
+ * earlier in a nested `describe`.
  */
 export function useDatabase(options?: TestDatabaseOptions): TestDatabase {
   let database: TestDatabase;

@@ -66,8 +66,8 @@ describe('while a transaction holds aggregates', () => {
     expect(latencies.at(-1)).toBeLessThan(2_000);
   });
 
-  it('fails what waits when its time is up, though it never had a connection', async () => {
-    // More than connections may wait for.
+  it('waiting appends fail when their time is up, although they never had a connection', async () => {
+    // More aggregates than connections may wait for.
     const held = Array.from({ length: 6 }, (_, n) => ref(`forgotten-${n}`));
     for (const aggregate of held) await store.append(aggregate, one());
     const lockTimeoutMs = 500;
@@ -95,7 +95,7 @@ describe('while a transaction holds aggregates', () => {
     });
   });
 
-  it('fails what waits for aggregates that are being created when its time is up', async () => {
+  it('appends that wait for aggregates being created fail when their time is up', async () => {
     const created = Array.from({ length: 60 }, (_, n) => ref(`being-created-${n}`));
     const lockTimeoutMs = 1_000;
     const impatient = await openStore(dataSource, { lockTimeoutMs });
@@ -115,7 +115,7 @@ describe('while a transaction holds aggregates', () => {
     });
   });
 
-  it('fails no call of execute that waits for another one, whose work has met the lock', async () => {
+  it('a call of execute succeeds after waiting for another one whose work met the lock', async () => {
     const impatient = await openStore(dataSource, { lockTimeoutMs: 500 });
     const options = { cacheSize: 0, onWarning: () => undefined };
     const counters = new AggregateRepositories(impatient, options).of(Counter);
@@ -134,7 +134,7 @@ describe('while a transaction holds aggregates', () => {
     });
   });
 
-  it('fails all calls of execute that have waited as long, and not one after another', async () => {
+  it('all calls of execute that have waited as long fail together, not one after another', async () => {
     const lockTimeoutMs = 500;
     const impatient = await openStore(dataSource, { lockTimeoutMs });
     const options = { cacheSize: 0, onWarning: () => undefined };

@@ -9,12 +9,12 @@ import { tally } from '../support/tally.ts';
 import { useDatabase } from '../support/use-store.ts';
 
 const pollIntervalMs = 300;
-/** What it may take to handle one event. */
+/** The time that handling one event may take. */
 const slackMs = 400;
 
 const database = useDatabase();
 
-describe('a consumer that hears of no append', () => {
+describe('a consumer that gets no notification of an append', () => {
   let reading: DataSource;
   let writer: TestStore;
   let process: TestProcess;
@@ -27,7 +27,7 @@ describe('a consumer that hears of no append', () => {
   });
   afterEach(() => process.stop());
 
-  /** As another process, which hears nothing of the writer's appends. */
+  /** Starts a reader, like another process, which gets no signal of the writer's appends. */
   async function startReader(listen: boolean): Promise<void> {
     const bells = consumer('bells', async (records) => {
       for (const { position } of records) heardAt.set(position, performance.now());
@@ -37,7 +37,7 @@ describe('a consumer that hears of no append', () => {
     await process.control.waitFor('bells', await writer.currentPosition());
   }
 
-  /** How late several appends are heard, at moments that have nothing to do with the interval. */
+  /** Measures how late several appends are heard, at moments that are independent of the interval. */
   async function lags(): Promise<number[]> {
     const choices = random(testSeed);
     const found: number[] = [];
@@ -52,12 +52,12 @@ describe('a consumer that hears of no append', () => {
     return found;
   }
 
-  it('is one interval of polling late at most, with LISTEN switched off', async () => {
+  it('is at most one polling interval late with LISTEN switched off', async () => {
     await startReader(false);
     expect(Math.max(...(await lags()))).toBeLessThan(pollIntervalMs + slackMs);
   });
 
-  it('is one interval of polling late at most, while its connection for LISTEN is cut', async () => {
+  it('is at most one polling interval late while its connection for LISTEN is cut', async () => {
     await startReader(true);
     const admin = await database.dataSource({ poolSize: 1 });
     let isOver = false;

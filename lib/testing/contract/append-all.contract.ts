@@ -123,7 +123,7 @@ export function appendAllContract(test: ContractTest): void {
     assert.deepEqual(await store.fetchByAggregate(account), { version: 0, records: [] });
   });
 
-  test('takes a list that was refused once its reason is gone, with the same ids', async ({
+  test('takes a refused list with the same ids once the reason for the refusal is gone', async ({
     store,
   }) => {
     const [one, two] = [newAccount(), newAccount()];
@@ -172,7 +172,7 @@ export function appendAllContract(test: ContractTest): void {
     });
   });
 
-  test('refuses a repetition together with something new', async ({ store }) => {
+  test('refuses a repeated append together with a new one', async ({ store }) => {
     const event = new EventData(new MoneyDeposited(5), { id: randomUUID() });
     const append = { aggregate: newAccount(), events: [event] };
     await store.appendAll([append]);

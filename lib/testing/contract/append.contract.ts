@@ -38,7 +38,7 @@ export function appendContract(test: ContractTest): void {
     assert.deepEqual(page, { version: 3, records: result.records });
   });
 
-  test('gives every record an event of its own, also if one object is appended again', async ({
+  test('gives every record an event of its own, even if one object is appended again', async ({
     store,
   }) => {
     const [account, other] = [newAccount(), newAccount()];
@@ -69,7 +69,7 @@ export function appendContract(test: ContractTest): void {
     );
   });
 
-  test('applies calls in their order, though none is awaited and a schema answers late', async ({
+  test('applies calls in call order, although none is awaited and a schema answers late', async ({
     store,
   }) => {
     const [account, other] = [newAccount(), newAccount()];
@@ -89,7 +89,7 @@ export function appendContract(test: ContractTest): void {
     assert.deepEqual(amounts, [1, undefined, 2, 3, 4]);
   });
 
-  test('answers with the very instances that were appended', async ({ store }) => {
+  test('answers with the same instances that were appended', async ({ store }) => {
     const event = new MoneyDeposited(5);
     const { records } = await store.append(newAccount(), [event]);
 
@@ -108,7 +108,7 @@ export function appendContract(test: ContractTest): void {
     assert.equal(recordOf(record.event), record);
   });
 
-  test('fills in a record', async ({ store }) => {
+  test('returns a record with every field filled in', async ({ store }) => {
     const account = newAccount();
     const { records } = await store.append(account, [new MoneyDeposited(5)]);
     const { id, position, recordedAt, ...rest } = records[0]!;
@@ -150,9 +150,7 @@ export function appendContract(test: ContractTest): void {
     });
   });
 
-  test('refuses an option of a name that it does not know, and says which is meant', async ({
-    store,
-  }) => {
+  test('refuses an unknown option, and suggests the one that is meant', async ({ store }) => {
     const account = newAccount();
     const events = deposits(1);
     const misspelt: object = { expectedVersoin: 3 };

@@ -52,7 +52,7 @@ export function duplicateContract(test: ContractTest): void {
     });
   }
 
-  test('answers with the first result after the aggregate has gone on', async ({ store }) => {
+  test('answers with the first result after later appends to the aggregate', async ({ store }) => {
     const account = newAccount();
     const events = [deposit(5), deposit(6)];
     const first = await store.append(account, events, { expectedVersion: 0 });
@@ -61,7 +61,7 @@ export function duplicateContract(test: ContractTest): void {
     assertSameResult(await store.append(account, events, { expectedVersion: 0 }), first);
   });
 
-  test('knows an id in upper case, and does not compare metadata', async ({ store }) => {
+  test('recognizes an id in upper case, and does not compare metadata', async ({ store }) => {
     const account = newAccount();
     const id = randomUUID();
     const first = await store.append(account, [deposit(5, id)], { metadata: { actor: 'Ada' } });
@@ -82,7 +82,9 @@ export function duplicateContract(test: ContractTest): void {
   });
 
   for (const expectedVersion of [1, 2, 'no_stream'] satisfies ExpectedVersion[]) {
-    test(`refuses events whose place ${expectedVersion} does not allow`, async ({ store }) => {
+    test(`refuses a repetition that expects another version: ${expectedVersion}`, async ({
+      store,
+    }) => {
       const account = newAccount();
       await store.append(account, deposits(3));
       const event = deposit(5);
@@ -127,7 +129,7 @@ export function duplicateContract(test: ContractTest): void {
     await assertDuplicate(store, () => store.append(account, [withdrawn]), [id]);
   });
 
-  test('says how many of the first events of a list that has grown are stored, and where', async ({
+  test('reports how many leading events of a longer list are stored, and where', async ({
     store,
   }) => {
     const account = newAccount();
@@ -158,13 +160,13 @@ export function duplicateContract(test: ContractTest): void {
           .toSorted(),
       );
     });
-    // Cut otherwise, but whole: a repetition.
+    // Other bounds, but everything is stored: a repetition.
     assert.equal((await store.append(account, events.slice(1, 3))).duplicate, true);
     const rest = await store.append(account, events.slice(4), { expectedVersion: 7 });
     assert.equal(rest.version, 9);
   });
 
-  test('says what else is wrong with an append whose ids are stored', async ({ store }) => {
+  test('reports the reason why an append with stored ids is no repetition', async ({ store }) => {
     const [account, other] = [newAccount(), newAccount()];
     const [first, second, third] = [deposit(1), deposit(2), deposit(3)];
     await store.append(account, [first, second, third]);

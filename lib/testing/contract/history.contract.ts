@@ -88,7 +88,7 @@ export function historyContract(test: ContractTest): void {
   });
 
   test(
-    'of removed events has only what came later',
+    'has only later events after a removal',
     async ({ store }) => {
       const account = newAccount();
       await store.append(account, deposits(3));

@@ -90,7 +90,9 @@ export function idempotencyKeyContract(test: ContractTest): void {
     { allowRemoval: true },
   );
 
-  test('counts for each append of a list; what is not stored yet is written', async ({ store }) => {
+  test('counts for each append of a list, and appends not stored yet are written', async ({
+    store,
+  }) => {
     const [one, two, three] = [newAccount(), newAccount(), newAccount()];
     const first = await store.append(one, deposits(2), { idempotencyKey: 'k' });
     const appends = [one, two, three].map((aggregate) => ({
@@ -118,9 +120,7 @@ export function idempotencyKeyContract(test: ContractTest): void {
     });
   });
 
-  test('refuses a list in which another append without a key would be written again', async ({
-    store,
-  }) => {
+  test('refuses a stored key in a list with another append that has no key', async ({ store }) => {
     const [one, two] = [newAccount(), newAccount()];
     const appends = [
       { aggregate: one, events: deposits(1), idempotencyKey: 'k' },
@@ -157,7 +157,7 @@ export function idempotencyKeyContract(test: ContractTest): void {
     assert.match(records[0]!.id, /^[0-9a-f]{8}-[0-9a-f]{4}-5/);
   });
 
-  test('is left out by undefined', async ({ store }) => {
+  test('counts as absent if it is undefined', async ({ store }) => {
     const account = newAccount();
     for (const version of [1, 2]) {
       const result = await store.append(account, deposits(1), { idempotencyKey: undefined });

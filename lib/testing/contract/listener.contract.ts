@@ -51,7 +51,7 @@ export function listenerContract(test: ContractTest): void {
     assert.deepEqual(calls, ['listener', 'caller']);
   });
 
-  test('says nothing when nothing was written', async ({ store }) => {
+  test('is not called when nothing was written', async ({ store }) => {
     const account = newAccount();
     const events = [new EventData(new MoneyDeposited(1), { id: randomUUID() })];
     await store.append(account, events);
@@ -81,7 +81,7 @@ export function listenerContract(test: ContractTest): void {
     assert.equal(heard.length, 2);
   });
 
-  test('stops when asked to', async ({ store }) => {
+  test('stops calling a listener that is removed', async ({ store }) => {
     let calls = 0;
     const stop = store.onAppended(() => (calls += 1));
     await store.append(newAccount(), deposits(1));

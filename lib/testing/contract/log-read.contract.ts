@@ -106,7 +106,7 @@ export function logReadContract(test: ContractTest): void {
     });
   }
 
-  test('a filtered reader passes over what it does not want', async ({ store }) => {
+  test('a filtered reader skips events that do not match', async ({ store }) => {
     const log = await writeLog(store);
     const types = [AccountOpened];
 
@@ -116,7 +116,7 @@ export function logReadContract(test: ContractTest): void {
     assert.equal((await store.fetch(full.position, { types })).position, log[5]?.position);
   });
 
-  test('reads backward, newest first, from the end or from a place', async ({ store }) => {
+  test('reads backward, newest first, from the end or from a position', async ({ store }) => {
     const log = await writeLog(store);
     const backward = { direction: 'backward' } as const;
 
@@ -174,9 +174,7 @@ export function logReadContract(test: ContractTest): void {
     });
   }
 
-  test('refuses an option of a name that it does not know, and says which is meant', async ({
-    store,
-  }) => {
+  test('refuses an unknown option, and suggests the one that is meant', async ({ store }) => {
     const account = newAccount();
     const misspelt = (key: string) => ({ [key]: 1 });
     for (const [read, meant] of [

@@ -19,7 +19,7 @@ export function metadataContract(test: ContractTest): void {
     assert.deepEqual(records[1]?.metadata, metadata);
   });
 
-  test("an event's own wins over the append's, and that over the surrounding", async ({
+  test('of an event overrides that of the append, which overrides the surrounding', async ({
     store,
   }) => {
     const own = { tenant: 'own', actor: 'own' };
@@ -37,7 +37,7 @@ export function metadataContract(test: ContractTest): void {
     ]);
   });
 
-  test('surrounds every append of its flow, and no other', async ({ store }) => {
+  test('surrounds every append of its asynchronous flow, and no other', async ({ store }) => {
     const append = async (): Promise<void> => {
       await Promise.resolve();
       await store.append(newAccount(), deposits(1));
@@ -54,7 +54,7 @@ export function metadataContract(test: ContractTest): void {
     ]);
   });
 
-  test('that cannot be stored exactly refuses the append', async ({ store }) => {
+  test('is refused, with the append, if it cannot be stored exactly', async ({ store }) => {
     await assertNothingWritten(store, async () => {
       const metadata = { actor: 'Ada\0' };
       const append = store.append(newAccount(), deposits(1), { metadata });

@@ -132,7 +132,7 @@ export function optionsContract(test: ContractTest): void {
     });
   }
 
-  test('are not concerned by what was added to Object.prototype', async ({ store }) => {
+  test('ignore members that were added to Object.prototype', async ({ store }) => {
     const ofAll = Object.prototype as { addedByOthers?: unknown };
     ofAll.addedByOthers = 1;
     try {

@@ -51,7 +51,7 @@ export function removalContract(test: ContractTest): void {
   );
 
   test(
-    'does not take removed events again when their append is repeated late',
+    'does not store removed events again when their append is repeated late',
     async ({ store }) => {
       const account = newAccount();
       await store.append(account, deposits(1));
@@ -78,7 +78,7 @@ export function removalContract(test: ContractTest): void {
   );
 
   test(
-    'does not bring a removed state back by a late snapshot',
+    'does not let a late snapshot bring a removed state back',
     async ({ store }) => {
       const account = newAccount();
       await store.append(account, deposits(3));

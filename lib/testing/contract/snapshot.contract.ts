@@ -35,7 +35,7 @@ export function snapshotContract(test: ContractTest): void {
     assert.deepEqual((await store.getSnapshot(account))?.state, { balance: 1 });
   });
 
-  test('gives way to a newer one, and to a later one of the same version', async ({ store }) => {
+  test('is replaced by a newer one, and by a later one of the same version', async ({ store }) => {
     const account = newAccount();
     await store.append(account, deposits(3));
     await store.snapshot(account, { take: 1 }, 2);
@@ -45,7 +45,7 @@ export function snapshotContract(test: ContractTest): void {
     assert.deepEqual(await store.getSnapshot(account), { version: 3, state: { take: 3 } });
   });
 
-  test('never gives way to an older one', async ({ store }) => {
+  test('is never replaced by an older one', async ({ store }) => {
     const account = newAccount();
     await store.append(account, deposits(3));
     await store.snapshot(account, { take: 1 }, 3);

@@ -37,7 +37,7 @@ describe('submitting an application', () => {
     ['a fraction', { amount: 0.5 }],
     ['an amount as text', { amount: '5000' }],
     ['an unknown member', { amount: 5000, rate: 3 }],
-    ['a time that is none', { amount: 5000, submittedAt: 'yesterday' }],
+    ['an invalid time', { amount: 5000, submittedAt: 'yesterday' }],
   ])('refuses %s with 400', async (_, body) => {
     const response = await http().post('/applications').send(body).expect(400);
     expect(response.body.message).not.toHaveLength(0);
@@ -51,7 +51,7 @@ describe('submitting an application', () => {
 });
 
 describe('an application', () => {
-  it('is shown with its version as ETag, and not again to a client that has it', async () => {
+  it('is shown with its version as ETag, and with 304 to a client that has this version', async () => {
     const id = await submit();
     const response = await http().get(`/applications/${id}`).expect(200);
     expect(response.headers['etag']).toBe('"1"');
@@ -108,7 +108,7 @@ describe('an application', () => {
     });
   });
 
-  it('is 404 if there is none, 400 if its id or the step cannot be', async () => {
+  it('answers 404 if it does not exist, and 400 if its id or the step is invalid', async () => {
     await http().get('/applications/nobody').expect(404);
     await http().get('/applications/nobody/events').expect(404);
     await http().post('/applications/nobody/accept').expect(404);

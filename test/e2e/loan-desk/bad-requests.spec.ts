@@ -3,7 +3,7 @@ import { useLoanDesk } from './use-loan-desk.ts';
 
 const { http, submit } = useLoanDesk();
 
-describe('what no client should send', () => {
+describe('a request', () => {
   const json = (body: string) =>
     http().post('/applications').set('Content-Type', 'application/json').send(body);
 
@@ -18,19 +18,19 @@ describe('what no client should send', () => {
     ['2^53 + 1', '{"amount":9007199254740993}'],
     ['a time that is too long', `{"amount":1,"submittedAt":"${'1'.repeat(50_000)}"}`],
     ['a depth of 10,000', `{"amount":${'['.repeat(10_000)}${']'.repeat(10_000)}}`],
-  ])('as a body is %s: 400', async (_, body) => {
+  ])('with %s as its body is answered with 400', async (_, body) => {
     const response = await json(body).expect(400);
     expect(response.body.message).not.toHaveLength(0);
   });
 
-  it('is a body with keys of Object.prototype: Nest drops them, and nothing is polluted', async () => {
+  it('with keys of Object.prototype in its body pollutes nothing, because Nest drops them', async () => {
     const keys = '"__proto__":{"amount":1},"constructor":{"prototype":{"amount":2}}';
     const { body } = await json(`{"amount":5000,${keys}}`).expect(201);
     expect(body).toMatchObject({ amount: 5000, version: 1 });
     expect({}).not.toHaveProperty('amount');
   });
 
-  it('is a body of a megabyte: 413', async () => {
+  it('with a body of a megabyte is answered with 413', async () => {
     await json(`{"amount":1,"note":"${'x'.repeat(2 ** 20)}"}`).expect(413);
   });
 
@@ -51,7 +51,7 @@ describe('what no client should send', () => {
     'post /applications/nobody/offers/toString',
     'post /applications/nobody/work-items/__proto__/start',
     'post /applications/nobody/work-items/change-contract/hasOwnProperty',
-  ])('is %s: 400', async (line) => {
+  ])('to %s is answered with 400', async (line) => {
     const [method, ...path] = line.split(' ');
     const send = method === 'get' ? http().get.bind(http()) : http().post.bind(http());
     await send(path.join(' ').replaceAll(' ', '%20')).expect(400);
@@ -62,7 +62,7 @@ describe('what no client should send', () => {
     ['If-Match', '"1e3"'],
     ['Idempotency-Key', '__proto__'],
     ['Event-Position', '9007199254740993'],
-  ])('is %s: %s: 400', async (header, value) => {
+  ])('with %s: %s is answered with 400', async (header, value) => {
     const id = await submit();
     const sent =
       header === 'Event-Position'
@@ -74,7 +74,7 @@ describe('what no client should send', () => {
       .expect(400);
   });
 
-  it('is a name of an actor that is any text a header can carry: it is kept as it came', async () => {
+  it('may name any actor that a header can carry, and the name is stored unchanged', async () => {
     const id = await submit();
     const actor = '\'; DROP TABLE "domain_events"; -- ÿ __proto__ \\u0000';
     await http().post(`/applications/${id}/partly-submit`).set('X-Actor', actor).expect(200);

@@ -20,7 +20,7 @@ describe('the number of an offer', () => {
   const create = (id: string, body?: object) =>
     http().post(`/applications/${id}/offers/create`).send(body);
 
-  it('is made of the id of the application, or given', async () => {
+  it('is derived from the id of the application, or given', async () => {
     const id = await toStep('offers/select');
     await create(id).expect(200);
     const other = await toStep('offers/select');
@@ -31,7 +31,7 @@ describe('the number of an offer', () => {
     await create(other, { number: 'a b' }).expect(400);
   });
 
-  it('is given once: another offer of that number is refused with 409 and not recorded', async () => {
+  it('is unique: another offer of that number is refused with 409 and not recorded', async () => {
     const ids = [await toStep('offers/select'), await toStep('offers/select')];
     const number = `offer-of-${ids[0]}`;
     const answers = await Promise.all(ids.map((id) => create(id, { number })));
@@ -46,7 +46,7 @@ describe('the number of an offer', () => {
     await create(ids[refused]!).expect(200);
   });
 
-  it('is missing from offers of the time before, which proceed as all others', async () => {
+  it('is missing from offers made before numbers existed, which proceed like all others', async () => {
     const id = await toStep('offers/select');
     const past = await openStore(await desk.database.dataSource(), {
       schema: 'loan_desk',

@@ -8,7 +8,7 @@ const desk = useLoanDesk();
 const { startApp, http, toStep } = desk;
 
 describe('the report', () => {
-  it('shows a write to a client that waited for it, or names its position', async () => {
+  it('shows a write to a client that waited for it, or that names its position', async () => {
     await untilCaughtUp(desk.app);
     const before = await http().get('/report').expect(200);
     const { body } = await http()

@@ -18,7 +18,7 @@ import {
 const given = useChainedLog();
 const { behindTheBack, pickEvent } = given;
 
-describe('an attacker that computes hashes again', () => {
+describe('an attacker that recomputes the hashes', () => {
   /** Writes the events of an aggregate again, changed by SQL: the chain itself hashes them. */
   const rewrite = async (key: number, change: string): Promise<void> => {
     await given.dataSource.transaction(async (manager) => {
@@ -40,7 +40,7 @@ describe('an attacker that computes hashes again', () => {
     readonly after: number;
     readonly position: number;
   }
-  /** An event that the first anchors speak of. */
+  /** An event that an anchor covers. */
   const pickAnchored = async (): Promise<Victim & { readonly interval: Line }> => {
     const lines = (await linesOf(given.anchors)).map((line) => JSON.parse(line) as Line);
     for (;;) {
@@ -71,7 +71,7 @@ describe('an attacker that computes hashes again', () => {
       },
     ],
     [
-      'of no event of an aggregate, removed as a whole,',
+      'after removing a whole aggregate',
       ({ key }) =>
         behindTheBack(
           `DELETE FROM ${events} WHERE aggregate_key = ${key}`,
@@ -86,7 +86,7 @@ describe('an attacker that computes hashes again', () => {
     expect(findings).toContainEqual(disagreeing(victim.interval));
   });
 
-  it('of an event in a gap of the log, as the store itself does, is found by the anchors alone', async () => {
+  it('of an event forged into a gap, as the store does, is found by the anchors alone', async () => {
     const [{ gap }] = await given.dataSource.query(
       `SELECT min(n) AS gap FROM generate_series(1, ${given.lastPosition}) AS n
       WHERE NOT EXISTS (SELECT FROM ${events} AS e WHERE e.position = n)
@@ -105,7 +105,7 @@ describe('an attacker that computes hashes again', () => {
     expect(findings).toContainEqual(disagreeing(first));
   });
 
-  it('is found by the anchors where the end of the log was cut off', async () => {
+  it('is found by the anchors after cutting off the end of the log', async () => {
     const { after, position } = JSON.parse((await linesOf(given.anchors)).at(-1)!) as Line;
     await behindTheBack(
       `DELETE FROM ${events} WHERE position > ${after}`,
@@ -135,7 +135,7 @@ describe('an attacker that computes hashes again', () => {
     });
   });
 
-  it('is found by the anchors where hashes were taken away, as if the chain had begun later', async () => {
+  it('is found by the anchors after removing hashes, as if the chain had begun later', async () => {
     const trigger = 'domain_events_hash';
     const definition = `SELECT pg_get_triggerdef(oid) AS sql FROM pg_trigger WHERE tgname = '${trigger}'`;
     const [{ sql }] = await given.dataSource.query(definition);
@@ -170,7 +170,7 @@ describe('a file of anchors', () => {
       ['Line 2 of the anchors is not signed', 'Line 3 of the anchors does not follow'],
     ],
     [
-      'with a line that is none',
+      'with an invalid line',
       ([a, b, c]) => [a!, b!, 'null', c!],
       ['Line 3 of the anchors is not signed'],
     ],
@@ -188,7 +188,7 @@ describe('a file of anchors', () => {
     );
   });
 
-  it('that was signed with another key is refused, and not gone on with', async () => {
+  it('that was signed with another key is refused, and not continued', async () => {
     const { privateKey: other, publicKey: its } = generateKeyPairSync('ed25519');
     const report = await given.verifier.verify({ anchors: file, publicKey: its });
     expect(report).toMatchObject({ findingCount: 3, anchors: 0, anchoredUpTo: 0 });
@@ -199,7 +199,7 @@ describe('a file of anchors', () => {
     expect(await readFile(file, 'utf8')).toBe(`${lines.join('\n')}\n`);
   });
 
-  it('that ends in half a line is good up to there, and gone on with', async () => {
+  it('that ends in half a line is valid up to there, and is continued', async () => {
     await appendFile(file, lines[2]!.slice(0, -1));
     const torn = await given.verifier.verify({ anchors: file, publicKey });
     expectClean(torn);
@@ -210,7 +210,7 @@ describe('a file of anchors', () => {
     expect(whole).toMatchObject({ anchors: 4, hasTornAnchor: false, anchoredUpTo: whole.upTo });
   });
 
-  it('that is not there, or not whole in the call, is an error', async () => {
+  it('that does not exist, or is passed without a valid key, is an error', async () => {
     await rm(file);
     await expect(found()).rejects.toMatchObject({ code: 'ANCHOR_FILE', file });
     await expect(given.verifier.verify({ anchors: file })).rejects.toThrow(TypeError);

@@ -22,7 +22,7 @@ const given = useChainedLog();
 const { someEvents, appendAtRandom, behindTheBack, pickEvent } = given;
 
 describe('an unaltered log', () => {
-  it('verifies, however it was appended to, also while the chain was switched on', async () => {
+  it('verifies, however it was appended to, even while the chain was switched on', async () => {
     const report = await given.verifier.verify({ anchors: given.anchors, publicKey });
     const [{ stored, unhashed, removed }] = await given.dataSource.query(
       `SELECT count(*)::integer AS stored, count(*) FILTER (WHERE hash IS NULL)::integer AS unhashed,
@@ -76,7 +76,7 @@ describe('an unaltered log', () => {
     expect(report.chainStart).toBe(report.unhashed);
   });
 
-  it('verifies against its anchors, though removeEvents has removed a part of it', async () => {
+  it('verifies against its anchors, although removeEvents has removed a part of it', async () => {
     const before = await given.verifier.verify();
     const removed = await given.stores[0]!.removeEvents(counter(3));
     await given.stores[0]!.append(counter(3), someEvents());
@@ -165,7 +165,7 @@ describe('an event', () => {
     ]);
   });
 
-  it('that was removed under the pretence of removeEvents is named', async () => {
+  it('that was removed as if by removeEvents is named', async () => {
     const victim = await pickEvent();
     await given.dataSource.transaction(async (manager) => {
       await manager.query(`SELECT set_config('event_store.removal', '${schema}', true)`);

@@ -27,14 +27,14 @@ describe('an object of the schema', () => {
     await store.append(counter(1), someEvents());
   });
 
-  /** Alters a schema of its own, and returns what `verify` says then. */
+  /** Alters a schema of its own, and returns what `verify` reports then. */
   const altered = async (...statements: string[]): Promise<LogReport> => {
     for (const sql of statements) {
       await given.dataSource.query(sql.replaceAll(`${schema}.`, `${fresh}.`));
     }
     return new EventLogVerifier(new PostgresChainedLog(given.dataSource, fresh)).verify();
   };
-  /** The text of a function, with a part exchanged. */
+  /** The definition of a function, with a part replaced. */
   const replaced = async (name: string, part: string, by: string): Promise<string> => {
     const [{ text }] = await given.dataSource.query(
       `SELECT pg_get_functiondef('${fresh}.${name}'::regproc) AS text`,
@@ -103,7 +103,7 @@ describe('an object of the schema', () => {
       [['trigger forged', 'does not make it']],
     ],
     [
-      'a function beside another one of its name',
+      'a function that overloads another one',
       [
         `CREATE FUNCTION ${schema}.read_log(integer, integer, text[], text[], boolean) RETURNS integer
           LANGUAGE sql AS 'SELECT 1'`,
@@ -166,7 +166,7 @@ describe('an object of the schema', () => {
     },
   );
 
-  it('that an operator has added is none of them', async () => {
+  it('that an operator has added is not reported', async () => {
     expectClean(
       await altered(
         `CREATE INDEX by_payload ON ${events} USING gin (payload)`,

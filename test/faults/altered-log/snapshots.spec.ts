@@ -61,7 +61,7 @@ describe('a snapshot', () => {
     }
   });
 
-  it('is named where the event at its version has another hash by now', async () => {
+  it('is named if the event at its version has another hash now', async () => {
     await takeSnapshots();
     const [{ version, position }] = await given.dataSource.query(
       `SELECT e.version::integer, e.position::integer FROM ${events} AS e

@@ -51,7 +51,7 @@ export const expectClean = ({ findings, findingCount }: LogReport): void =>
 /**
  * A log with a hash chain that was switched on while it was written, and its anchors.
  *
- * It is put back after each test as it was before.
+ * Both are restored after each test.
  */
 export function useChainedLog() {
   const database = useDatabase();
@@ -117,7 +117,7 @@ export function useChainedLog() {
   const someEvents = () =>
     Array.from({ length: choices.integer(1, 5) }, () => new Counted((counted += 1)));
 
-  /** Appends at once, in every way there is, in both forms, to few aggregates. */
+  /** Appends concurrently to a few aggregates, through every call and in both forms. */
   async function appendAtRandom(calls: number): Promise<void> {
     const append = async (): Promise<unknown> => {
       const store = choices.pick(stores);
@@ -144,7 +144,7 @@ export function useChainedLog() {
     acknowledged += (await Promise.all(Array.from({ length: calls }, append))).length;
   }
 
-  /** As a superuser who passes by the triggers and the foreign keys of the store. */
+  /** Runs statements as a superuser, past the triggers and foreign keys of the store. */
   async function behindTheBack(...statements: string[]): Promise<void> {
     await dataSource.transaction(async (manager) => {
       await manager.query('SET LOCAL session_replication_role = replica');

@@ -34,15 +34,15 @@ export interface CounterStart {
   readonly platform: 'express' | 'fastify';
   /** How it is asked to end: by a handler of its own that calls `app.close()`, or by the shutdown hooks of Nest. */
   readonly endsBy: 'close' | 'hooks';
-  /** The hook of its start that takes its time, behind the store's own. */
+  /** The hook of its start that is slow; it runs after the store's own. */
   readonly slow?: 'onModuleInit' | 'onApplicationBootstrap';
 }
 
-/** A request to count; the handler takes its time before it appends, and after. */
+/** A request to count; the handler pauses before and after it appends. */
 export interface CountRequest {
   readonly counter: string;
   readonly by: 'append' | 'appendAll' | 'transaction';
-  /** Whether it waits first until all that are held are let go. @default false */
+  /** Whether it first waits until all held requests are released. @default false */
   readonly isHeld?: boolean;
   readonly beforeMs: number;
   readonly afterMs: number;
@@ -87,7 +87,7 @@ class CounterController {
   }
 }
 
-/** What must never happen: a handler at work when the hooks after it have run. */
+/** Fails if it handles an event after `beforeApplicationShutdown` has run. */
 @Projection('slow-counts')
 @Injectable()
 class SlowCounts implements BeforeApplicationShutdown {
@@ -102,7 +102,7 @@ class SlowCounts implements BeforeApplicationShutdown {
   }
 }
 
-/** Appends in the hooks, in all of which an application may still append. */
+/** Appends in every shutdown hook, because an application may still append in all of them. */
 @Injectable()
 class LastWords implements OnModuleDestroy, BeforeApplicationShutdown, OnApplicationShutdown {
   constructor(private readonly store: EventStore) {}
@@ -155,7 +155,7 @@ const app = await NestFactory.create(CounterModule, adapter, {
 if (endsBy === 'hooks') app.enableShutdownHooks([], { useProcessExit: true });
 const functions = {
   isStarting: (): boolean => isStarting,
-  /** How many requests have arrived that are held. */
+  /** The number of held requests that have arrived. */
   held: (): number => held,
   letGo: (): void => letGo(),
 };

@@ -6,15 +6,15 @@ import { findingsOf } from '../../support/ledger/ledger.findings.ts';
 import { readHistory } from '../../support/ledger/ledger.history.ts';
 import { countFindings } from '../../support/history/count-findings.ts';
 
-/** What a trial has shown. */
+/** The result of a trial. */
 export interface TrialReport {
   /** What is wrong, each kind with examples; empty if nothing is. */
   readonly findings: readonly string[];
-  /** How often everybody had to be answered again. */
+  /** How often all writers had to recover. */
   readonly runs: number;
   readonly acknowledged: number;
   readonly refused: number;
-  /** Calls of which nobody heard the end, or heard that it is unknown. */
+  /** Calls without an answer, or with an unknown outcome. */
   readonly unknown: number;
   /** How often each error came. */
   readonly errors: Readonly<Record<string, number>>;
@@ -27,9 +27,9 @@ export interface TrialReport {
 }
 
 interface Beside {
-  /** Given if consumers ran, to look at what they did. */
+  /** Given if consumers ran, to check what they did. */
   readonly dataSource: DataSource | undefined;
-  /** How long it took each time until everybody was answered again. */
+  /** How long each recovery took, until every writer was answered again. */
   readonly recoveriesMs: readonly number[];
 }
 

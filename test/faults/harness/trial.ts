@@ -32,7 +32,7 @@ export interface TrialOptions {
   readonly consumers?: boolean;
   /** Whether other code of the applications misuses their connections. @default false */
   readonly hasGuests?: boolean;
-  /** Whether the applications come to the server by way of a proxy. @default false */
+  /** Whether the applications connect to the server through a proxy. @default false */
   readonly proxied?: boolean;
   readonly server?: OwnServerOptions;
   readonly application?: Partial<LedgerProcessOptions>;
@@ -51,10 +51,10 @@ interface ProcessSlot {
 const consumerNames = ['balances', 'turnover', 'journal', 'totals', 'letters', 'receipts'];
 
 /**
- * A real server and real applications under load, to which something happens.
+ * A real server and real applications under load, for a test that injects faults.
  *
- * The server writes to its disk what it acknowledges. The applications write down what they call, what
- * they are answered and what they read; in the end all of it is held against the log.
+ * The server writes to its disk what it acknowledges. The applications record every call, answer and
+ * read; in the end all of it is compared with the log.
  */
 export class Trial {
   readonly choices: Random;
@@ -63,7 +63,7 @@ export class Trial {
 
   private constructor(
     readonly options: TrialOptions,
-    /** The one that takes writes now. */
+    /** The server that takes writes now. */
     public server: OwnServer,
     readonly proxy: TcpProxy | undefined,
     private readonly directory: string,
@@ -72,7 +72,7 @@ export class Trial {
     this.choices = random(options.seed);
   }
 
-  /** Starts everything; nobody writes yet. */
+  /** Starts everything; no application writes yet. */
   static async start(options: TrialOptions): Promise<Trial> {
     const server = await startOwnServer({ durable: true, ...options.server });
     const client = new Client({ connectionString: server.url });
@@ -102,7 +102,7 @@ export class Trial {
     await this.#answered(now());
   }
 
-  /** Kills an application with everything that it has in hand, and starts another one in its slot. */
+  /** Kills an application in the middle of its work, and starts another one in its slot. */
   async killAndRestart(n: number): Promise<void> {
     const slot = this.slots[n]!;
     await slot.process.kill();
@@ -112,7 +112,7 @@ export class Trial {
     await this.#startWorkload(slot);
   }
 
-  /** Resolves once every writer is answered again, which took so long. Call it when a fault is over. */
+  /** Resolves once every writer is answered again, to the time it took. Call it when a fault is over. */
   async recovered(timeoutMs?: number): Promise<number> {
     const since = now();
     await this.#answered(since, timeoutMs);
@@ -121,7 +121,7 @@ export class Trial {
     return tookMs;
   }
 
-  /** Resolves once the applications that run now have been answered more often than that. */
+  /** Resolves once the applications that run now have acknowledged more than this many calls. */
   async hasAcknowledged(more: number): Promise<void> {
     await eventually(async () => {
       const counts = await Promise.all(this.applications.map(({ call }) => call.acknowledged()));
@@ -147,7 +147,7 @@ export class Trial {
     }
   }
 
-  /** Sends the applications to another server, which repeats what this one has done. */
+  /** Promotes a standby of this server, and redirects the applications to it. */
   async failOver(standby: Standby): Promise<void> {
     this.#abandoned.push(this.server);
     this.server = standby;
@@ -155,7 +155,7 @@ export class Trial {
     this.proxy!.redirect(standby.url);
   }
 
-  /** Removes everything, however far it has come. */
+  /** Removes everything, however far the trial has come. */
   async close(): Promise<void> {
     for (const { process } of this.slots) await process.kill();
     await this.proxy?.close();
@@ -207,7 +207,7 @@ export class Trial {
     );
   }
 
-  /** Whoever has taken a connection from the pool has given it back. */
+  /** Resolves once every connection taken from the pool was given back. */
   async #isAtRest({ pid, call }: LedgerProcess): Promise<void> {
     await eventually(async () => {
       const busy = await call.busyConnections();
@@ -223,7 +223,7 @@ export class Trial {
     const [{ process }] = this.slots as [ProcessSlot];
     for (const name of consumerNames) {
       if (name === 'totals') continue;
-      // Asked over a connection that is half-open still, it fails, and is asked again.
+      // The call fails over a connection that is still half-open, and is repeated.
       const hasReached = () => process.call.waitFor(name, end).then(() => true);
       await eventually(hasReached);
     }

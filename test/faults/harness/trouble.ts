@@ -69,7 +69,7 @@ export class Trouble {
 
   async #resetConnections(): Promise<void> {
     const proxy = this.#trial.proxy!;
-    // Of their own, as the number of requests is another one each time.
+    // A random source of its own, because the number of requests differs from run to run.
     const choices = random(this.#choices.integer(0, 2 ** 30));
     proxy.interfere = () =>
       choices.next() < 0.02

@@ -17,7 +17,7 @@ describe('applications under load whose primary dies, and whose synchronous stan
     await killAll();
   });
 
-  it('lose nothing that was acknowledged, although the standby had heard nothing for a while', async () => {
+  it('lose nothing that was acknowledged, although the standby was cut off for a while', async () => {
     trial = await Trial.start({ seed: seed(), proxied: true, hasGuests: true });
     replication = await startProxy(trial.server.url);
     const standby = await startStandby(trial.server, replication.url, { durable: true });

@@ -25,7 +25,7 @@ describe('applications under load whose connections go half-open', () => {
         driver: {
           query_timeout: timeoutMs,
           connectionTimeoutMillis: timeoutMs,
-          // Else the transactions that they had open hold their aggregates, and all readers.
+          // Otherwise their open transactions hold aggregates, and hold back all readers.
           idle_in_transaction_session_timeout: timeoutMs,
         },
       },
@@ -36,7 +36,7 @@ describe('applications under load whose connections go half-open', () => {
       for (const connection of trial.proxy!.connections) {
         if (connection.isOpen && trial.choices.next() < 0.5) connection.swallow();
       }
-      // Each dead connection of a pool takes its second to be noticed, and few are tried at a time.
+      // It takes a second to notice each dead connection of a pool, and few are tried at a time.
       await trial.recovered(60_000);
     }
     const report = await trial.finish('half-open connections');

@@ -38,7 +38,7 @@ describeWithDump('a log that was dumped under load and restored into another ser
     if (directory) await rm(directory, { recursive: true });
   });
 
-  it('continues where it was, and so does every consumer', async () => {
+  it('continues at its last position, and so does every consumer', async () => {
     const binaries = { initdb: join(programs!, 'initdb'), pgCtl: join(programs!, 'pg_ctl') };
     trial = await Trial.start({ seed: seed(), consumers: true, server: { binaries } });
     await trial.load();

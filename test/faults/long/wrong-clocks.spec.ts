@@ -14,7 +14,7 @@ describe('applications whose clocks are ten years fast and ten years slow', () =
     await killAll();
   });
 
-  it('keep the order of things, hand leases over, and date events as the database does', async () => {
+  it('keep the order, hand leases over, and date events by the clock of the database', async () => {
     trial = await Trial.start({
       seed: seed(),
       consumers: true,

@@ -22,7 +22,7 @@ export const describeBehindPgBouncer: (subject: string, tests: () => void) => vo
 export const itKeepingStatements: (title: string, test: () => Promise<void>) => void =
   keepsStatements ? it : it.skip;
 
-/** What a spec has opened, to be closed after it, the last first. */
+/** What a spec has opened; closed after it in reverse order. */
 const opened: (() => Promise<unknown>)[] = [];
 export async function closeAll(): Promise<void> {
   for (const close of opened.splice(0).toReversed()) await close();
@@ -47,10 +47,10 @@ export async function connect(url: string, poolSize = 10): Promise<DataSource> {
   return dataSource;
 }
 
-/** What was set up in the pooler's sessions and would apply to the next client that has them. */
+/** Returns what is set up in the pooler's sessions and would apply to the next client that gets them. */
 export async function leftInSessions({ url }: Pooler, poolSize: number): Promise<string[]> {
   const dataSource = await connect(url, poolSize);
-  // All of them at once, so that each is seen.
+  // All sessions at once, so that each one is checked.
   const runners = Array.from({ length: poolSize }, () => dataSource.createQueryRunner());
   const left: { what: string }[] = [];
   for (const runner of runners) {
@@ -64,7 +64,7 @@ export async function leftInSessions({ url }: Pooler, poolSize: number): Promise
   return left.map(({ what }) => what);
 }
 
-// PgBouncer itself sets those that it leaves to each client.
+// PgBouncer itself sets the excluded settings for each client.
 const readLeft = `
   SELECT 'listens to ' || c AS what FROM pg_listening_channels() AS c
   UNION ALL SELECT 'holds a lock' FROM pg_locks

@@ -47,7 +47,7 @@ class BellRung {
 class Bells {
   @On(BellRung)
   rung(): void {
-    // Where it has come to is enough to know.
+    // The position of the consumer is enough for the tests.
   }
 }
 
@@ -89,7 +89,7 @@ describeBehindPgBouncer('a store behind PgBouncer', () => {
       return application;
     }
 
-    /** Lets one process append, and waits until the consumer of another has come so far. */
+    /** Appends in one process, and waits until the consumer of another has handled the event. */
     async function ring(writer: TestingModule, reader: TestingModule): Promise<void> {
       const { position } = await writer
         .get(EventStore)
@@ -135,7 +135,7 @@ describeBehindPgBouncer('a store behind PgBouncer', () => {
       },
     );
 
-    it('with LISTEN says that it does not hear others, finds their appends, and announces its own', async () => {
+    it('with LISTEN warns that it hears no others, polls, and announces its appends', async () => {
       const pooler = await openPooler(database.url);
       const pooled = await startAt(pooler.url, { preparedStatements: false, pollIntervalMs: 50 });
       expect(said).toEqual([
@@ -153,7 +153,7 @@ describeBehindPgBouncer('a store behind PgBouncer', () => {
       await ring(teller, reader);
     });
 
-    it('in transaction mode says how appends of others are found', async () => {
+    it('in transaction mode logs how it finds appends of others', async () => {
       const pooler = await openPooler(database.url);
       await startAt(pooler.url, { ...withoutSessions, pollIntervalMs: 70 });
       expect(said).toEqual([
@@ -163,30 +163,27 @@ describeBehindPgBouncer('a store behind PgBouncer', () => {
       ]);
     });
 
-    it.each(['session mode', 'no pooler'])(
-      'has nothing to say, and listens: %s',
-      async (between) => {
-        const url =
-          between === 'no pooler'
-            ? database.url
-            : (await openPooler(database.url, { mode: 'session', poolSize: 40 })).url;
-        const reader = await startAt(url, { pollIntervalMs: 60_000 });
-        const writer = await startAt(url, { pollIntervalMs: 60_000, autoStart: false });
-        await ring(writer, reader);
-        expect(said).toEqual([]);
-      },
-    );
+    it.each(['session mode', 'no pooler'])('logs nothing, and listens: %s', async (between) => {
+      const url =
+        between === 'no pooler'
+          ? database.url
+          : (await openPooler(database.url, { mode: 'session', poolSize: 40 })).url;
+      const reader = await startAt(url, { pollIntervalMs: 60_000 });
+      const writer = await startAt(url, { pollIntervalMs: 60_000, autoStart: false });
+      await ring(writer, reader);
+      expect(said).toEqual([]);
+    });
 
     it.each([
       ['transaction', 0, true],
       ['transaction', 1, true],
       ['session', 0, false],
     ] as const)(
-      'finds out for sure under load: %s mode (server_round_robin = %s)',
+      'detects the mode reliably under load: %s mode (server_round_robin = %s)',
       async (mode, server_round_robin, areShared) => {
         const pooler = await openPooler(database.url, {
           mode,
-          // Two that take turns look most like two that are each one's own.
+          // Two sessions that take turns look most like two that belong to one client each.
           poolSize: mode === 'session' ? 20 : 2,
           settings: { server_round_robin },
         });

@@ -51,7 +51,7 @@ describeBehindPgBouncer('a store behind PgBouncer', () => {
     });
   });
 
-  it('a schema is migrated once by several that start together', async () => {
+  it('a schema is migrated once by several processes that start together', async () => {
     const { url } = await openDatabase();
     const pooler = await openPooler(url);
     const starting = await Promise.all([1, 2, 3, 4, 5].map(() => connect(pooler.url)));
@@ -90,7 +90,7 @@ describeBehindPgBouncer('a store behind PgBouncer', () => {
       await rm(directory, { recursive: true });
     });
 
-    it('count each event once, although the owner of a lease was frozen past its end', async () => {
+    it('count each event once, although an owner was frozen past the end of its lease', async () => {
       const account = { type: 'account', id: 'frozen' };
       const first = await one.call.append(account, [1, 2, 3]);
       await one.call.waitFor('balances', first);

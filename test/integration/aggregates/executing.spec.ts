@@ -18,7 +18,7 @@ describe('executing', () => {
     },
   );
 
-  it('one aggregate at once, all succeed one after another, in the order of the calls', async () => {
+  it('one aggregate concurrently always succeeds, one call after another, in call order', async () => {
     await filled('pen');
     const order: number[] = [];
     const executions = Array.from({ length: 16 }, (_, n) =>

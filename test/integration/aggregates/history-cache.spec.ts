@@ -10,13 +10,13 @@ const given = useBaskets();
 const { repositoryOf, ref, snapshotVersion, filled, withoutProtection } = given;
 
 describe('a history in memory', () => {
-  // What an attentive method would never do: it changes the state, and no event says so.
+  // A correct method never does this: it changes the state without an event.
   const disturb = (basket: Basket): void => {
     basket.items['disturbed'] = 1;
   };
   const items = (basket: Basket) => ({ ...basket.items });
   const reading = jest.spyOn(EventStore.prototype, 'fetchHistory');
-  /** After which version each read of this test's aggregate has begun; `undefined` for one of it all. */
+  /** The version after which each read of this test's aggregate began; `undefined` for a full read. */
   const reads = () =>
     reading.mock.calls
       .filter(([{ id: read }]) => read === given.id)
@@ -52,7 +52,7 @@ describe('a history in memory', () => {
     expect((await given.baskets.load(given.id)).items).toEqual({ pen: 1, each: 12 });
   });
 
-  it('keeps nothing that a work has done without an event', async () => {
+  it('keeps no change that a work made without an event', async () => {
     await given.baskets.execute(given.id, disturb);
     expect((await given.baskets.execute(given.id, items)).result).toEqual({ pen: 1 });
     await given.baskets.execute(given.id, (basket) => {
@@ -63,7 +63,7 @@ describe('a history in memory', () => {
     expect(reads()).toEqual([undefined, 1, 1, 1]);
   });
 
-  it('keeps nothing that a work has done to what it found in a snapshot or in an event', async () => {
+  it('keeps no change that a work made to a value of a snapshot or of an event', async () => {
     @DomainEvent('basket.packed')
     class Packed {
       constructor(readonly labels: string[]) {}
@@ -102,7 +102,7 @@ describe('a history in memory', () => {
     expect(snapshot).toEqual({ version: 2, state: { labels: ['b', 'a'] } });
   });
 
-  it('stays when the work or the save fails, which leaves nothing in it', async () => {
+  it('survives a work or a save that fails, without any of its changes', async () => {
     const failed = given.baskets.execute(given.id, (basket) => {
       basket.add('ink');
       throw new Error('on purpose');
@@ -148,7 +148,7 @@ describe('a history in memory', () => {
   ])('is not served when the log holds other events in their place: %s', async (_, real) => {
     await given.store.append(ref(), [new ItemAdded('lost', 2_000)]);
     expect((await given.baskets.execute(given.id, items)).result).toEqual({ pen: 1, lost: 2_000 });
-    // What a restore, or a failover to an asynchronous standby, makes of it.
+    // The effect of a restore, or of a failover to an asynchronous standby.
     await withoutProtection(`
       DELETE FROM event_store.domain_events WHERE version > 1
         AND aggregate_key = (SELECT key FROM event_store.aggregates WHERE id = '${given.id}');
@@ -159,7 +159,7 @@ describe('a history in memory', () => {
     expect(reads()).toEqual([undefined, 2, undefined]);
   });
 
-  it('is not served when the log holds other events, also if it was only a snapshot', async () => {
+  it('is not served when the log holds other events, even if it was only a snapshot', async () => {
     for (const item of ['ink', 'paper'])
       await given.baskets.execute(given.id, (basket) => basket.add(item));
     expect(await snapshotVersion()).toBe(3);
@@ -176,14 +176,14 @@ describe('a history in memory', () => {
     expect(reads()).toEqual([undefined, 3, undefined]);
   });
 
-  it('is none with a cache of nothing', async () => {
+  it('is never kept with a cache of size 0', async () => {
     const uncached = repositoryOf(Basket, 0);
     await uncached.execute(given.id, items);
     await uncached.execute(given.id, items);
     expect(reads()).toEqual([undefined, undefined]);
   });
 
-  it('gives way to those used later', async () => {
+  it('is evicted by histories that are used later', async () => {
     const small = repositoryOf(Basket, 1);
     await small.execute(given.id, items);
     const other = new Basket(`${given.id}-other`);

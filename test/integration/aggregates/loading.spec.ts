@@ -35,7 +35,7 @@ describe('loading', () => {
     );
   });
 
-  it('never folds over an event that is missing, and names the place', async () => {
+  it('never folds past a missing event, and names its place', async () => {
     await filled('pen');
     const plain = repositoryOf(PlainBasket);
     const basket = new PlainBasket(given.id);
@@ -79,13 +79,13 @@ describe('loading', () => {
     });
   });
 
-  it('finds an aggregate whose events were removed no more', async () => {
+  it('no longer finds an aggregate whose events were removed', async () => {
     await filled('pen', 'ink', 'paper');
     await given.store.removeEvents(ref());
     expect(await given.baskets.find(given.id)).toBeNull();
   });
 
-  it('finds one again that was begun again: a new instance continues the count', async () => {
+  it('finds a removed aggregate that a new instance has begun again, at the next version', async () => {
     const append = given.store.append.bind(given.store);
     await filled('pen', 'ink', 'paper');
     await given.store.removeEvents(ref());

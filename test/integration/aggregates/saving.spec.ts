@@ -111,7 +111,7 @@ describe('saving', () => {
     expect(await versionOf()).toBe(0);
   });
 
-  it('is refused after autoCommit has published an event, also once it is off again', async () => {
+  it('is refused after autoCommit has published an event, even once it is off again', async () => {
     const basket = await filled('pen');
     basket.autoCommit = true;
     basket.add('ink');
@@ -121,7 +121,7 @@ describe('saving', () => {
     expect(await versionOf()).toBe(1);
   });
 
-  it('is refused after uncommit has discarded events, which the state still has', async () => {
+  it('is refused after uncommit has discarded events that the state still has', async () => {
     const basket = await filled('pen');
     basket.uncommit();
     basket.add('ink');
@@ -139,7 +139,7 @@ describe('saving', () => {
   });
 
   it.each([undefined, null, {}, new PlainBasket('b'), 'text '.repeat(20)])(
-    'refuses what is no instance of its class, and shows nothing of it: %p',
+    'refuses a value that is no instance of its class, without showing it: %p',
     async (value) => {
       await expect(given.baskets.save(value as Basket)).rejects.toThrow(
         /^save: the aggregate must be an instance of Basket, got .{2,80}\.$/,

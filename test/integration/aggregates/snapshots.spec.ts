@@ -39,7 +39,7 @@ describe('snapshots', () => {
     expect(await given.store.getSnapshot(ref('plain-basket'))).toBeNull();
   });
 
-  it('are where a load begins: only later events are folded', async () => {
+  it('are where a load starts: only later events are folded', async () => {
     await filled('pen', 'ink', 'paper');
     await given.baskets.execute(given.id, (basket) => basket.add('glue'));
     await given.dataSource.query(
@@ -51,7 +51,7 @@ describe('snapshots', () => {
     expect(given.baskets.versionOf(loaded)).toBe(4);
   });
 
-  it('are what the class says, if it says how', async () => {
+  it('are made by the class, if it defines how', async () => {
     @Aggregate('basket', { snapshots: everyNEvents(1) })
     class Summarized extends ItemList {
       toSnapshot(): object {
@@ -88,7 +88,7 @@ describe('snapshots', () => {
       version: 6,
       state: { shape: 'revised' },
     });
-    // What still runs with the old shape continues as well.
+    // Processes that still have the old shape continue as well.
     expect((await given.baskets.load(given.id)).items).toEqual({
       pen: 1,
       ink: 1,

@@ -107,7 +107,7 @@ export function useBaskets() {
     return basket;
   }
 
-  /** Changes stored events, as only somebody who may alter the table can. */
+  /** Changes stored events, which takes the right to alter the table. */
   async function withoutProtection(sql: string): Promise<void> {
     await used.dataSource.query(`
       ALTER TABLE event_store.domain_events DISABLE TRIGGER USER;

@@ -5,7 +5,7 @@ import { useLetters } from './use-letters.ts';
 const { script, start, append, stopping, state } = useLetters();
 
 describe('a consumer that is forgotten', () => {
-  it('is removed with what it has parked, which is kept as skipped, and begins again as a new one', async () => {
+  it('is removed, keeps its parked events as skipped, and begins again as a new one', async () => {
     const letters = await start([stopping({ onFailure: 'park' })]);
     const { control } = letters;
     await control.waitFor('letters', (await append('a', 1, 13, 2)).position);
@@ -26,7 +26,7 @@ describe('a consumer that is forgotten', () => {
     expect(script.effects).toEqual([1, 1, 13, 2]);
   });
 
-  it('is run by no process, not even one that has held nothing of it so far', async () => {
+  it('is run by no process, not even by one that holds no partition of it', async () => {
     const first = await start([stopping()]);
     const second = await start([stopping()]);
     const { control } = first;
@@ -37,7 +37,7 @@ describe('a consumer that is forgotten', () => {
     await control.forget('letters');
   });
 
-  it('is not one that a process is about to run', async () => {
+  it('cannot be one that a process is about to run', async () => {
     let letThrough = (): void => undefined;
     const gate = new Promise<void>((resolve) => (letThrough = resolve));
     let arrived = false;

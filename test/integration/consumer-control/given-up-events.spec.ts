@@ -39,7 +39,7 @@ describe('an event that is given up', () => {
     );
   });
 
-  it('by skip of a partition or of a rebuild lets that continue, and no other', async () => {
+  it('by skip of a partition or of a rebuild lets only that one continue', async () => {
     script.broken = false;
     const letters = await start([stopping({ kind: 'projection', batchSize: 2 })]);
     const { control } = letters;
@@ -80,7 +80,7 @@ describe('an event that is given up', () => {
     expect(await control.skipped('letters')).toEqual([]);
   });
 
-  it('by skip is refused where no event is to blame', async () => {
+  it('by skip is refused if no event is to blame', async () => {
     const hooks = {
       prepare: () => {
         if (script.broken) throw new Error('no table');

@@ -8,7 +8,7 @@ const given = useLetters();
 const { script, start, append, parking, state, waiting } = given;
 
 describe('a handler with parked events', () => {
-  it('is neither rebuilt nor reset before they are dealt with, as their effects would be lost', async () => {
+  it('is neither rebuilt nor reset while it has them, because their effects would be lost', async () => {
     const { control } = await start([parking('handler')]);
     await control.waitFor('letters', (await append('a', 1, 13, 2)).position);
     await expect(control.rebuild('letters')).rejects.toThrow(
@@ -24,7 +24,7 @@ describe('a handler with parked events', () => {
     expect(script.effects).toEqual([1, 13, 2]);
   });
 
-  it('stays in use until those are dealt with that it has parked during its rebuild', async () => {
+  it('stays in use until the events that it parked during its rebuild are dealt with', async () => {
     let arrived = false;
     let letThrough = (): void => undefined;
     const gate = new Promise<void>((resolve) => (letThrough = resolve));
@@ -43,7 +43,7 @@ describe('a handler with parked events', () => {
     const { position } = await append('a', 13);
     await eventually(() => arrived);
     await control.rebuild('letters');
-    // Halted with the event in hand, it parks that before it lets go.
+    // The handler halts during the event, and parks it before it gives up its checkpoint.
     await eventually(async () => (await state(letters)).status === 'replaced');
     letThrough();
     await eventually(async () => {
@@ -74,7 +74,7 @@ describe('a projection with parked events', () => {
   });
 });
 
-/** Asks for something while a consumer is about to commit that it has parked an event. */
+/** Sends a request while a consumer is about to commit a parked event. */
 async function askDuringPark<T>(
   letters: TestProcess,
   appendEvent: () => Promise<unknown>,
@@ -82,7 +82,7 @@ async function askDuringPark<T>(
 ): Promise<T> {
   let answer: Promise<T> | undefined;
   let isSettled = false;
-  // It has nothing else to write.
+  // From here on, the consumer has nothing else to write.
   await eventually(async () => (await state(letters)).status === 'live');
   await given.owner.transaction(async (manager) => {
     // The transaction that parks ends with the checkpoint, which it has to wait for.
@@ -97,8 +97,8 @@ async function askDuringPark<T>(
   return answer!;
 }
 
-describe('what is asked while an event is being parked', () => {
-  it('is a discard of the one before it: then it is tried itself', async () => {
+describe('a request while an event is being parked', () => {
+  it('to discard the event before it lets it be tried next', async () => {
     const letters = await start([parking('projection')], { leaseMs: 60_000 });
     const { control } = letters;
     const { position } = await append('a', 13);
@@ -112,7 +112,7 @@ describe('what is asked while an event is being parked', () => {
     expect(script.effects).toEqual([2]);
   });
 
-  it('is a reset: it is refused', async () => {
+  it('to reset the consumer is refused', async () => {
     const letters = await start([parking('handler')], { leaseMs: 60_000 });
     const asked = askDuringPark(
       letters,

@@ -10,7 +10,7 @@ const given = useLetters();
 const { script, start, append, parking, state } = given;
 
 describe('a position', () => {
-  it('to rebuild from lies no further than what was handled', async () => {
+  it('to rebuild from is at most the last one handled', async () => {
     const letters = await start([parking('handler')]);
     const { control } = letters;
     await control.waitFor('letters', (await append('a', 1, 2)).position);
@@ -28,7 +28,7 @@ describe('a position', () => {
     await eventually(() => script.effects.join() === '1,2,3,4');
   });
 
-  it('to reset to lies no further than the end of the log', async () => {
+  it('to reset to is at most the end of the log', async () => {
     const { control } = await start([parking('handler')]);
     await control.waitFor('letters', (await append('a', 1, 2)).position);
     await expect(control.reset('letters', 3)).rejects.toThrow(
@@ -66,7 +66,7 @@ describe('a consumer that was never started', () => {
 });
 
 describe('a lost connection', () => {
-  it('reports everything to readers, and leaves every decision to operators', async () => {
+  it('fails a read as not applied, and a change with an unknown outcome', async () => {
     await start([parking('handler')]);
     const proxy = await startProxy((given.dataSource.options as { url: string }).url);
     const proxied = new DataSource({ type: 'postgres', url: proxy.url, installExtensions: false });
@@ -95,7 +95,7 @@ describe('a lost connection', () => {
 });
 
 describe('a wait', () => {
-  it('ends in time, also while all connections of the pool are taken', async () => {
+  it('ends in time, even while all connections of the pool are taken', async () => {
     await start([parking('handler')]);
     const { position } = await append('a', 1);
     const single = await given.roles.dataSource('application', { max: 1 });
@@ -104,7 +104,7 @@ describe('a wait', () => {
       await openStore(single, { schema: given.store.schema }),
       [],
     );
-    // Which holds the only connection until the wait has ended.
+    // The transaction holds the only connection until the wait has ended.
     await single.transaction(async () => {
       await expect(control.waitFor('letters', position, { timeoutMs: 200 })).rejects.toThrow(
         "The consumer 'letters' did not reach 1 within 200 ms. The database has not said how far it is",

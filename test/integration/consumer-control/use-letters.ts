@@ -55,7 +55,7 @@ export function useLetters() {
       by.map((each) => new Counted(each)),
     );
 
-  /** A handler or a projection that parks what fails, and takes no effect again that was replayed. */
+  /** A handler or a projection that parks failed events, and has no effect if an event is replayed. */
   const parking = (kind: Consumer['kind'], onCall?: (by: number) => Promise<void>) =>
     consumer(
       'letters',
@@ -81,7 +81,7 @@ export function useLetters() {
     return row.n;
   }
 
-  /** A consumer that stops at events that count 13, or does with them what its policy says. */
+  /** A consumer that stops at events that count 13, or treats them as its policy says. */
   const stopping = (options: Parameters<typeof consumer>[2] = {}) =>
     consumer(
       'letters',
@@ -106,7 +106,7 @@ export function useLetters() {
     get owner(): DataSource {
       return owner;
     },
-    /** With the rights of an application, as all that is asked for here must be within those. */
+    /** With the rights of an application, which must suffice for every request here. */
     get dataSource(): DataSource {
       return dataSource;
     },

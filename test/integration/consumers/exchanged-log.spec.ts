@@ -79,7 +79,7 @@ describe('a log that is not the one a consumer has read', () => {
     expect((await control.list()).consumers[0]!.position).toBe(0);
   });
 
-  it('is followed again by a rebuild, also if it is shorter than before', async () => {
+  it('is followed after a rebuild, even if it is shorter than before', async () => {
     const all = [consumer('all', recordInto(given.store.schema), { partitions: 2 })];
     await append('a', 1, 2, 3);
     const first = await start(given.dataSource, given.store, all);

@@ -89,7 +89,7 @@ describe('a batch that takes longer than the database allows', () => {
       (manager: EntityManager, events: number) =>
         manager.query('SELECT pg_sleep($1)', [events * 0.05]),
     ],
-  ])('by its limit of %s is halved until it fits, and says why', async (_, setting, code, work) => {
+  ])('for %s is halved until it fits, and reports why', async (_, setting, code, work) => {
     const [{ server_version_num: version }] =
       await given.dataSource.query('SHOW server_version_num');
     if (setting === 'transaction_timeout' && Number(version) < 170_000) return;
@@ -99,7 +99,7 @@ describe('a batch that takes longer than the database allows', () => {
     const { control, messages } = await start(given.dataSource, given.store, [
       consumer('limited', async (records, delivery, manager) => {
         batches.push(records.length);
-        // Those that fit have no limit, as a busy machine may need more for them.
+        // Batches that fit have no limit, because a busy machine may need more time for them.
         if (records.length > 5) await manager!.query(`SET LOCAL ${setting} = '400ms'`);
         await recordInto(schema)(records, delivery, manager);
         if (setting === 'statement_timeout') await work(manager!, records.length);

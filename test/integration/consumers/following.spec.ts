@@ -10,7 +10,7 @@ const given = useConsumers();
 const { start, append, seenPositions, logPositions } = given;
 
 describe('a projection', () => {
-  it('applies every event once, those of the past and those to come', async () => {
+  it('applies every past and every future event once', async () => {
     await append('a', 1, 2, 3);
     const { control } = await start(given.dataSource, given.store, [
       consumer('all', recordInto(given.store.schema), { batchSize: 2 }),
@@ -26,9 +26,9 @@ describe('a projection', () => {
     await eventually(async () => (await control.list()).consumers[0]!.status === 'live');
   });
 
-  it('goes over to another process when its own stops', async () => {
+  it('moves to another process when its own stops', async () => {
     const both = [consumer('all', recordInto(given.store.schema))];
-    // Nobody waits for the end of this lease.
+    // The test does not wait for the end of this lease.
     const first = await start(given.dataSource, given.store, both, {
       leaseMs: 10 * patiently.timeoutMs,
     });
@@ -70,7 +70,7 @@ describe('an append of another process', () => {
 });
 
 describe('a pause', () => {
-  it('rests until it is resumed', async () => {
+  it('lasts until it is resumed', async () => {
     const { control } = await start(given.dataSource, given.store, [
       consumer('all', recordInto(given.store.schema)),
     ]);
@@ -108,7 +108,7 @@ describe('a pause', () => {
     expect(await seenPositions('fixed')).toEqual([1]);
   });
 
-  it('that nobody asked for has nothing to resume', async () => {
+  it('that was never requested can be resumed without an effect', async () => {
     const { control } = await start(given.dataSource, given.store, [
       consumer('all', recordInto(given.store.schema)),
     ]);

@@ -9,7 +9,7 @@ const given = useConsumers();
 const { start, append } = given;
 
 describe('a lease', () => {
-  it('is kept during a batch that takes longer, also in a pool of one connection', async () => {
+  it('is kept during a batch that takes longer, even in a pool of one connection', async () => {
     const single = await given.roles.dataSource('application', { max: 1 });
     const here = await openStore(single, { schema: given.store.schema });
     let calls = 0;
@@ -41,7 +41,7 @@ describe('a lease', () => {
     expect(first.messages.concat(second.messages)).toEqual([]);
   });
 
-  it('that could not be renewed sets off nothing any more', async () => {
+  it('that could not be renewed lets no further attempt begin', async () => {
     let calls = 0;
     await start(
       given.dataSource,

@@ -14,7 +14,7 @@ const { start, append, seenPositions } = given;
 describe('an aggregate that is parked', () => {
   afterEach(() => tally('F16', { acknowledged: given.acknowledged }));
 
-  it('keeps nothing parked that came after its retry or the discard of its only event', async () => {
+  it('keeps no event parked that came after its retry or the discard of its only event', async () => {
     let fixed = false;
     let reached = false;
     let goOn = (): void => undefined;
@@ -40,7 +40,7 @@ describe('an aggregate that is parked', () => {
       { leaseMs: 300 },
     );
     await control.waitFor('parks', (await append('a', 13)).position);
-    // In one batch with an event that takes its time, a follower is parked after the retry was asked.
+    // In one batch with a slow event, a later event is parked after the retry was requested.
     await given.store.appendAll([
       { aggregate: { type: 'counter', id: 'b' }, events: [new Counted(50)] },
       { aggregate: { type: 'counter', id: 'a' }, events: [new Counted(14)] },
@@ -60,7 +60,7 @@ describe('an aggregate that is parked', () => {
     expect(await control.parked('parks')).toEqual([]);
   });
 
-  it('is that of the event, if it cannot be read, and other partitions are unaffected', async () => {
+  it('is known even if the event cannot be read, and other partitions are unaffected', async () => {
     await append('a', 1);
     await given.superuser.query(`SET session_replication_role = replica;
       UPDATE "${given.store.schema}".domain_events SET revision = 9;
@@ -110,7 +110,7 @@ describe('parked aggregates that are tried again', () => {
     haveCome();
     await control.waitFor('slow', position);
     expect(handled.filter((id) => id === 'other')).toHaveLength(3);
-    // Not after all that was parked.
+    // Not after all parked events.
     expect(handled.lastIndexOf('other')).toBeLessThan(parkedCount);
     const before = handled.length;
     await stop();
@@ -122,14 +122,14 @@ describe('parked aggregates that are tried again', () => {
       }),
     ]);
     await eventually(async () => (await next.control.parked('slow')).length === 0);
-    // Each once, and what follows is not parked any more.
+    // Each once, and later events are no longer parked.
     expect(new Set(handled).size).toBe(parkedCount + 1);
     expect(handled).toHaveLength(parkedCount + 3);
     await next.control.waitFor('slow', (await append('parked-0', 2)).position);
     expect(handled.at(-1)).toBe('parked-0');
   });
 
-  it('are known without reading all of them at each one that parks', async () => {
+  it('are known without reading all of them again for each one that is parked', async () => {
     const query = jest.spyOn(pg.Client.prototype, 'query');
     const { control } = await start(given.dataSource, given.store, [
       consumer('parking', () => Promise.reject(new Error('never')), {

@@ -8,7 +8,7 @@ import { recordInto, useConsumers } from './use-consumers.ts';
 const given = useConsumers();
 const { start, append, seenPositions } = given;
 
-/** Leaves a partition as a process does that held it and was killed. */
+/** Leaves a partition in the state in which a killed owner leaves it. */
 async function diedWith(
   name: string,
   { leaseMs, leaseLeftMs, partition }: { leaseMs: number; leaseLeftMs: number; partition: number },
@@ -65,7 +65,7 @@ describe('the number of partitions', () => {
     for (const { by } of seen) expect(by).toEqual([1, 2, 3, 4, 5, 6]);
   });
 
-  it('changes once its owners have finished what they have in hand, and nothing beside them', async () => {
+  it('changes once its owners have finished their current events, none of them twice', async () => {
     const handled: string[] = [];
     let inHand: string | undefined;
     let letGo = (): void => {};
@@ -92,7 +92,7 @@ describe('the number of partitions', () => {
     const owners = async (): Promise<(string | null)[]> =>
       (await control.list()).consumers[0]!.partitions.map(({ owner }) => owner);
     await eventually(async () => (await owners()).filter((owner) => owner === null).length === 2);
-    // Both processes look again, and pass over what is in hand.
+    // Both processes check again, and leave the partition with the current event alone.
     const [{ now }] = await given.dataSource.query('SELECT clock_timestamp() AS now');
     await eventually(async () => {
       const late = await given.dataSource.query(
@@ -118,7 +118,7 @@ describe('the number of partitions', () => {
     await first.stop();
   });
 
-  it('waits for an owner that is dead no longer than its lease', async () => {
+  it('waits for a dead owner no longer than its lease', async () => {
     const each = (partitions: number) =>
       consumer('orphans', recordInto(given.store.schema), { partitions });
     await (await start(given.dataSource, given.store, [each(3)])).stop();

@@ -56,7 +56,7 @@ describe('a rebuild', () => {
       )
     ).map(({ relname }: { relname: string }) => relname);
 
-  it('answers from the old generation until the new one has come as far', async () => {
+  it('answers from the old generation until the new one has caught up', async () => {
     const { control } = await start(given.dataSource, given.store, [summing()]);
     await control.waitFor('sum', (await append('a', 1, 2, 3, 4, 5)).position);
     expect(await control.rebuild('sum', { eventsPerSecond: 50 })).toBe(2);
@@ -111,7 +111,7 @@ describe('a rebuild', () => {
     expect(effects).toEqual(await logPositions());
   });
 
-  it('of a handler goes no further than the one in use, which may not come to the rest', async () => {
+  it('of a handler goes no further than the generation in use, which may stop early', async () => {
     const effects: string[] = [];
     let inHand = false;
     let letGo = (): void => undefined;
@@ -134,7 +134,7 @@ describe('a rebuild', () => {
     await eventually(() => inHand);
     await control.rebuild('slow');
     await append('b', 5);
-    // The one in use lets go as soon as it is done with what it has in hand.
+    // The generation in use gives its checkpoint up as soon as it has finished the current event.
     const isHalted = `SELECT FROM "${given.store.schema}".checkpoints WHERE status = 'replaced'`;
     await eventually(async () => (await given.dataSource.query(isHalted)).length === 1);
     letGo();
@@ -145,7 +145,7 @@ describe('a rebuild', () => {
     ).toEqual(['1', '2', '3', '4', '5']);
   });
 
-  it('takes over once all of its partitions have come as far', async () => {
+  it('takes over once all of its partitions have caught up', async () => {
     const ids = ['p0', 'p1', 'p2', 'p3'];
     let letGo = (): void => undefined;
     const gate = new Promise<void>((resolve) => (letGo = resolve));
@@ -177,7 +177,7 @@ describe('a rebuild', () => {
     expect(new Set(rebuilt)).toEqual(new Set(ids));
   });
 
-  it('begins a hook again in which the connection was lost', async () => {
+  it('repeats a hook that lost its connection', async () => {
     const attempts: number[] = [];
     const { control } = await start(given.dataSource, given.store, [
       consumer('hooked', recordInto(given.store.schema), {

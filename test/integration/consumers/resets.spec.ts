@@ -8,7 +8,7 @@ const given = useConsumers();
 const { start, append } = given;
 
 describe('a reset', () => {
-  it('hands events over again, and says that they are', async () => {
+  it('hands events over again, marked as replayed', async () => {
     const seen: [number, boolean][] = [];
     const { control } = await start(given.dataSource, given.store, [
       consumer(

@@ -27,7 +27,7 @@ export function useConsumers() {
     acknowledged = 0;
     const schema = `consumers_${++schemas}`;
     await roles.install(schema);
-    // For the read models of the tests, which stand in the same schema.
+    // For the read models of the tests, which are in the same schema.
     await superuser.query(`GRANT CREATE ON SCHEMA ${schema} TO ${roles.names.application}`);
     store = await openStore(dataSource, { schema });
     await dataSource.query(`CREATE TABLE "${store.schema}".seen (
@@ -90,7 +90,7 @@ export function useConsumers() {
   };
 }
 
-/** Writes every record it gets, without looking whether it is there. */
+/** Writes every record it gets, without checking for duplicates. */
 export const recordInto =
   (schema: string) =>
   async (

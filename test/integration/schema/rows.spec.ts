@@ -80,7 +80,7 @@ describe('a raw row', () => {
   };
   type Table = keyof typeof tables;
 
-  /** Inserts a good row with these columns changed, and undoes it. */
+  /** Inserts a valid row with these columns changed, and rolls that back. */
   async function insert(table: Table, columns: Record<string, string>): Promise<unknown> {
     const row = { ...tables[table], ...columns };
     const names = Object.keys(row).join(', ');
@@ -102,7 +102,7 @@ describe('a raw row', () => {
     ['aggregates', { version: '9007199254740991', removed_version: '9007199254740991' }],
     ['domain_events', {}],
     ['domain_events', { type: `repeat('t', 255)`, binary_payload: `'\\x00'` }],
-  ])('of %s that is good is accepted: %j', async (table, columns) => {
+  ])('of %s that is valid is accepted: %j', async (table, columns) => {
     expect(await insert(table, columns)).toBe('accepted');
   });
 
@@ -167,7 +167,7 @@ describe('a raw row', () => {
     ['between letters beyond ASCII', 'é', 'é'],
     ['at the beginning', '', 'b'],
     ['at the end', 'a', ''],
-  ])('is good for the same characters as in the code: %s', async (_, before, after) => {
+  ])('accepts the same characters as the code: %s', async (_, before, after) => {
     const rows = await given.dataSource.query<{ code: number }[]>(
       `SELECT n AS code FROM generate_series(1, 918000) AS n
       WHERE (n < 55296 OR n BETWEEN 57344 AND 131071 OR n > 917000)

@@ -40,7 +40,7 @@ describe('an aggregate in a transaction', () => {
     });
     await expect(joined).rejects.toBe(rollback);
 
-    // Now at the version that it had in there, with another event.
+    // Now at the version that it had in the transaction, with another event.
     await given.store.append(counter, counted(5));
     const { version, result } = await given.counters.execute(counter.id, (after) => after.count(1));
     expect([version, result]).toEqual([4, 8]);
@@ -65,7 +65,7 @@ describe('an aggregate in a transaction', () => {
     expect(await given.store.currentVersion(counter)).toBe(3);
   });
 
-  it('commits though its snapshot was refused by the database', async () => {
+  it('commits although the database refused its snapshot', async () => {
     const counter = newCounter();
     const warnings: string[] = [];
     await given.dataSource.query(`

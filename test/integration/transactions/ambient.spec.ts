@@ -28,7 +28,7 @@ describe('an ambient transaction', () => {
     expect(await rowsOf(counter)).toBe(0);
   });
 
-  it('gives way to a manager that is named', async () => {
+  it('gives way to a manager that is passed', async () => {
     const counter = newCounter();
     await rolledBack((outer) =>
       ambient.run(outer, () =>
@@ -40,7 +40,7 @@ describe('an ambient transaction', () => {
     expect(await given.store.currentVersion(counter)).toBe(1);
   });
 
-  it('is none if its manager has no transaction, or it has ended', async () => {
+  it('is ignored if its manager has no transaction, or if the transaction has ended', async () => {
     const counter = newCounter();
     await ambient.run(given.dataSource.manager, () => given.store.append(counter, counted(1)));
     let ended: EntityManager | undefined;

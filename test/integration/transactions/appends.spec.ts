@@ -45,7 +45,7 @@ describe("an append with the caller's manager", () => {
 
   it('commits on connections older than the store, by a driver that reports no status', async () => {
     const older = await given.database.dataSource();
-    // Both at once, so that there are two of them before there is a store.
+    // Both at once, so that two connections exist before the store does.
     await Promise.all([older.query('SELECT pg_sleep(0.1)'), older.query('SELECT pg_sleep(0.1)')]);
     const { Client } = (older.driver as unknown as { master: { Client: { prototype: object } } })
       .master;
@@ -174,7 +174,7 @@ describe("an append with the caller's manager", () => {
     expect(await given.store.currentPosition()).toBe(end);
   });
 
-  it('waits for a held aggregate as long as the transaction says', async () => {
+  it('waits for a held aggregate as long as the transaction allows', async () => {
     const counter = newCounter();
     await given.store.append(counter, counted(1));
     await rolledBack(async (blocking) => {
@@ -189,7 +189,7 @@ describe("an append with the caller's manager", () => {
     });
   });
 
-  it('at REPEATABLE READ meets a concurrent append as a conflict to run again', async () => {
+  it('at REPEATABLE READ meets a concurrent append as a retryable conflict', async () => {
     const counter = newCounter();
     await given.store.append(counter, counted(1));
     const work = given.dataSource.transaction('REPEATABLE READ', async (manager) => {

@@ -9,7 +9,7 @@ const given = useCounters();
 const { newCounter, rolledBack } = given;
 
 describe('the horizon', () => {
-  it('names the open transactions that hold readers back, and lets go of them', async () => {
+  it('names the open transactions that hold readers back, until they end', async () => {
     const slowSource = await given.database.dataSource({
       applicationName: 'slow-import',
       poolSize: 1,
@@ -21,7 +21,7 @@ describe('the horizon', () => {
       await slow.append(newCounter(), counted(1), { manager });
       const [{ pid }] = await manager.query('SELECT pg_backend_pid() AS pid');
       const { position: behind } = await given.store.append(newCounter(), counted(1));
-      // Under the number of the first append: however many follow, they take one lock.
+      // The first append determines the key of the lock: later ones of the transaction take no other.
       const { position: last } = await slow.append(newCounter(), counted(1), { manager });
 
       const horizon = await given.store.horizon();
@@ -51,7 +51,7 @@ describe('the horizon', () => {
     tally('F9', { acknowledged: records.length });
   });
 
-  it('ends a page that is marked with the last event up to there, whatever its filter takes', async () => {
+  it('ends a page, whose mark is the last event up to there under any filter', async () => {
     const start = await given.store.log.endOfLog();
     const gauge = { type: 'gauge', id: newCounter().id };
     await given.store.append(gauge, counted(1));
@@ -90,7 +90,7 @@ describe('reading inside a transaction', () => {
     expect(await given.store.currentVersion(counter)).toBe(1);
   });
 
-  it('of the log ends before its own appends, which have no settled place yet', async () => {
+  it('of the log ends before its own appends, which have no settled position yet', async () => {
     const counter = newCounter();
     await given.store.append(counter, counted(1));
     const end = await given.store.currentPosition();

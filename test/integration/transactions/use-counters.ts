@@ -63,7 +63,7 @@ export function useCounters() {
     await expect(transaction).rejects.toBe(rollback);
   }
 
-  /** Runs the work with its transaction open all around it, as a transactional decorator does. */
+  /** Runs the work inside a transaction, as a transactional decorator does. */
   function transactional<T>(work: () => Promise<T>): Promise<T> {
     return used.dataSource.transaction((manager) => ambient.run(manager, work));
   }

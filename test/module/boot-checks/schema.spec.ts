@@ -28,28 +28,35 @@ describe('the TypeORM entities', () => {
     ['an entityPrefix', { entityPrefix: 'app_' }],
     ['a naming strategy', { namingStrategy: new Shouting() }],
     ['both', { entityPrefix: 'app_', namingStrategy: new Shouting() }],
-  ])('read the tables of the store, whatever the data source has: %s', async (_, naming) => {
-    await create();
-    const source = await given.database.dataSource({ entities: eventStoreEntities(), ...naming });
-    const application = await startApplication(source, {
-      imports: [EventStoreModule.forRoot(), EventStoreModule.forFeature({ events: [ParcelSent] })],
-    });
-    given.applications.push(application);
-    const [record] = (await application.get(EventStore).append(parcel('a'), [new ParcelSent('B')]))
-      .records;
-    const rows = await source.getRepository(DomainEventEntity).find({
-      where: { aggregate: parcel('a'), eventId: record!.id },
-      relations: { aggregate: true },
-    });
-    expect(rows).toMatchObject([
-      { version: '1', payload: { to: 'B' }, aggregate: { ...parcel('a'), version: '1' } },
-    ]);
-    expect(rows[0]!.aggregateKey).toBe(rows[0]!.aggregate.key);
-  });
+  ])(
+    'read the tables of the store, whatever names the data source gives: %s',
+    async (_, naming) => {
+      await create();
+      const source = await given.database.dataSource({ entities: eventStoreEntities(), ...naming });
+      const application = await startApplication(source, {
+        imports: [
+          EventStoreModule.forRoot(),
+          EventStoreModule.forFeature({ events: [ParcelSent] }),
+        ],
+      });
+      given.applications.push(application);
+      const [record] = (
+        await application.get(EventStore).append(parcel('a'), [new ParcelSent('B')])
+      ).records;
+      const rows = await source.getRepository(DomainEventEntity).find({
+        where: { aggregate: parcel('a'), eventId: record!.id },
+        relations: { aggregate: true },
+      });
+      expect(rows).toMatchObject([
+        { version: '1', payload: { to: 'B' }, aggregate: { ...parcel('a'), version: '1' } },
+      ]);
+      expect(rows[0]!.aggregateKey).toBe(rows[0]!.aggregate.key);
+    },
+  );
 });
 
 describe('a schema in pieces', () => {
-  it('that held nothing is made again, as after dropSchema', async () => {
+  it('that held no events is created again, as after dropSchema', async () => {
     await create();
     const options = { entities: eventStoreEntities(), synchronize: true, dropSchema: true };
     await start({}, options);
@@ -59,7 +66,7 @@ describe('a schema in pieces', () => {
     tally('F26', { acknowledged: 1 });
   });
 
-  it("is made again by TypeORM's migrations too", async () => {
+  it("is created again by TypeORM's migrations too", async () => {
     await create();
     await start();
     const options = {

@@ -10,7 +10,7 @@ import { parcel, ParcelSent, schema, useBoots } from './use-boots.ts';
 const given = useBoots();
 const { create, start, problemsOf } = given;
 
-/** A store with a consumer that notes the positions it has heard of. */
+/** Starts a store with a consumer that records the positions of its events. */
 async function startHearing() {
   const application = await given.database.dataSource();
   const store = await openStore(application);
@@ -39,7 +39,7 @@ describe('the sequence of positions', () => {
   };
   const events = (count: number) => Array.from({ length: count }, (_, n) => new ParcelSent(`${n}`));
 
-  /** Says that a consumer has come further than the sequence. */
+  /** Adds the checkpoint of a consumer at this position, which may be ahead of the sequence. */
   const putCheckpointAt = async (admin: DataSource, position: number): Promise<void> => {
     await admin.query(
       `INSERT INTO ${schema}.consumers (name, kind, partitions, generation)
@@ -105,7 +105,7 @@ describe('the sequence of positions', () => {
     expect((await again.append(parcel('b'), events(1))).position).toBe(11);
   });
 
-  it('is named by an append that meets it, and by consumers, which continue once it is repaired', async () => {
+  it('is reported by appends, and by consumers, which continue once it is repaired', async () => {
     const admin = await create();
     const { store, heard, control, messages, stop } = await startHearing();
     try {
@@ -162,7 +162,7 @@ describe('the sequence of positions', () => {
     const other = await start();
     const { position } = await other.append(parcel('b'), events(1));
     expect(position).toBeGreaterThan(cached + 1);
-    // The first one still has positions of its block, were they not taken from it.
+    // Without the repair, the first connection would still use the positions of its block.
     expect((await store.append(parcel('c'), events(1))).position).toBe(position + 1);
     tally('F26', { acknowledged: 3 });
   });
@@ -209,7 +209,7 @@ describe('the sequence of positions', () => {
     isOver = true;
     await Promise.all(writing);
     expect(await countBelow(admin, 1_000_000)).toBe(stored);
-    // At most the answers that were under way.
+    // At most the answers that were in flight.
     expect(before - wereBefore).toBeLessThanOrEqual(writers.length);
     tally('F26', { acknowledged: before });
   });

@@ -6,14 +6,17 @@ const given = useBoots();
 const { create, start, problemsOf } = given;
 
 describe('a boot', () => {
-  it.each(['LATIN1', 'SQL_ASCII'])('refuses a database in %s, and makes nothing', async (name) => {
-    const admin = await create({ clauses: `ENCODING ${name} LOCALE 'C' TEMPLATE template0` });
-    expect(await problemsOf()).toEqual([
-      expect.stringMatching(`encoding ${name}.*server_encoding`),
-    ]);
-    expect(await tables(admin)).toEqual([]);
-    tally('F27');
-  });
+  it.each(['LATIN1', 'SQL_ASCII'])(
+    'refuses a database in %s, and creates nothing',
+    async (name) => {
+      const admin = await create({ clauses: `ENCODING ${name} LOCALE 'C' TEMPLATE template0` });
+      expect(await problemsOf()).toEqual([
+        expect.stringMatching(`encoding ${name}.*server_encoding`),
+      ]);
+      expect(await tables(admin)).toEqual([]);
+      tally('F27');
+    },
+  );
 
   it('reports everything that it cannot work with in one error', async () => {
     await create({
@@ -51,7 +54,7 @@ describe('a boot', () => {
 });
 
 describe('appends', () => {
-  it('wait for the disk though synchronous_commit is off, unless they are in your transaction', async () => {
+  it('wait for the disk even if synchronous_commit is off, except in your transaction', async () => {
     await create({ settings: { synchronous_commit: 'off', client_min_messages: 'error' } });
     const store = await start({ allowRemoval: true });
     const source = await given.database.dataSource();

@@ -50,7 +50,7 @@ describe('forFeature', () => {
   it.each([
     [undefined, "'default', which does not exist. Add EventStoreModule.forRoot()"],
     ['archive', "'archive', which does not exist. Add EventStoreModule.forRoot()"],
-  ])('without a forRoot says where to add it (store %s)', async (name, message) => {
+  ])('without a forRoot reports where to add it (store %s)', async (name, message) => {
     const root = name ? [EventStoreModule.forRoot({ schema: newSchema() })] : [];
     const problems = await problemsOf({
       imports: [...root, EventStoreModule.forFeature(feature, name ? { store: name } : {})],

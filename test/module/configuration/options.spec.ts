@@ -17,7 +17,7 @@ import { feature, parcel, ParcelSent, useParcels } from './use-parcels.ts';
 const { database, applications, newSchema, start, problemsOf, tablesOf } = useParcels();
 
 describe('forRoot', () => {
-  it('needs no options: the store is there for the whole application', async () => {
+  it('needs no options: the store is available in the whole application', async () => {
     @Injectable()
     class Desk {
       constructor(readonly store: EventStore) {}
@@ -37,7 +37,7 @@ describe('forRoot', () => {
     );
   });
 
-  it('keeps to the schema and the limits that it is given', async () => {
+  it('uses the schema and the limits that it is given', async () => {
     const application = await start({
       imports: [
         EventStoreModule.forRoot({ schema: 'parcels', maxAppendEvents: 1, eventBus: 'off' }),
@@ -161,7 +161,7 @@ describe('forRootAsync', () => {
     ['null', null],
     ['a string', 'event_store'],
     ['a list', []],
-  ])('refuses %s for options', async (_, options) => {
+  ])('refuses %s as options', async (_, options) => {
     const root = EventStoreModule.forRootAsync({ useFactory: () => options as EventStoreOptions });
     expect(await problemsOf({ imports: [root] })).toEqual([
       'The options must be an object; leave them out for the defaults.',
@@ -170,7 +170,7 @@ describe('forRootAsync', () => {
 });
 
 describe('migrations', () => {
-  it("with 'check' refuses an old schema, says what to run, and touches nothing", async () => {
+  it("with 'check' refuses an old schema, reports what to run, and changes nothing", async () => {
     const schema = newSchema();
     const root = EventStoreModule.forRoot({ schema, migrations: 'check' });
     const [problem, ...others] = await problemsOf({ imports: [root] });
@@ -199,7 +199,7 @@ describe('migrations', () => {
     ]);
   });
 
-  it("with 'off' does not look: a missing schema is noticed by the first call", async () => {
+  it("with 'off' checks nothing: the first call notices a missing schema", async () => {
     const schema = newSchema();
     const application = await start({
       imports: [

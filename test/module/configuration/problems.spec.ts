@@ -153,7 +153,7 @@ describe('everything that is wrong with a boot', () => {
     ]);
   });
 
-  it('is a pool that takes appends which wait for an aggregate for lost ones', async () => {
+  it('includes a pool that gives up an append while it waits for an aggregate', async () => {
     const dataSource = await database.dataSource({ extra: { query_timeout: 120_000 } });
     const withPatience = (lockTimeoutMs: number) => ({
       imports: [
@@ -189,12 +189,12 @@ describe('everything that is wrong with a boot', () => {
     ['letters beyond ASCII', 'größe'],
     ['a name of PostgreSQL', 'pg_events'],
     ['an empty name', ''],
-  ])('is a schema with %s', async (_, schema) => {
+  ])('includes a schema with %s', async (_, schema) => {
     const problems = await problemsOf({ imports: [EventStoreModule.forRoot({ schema })] });
     expect(problems).toEqual([expect.stringContaining("The option 'schema' must be")]);
   });
 
-  it('is not a schema of 63 bytes', async () => {
+  it('does not include a schema of 63 bytes', async () => {
     const schema = 's'.repeat(63);
     const application = await start({
       imports: [EventStoreModule.forRoot({ schema }), EventStoreModule.forFeature(feature)],
@@ -203,7 +203,7 @@ describe('everything that is wrong with a boot', () => {
     expect((await application.get(EventStore).fetch()).records).toHaveLength(1);
   });
 
-  it.each([0, -1, 1.5, Number.NaN, '10'])('is a snapshot every %s events', (count) => {
+  it.each([0, -1, 1.5, Number.NaN, '10'])('includes a snapshot every %s events', (count) => {
     expect(() => everyNEvents(count as number)).toThrow(RangeError);
   });
 });

@@ -19,7 +19,7 @@ import { feature, InvoiceIssued, parcel, Parcel, ParcelSent, useParcels } from '
 const { applications, newSchema, problemsOf, start } = useParcels();
 
 describe('several stores', () => {
-  it('in one application do not mix: a data source and a schema of their own, and their own classes', async () => {
+  it('in one application do not mix: each has its own data source, schema and classes', async () => {
     const other = await createTestDatabase();
     const schema = newSchema();
     @Injectable()
@@ -108,7 +108,7 @@ describe('several stores', () => {
     expect(() => ReadYourWrites(['parcels'], options)).toThrow(TypeError);
   });
 
-  it('that closes answers what is under way: pages of a stream, and calls that wait for their turn', async () => {
+  it('answer calls in progress when they close, streams and waiting calls included', async () => {
     const application = await start({
       imports: [
         EventStoreModule.forRoot({ schema: newSchema() }),
@@ -138,7 +138,7 @@ describe('several stores', () => {
     await expect(store.fetch()).rejects.toMatchObject({ code: 'STORE_CLOSED' });
   });
 
-  it('that closes answers the calls that were made before', async () => {
+  it('answer the calls that were made before they close', async () => {
     const imports = [EventStoreModule.forRoot({ schema: newSchema() })];
     const application = await start({
       imports: [...imports, EventStoreModule.forFeature(feature)],

@@ -84,7 +84,7 @@ describe('At boot', () => {
     ]);
   });
 
-  it('a class that inherits what is durable in its parent only is refused', async () => {
+  it('a class that inherits what only its parent declares durable is refused', async () => {
     @Durable('parent')
     @EventsHandler(OrderPlaced)
     class Parent {

@@ -84,7 +84,7 @@ describe('A durable handler', () => {
     expect(shipped.records[0]!.metadata).toEqual(reaction);
   });
 
-  it('stores once what it appends with the idempotency key of its delivery, at every attempt', async () => {
+  it('appends once with the idempotency key of its delivery, however often it is tried', async () => {
     const keys: unknown[] = [];
 
     @Durable('letters', { retry: { delayMs: () => 10 } })

@@ -125,7 +125,7 @@ describe('Around a durable handler', () => {
     expect(started.notes.lines).toEqual([]);
   });
 
-  it('nothing runs that the application has for its requests', async () => {
+  it('no enhancer runs that the application has for its requests', async () => {
     const requests: string[] = [];
 
     @Injectable()
@@ -178,7 +178,7 @@ describe('Around a durable handler', () => {
     expect(requests).toEqual([]);
   });
 
-  it('a filter of its class settles the event by a value only, else the event has failed', async () => {
+  it('a filter of its class settles the event only by a value; otherwise the event fails', async () => {
     const filterOf = (answer: () => unknown): ExceptionFilter => ({ catch: answer });
     const answers: [settles: boolean, answer: () => unknown][] = [
       [true, () => 'noted'],
@@ -210,7 +210,7 @@ describe('Around a durable handler', () => {
     }
   });
 
-  it('a guard that is made for each of its hosts runs', async () => {
+  it('a guard with an instance for each of its hosts runs', async () => {
     @Injectable({ scope: Scope.TRANSIENT })
     class Guard implements CanActivate {
       constructor(readonly notes: Notes) {}

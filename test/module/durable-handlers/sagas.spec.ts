@@ -143,7 +143,7 @@ describe('A durable saga', () => {
     expect(notes.lines.sort()).toEqual(['durable', 'volatile']);
   });
 
-  it('finds the handlers of its commands also for what was appended before the start', async () => {
+  it('finds the handlers of its commands even for events from before the start', async () => {
     @Injectable()
     class Orders {
       @Durable('shipping', { events: [OrderPlaced], from: 'start', retry: noRetry })
@@ -164,7 +164,7 @@ describe('A durable saga', () => {
     @Module({ providers: [Warming] })
     class WarmingModule {}
 
-    // Nest begins with the modules that are imported deepest: before CqrsModule, this one.
+    // Nest initializes the deepest imports first: this module before CqrsModule.
     @Module({ imports: [WarmingModule] })
     class DeepModule {}
 

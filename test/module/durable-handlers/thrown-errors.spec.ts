@@ -78,7 +78,7 @@ describe('What a durable handler or a saga throws', () => {
     ]);
   });
 
-  it('is asked of the policy and stored, even if it cannot be read', async () => {
+  it('is passed to the policy and stored, even if it cannot be read', async () => {
     const revoked = Proxy.revocable(new Error(), {});
     revoked.revoke();
     const without = (member: string, value?: unknown): Error =>

@@ -19,7 +19,7 @@ describe("eventBus: 'all'", () => {
     pollIntervalMs: 20,
   });
 
-  it('lets two applications hear each other, in log order, each event once, from now on', async () => {
+  it('delivers all events to both applications, in log order, once, from now on', async () => {
     const schema = newSchema();
     const { store: earlier } = await start({ schema, eventBus: 'off' });
     await earlier.append(order('o-0'), [new OrderPlaced('before')]);
@@ -92,7 +92,7 @@ describe("eventBus: 'all'", () => {
     expect(surroundings).toEqual([{ correlationId: id, causationId: id }]);
   });
 
-  it('leaves out an event that only a newer application can read, and says so', async () => {
+  it('leaves out an event that only a newer application can read, and logs that', async () => {
     @DomainEvent('order.packed', { revision: 2 })
     class NewerPacked {
       constructor(readonly item: string) {}

@@ -7,7 +7,7 @@ import { order, OrderPacked, OrderPlaced, OrderShipped, useListener } from './us
 const { newSchema, start } = useListener();
 
 describe("eventBus: 'own'", () => {
-  it('hands handlers the very instances that were appended, with their records', async () => {
+  it('hands handlers the same instances that were appended, with their records', async () => {
     const { store, heard } = await start({ schema: newSchema() });
     const placed = new OrderPlaced('lamp');
     const { records } = await store.append(order('o-1'), [placed], { metadata: { actor: 'ada' } });
@@ -38,7 +38,7 @@ describe("eventBus: 'own'", () => {
     expect(heard.positions).toEqual(Array.from({ length: 122 }, (_, n) => n + 1));
   });
 
-  it('publishes nothing before its commit, nor of an append that was refused', async () => {
+  it('publishes nothing before its commit, and nothing of a refused append', async () => {
     const { store, heard, dataSource } = await start({ schema: newSchema() });
     const visible: boolean[] = [];
     const look = async (appended: EventRecord): Promise<void> => {

@@ -54,7 +54,7 @@ describe('what a handler appends', () => {
   }
 
   it.each(['own', 'all'] as const)(
-    "says what caused it, through sagas and slow handlers ('%s')",
+    "records what caused it, through sagas and slow handlers ('%s')",
     async (eventBus) => {
       const { application, store } = await start(
         { schema: newSchema(), eventBus, pollIntervalMs: 20 },
@@ -91,7 +91,7 @@ describe('what a handler appends', () => {
     },
   );
 
-  it('carries what a command was run with', async () => {
+  it('carries the metadata that its command was run with', async () => {
     const { application, store } = await start(
       { schema: newSchema() },
       { providers: [PackHandler] },

@@ -45,7 +45,7 @@ describe("an append in a caller's transaction", () => {
     expect(heard.positions).toEqual([first, first + 1, first + 2, first + 3]);
   });
 
-  it('is published before appends to its aggregate that have waited for it', async () => {
+  it('is published before later appends to its aggregate that waited for it', async () => {
     const { store, heard, dataSource } = started;
     for (let round = 0; round < 20; round++) {
       const aggregate = order(`waited-${round}`);
@@ -73,7 +73,7 @@ describe("an append in a caller's transaction", () => {
     }
   });
 
-  it('goes before what follows it until its connection is released, if plain SQL has ended it', async () => {
+  it('comes before later events until its connection is released, if plain SQL ended it', async () => {
     const { store, heard, dataSource } = started;
     const queryRunner = dataSource.createQueryRunner();
     await queryRunner.startTransaction();
@@ -89,7 +89,7 @@ describe("an append in a caller's transaction", () => {
     expect(heard.items).toEqual(['of another order', 'after']);
   });
 
-  it('keeps nothing waiting once it is rolled back, also where its connection is kept', async () => {
+  it('keeps nothing waiting once it is rolled back, even if its connection is kept', async () => {
     const { store, heard, dataSource } = started;
     const queryRunner = dataSource.createQueryRunner();
     const { manager } = queryRunner;
@@ -120,7 +120,7 @@ describe("an append in a caller's transaction", () => {
     expect(heard.items).toEqual(['b']);
   });
 
-  it('is not published if its savepoint is rolled back, and the rest is', async () => {
+  it('is not published if its savepoint is rolled back, while the rest is', async () => {
     const { store, heard, dataSource } = started;
     await dataSource.transaction(async (manager) => {
       await store.append(order('s-1'), [new OrderPlaced('kept')], { manager });

@@ -30,7 +30,7 @@ export class OrderShipped {
 
 export const order = (id: string) => ({ type: 'order', id });
 
-/** What the handlers of an application have heard, in order. */
+/** The events that the handlers of an application have received, in order. */
 export class Heard {
   readonly events: object[] = [];
 
@@ -59,7 +59,7 @@ export interface Started {
   readonly heard: Heard;
 }
 
-/** Starts applications that note what their handlers hear. */
+/** Starts applications that record the events of their handlers. */
 export function useListener() {
   const { database, applications, newSchema } = useApplications();
 

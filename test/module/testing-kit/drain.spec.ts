@@ -94,7 +94,7 @@ describe('drain', () => {
     }
   }
 
-  /** Fails as its script says. */
+  /** Fails as scripted. */
   @Durable('fragile', { retry: noRetry })
   @EventsHandler(AccountOpened)
   class Fragile implements IEventHandler<AccountOpened> {
@@ -192,7 +192,7 @@ describe('drain', () => {
     expect(half.script.lines).toEqual(['AccountOpened']);
   });
 
-  it('says why a consumer has stopped, and continues once it is resumed', async () => {
+  it('reports why a consumer has stopped, and continues once it is resumed', async () => {
     const { application, open, script } = await start([Fragile]);
     script.error = new RangeError('no ink');
     await open('1');

@@ -100,7 +100,7 @@ describe('projectionScenario', () => {
     expect(await tables()).toEqual([]);
   });
 
-  it('fails with what is different', async () => {
+  it('fails with the difference', async () => {
     const failed = projectionScenario(new AccountList(), { dataSource })
       .given('1', new AccountOpened('Ada'))
       .then('SELECT owner FROM account_list', [{ owner: 'Bob' }]);
@@ -114,7 +114,7 @@ describe('projectionScenario', () => {
     expect(await tables()).toEqual([]);
   });
 
-  it('expects what a projection throws', async () => {
+  it('expects an error that a projection throws', async () => {
     const twice = projectionScenario(AccountList, { dataSource })
       .given('1', new AccountOpened('Ada'))
       .given('1', new AccountOpened('Ada'));
@@ -125,7 +125,7 @@ describe('projectionScenario', () => {
     expect(await tables()).toEqual([]);
   });
 
-  it('finds out that a projection depends on how the log is cut', async () => {
+  it('detects a projection that depends on how the log is cut into batches', async () => {
     class Batches extends AccountTables {
       protected async write(
         records: readonly EventRecord[],
@@ -178,7 +178,7 @@ describe('projectionScenario', () => {
     await expect(outcomeOf(Firsts)).rejects.toThrow(/how the log is cut.*duplicate key/);
   });
 
-  it('hands over what the store would: stored events, metadata, the delivery', async () => {
+  it('passes the same as the store would: stored events, metadata, the delivery', async () => {
     const seen: unknown[] = [];
     const noon = new Date('2026-11-23T12:00:00Z');
 
@@ -207,7 +207,7 @@ describe('projectionScenario', () => {
     expect(seen).toEqual([once, once]);
   });
 
-  it('refuses what is no projection, what cannot be stored, and to be awaited', async () => {
+  it('refuses a class that is no projection, an event that cannot be stored, and an await', async () => {
     class Plain {}
     class Injected extends AccountList {
       constructor(readonly script: object) {

@@ -9,15 +9,15 @@ import type {
 type Rows = ReadonlyMap<string, StoredEventRow>;
 
 /**
- * Says where the log is not what the answers to appends have said of it.
+ * Reports where the log contradicts the answers to appends.
  *
- * Acknowledged is stored as answered, refused is not stored, and what nobody knows is stored whole or
- * not at all. Nothing else is in the log.
+ * An acknowledged append is stored as answered, a refused one is not stored, and one with an unknown
+ * outcome is stored whole or not at all. Nothing else is in the log.
  */
 export function findingsOfAttempts({ attempts, log }: History): HistoryFinding[] {
   const rows: Rows = new Map(log.map((row) => [row.id, row]));
   const intended = new Set(attempts.flatMap(idsOf));
-  // A repetition may be refused for what the first attempt has stored.
+  // A repetition may be refused because the first attempt has stored its events.
   const storable = new Set(
     attempts.filter(({ outcome }) => outcome !== 'refused').flatMap((each) => idsOf(each)),
   );
@@ -59,7 +59,7 @@ function findingsOfStored(attempt: Attempt, rows: Rows): HistoryFinding[] {
   return attempt.appends.flatMap((append) => findingsOfPlace(append, rows, attempt.by));
 }
 
-/** All of it is there: as it was sent, in one piece, where it was said to be, and where it was allowed. */
+/** Checks that the append is stored as it was sent, in one piece, where answered, and where expected. */
 function findingsOfPlace(append: IntendedAppend, rows: Rows, by: string): HistoryFinding[] {
   const { aggregate, events, expectedVersion, version, positions } = append;
   const findings: HistoryFinding[] = [];

@@ -1,6 +1,6 @@
 import type { HistoryFinding } from './history.ts';
 
-/** How much of what a history shows was lost, doubled and skipped. */
+/** Counts the findings of a history that show lost, doubled and skipped events. */
 export function countFindings(findings: readonly HistoryFinding[]): {
   readonly lost: number;
   readonly doubled: number;

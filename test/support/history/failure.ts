@@ -1,13 +1,13 @@
 import { EventStoreError } from '../../../lib/event-store.error.ts';
 import type { AttemptError } from './history.ts';
 
-/** Ends a transaction that is to leave nothing behind. */
+/** Thrown to roll a transaction back. */
 export const rolledBack = new Error('rolled back on purpose');
 
 /**
- * What an error says of itself: whether anything can have been written, and whether it is the store's.
+ * Describes an error: whether anything can have been written, and whether it is an error of the store.
  *
- * What a transaction of the caller's own fails with may be TypeORM's.
+ * A transaction of the caller may fail with an error of TypeORM.
  */
 export function describeFailure(
   error: unknown,
@@ -29,7 +29,7 @@ export function describeFailure(
     outcome: isRefused ? 'refused' : 'unknown',
     error: {
       name,
-      // Of one that nobody expects, where it comes from.
+      // The origin of an unexpected error.
       message: isTyped ? message : `${stack}`,
       code,
       actualVersion,

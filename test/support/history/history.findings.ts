@@ -5,10 +5,10 @@ import { findingsOfOrder } from './order.findings.ts';
 import { findingsOfReaders } from './reader.findings.ts';
 
 /**
- * Says what is wrong with a history; an empty list if nothing is.
+ * Returns what is wrong with a history; an empty list if nothing is.
  *
- * The log in itself, the answers that appends were given, the order of things in time, and what readers
- * of the log were handed while it was written.
+ * Checks the log itself, the answers to appends, the order of calls in time, and the pages that readers
+ * of the log got while it was written.
  */
 export function findingsOfHistory(history: History): HistoryFinding[] {
   return [

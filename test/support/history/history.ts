@@ -1,6 +1,6 @@
 import type { ExpectedVersion } from '../../../lib/store/appending/expected-version.ts';
 
-/** An event that somebody wanted to store; `body` is its type and its payload. */
+/** An event of an attempt to append; `body` is its type and its payload. */
 export interface IntendedEvent {
   readonly id: string;
   readonly body: string;
@@ -19,14 +19,14 @@ export interface IntendedAppend {
   readonly positions?: readonly number[];
 }
 
-/** What an append has failed with. */
+/** The error of a failed append. */
 export interface AttemptError {
   readonly name: string;
   readonly message: string;
   readonly code?: string | undefined;
   /** Whether it is one of the errors that the store documents. */
   readonly isTyped: boolean;
-  /** What a conflict says of the aggregate. */
+  /** The version of the aggregate that a conflict reports. */
   readonly actualVersion?: number | undefined;
 }
 
@@ -45,7 +45,7 @@ export interface Attempt {
   readonly error?: AttemptError | undefined;
 }
 
-/** A page of the log that a tailing reader was handed. */
+/** A page of the log that a tailing reader got. */
 export interface ReadPage {
   readonly reader: string;
   readonly after: number;
@@ -69,17 +69,17 @@ export interface StoredEventRow extends IntendedEvent {
   readonly version: number;
 }
 
-/** All that was tried, answered and read, and the log that came of it. */
+/** All that was tried, answered and read, and the resulting log. */
 export interface History {
   readonly attempts: readonly Attempt[];
-  /** Of each reader in the order in which it has read. */
+  /** The pages of each reader in the order in which it read them. */
   readonly pages: readonly ReadPage[];
   readonly versionReads: readonly VersionRead[];
   /** In the order of positions. */
   readonly log: readonly StoredEventRow[];
 }
 
-/** Something that a history shows and that must never be. */
+/** Something in a history that must never happen. */
 export interface HistoryFinding {
   readonly kind: string;
   readonly detail: string;

@@ -7,7 +7,7 @@ export interface Answer {
   readonly positions: readonly number[];
 }
 
-/** The end of a call: what was answered, or what it has failed with. */
+/** The end of a call: its answer, or its error. */
 export type CallEnd =
   | { readonly outcome: 'acknowledged'; readonly answers: readonly Answer[] }
   | { readonly outcome: 'refused' | 'unknown'; readonly error: AttemptError };
@@ -18,7 +18,7 @@ type Entry =
   | ({ kind: 'page' } & ReadPage)
   | ({ kind: 'version' } & VersionRead);
 
-/** What a journal says; the log is read apart from it. */
+/** The content of a journal; the log is read separately. */
 export interface JournalledHistory {
   readonly attempts: readonly Attempt[];
   readonly pages: readonly ReadPage[];
@@ -29,7 +29,7 @@ export interface JournalledHistory {
 export const now = (): number => Number(process.hrtime.bigint()) / 1e6;
 
 /**
- * Writes down the calls of a process and their answers, each before the process continues.
+ * Records the calls of a process and their answers, each before the process continues.
  *
  * Each entry is handed to the operating system at once, so a process that is killed loses none.
  */
@@ -41,7 +41,7 @@ export class Journal {
     this.#file = openSync(path, 'a');
   }
 
-  /** Notes what is about to be called; returns how to note its end, and when it began. */
+  /** Records a call that begins; returns the function that records its end, and the time it began. */
   call(by: string, appends: readonly IntendedAppend[]) {
     const call = ++this.#calls;
     const startedAt = now();
@@ -69,7 +69,7 @@ export class Journal {
   }
 }
 
-/** Reads what a process has written down; a call without an end is one that nobody heard of. */
+/** Reads the journal of a process; a call without an end has an unknown outcome. */
 export function readJournal(path: string): JournalledHistory {
   const lines = readFileSync(path, 'utf8').split('\n').slice(0, -1);
   const entries = lines.map((line) => JSON.parse(line) as Entry);

@@ -1,7 +1,7 @@
 import type { HistoryFinding, StoredEventRow } from './history.ts';
 
 /**
- * Says what is wrong with a log, without a look at its writers.
+ * Returns what is wrong with a log, whatever its writers did.
  *
  * Positions and ids are unique, the versions of an aggregate are 1, 2, 3 …, and positions follow them.
  */

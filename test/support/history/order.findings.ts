@@ -1,7 +1,7 @@
 import { groupBy } from './group-by.ts';
 import type { Attempt, History, HistoryFinding, VersionRead } from './history.ts';
 
-/** All attempts with the same ids: from the first call on, and known to be stored from an answer on. */
+/** All attempts with the same ids: from the first call to the first answer that they are stored. */
 interface Stored {
   readonly by: string;
   readonly startedAt: number;
@@ -13,10 +13,10 @@ interface Stored {
 }
 
 /**
- * Says where the log contradicts the order in which things happened.
+ * Reports where the log contradicts the order in which calls were made and answered.
  *
- * What began after an answer has greater positions than what was answered. No read gets a version that
- * is older than one that was answered before, or newer than all that had begun.
+ * An append that began after an answer has greater positions than the answered one. No read gets a
+ * version that is older than one answered before it began, or newer than all appends begun by its end.
  */
 export function findingsOfOrder(history: History): HistoryFinding[] {
   const stored = storedOf(history);

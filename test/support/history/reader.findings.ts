@@ -2,9 +2,9 @@ import { groupBy } from './group-by.ts';
 import type { HistoryFinding, ReadPage, StoredEventRow } from './history.ts';
 
 /**
- * Says what readers of the log saw that is not the log's beginning: all of it, in order, once.
+ * Reports where readers did not get the beginning of the log: every event, in order, once.
  *
- * A reader may have been stopped anywhere; what it has read up to there must be the log up to there.
+ * A reader may have been stopped anywhere; up to there, it must have read exactly the log.
  */
 export function findingsOfReaders(
   pages: readonly ReadPage[],

@@ -14,7 +14,7 @@ import { type Journal, now } from './journal.ts';
 
 export interface WorkloadOptions {
   readonly seed: number;
-  /** Of this process; no other one may have it. */
+  /** A name that no other process has. */
   readonly name: string;
   readonly writers: number;
   /** Where each reader of this process continues. */
@@ -34,7 +34,7 @@ const shared = Array.from({ length: 12 }, (_, n) => ({
   id: `${n}`,
 }));
 
-/** Appends in every way there is, reads the log meanwhile, and writes all of it down. */
+/** Appends through every call of the store, reads the log meanwhile, and records all of it. */
 export class Workload {
   readonly #store: EventStore;
   readonly #dataSource: DataSource;
@@ -44,7 +44,7 @@ export class Workload {
   #running: Promise<void>[] = [];
   /** How many calls were acknowledged. */
   acknowledged = 0;
-  /** By writer, when the last call began that was acknowledged. */
+  /** By writer, the start of its last acknowledged call. */
   readonly #acknowledged = new Map<string, number>();
 
   constructor(store: EventStore, dataSource: DataSource, journal: Journal) {
@@ -59,7 +59,7 @@ export class Workload {
     return this.#guest.misdeeds;
   }
 
-  /** When the last acknowledged call of a writer began: of the writer for whom that is longest ago. */
+  /** The start of the last acknowledged call, of the writer for which that is longest ago. */
   get lastAcknowledged(): number {
     return Math.min(...this.#acknowledged.values());
   }
@@ -75,7 +75,7 @@ export class Workload {
     ];
   }
 
-  /** Ends when all calls have ended, and readers have come to the end of the log. */
+  /** Resolves when all calls have ended, and all readers have reached the end of the log. */
   async stop(): Promise<void> {
     this.#isRunning = false;
     await this.#guest.stop();
@@ -124,7 +124,7 @@ export class Workload {
     const kinds: Record<string, () => Promise<unknown>> = {
       plain: () => plainly(any()),
       burst: () => Promise.all(Array.from({ length: 5 }, () => plainly(any()))),
-      // Nobody else appends to it, so the expectation always holds.
+      // No other writer appends to it, so the expectation always holds.
       own: async () => {
         const results = await plainly(movements(own, choices, ownVersion));
         if (results) ownVersion = results[0]!.version;
@@ -154,7 +154,7 @@ export class Workload {
     }
   }
 
-  /** Repeats a call with the same ids, for as long as nobody knows what became of it. */
+  /** Repeats a call with the same ids while its outcome is unknown. */
   async #untilKnown(
     by: string,
     choices: Random,
@@ -222,7 +222,7 @@ export class Workload {
 
 type RunTransaction = <T>(work: (manager: EntityManager) => Promise<T>) => Promise<T>;
 
-/** A deferred constraint, which is looked at by the COMMIT. */
+/** A deferred constraint, which the COMMIT checks. */
 const failsAtCommit = `INSERT INTO ledger.orphans VALUES ('nobody')`;
 
 const nameOf = ({ type, id }: Append['aggregate']): string => `${type}/${id}`;

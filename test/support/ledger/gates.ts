@@ -23,7 +23,7 @@ export class Gates {
     this.#closed.set(name, new Gate(passing));
   }
 
-  /** Resolves when somebody waits at the gate. */
+  /** Resolves when a handler waits at the gate. */
   async arrived(name: string): Promise<void> {
     await this.#closed.get(name)!.arrived;
   }

@@ -22,7 +22,7 @@ export interface LedgerConsumersOptions {
   readonly partitions: number;
   /** Of those projections that lock rows. */
   readonly timeoutMs: number;
-  /** The longest time that one call takes now and then. */
+  /** The longest duration of the calls that are slow at random. */
   readonly slowMs: number;
   /** Consumers that this process does not have. */
   readonly without: readonly string[];
@@ -30,15 +30,15 @@ export interface LedgerConsumersOptions {
   readonly exitsAt: number;
 }
 
-/** The way of the handlers to the database, which is not that of the store. */
+/** The handlers' own connections to the database, apart from those of the store. */
 export abstract class Outside {
   abstract readonly pool: Pool;
 }
 
-/** On a machine that is busy enough, any call may be over its time, again and again. */
+/** Never gives up: on a busy machine, any call may exceed its timeout again and again. */
 const retry: RetryPolicy = { delayMs: () => 100 };
 
-/** Every kind of consumer, each of which writes down what it does; see `ledgerConsumers`. */
+/** Every kind of consumer, each of which records what it does; see `ledgerConsumers`. */
 export function ledgerProviders({
   partitions,
   timeoutMs,
@@ -100,7 +100,7 @@ export function ledgerProviders({
     }
   }
 
-  /** Locks nothing: but for the fence, two owners could commit the same events side by side. */
+  /** Locks nothing: without the fence, two owners could commit the same events side by side. */
   @Projection('journal', { batchSize: 20, timeoutMs: 20_000, retry })
   @Injectable()
   class Journal {

@@ -15,7 +15,7 @@ export type Movement = Deposited | Withdrawn;
 const deposits = ['ledger.deposited'];
 const movements = ['ledger.deposited', 'ledger.withdrawn'];
 
-/** What each consumer of the ledger takes, said once more and plainly, to check it against. */
+/** The events that each consumer of the ledger takes, stated a second time as a reference for checks. */
 export interface LedgerConsumer {
   readonly name: string;
   /** Whether its effects commit together with its checkpoint. */

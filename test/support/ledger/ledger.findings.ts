@@ -5,7 +5,7 @@ import { ledgerConsumers, type LedgerConsumer } from './ledger.events.ts';
 import type { CheckpointRow, LedgerHistory, LoggedEvent, Tally } from './ledger.history.ts';
 
 /**
- * Says what is wrong with a history, at whatever moment it was read; an empty list if nothing is.
+ * Returns what is wrong with a history, whenever it was read; an empty list if nothing is.
  *
  * Each generation of a projection must be the fold of the log up to its checkpoint: every event once,
  * in the order of its aggregate. Handlers may have done more than their checkpoint says, and more than
@@ -64,7 +64,7 @@ function findingsOfGeneration(
     }
   }
 
-  // The events of one aggregate come without a gap, wherever their checkpoint stands.
+  // The events of one aggregate come without a gap, wherever their checkpoint is.
   for (const event of taken.values()) {
     const count = counts.get(event.id) ?? 0;
     if (consumer.isProjection && count > 1) {
@@ -119,7 +119,7 @@ function findingsOfTallies(
   return findings;
 }
 
-/** Nothing is called a repetition that was never done in earnest. */
+/** No event is marked as replayed that was not handled before. */
 function findingsOfReplays(consumer: LedgerConsumer, { effects }: LedgerHistory): HistoryFinding[] {
   if (consumer.isProjection) return [];
   const inEarnest = new Set<string>();
@@ -131,7 +131,7 @@ function findingsOfReplays(consumer: LedgerConsumer, { effects }: LedgerHistory)
   });
 }
 
-/** Hooks commit with what they say: each generation is made, put in use and removed once at most. */
+/** Hooks commit with their record: each generation is made, put in use and removed at most once. */
 function findingsOfHooks(
   consumer: LedgerConsumer,
   { hooks, checkpoints }: LedgerHistory,

@@ -42,7 +42,7 @@ export interface HookCall {
   readonly hook: string;
 }
 
-/** The log, how far everybody says to have come in it, and what they have done, all at one moment. */
+/** The log, the checkpoints of all consumers, and what the consumers have done, all at one moment. */
 export interface LedgerHistory {
   readonly log: readonly LoggedEvent[];
   readonly checkpoints: readonly CheckpointRow[];

@@ -33,7 +33,7 @@ export interface LedgerProcessOptions
   readonly url: string;
   /** The longest pause of a writer. */
   readonly writerPauseMs?: number;
-  /** Where to write down what the workload does. */
+  /** The file in which the workload records what it does. */
   readonly journal?: string;
   /** Settings of the driver, for the pool. */
   readonly driver?: object;
@@ -129,12 +129,12 @@ const functions = {
   misdeeds: (): Misdeeds => workload!.misdeeds,
   acknowledged: (): number => workload!.acknowledged,
   lastAcknowledged: (): number => workload!.lastAcknowledged,
-  /** Connections of the pool that somebody has and has not given back. */
+  /** The number of connections that were taken from the pool and not given back. */
   busyConnections(): number {
     const { totalCount, idleCount } = (dataSource.driver as unknown as { master: Pool }).master;
     return totalCount - idleCount;
   },
-  /** Bytes, garbage left out. */
+  /** Bytes, without garbage. */
   memory(): { heap: number; resident: number } {
     collectGarbage();
     const { heapUsed, rss } = process.memoryUsage();

@@ -47,7 +47,7 @@ interface Doing {
   readonly replayed: boolean;
 }
 
-/** Writes that these events were handled, one row for each, whatever is there. */
+/** Records that these events were handled, one row for each, without checking for duplicates. */
 export async function writeEffects(
   queryable: Queryable,
   records: readonly EventRecord[],
@@ -74,7 +74,7 @@ export async function addToTallies(
     tally.amount += (event as Movement).amount;
     tallies.set(key, tally);
   }
-  // In one order, against deadlocks.
+  // In a fixed order, to avoid deadlocks.
   const sorted = [...tallies].toSorted(([a], [b]) => (a < b ? -1 : 1));
   await queryable.query(
     `INSERT INTO ledger.tallies AS t (consumer, generation, aggregate, events, amount)
@@ -91,7 +91,7 @@ export async function addToTallies(
   );
 }
 
-/** Writes that a hook of a generation was called. */
+/** Records that a hook of a generation was called. */
 export async function writeHook(
   queryable: Queryable,
   consumer: string,

@@ -7,7 +7,7 @@ import type { LedgerProcessOptions } from './ledger.process.ts';
 
 const rebuildable = ['balances', 'turnover', 'journal', 'totals', 'letters', 'receipts'];
 
-/** What befell the processes, to see that a round was not a quiet one. */
+/** How often each trouble happened, to check that a round was not a quiet one. */
 export type Troubles = Readonly<Record<Trouble, number>>;
 type Trouble =
   | 'killed'
@@ -20,13 +20,13 @@ type Trouble =
   | 'rebuilt'
   | 'cancelled';
 
-/** Holds one process, and after it another one. */
+/** Holds one process, and later its replacement. */
 interface ProcessSlot {
   readonly choices: Random;
   process: LedgerProcess;
 }
 
-/** Runs processes of the ledger, which all consume and write, and lets nothing go well for them. */
+/** Runs processes of the ledger, which all consume and write, and makes trouble for them. */
 export class LedgerTrouble {
   readonly #dataSource: DataSource;
   readonly #options: LedgerProcessOptions;
@@ -60,7 +60,7 @@ export class LedgerTrouble {
     return this.#acknowledged;
   }
 
-  /** Starts this many processes, which come to no harm yet. */
+  /** Starts this many processes, without any trouble yet. */
   async start(seed: number, count: number): Promise<void> {
     this.#slots = await Promise.all(
       Array.from({ length: count }, async (_, n) => {
@@ -70,7 +70,7 @@ export class LedgerTrouble {
     );
   }
 
-  /** Makes trouble for so long; in the end all processes are up and write no more. */
+  /** Makes trouble for this long; at the end, all processes are up and no longer write. */
   async makeTrouble(seed: number, control: LedgerProcess, durationMs: number): Promise<void> {
     const deadline = performance.now() + durationMs;
     await Promise.all([
@@ -117,7 +117,7 @@ export class LedgerTrouble {
 
   async #start(choices: Random): Promise<LedgerProcess> {
     const options = { ...this.#options, partitions: choices.integer(1, 4) };
-    // One whose connection is cut while it starts ends, and is started again, as by a supervisor.
+    // A process whose connection is cut during its start ends, and is started again, as by a supervisor.
     const process = await startLedger(options).catch((error: Error) => {
       if (!error.message.includes('57P01')) throw error;
       return startLedger(options);
@@ -182,7 +182,7 @@ export class LedgerTrouble {
     );
   }
 
-  /** Not the newest: pg and TypeORM have a moment in which nobody listens to a new connection. */
+  /** Not the newest: for a moment, neither pg nor TypeORM listens for errors of a new connection. */
   #cutConnections(choices: Random): Promise<unknown> {
     return this.#dataSource.query(
       `SELECT pg_terminate_backend(pid) FROM pg_stat_activity

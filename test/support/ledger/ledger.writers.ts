@@ -13,7 +13,7 @@ const aggregates: readonly AggregateRef[] = Array.from({ length: 24 }, (_, n) =>
 
 const rollback = new Error('rolled back on purpose');
 
-/** Appends in every way there is, slowly and in vain too, until `stop` is called. */
+/** Appends through every call of the store, some slow and some failing, until `stop` is called. */
 export class LedgerWriters {
   readonly #store: EventStore;
   readonly #dataSource: DataSource;

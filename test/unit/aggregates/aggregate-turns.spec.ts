@@ -41,7 +41,7 @@ describe('turns', () => {
     expect(turns.size).toBe(0);
   });
 
-  it('end with a failure as well, which only its caller sees', async () => {
+  it('also end with a failure, which only its caller sees', async () => {
     const turns = new AggregateTurns();
     const failing = turns.take('a', true, () => Promise.reject(new Error('on purpose')));
     const next = turns.take('a', true, async () => 'done');
@@ -50,7 +50,7 @@ describe('turns', () => {
     expect(turns.size).toBe(0);
   });
 
-  it('that have waited as long fail with one that a locked aggregate has stopped', async () => {
+  it('that have waited as long fail together with one that a locked aggregate stops', async () => {
     const turns = new AggregateTurns();
     const locked = new AggregateLockedError([{ type: 'basket', id: 'a' }], 500);
     let stop!: () => void;
@@ -72,7 +72,7 @@ describe('turns', () => {
     expect(turns.size).toBe(0);
   });
 
-  it('are over after a while, though the use is not, so that one that hangs stops no other', async () => {
+  it('end after a while even if the use does not, so that a hanging one blocks no other', async () => {
     const turns = new AggregateTurns(20);
     const begun: string[] = [];
     const [hanging, next, last] = ['hanging', 'next', 'last'].map((name) => lasting(name, begun));

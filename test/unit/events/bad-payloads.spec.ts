@@ -31,7 +31,7 @@ describe.each(codecs)('The %s codec', (name, codec) => {
     expect(encoded.json).not.toMatch(/(?<!\\)(\\\\)*\\u0000/);
   });
 
-  it('stops at maxBytes instead of following shared references for ever', () => {
+  it('stops at maxBytes instead of following shared references forever', () => {
     const error = thrownBy(() => codec.encode(bushy(), { type: 'bushy', maxBytes: 10_000 }));
     expect(error).toBeInstanceOf(EventTooLargeError);
     expect(error).toMatchObject({ eventType: 'bushy', maxEventBytes: 10_000 });

@@ -61,7 +61,7 @@ describe('A store that changes its codec', () => {
     ['nothing', Array(10_000).fill(undefined)],
     ['objects of many shapes', Array.from({ length: 10_000 }, (_, at) => ({ [`k${at}`]: 1 }))],
     ['nothing at all', {}],
-  ])('inflates every row that it has written itself: %s', (_, content) => {
+  ])('inflates every row that it wrote itself: %s', (_, content) => {
     const codec = new BinaryCodec({ compressAboveBytes: 0 });
     const encoded = codec.encode({ content });
     expect(codec.decode(encoded)).toStrictEqual({ content });
@@ -84,7 +84,7 @@ describe('A store that changes its codec', () => {
     expect(error).toMatchObject({ code: 'UNDECODABLE_PAYLOAD' });
   });
 
-  it('has bytes compared before it advises to restore a row', () => {
+  it('compares bytes before it advises to restore a row', () => {
     const error = thrownBy(() =>
       new BinaryCodec().decode({ json: '{}', binary: Buffer.from('abc') }),
     );

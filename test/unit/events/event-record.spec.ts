@@ -11,7 +11,7 @@ describe('The record of an event', () => {
   it.each([
     ['an event', new Counted(1)],
     ['an event that cannot be changed', Object.freeze(new Counted(1))],
-  ])('is remembered for %s, the last one that there is, and leaves no trace on it', (_, event) => {
+  ])('is remembered for %s, only the latest one, and leaves no trace on it', (_, event) => {
     const [first, second] = [recordFor(event, 1), recordFor(event, 2)];
     expect(recordOf(event)).toBeUndefined();
     rememberRecord(first);

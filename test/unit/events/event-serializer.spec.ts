@@ -76,7 +76,7 @@ const stored = (serialized: Pick<SerializedEvent, 'type' | 'payload'>) => ({
 const serialized = (events: object[], by = serializer): SerializedEvent[] =>
   by.serialize(events) as SerializedEvent[];
 
-// Not as one word: the linter takes every object with such a method for a mistake.
+// Not written as one word: the linter reports every object that has such a method.
 const method = ['th', 'en'].join('');
 /** A promise of another library, which has nothing but `then`. */
 const thenable = (then: {
@@ -155,7 +155,7 @@ describe('Serializing events', () => {
     expect(serialized([new Noted(text)])).toHaveLength(1);
   });
 
-  it('keeps to maxDepth in events, metadata and states', () => {
+  it('enforces maxDepth in events, metadata and states', () => {
     const shallow = serializerWith(new JsonCodec(), { maxDepth: 2 });
     const deep = { a: { b: {} } };
     expect(() => shallow.serialize([new Noted({ a: {} })])).toThrow(/maxDepth \(2\)/);
@@ -163,14 +163,14 @@ describe('Serializing events', () => {
     expect(() => shallow.serializeState(deep)).toThrow(/snapshot's state .* maxDepth \(2\)/);
   });
 
-  it('stores what events hold at the call, though a schema keeps it waiting', async () => {
+  it('stores what events hold at the time of the call, although a schema answers late', async () => {
     const event = new LookedUp('a-1');
     const pending = serializer.serialize([event]);
     event.sku = 'secret';
     expect(await pending).toMatchObject([{ payload: '{"sku":"a-1"}' }]);
   });
 
-  it('answers at once if no schema takes its time', () => {
+  it('answers synchronously if no schema is asynchronous', () => {
     expect(serializer.serialize([new Checked(1), new Noted(1)])).toBeInstanceOf(Array);
   });
 
@@ -246,7 +246,7 @@ describe('Serializing events', () => {
     expect(reading).toThrow(expect.objectContaining({ code: 'UNDECODABLE_EVENT' }));
   });
 
-  it('takes the answer of a schema with a promise of another library', async () => {
+  it('accepts a promise of another library as the answer of a schema', async () => {
     class Fine {}
     const answer = thenable({ value: (done) => done({ value: {} }) });
     const validate = () => answer;
@@ -266,7 +266,7 @@ describe('Serializing events', () => {
 });
 
 describe('Reading events back', () => {
-  it('makes an instance of the class with the very members stored', () => {
+  it('makes an instance of the class with exactly the stored members', () => {
     const payload = '{"text":{"__proto__":{"x":1}},"trap":1,"constructor":2,"__proto__":{"y":1}}';
     const [record] = serializer.deserialize(stored({ type: 'noted', payload }));
     expect(record?.event).toBeInstanceOf(Noted);
@@ -275,7 +275,7 @@ describe('Reading events back', () => {
     expect(Object.getPrototypeOf(text)).toBe(Object.prototype);
   });
 
-  it('reads through the schema where it makes the Dates', () => {
+  it('reads through the schema if the schema makes the Dates', () => {
     const [event] = serialized([new Dated(new Date(5))]);
     const [record] = serializer.deserialize(stored(event!));
     expect(record?.event).toStrictEqual(new Dated(new Date(5)));
@@ -284,7 +284,7 @@ describe('Reading events back', () => {
   it.each<[string, { type: string; payload: string; binary?: Buffer; metadata?: string }]>([
     ['no JSON', { type: 'noted', payload: '{"secret' }],
     ['no object', { type: 'noted', payload: '["secret"]' }],
-    ['a Date that is none', { type: 'noted', payload: '{"at":"secret"}' }],
+    ['an invalid Date', { type: 'noted', payload: '{"at":"secret"}' }],
     ['metadata that is no object', { type: 'noted', payload: '{}', metadata: '"secret"' }],
     ['bytes for another codec', { type: 'noted', payload: '{}', binary: Buffer.of(1, 0) }],
     ['what its schema refuses', { type: 'dated', payload: '{"at":"secret"}' }],
@@ -296,7 +296,7 @@ describe('Reading events back', () => {
     expect(reading).not.toThrow(/secret/);
   });
 
-  it('does not repeat the words of a foreign codec, which may quote the payload', () => {
+  it('does not repeat the message of a foreign codec, which may quote the payload', () => {
     const { proxy: unreadable, revoke } = Proxy.revocable(new Error('secret'), {});
     revoke();
     for (const thrown of [new Error('secret'), unreadable]) {

@@ -63,7 +63,7 @@ describe('Reading an event of an old shape', () => {
     expect(record).toMatchObject({ type: 'offer.sent', event: { currency: 'EUR' } });
   });
 
-  it('prefers an upcaster of the former name itself', () => {
+  it('prefers an upcaster that is registered for the former name', () => {
     const ofMailed = upcaster('offer.mailed', 1, () => ({ amount: 0 }));
     const [record] = read({ type: 'offer.mailed' }, ofMailed, addCurrency, addDate);
     expect(record).toMatchObject({
@@ -84,14 +84,14 @@ describe('Reading an event of an old shape', () => {
     expect(record?.event).toMatchObject({ sentAt: new Date(sentAt) });
   });
 
-  it('leaves new events alone', () => {
+  it('does not change new events', () => {
     const payload = '{"amount":1,"currency":"USD","sentAt":"2026-01-02T03:04:05.678Z"}';
     const [record] = read({ revision: 3, payload }, addDate, addCurrency);
     const sentAt = new Date('2026-01-02T03:04:05.678Z');
     expect({ ...record?.event }).toEqual({ amount: 1, currency: 'USD', sentAt });
   });
 
-  it('may make several events of one, each in its part of the same place', () => {
+  it('may make several events of one, each a part of the same position and version', () => {
     const split = upcaster('offer.made', 1, (payload) => [
       { type: 'offer.printed', revision: 1, payload: {} },
       { type: 'offer.sent', revision: 2, payload },

@@ -3,7 +3,7 @@ import { HeldRequests } from '../../../lib/http/held-requests.ts';
 import { WaitTimeoutError } from '../../../lib/subscriptions/subscriptions.errors.ts';
 import { eventually } from '../../support/eventually.ts';
 
-it('is refused at once while a thousand others wait', async () => {
+it('A request is refused at once while a thousand others wait', async () => {
   let open!: () => void;
   const opened = new Promise<void>((resolve) => (open = resolve));
   let isOpen = false;

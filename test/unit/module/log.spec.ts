@@ -18,7 +18,7 @@ beforeEach(() => {
 afterEach(() => void jest.restoreAllMocks());
 
 describe('A line of the log', () => {
-  it('shows escapes for what would write more than its text', () => {
+  it('escapes characters that would write more than their text', () => {
     logger.log(forged);
     logger.warn(forged);
     logger.error(forged);
@@ -26,7 +26,7 @@ describe('A line of the log', () => {
     expect(lines).toEqual([[escaped], [escaped], [escaped], [`The type is TypeError: ${escaped}`]]);
   });
 
-  it('has an error as it is, or as text with escapes', () => {
+  it('contains an error unchanged, or as text with escapes', () => {
     const good = new Error('two\nlines', { cause: new Error('café 👩‍💻') });
     logger.error('It failed.', good);
     expect(lines[0]).toEqual(['It failed.', good]);

@@ -77,7 +77,7 @@ const calls: readonly (readonly [
   ['eventStoreContract', 'create', (options) => eventStoreContract(options)],
 ];
 
-/** Declarations whose options are looked at when the application starts. */
+/** Declarations whose options are checked when the application starts. */
 const declarations: readonly (readonly [
   name: string,
   option: string,
@@ -175,7 +175,7 @@ describe.each(calls)('The options of %s (%s)', (_, option, call) => {
   const misspelt = `${option}s`;
   const got = (options: unknown) => refusal(() => call(options as never));
 
-  it('are read once, also from a getter of a class', async () => {
+  it('are read once, even from a getter of a class', async () => {
     let reads = 0;
     class Options {}
     Object.defineProperty(Options.prototype, option, { get: () => void (reads += 1) });
@@ -245,7 +245,7 @@ describe('ReadYourWrites', () => {
 });
 
 describe('forFeature', () => {
-  it('says which of its arguments has an option too many', async () => {
+  it('names the argument that has an unknown option', async () => {
     const feature = { events: [], store: 'audit' } as never;
     expect(await refusal(() => EventStoreModule.forFeature(feature))).toEqual(
       typeError(/^The feature of forFeature has no 'store'/),
@@ -266,7 +266,7 @@ describe('preparedStatements', () => {
 });
 
 describe('What forRootAsync resolves to', () => {
-  it.each(['store', 'dataSource'])('has no %s, which stands beside the factory', (option) => {
+  it.each(['store', 'dataSource'])('has no %s, which belongs beside the factory', (option) => {
     const { problems } = resolveOptions({ [option]: 'audit' });
     expect(problems).toEqual([`There is no option '${option}'. Remove it.`]);
   });

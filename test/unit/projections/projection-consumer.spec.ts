@@ -69,7 +69,7 @@ describe('The consumer of a projection', () => {
     expect(accounts.contexts[0]).toEqual({ ...delivery, manager });
   });
 
-  it('takes an event by its very class, whatever its parent or its data says', async () => {
+  it('takes an event by its own class, whatever its parent or its data says', async () => {
     const accounts = new Accounts();
     const disguised = Object.assign(new Closed(), { constructor: Opened });
     await consumerOf(accounts).consumer.deliver(
@@ -152,7 +152,7 @@ describe('The decorators of a projection', () => {
   const problemsOf = (projectionClass: new () => object) =>
     consumerOf(new projectionClass()).problems;
 
-  it('have all their problems reported', () => {
+  it('report all their problems', () => {
     @Projection('faulty', {
       mode: 'sometimes',
       batchSze: 3,

@@ -28,7 +28,7 @@ describe('InMemoryEventStore', () => {
     expect(make).toThrow(/'parcel\.sent'[^]*\nThe class Unnamed/);
   });
 
-  it('notes the position of an append for what surrounds it, as a read after a write needs it', async () => {
+  it('reports the position of an append to the work around it, for a read after the write', async () => {
     const store = new InMemoryEventStore({ events: [ParcelSent] });
     await trackAppends(async (lastAppended) => {
       await store.append(parcel, [new ParcelSent('Bern'), new ParcelSent('Basel')]);
@@ -48,7 +48,7 @@ describe('InMemoryEventStore', () => {
     expect(() => new InMemoryEventStore(options as object)).toThrow(message);
   });
 
-  it('stores an event though its listener throws, and what warns of that as well', async () => {
+  it('stores an event although its listener throws, and `onWarning` too', async () => {
     const refuse = (): never => {
       throw new Error('on purpose');
     };
@@ -62,7 +62,7 @@ describe('InMemoryEventStore', () => {
     expect(() => new InMemoryEventStore({ events: [ParcelSent], upcasters })).toThrow(/revision/);
   });
 
-  it('has no transaction to join', async () => {
+  it('supports no transactions', async () => {
     const store = new InMemoryEventStore({ events: [ParcelSent] });
     const manager = {} as EntityManager;
     const refused = [
@@ -80,7 +80,7 @@ describe('InMemoryEventStore', () => {
     expect(await store.currentPosition()).toBe(0);
   });
 
-  it('dates appends by the clock it is given', async () => {
+  it('dates appends by the given clock', async () => {
     const now = new Date('2026-11-23T12:00:00Z');
     const store = new InMemoryEventStore({ events: [ParcelSent], clock: () => now });
     await store.append(parcel, [new ParcelSent('Ada')]);
@@ -112,7 +112,7 @@ describe('checkNoGap', () => {
   const at = (...versions: number[]) =>
     versions.map((version) => ({ version, position: version * 10 }));
 
-  it('lets a history pass that is whole', () => {
+  it('accepts a complete history', () => {
     expect(() => checkNoGap(parcel, 0, [], 0)).not.toThrow();
     expect(() => checkNoGap(parcel, 0, at(1, 2, 3), 3)).not.toThrow();
     expect(() => checkNoGap(parcel, 2, at(3), 3)).not.toThrow();

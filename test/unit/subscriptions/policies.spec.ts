@@ -16,7 +16,7 @@ describe('the partition of an aggregate', () => {
     for (const count of counts) expect(Math.abs(count - 1_000)).toBeLessThan(150);
   });
 
-  it('knows what the partitions of an earlier time had finished', () => {
+  it('determines what former partitions have finished', () => {
     const aggregate = { type: 'account', id: 'ada' };
     const positions = [10, 10, 10];
     positions[partitionOf(aggregate, 3)] = 20;

@@ -98,7 +98,7 @@ describe('scenario', () => {
     );
   });
 
-  it('gives the aggregate the id it is to have', () => {
+  it('gives the aggregate the id from the options', () => {
     scenario(Door, { id: 'front' })
       .when(() => undefined)
       .thenState((door) => door.id === 'front');
@@ -152,7 +152,7 @@ describe('scenario', () => {
     expect(heard).not.toBe(event);
   });
 
-  it('fails for events that no store would take', () => {
+  it('fails for events that no store would accept', () => {
     expect(() => scenario(Door).given(new DoorSlammed())).toThrow(UnregisteredEventError);
     expect(() => scenario(Door).given(new DoorOpened(new Date(NaN)))).toThrow(InvalidEventError);
     expect(() => opened.then(new DoorClosed('\0'))).toThrow(InvalidEventError);
@@ -162,13 +162,13 @@ describe('scenario', () => {
     expect(() => photographed.then()).toThrow(InvalidEventError);
   });
 
-  it('asks the codec of the store what can be stored', () => {
+  it('lets the codec of the store decide what can be stored', () => {
     scenario(Door, { codec: new BinaryCodec() })
       .when((door) => door.apply(new DoorPhotographed(Uint8Array.of(1))))
       .then(new DoorPhotographed(Uint8Array.of(1)));
   });
 
-  it('refuses what it cannot wait for', async () => {
+  it('refuses promises, and cannot be awaited', async () => {
     scenario(Door)
       .when((): unknown => Promise.reject(new Error('late')))
       .thenThrows(/promise/);

@@ -17,7 +17,7 @@ type Said = Readonly<Record<string, string>>;
 const driverError = (said: Said): Error =>
   Object.assign(new Error(said['message'] ?? 'as the driver says'), said);
 
-// What the driver says, what it becomes, whether trying again helps, and what is known of the write.
+// The error of the driver, the error it becomes, whether a retry helps, and the outcome of the write.
 const table: readonly [Said, string, boolean, 'not-applied' | 'unknown'][] = [
   [{ code: '08000' }, 'ConnectionLostError', true, 'unknown'],
   [{ code: '08006' }, 'ConnectionLostError', true, 'unknown'],
@@ -155,7 +155,7 @@ describe('What a statement failed with', () => {
     }
   });
 
-  it('says nothing of an earlier try that may have been carried out', () => {
+  it('leaves the outcome unknown if an earlier try may have been carried out', () => {
     for (const code of ['53300', '55P03', '23505', 'ECONNREFUSED']) {
       const cause = driverError({ code, message: 'not this time' });
       const error = translateError(cause, { aggregates: [], events: [], mayBeStored: true });
@@ -192,7 +192,7 @@ describe('Which failures are', () => {
     expect(codesOf(isConnectionSpoilt)).toEqual([...connectionLosses, ...more].toSorted());
   });
 
-  it('the same for all appends, so that there is no use in trying them one by one', () => {
+  it('the same for all appends, so that retrying them one by one is useless', () => {
     const more = [
       ...['53100', '53300', '25006', '28000', '28P01', '3D000', '3F000'],
       ...['42501', '42703', '42883', '42P01', 'timeout exceeded when trying to connect'],

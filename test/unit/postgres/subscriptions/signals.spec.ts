@@ -5,7 +5,7 @@ import { PostgresSignals } from '../../../../lib/postgres/subscriptions/postgres
 beforeEach(() => void jest.useFakeTimers());
 afterEach(() => void jest.useRealTimers());
 
-it('A process answers a flood of notifications with few looks, and the last one still', async () => {
+it('A process answers a flood of notifications with few checks, and one after the last', async () => {
   const heard = { append: 0, control: 0 };
   const connection = { open: async () => undefined, close: async () => undefined };
   const signals = new PostgresSignals({} as never, connection as never, {

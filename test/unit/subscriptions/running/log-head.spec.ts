@@ -40,7 +40,7 @@ beforeEach(() => {
   store.onAppended(() => wakeUp.wake());
 });
 
-/** A place of which no event is known. */
+/** A place without a known event. */
 const at = (position: number): LogPlace => ({ position, mark: null });
 const append = (...events: object[]) => store.append({ type: 'head', id: 'h' }, events);
 const positions = async (after: number, filter: LogFilter, limit = 100): Promise<number[]> =>
@@ -64,7 +64,7 @@ describe('the head of the log', () => {
     expect(reads).toHaveBeenCalledTimes(2);
   });
 
-  it('is read again after a wake-up, also while it is being read', async () => {
+  it('is read again after a wake-up, even while it is being read', async () => {
     const early = head.read(at(0), filterFor(Sent), 10);
     await append(new Sent(1));
     const late = head.read(at(0), filterFor(Sent), 10);
@@ -79,7 +79,7 @@ describe('the head of the log', () => {
     expect(await head.read(at(5), filterFor(Sent), 2)).toMatchObject({ position: 5, atEnd: true });
   });
 
-  it('never parts what one stored event was upcast into', async () => {
+  it('never separates the events that one stored event was upcast into', async () => {
     const split = upcaster('head.received', 1, ({ n }) => [
       { type: 'head.sent', revision: 1, payload: { n } },
       { type: 'head.sent', revision: 1, payload: { n } },
@@ -95,7 +95,7 @@ describe('the head of the log', () => {
     const filter = { ...filterFor(Sent), storedTypes: ['head.sent', 'head.received'] };
     const parts = async (after: number) =>
       (await head.read(at(after), filter, 1)).records.map(({ position, part }) => [position, part]);
-    // What is kept is read in one go: the page ends at the event, though it has more than one record.
+    // Kept records are read in one go: the page ends after the event, although that has several records.
     expect(await parts(0)).toEqual([
       [1, 0],
       [1, 1],
@@ -108,7 +108,7 @@ describe('the head of the log', () => {
     ]);
   });
 
-  it('hands everything once and in order to readers of any pace', async () => {
+  it('hands every event over once and in order, to readers of any pace', async () => {
     const readers = [filterFor(Sent), filterFor(Received), filterFor(Sent, Received)].map(
       (filter) => ({
         filter,
@@ -160,7 +160,7 @@ describe('the head of the log', () => {
     expect(readOn.mock.calls.length).toBe(before + 1);
   });
 
-  it('forgets what it has read of a log that was exchanged', async () => {
+  it('forgets the records of a log that was exchanged', async () => {
     await append(new Sent(1), new Sent(2));
     await positions(0, filterFor(Sent));
     head.forget();

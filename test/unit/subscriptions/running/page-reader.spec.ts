@@ -40,7 +40,7 @@ describe('PageReader', () => {
     expect(readFrom).toEqual([0, 1, 2]);
   });
 
-  it('drops a page that was read ahead of another position', async () => {
+  it('drops a page that was read ahead for another position', async () => {
     const { head, readFrom } = logOfTwo();
     const pages = new PageReader(head, filter, 1, new AbortController().signal);
     await pages.next(startOfLog);

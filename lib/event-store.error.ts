@@ -7,9 +7,8 @@ export type FailureOutcome = 'not-applied' | 'unknown';
  * The base of every error that this library throws.
  *
  * `code` is constant for a class and safe to match on across versions and module copies. The facts of
- * the case are readonly fields of the subclass. Messages
- * never contain payloads or credentials. `cause` is the error that led to this one, often the driver's
- * own error, and may contain them.
+ * the case are readonly fields of the subclass. Messages never contain payloads or credentials. `cause`
+ * is the error that led to this one, often the driver's own error, and may contain them.
  */
 export abstract class EventStoreError extends Error {
   abstract readonly code: string;

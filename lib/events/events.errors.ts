@@ -162,7 +162,7 @@ export class UndecodablePayloadError extends EventStoreError {
 }
 
 /**
- * Returns the error for a payload that differs from what was stored. Its message asks for a comparison
+ * Returns the error for a payload that the codec cannot have stored. Its message asks for a comparison
  * of the bytes before a row is changed: whatever is between the row and the codec may have changed
  * them.
  */

@@ -2,13 +2,14 @@ import type { Client } from 'pg';
 import type { Database } from '../database.ts';
 
 /**
- * Says what is wrong with the limits of the pool, each problem with its remedy.
+ * Returns the problems of the limits of the pool, each with its remedy.
  *
- * Where answers are awaited no longer than aggregates that others hold, an append that only waits is
- * taken for one whose connection is lost.
+ * If the pool waits for an answer no longer than an append may wait for a locked aggregate, an append
+ * that only waits looks like a lost connection.
  */
 export function poolProblems(database: Database, lockTimeoutMs: number): readonly string[] {
-  // Not by the data source's options: the driver takes it from the URL and the environment, too.
+  // The data source's options are not enough: the driver also reads it from the URL and the
+  // environment.
   const { connectionParameters } = database.connections.newClient({}) as Client & {
     readonly connectionParameters: { readonly query_timeout: unknown };
   };

@@ -33,7 +33,7 @@ export class ParkedRequests {
     };
   }
 
-  /** Returns the parked aggregates of a consumer, the one that failed first coming first. */
+  /** Returns the parked aggregates of a consumer, ordered by the position of the event that failed. */
   async of(consumer: string): Promise<readonly ParkedAggregate[]> {
     const rows = await this.#database.read<ParkedRow>(this.#statements.read, [consumer]);
     return rows.map((row) => ({

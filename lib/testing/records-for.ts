@@ -9,9 +9,9 @@ import type { Consumer } from '../subscriptions/consumer.ts';
 import { eventFilterOf } from '../subscriptions/delivery/event-filter.ts';
 
 /**
- * Returns what a consumer would see of these appends, as a store gives it back.
+ * Returns the records of these appends as a consumer would receive them from a store.
  *
- * @throws TypeError if the decorator of an event class is wrong, and whatever `appendAll` throws.
+ * @throws TypeError if the decorator of an event class is wrong, and any error of `appendAll`.
  */
 export async function recordsFor(
   consumer: Consumer,

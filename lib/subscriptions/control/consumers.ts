@@ -139,7 +139,9 @@ export class Consumers {
     await this.#here.announce();
   }
 
-  /** Returns the aggregates with events that a consumer has parked, ordered by the failed position. */
+  /**
+   * Returns the aggregates with events that a consumer has parked, in the order of the failed events.
+   */
   async parked(name: string): Promise<readonly ParkedAggregate[]> {
     return this.#registry.parked(name);
   }

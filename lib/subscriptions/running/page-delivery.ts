@@ -100,7 +100,7 @@ export class PageDelivery {
     return settlement === 'stopped' ? 'stopped' : 'busy';
   }
 
-  /** Delivers records and finishes everything up to `through`. Returns false if the consumer has stopped. */
+  /** Delivers records and finishes all up to `through`; returns false if the consumer has stopped. */
   async #handle(records: readonly EventRecord[], through: LogPlace): Promise<boolean> {
     const { cursor, failures, parkedRetry } = this.#parts;
     let rest = records;

@@ -60,10 +60,10 @@ export class AnchoredIntervals {
         position: this.#blamed ?? after + 1,
         detail:
           `After position ${after} and up to ${position}, the log is not what was signed at ${time} ` +
-          `in line ${line}: ${digest.events} events, then ${events}. ` +
+          `in line ${line}: ${digest.events} events now, ${events} then. ` +
           (this.#blamed === undefined
-            ? 'No event of them contradicts itself: hashes were computed again, or whole ends removed.'
-            : `The first altered one is at ${this.#blamed}.`),
+            ? 'No single event looks altered: hashes were computed again, or ends removed.'
+            : `The first altered event is at ${this.#blamed}.`),
         stored: found,
         expected: anchor.digest,
       });

@@ -70,7 +70,7 @@ export class CorruptAggregateError extends EventStoreError {
     super(
       `${name(aggregate)} has no event at version ${expectedEventVersion}` +
         (foundEventVersion === undefined
-          ? ', though the aggregate is said to have reached it'
+          ? ', although its row in "aggregates" has reached it'
           : `: version ${foundEventVersion} follows at position ${position}`) +
         '. Look for it in the table "domain_events": if the row is not there, events were removed or changed ' +
         'outside the store; compare the aggregate with a backup, and restore what is missing.',

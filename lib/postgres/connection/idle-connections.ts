@@ -110,11 +110,11 @@ export class IdleConnections {
     if (isIdle(client)) return true;
     this.#onWarning?.(
       isInTransaction(client)
-        ? 'A connection from the pool was inside a transaction that nobody had ended; it was closed, ' +
+        ? 'A connection from the pool was inside a transaction that was never ended; it was closed, ' +
             'and the transaction is rolled back. Look for a ROLLBACK that timed out (query_timeout), ' +
             'or for code that sends BEGIN and releases the connection without COMMIT or ROLLBACK.'
-        : 'A connection from the pool was still running a statement of somebody else; it was closed. ' +
-            'Look for statements that take longer than query_timeout, or that nobody awaits.',
+        : 'A connection from the pool was still running a statement of other code; it was closed. ' +
+            'Look for statements that take longer than query_timeout, or that are not awaited.',
     );
     return false;
   }

@@ -173,8 +173,8 @@ export class AggregateLockedError extends EventStoreError {
         ? `Another transaction held ${aggregates.map(name).join(', ') || 'what the statement needs'}` +
             `${wait}; nothing was written. Try again, and look for a transaction that appends and ` +
             'then stays open.'
-        : `Another session holds ${foreignLock}, as the store never does; nothing was written. Look ` +
-            'in pg_locks for the session, and try again once it is gone.',
+        : `Another session holds ${foreignLock}, which the store itself never does; nothing was written. ` +
+            'Look in pg_locks for the session, and try again once it is gone.',
       options,
     );
   }

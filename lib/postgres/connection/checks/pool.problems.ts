@@ -17,7 +17,7 @@ export function poolProblems(database: Database, lockTimeoutMs: number): readonl
   if (!(queryTimeoutMs > 0) || queryTimeoutMs > lockTimeoutMs) return [];
   return [
     `The pool gives up a statement after ${queryTimeoutMs} ms (query_timeout), but an append may wait ` +
-      `${lockTimeoutMs} ms for an aggregate (lockTimeoutMs): what only waits would look like a lost ` +
-      'connection. Make query_timeout longer, or lockTimeoutMs shorter.',
+      `${lockTimeoutMs} ms for an aggregate (lockTimeoutMs): an append that only waits would ` +
+      'look like a lost connection. Make query_timeout longer, or lockTimeoutMs shorter.',
   ];
 }

@@ -37,8 +37,8 @@ export class ConnectionLostError extends DatabaseError {
     const { reason } = failure;
     super(
       outcome === 'unknown'
-        ? `The connection to the database was lost before it answered (${reason}). What was to be ` +
-            'written may be stored or not: repeat it, an append with the same event ids, which is safe.'
+        ? `The connection to the database was lost before it answered (${reason}). It is unknown ` +
+            'whether anything was written: repeat it; for an append, use the same event ids, which is safe.'
         : `There is no connection to the database (${reason}); nothing was written. Try again, and ` +
             'look whether the server runs and can be reached.',
       failure,

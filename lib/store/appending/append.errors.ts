@@ -173,7 +173,7 @@ export class AggregateLockedError extends EventStoreError {
         ? `Another transaction held ${aggregates.map(name).join(', ') || 'what the statement needs'}` +
             `${wait}; nothing was written. Try again, and look for a transaction that appends and ` +
             'then stays open.'
-        : `Another session holds ${foreignLock}, which the store itself never does; nothing was written. ` +
+        : `Another session holds ${foreignLock}, which the store never does; nothing was written. ` +
             'Look in pg_locks for the session, and try again once it is gone.',
       options,
     );

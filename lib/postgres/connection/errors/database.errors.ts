@@ -38,7 +38,7 @@ export class ConnectionLostError extends DatabaseError {
     super(
       outcome === 'unknown'
         ? `The connection to the database was lost before it answered (${reason}). It is unknown ` +
-            'whether anything was written: repeat it; for an append, use the same event ids, which is safe.'
+            'whether anything was written. Repeat it; an append with the same event ids is safe.'
         : `There is no connection to the database (${reason}); nothing was written. Try again, and ` +
             'look whether the server runs and can be reached.',
       failure,

@@ -130,8 +130,7 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
           ? events.map((event, index) => new EventData(event, { id: ids[index]! }))
           : events;
       const result = await this.#append(aggregate, data, options);
-      // Another process has stored the events meanwhile, so those of this instance are not the stored
-      // ones.
+      // Another process has stored its events with this key; the events of this instance are not stored.
       if (result.duplicate && options.idempotencyKey !== undefined) return result;
       this.#ends.set(aggregate, { version: result.version, position: result.position });
       this.#eventIds.delete(aggregate);
@@ -164,7 +163,8 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
    * @throws AggregateNotFoundError if it has no event.
    * @throws WrongExpectedVersionError if the retries are used up, or it is not at `expectedVersion`.
    * @throws NestedExecuteError if it is called inside a work of the same aggregate.
-   * @throws TypeError if the work is no function, or if `retries` or `expectedVersion` is not a whole number from 0 up.
+   * @throws TypeError if the work is no function, or if `retries` or `expectedVersion` is not a whole
+   * number from 0 up.
    */
   async execute<R, Options extends ExecuteOptions = Omit<ExecuteOptions, 'idempotencyKey'>>(
     id: string,

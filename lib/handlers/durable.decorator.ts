@@ -26,8 +26,8 @@ type HandlerClass = abstract new (...args: never[]) => unknown;
  *
  * Every event is delivered at least once, in the order of the log, across crashes and restarts. One
  * process at a time delivers, and awaits each event before the next. The `EventBus` no longer calls the
- * handler. A new handler begins with the events that are appended from then on, unless it has `from:
- * 'start'`. The order of the two decorators does not matter.
+ * handler. A new handler begins with the events that are appended from then on, unless it has
+ * `from: 'start'`. The order of the two decorators does not matter.
  *
  * A durable saga runs again for each event, on an observable of that event alone, and the commands that
  * it emits are awaited. An operator that needs to see several events (`scan`, `pairwise`, `buffer`,

@@ -51,9 +51,9 @@ export interface EventStoreOptions {
    */
   readonly pooler?: PoolerMode;
   /**
-   * Whether each connection prepares its statements, by name. Combine `true` with `pooler:
-   * 'transaction'` only if the pooler keeps prepared statements apart, as PgBouncer does from 1.21 on
-   * with `max_prepared_statements`.
+   * Whether each connection prepares its statements, by name. Combine `true` with
+   * `pooler: 'transaction'` only if the pooler keeps prepared statements apart, as PgBouncer does
+   * from 1.21 on with `max_prepared_statements`.
    * @default pooler === 'none'
    */
   readonly preparedStatements?: boolean;

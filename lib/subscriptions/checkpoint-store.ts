@@ -43,7 +43,7 @@ export interface HeldCheckpoint extends CheckpointKey {
 }
 
 /**
- * The progress of an owner, marked with the last event that it was handed or has skipped. Without a
+ * The progress of an owner, marked with the last event that it was handed or has passed. Without a
  * mark, the position is that of the checkpoint.
  */
 export interface Progress extends LogPlace {

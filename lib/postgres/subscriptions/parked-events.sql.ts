@@ -29,7 +29,7 @@ WHERE e.position = ANY ($3::bigint[])`;
 
 /**
  * Removes a parked event and marks the later ones of its aggregate for a retry, even if they were
- * parked after the retry was requested. Returns whether there are none.
+ * parked after the retry was requested. Returns whether there are no later ones.
  */
 export const unparkEvent = (schema: string): string => `
 WITH unparked AS (

@@ -21,10 +21,10 @@ export class WrongExpectedVersionError extends EventStoreError {
 }
 
 /**
- * Why an append is refused although an event with one of its ids is already stored:
+ * Why an append is refused because of an event id that is already used:
  *
  * - `partly-stored`: its first events are already stored, at versions `storedFrom` to `storedTo`, and
- * the others are new. This happens if a list that has grown, or was cut differently, is appended again.
+ *   the others are new. This happens if a list has grown, or was cut differently, before a repetition.
  * - `other-content`: an event with the same id has another type or other content.
  * - `other-version`: all its events are stored, at a place that `expectedVersion` does not allow.
  * - `other-order`: its events are stored in another order, or with others before or between them.

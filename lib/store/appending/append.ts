@@ -12,9 +12,9 @@ export interface AppendOptions {
   readonly metadata?: EventMetadata;
   /**
    * Stores the events only once for this key and aggregate, in any process. If an append with the key
-   * is already stored, nothing is written, and the result of that append is returned with `duplicate:
-   * true`, whatever events and expectation are given now. The events get ids that derive from the key,
-   * and must have no ids of their own.
+   * is already stored, nothing is written, and the result of that append is returned with
+   * `duplicate: true`, whatever events and expectation are given now. The events get ids
+   * that derive from the key, and must have no ids of their own.
    */
   readonly idempotencyKey?: string | undefined;
   /** Appends inside this manager's open transaction: the events commit or roll back with it. */

@@ -81,8 +81,8 @@ export class Consumers {
   /**
    * Lets a paused or stopped consumer continue.
    *
-   * A paused consumer continues after the last event that it has finished. A stopped consumer tries the
-   * event again at which it stopped: fix the cause first, or skip that event with `skip`. A running
+   * A paused consumer continues after the last event that it has finished. A stopped consumer tries
+   * again the event at which it stopped: fix the cause first, or skip that event with `skip`. A running
    * consumer is not changed.
    */
   async resume(name: string): Promise<void> {

@@ -26,7 +26,7 @@ export class GenerationChange {
     this.#stopping = stopping;
   }
 
-  /** A generation that is being built stays behind the one in use, so that no effect happens twice. */
+  /** A generation that is being built never passes the one in use, so that no effect happens twice. */
   async bound(): Promise<number> {
     const { consumer, cursor, generations } = this.#parts;
     if (!cursor.held.rebuild) return Infinity;

@@ -3,10 +3,7 @@ import { isStorableText } from '../input/storable-text.ts';
 
 /** The person that skips events, and the reason; both are stored with each event. */
 export interface SkipOptions {
-  /**
-   * The person that decides, such as the name of an operator, in up to 255 bytes. @default the database
-   * role
-   */
+  /** The name of the person that decides, in up to 255 bytes. @default the database role */
   readonly by?: string;
   /** The reason, in up to 2,000 bytes. @default the name of the method */
   readonly reason?: string;

@@ -1,34 +1,34 @@
 import { escapeUnprintable } from './input/printable-name.ts';
 
-/** What is known of a write that failed: nothing of it was stored, or it is unknown. */
+/** What is known about a failed write: nothing of it was stored, or that is unknown. */
 export type FailureOutcome = 'not-applied' | 'unknown';
 
 /**
  * The base of every error that this library throws.
  *
- * `code` is constant for a class and safe to match on across versions and module copies; the facts
- * of the case are readonly fields of the subclass; the error that led here is kept as `cause`.
- * Messages never contain payloads or credentials. The `cause` is the driver's own error and may.
+ * `code` is constant for a class and safe to match on across versions and module copies. The facts of
+ * the case are readonly fields of the subclass. Messages never contain payloads or credentials. `cause`
+ * is the error that led to this one, often the driver's own error, and may contain them.
  */
 export abstract class EventStoreError extends Error {
   abstract readonly code: string;
 
   /**
-   * Whether the same call may succeed later though code, data and configuration stay as they are.
+   * Whether the same call may succeed later without a change of code, data or configuration.
    *
-   * In a transaction of the caller, that is the whole transaction from its beginning.
+   * Inside a transaction of the caller, repeat the whole transaction from its beginning.
    */
   readonly retryable: boolean = false;
 
   /**
    * What became of the append, or other write, that failed.
    *
-   * After `'unknown'` repeat an append with the same event ids only, which never stores it twice.
+   * After `'unknown'`, repeat an append only with the same event ids: it is then never stored twice.
    */
   readonly outcome: FailureOutcome = 'not-applied';
 
   constructor(message: string, options?: ErrorOptions) {
-    // Names and reasons in it may come from other hands, and must stay on one line of a log.
+    // Names and reasons in the message may be foreign input, and must stay on one line of a log.
     super(escapeUnprintable(message), options);
     this.name = new.target.name;
   }

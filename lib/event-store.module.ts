@@ -17,11 +17,11 @@ import {
 import { getAggregateRepositoryToken, type StoreSelection } from './module/tokens.ts';
 
 /**
- * Gives an application its event store.
+ * Provides an application's event store.
  *
- * `forRoot` once for each store, in the application's module: it uses the application's TypeORM
- * data source and publishes on the application's `EventBus`. `forFeature` wherever aggregates are
- * used: it registers classes and provides their repositories.
+ * Import `forRoot` once for each store, in the application's module: it uses the application's TypeORM
+ * data source and publishes on the application's `EventBus`. Import `forFeature` wherever aggregates
+ * are used: it registers classes and provides their repositories.
  *
  * @example
  * @Module({
@@ -36,13 +36,13 @@ import { getAggregateRepositoryToken, type StoreSelection } from './module/token
  */
 @Module({})
 export class EventStoreModule extends ConfigurableModuleClass {
-  /** Configures a store, available in the whole application. */
+  /** Configures a store and makes it available in the whole application. */
   static override forRoot(given: typeof OPTIONS_TYPE = {}): DynamicModule {
     const options = rootOptions(given);
     return withStore(super.forRoot(options), options.store, postgresStore(options.dataSource));
   }
 
-  /** The same with options that are injected, such as from a configuration service. */
+  /** Like `forRoot`, with options that are injected, such as from a configuration service. */
   static override forRootAsync(given: typeof ASYNC_OPTIONS_TYPE): DynamicModule {
     const options = asyncRootOptions.take(given);
     return withStore(super.forRootAsync(options), options.store, postgresStore(options.dataSource));

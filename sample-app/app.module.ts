@@ -10,7 +10,7 @@ import { ReportsModule } from './reports/reports.module.ts';
 export interface LoanDeskOptions {
   /** The PostgreSQL database to use. */
   readonly url: string;
-  /** The schema that the desk keeps its events and tables in: each is a store of its own. */
+  /** The schema in which the desk keeps its events and tables: each schema is a store of its own. */
   readonly schema: string;
 }
 
@@ -24,7 +24,7 @@ export class AppModule {
           type: 'postgres',
           url,
           installExtensions: false,
-          // Where the tables of letters and projections are, so that their SQL need not name it.
+          // The schema of the tables of letters and projections, so that their SQL need not name it.
           extra: { options: `-c search_path=${schema}` },
         }),
         CqrsModule.forRoot(),

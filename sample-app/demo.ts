@@ -26,7 +26,7 @@ const seed = z.coerce.number().int().parse(values.seed);
 
 await runOnLoanDesk(values.schema, async (desk, interruption) => {
   const { app, url } = desk;
-  // Ids differ from run to run, so that the demo can be run again on the same store.
+  // Every run uses new ids, so that the demo can run again on the same store.
   const run = randomUUID().slice(0, 8);
   const random = randomFrom(seed);
   const applications = Array.from(

@@ -9,7 +9,7 @@ const { values } = parseArgs({
   options: {
     port: { type: 'string', default: process.env['PORT'] ?? '3000' },
     schema: { type: 'string', default: 'loan_desk' },
-    // Not by default: it would add events to a log that was replayed.
+    // Off by default, because it would add events to a log that was replayed.
     'expire-offers': { type: 'boolean', default: false },
   },
 });

@@ -1,10 +1,10 @@
 import { type LoanDesk, startLoanDesk } from './start-loan-desk.ts';
 
 /**
- * Starts the loan desk, runs `work` on it and stops it again; the process then exits with 0 if the
+ * Starts the loan desk, runs `work` on it, and stops it again. The process then exits with 0 if the
  * work returned true, and with 1 otherwise.
  *
- * Ctrl-C aborts `interruption`, and what the work then throws is no error.
+ * Ctrl-C aborts `interruption`; an error that the work throws after that is ignored.
  */
 export async function runOnLoanDesk(
   schema: string,

@@ -6,7 +6,7 @@ import { configureHttp } from './http/configure-http.ts';
 
 export interface LoanDesk {
   readonly app: INestApplication;
-  /** Where it listens, such as `http://127.0.0.1:3000`. */
+  /** The address of the server, such as `http://127.0.0.1:3000`. */
   readonly url: string;
   readonly stop: () => Promise<void>;
 }

@@ -54,15 +54,15 @@ export class AggregateLoader<T extends IdentifiedAggregate> {
     return (await this.#fold(id, manager))?.loaded ?? null;
   }
 
-  /** The same with the help of what is kept in memory, where what it has read is kept as well. */
+  /** Like `load`, but continues from the cached history, and caches the history that it has read. */
   async loadCached(id: string, manager: Manager): Promise<Loaded<T> | null> {
-    // What is read in an open transaction may never have happened: not for the cache.
+    // An open transaction may still be rolled back, so what it reads must not reach the cache.
     if (this.#store.transactionOf(manager)) return this.load(id, manager);
     const cached = this.#cache.get(id);
     if (cached) {
       const reading = this.#store.fetchHistory(this.#ref(id), { after: cached.version });
       reading.catch(ignore);
-      // Decoded while the database answers, once the request has left.
+      // The cached events are decoded while the database answers, once the request has been sent.
       await setImmediate();
       const { state, events } = cached.decode();
       const history = await reading;
@@ -79,10 +79,10 @@ export class AggregateLoader<T extends IdentifiedAggregate> {
   }
 
   /**
-   * Keeps a snapshot of what the log says now, if it is due after these versions.
+   * Stores a snapshot of the aggregate as the log has it now, if the policy says that one is due.
    *
-   * Not of the instance that was saved: its caller may have changed more than its events say, such as the
-   * order of a list, and a snapshot would make that last.
+   * The saved instance itself is not used: its caller may have changed more than the events say, such
+   * as the order of a list, and a snapshot would make that change permanent.
    */
   async snapshotIfDue(id: string, before: number, after: number, manager: Manager): Promise<void> {
     const { type, snapshots, snapshotRevision: revision } = this.#definition;
@@ -99,8 +99,8 @@ export class AggregateLoader<T extends IdentifiedAggregate> {
       // The next load begins at the snapshot.
       this.#cache.delete(id);
     } catch (error) {
-      // A read that failed may have aborted the caller's transaction: then nothing of it commits. One
-      // that was not sent, because the transaction is over, has not.
+      // A failed read may have aborted the caller's transaction, and then nothing of it can commit. A
+      // read that was never sent, because the transaction is over, has aborted nothing.
       if (mayBeAborted && !(error instanceof TransactionOverError)) throw error;
       this.#warn(`No snapshot of ${type}/${id} at version ${after} was taken.`, error);
     }

@@ -10,9 +10,9 @@ import type { AggregateRepositoryOptions } from './repository-options.ts';
 import { UnknownAggregateError } from './aggregates.errors.ts';
 
 /**
- * The repositories of one store: one for every aggregate class, however often it is asked for.
+ * The repositories of one store: exactly one for every aggregate class.
  *
- * One, because a repository remembers at which version it loaded an instance.
+ * There must be only one, because a repository remembers the version at which it loaded an instance.
  */
 export class AggregateRepositories {
   readonly #repositories = new Map<AggregateClass, AggregateRepository<IdentifiedAggregate>>();
@@ -24,7 +24,7 @@ export class AggregateRepositories {
     private readonly options: AggregateRepositoryOptions,
   ) {}
 
-  /** What is wrong with the classes asked for so far, each problem one sentence and its remedy. */
+  /** Problems of the classes asked for so far, each one sentence with its remedy. */
   get problems(): readonly string[] {
     return this.#problems;
   }

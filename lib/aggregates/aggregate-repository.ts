@@ -52,8 +52,8 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
   readonly #ends = new WeakMap<T, HistoryEnd>();
   readonly #saving = new WeakSet<T>();
   readonly #turns = new TurnsByTransaction();
-  // The ids of the uncommitted events, in their order: one for every time that an event is applied, and
-  // the same at every attempt to save it, so that one after a lost connection finds what was stored.
+  // The ids of the uncommitted events, in their order. Every application of an event has its own id and
+  // keeps it for all attempts to save, so that a retry after a lost connection finds what was stored.
   readonly #eventIds = new WeakMap<T, string[]>();
 
   constructor(
@@ -90,13 +90,13 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
   }
 
   /**
-   * Appends the uncommitted events and clears them; without any it writes nothing, and answers with the
-   * version and the position that the aggregate was loaded or saved at last.
+   * Appends the uncommitted events and clears them. Without uncommitted events it writes nothing and
+   * returns the version and the position at which the aggregate was last loaded or saved.
    *
-   * A snapshot is taken when the policy says so; if that fails it is logged and the save succeeds.
+   * A snapshot is taken when the policy says so; a failure to take it is logged and the save succeeds.
    * After a `ConnectionLostError` the same instance can be saved again.
    *
-   * @throws WrongExpectedVersionError if somebody else has appended since the load.
+   * @throws WrongExpectedVersionError if another caller has appended since the load.
    * @throws LostEventsError if `uncommit()` or `autoCommit` took events away.
    * @throws TypeError if it is no instance of the repository's class.
    */
@@ -130,11 +130,11 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
           ? events.map((event, index) => new EventData(event, { id: ids[index]! }))
           : events;
       const result = await this.#append(aggregate, data, options);
-      // Stored meanwhile by another process: the instance has other events than the aggregate.
+      // Another process has stored its events with this key; the events of this instance are not stored.
       if (result.duplicate && options.idempotencyKey !== undefined) return result;
       this.#ends.set(aggregate, { version: result.version, position: result.position });
       this.#eventIds.delete(aggregate);
-      // Those that were applied during the save are left for the next one.
+      // Events that were applied during the save are left for the next save.
       setUncommittedEvents(aggregate, aggregate.getUncommittedEvents().slice(events.length));
       if (manager) {
         this.#store.onRollback(manager, result, () => {
@@ -150,12 +150,12 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
   }
 
   /**
-   * Loads the aggregate, runs the work on it, and saves; on a version conflict all of it again.
+   * Loads the aggregate, runs the work on it, and saves it; a version conflict repeats all three steps.
    *
-   * Calls for one aggregate run one after another in a process, in the order in which they were made: each
-   * waits for those before it, 5 seconds at most for each; if another transaction keeps the aggregate locked,
-   * all that have waited for `lockTimeoutMs` fail together. Conflicts come from other processes, from `save`
-   * and from `append`; a retry waits a random time of up to 20 ms, then 40, 80 …
+   * Within a process, calls for one aggregate run one after another, in the order of the calls. Each
+   * waits at most 5 seconds for each call before it. If another transaction keeps the aggregate locked,
+   * all calls that have waited for `lockTimeoutMs` fail together. Conflicts come from other processes,
+   * from `save` and from `append`; a retry waits a random time of up to 20 ms, then 40, 80 …
    *
    * The work may run several times, each time on an instance of its own. It may call `execute` for other
    * aggregates; that call does not wait for its turn.
@@ -163,7 +163,8 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
    * @throws AggregateNotFoundError if it has no event.
    * @throws WrongExpectedVersionError if the retries are used up, or it is not at `expectedVersion`.
    * @throws NestedExecuteError if it is called inside a work of the same aggregate.
-   * @throws TypeError if the work is no function, or if `retries` or `expectedVersion` is not a whole number from 0 up.
+   * @throws TypeError if the work is no function, or if `retries` or `expectedVersion` is not a whole
+   * number from 0 up.
    */
   async execute<R, Options extends ExecuteOptions = Omit<ExecuteOptions, 'idempotencyKey'>>(
     id: string,
@@ -177,9 +178,9 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
     checkWholeNumber('retries', options.retries ?? 0);
     checkWholeNumber('expectedVersion', options.expectedVersion ?? 0);
     if (isInsideWorkOf(this, id)) throw new NestedExecuteError({ type: this.#definition.type, id });
-    // A call that waits for its turn must not be waited for by those before it. They may wait for an outer
-    // work, which therefore takes its turn at once, and for the row that an open transaction holds, which
-    // therefore has turns of its own.
+    // Calls that another call waits for must not wait for that call in turn. Earlier calls may wait for
+    // the outer work, so a nested call takes its turn at once. They may also wait for a row that an
+    // open transaction has locked, so calls inside a transaction have turns of their own.
     const turns = this.#turns.in(this.#store.transactionOf(options.manager));
     const executed = turns.take(id, !isInsideWork(), (failWaiting) =>
       this.#execute(id, work, options, failWaiting),
@@ -194,14 +195,14 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
     failWaiting: (error: Error) => void,
   ): Promise<ExecuteResult<R | undefined>> {
     const { idempotencyKey, manager } = options;
-    // Not a lock that the work has met: that may be of another aggregate.
+    // Locks met inside the work are not noted: they may be those of another aggregate.
     const noteLock = (error: unknown): never => {
       if (error instanceof AggregateLockedError) failWaiting(error);
       throw error;
     };
     for (let attempt = 0; ; attempt++) {
       if (idempotencyKey !== undefined) {
-        // An empty append is answered with what was stored with its key.
+        // If events were stored with this key, an empty append returns the result of their append.
         const known = { idempotencyKey, ...(manager && { manager }) };
         const stored = await this.#store.append(this.#ref(id), [], known).catch(noteLock);
         if (stored.duplicate) return { ...stored, result: undefined };
@@ -247,8 +248,9 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
   }
 
   /**
-   * Returns whether a new instance begins an aggregate again whose events were removed, and lets it
-   * continue the count. Another that has begun it meanwhile is a conflict: the version has changed then.
+   * Returns whether a new instance begins an aggregate again whose events were removed; if it does, the
+   * instance continues the version count. If another instance has begun it meanwhile, the version has
+   * changed, and the append fails with a conflict.
    */
   async #beginsAgain(
     aggregate: T,
@@ -271,7 +273,7 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
     return aggregate;
   }
 
-  /** Makes events that were saved in a transaction uncommitted again, as it was rolled back. */
+  /** Makes events uncommitted again that were saved in a transaction which was rolled back. */
   #putBack(aggregate: T, events: readonly object[], ids: readonly string[], end: HistoryEnd): void {
     setUncommittedEvents(aggregate, [...events, ...aggregate.getUncommittedEvents()]);
     this.#eventIds.set(aggregate, [...ids, ...(this.#eventIds.get(aggregate) ?? [])]);
@@ -294,5 +296,5 @@ export class AggregateRepository<T extends IdentifiedAggregate> {
   }
 }
 
-/** A random part of a time that doubles, so that processes in conflict do not meet again. */
+/** Returns a random part of a bound that doubles, so that processes in conflict do not meet again. */
 const retryDelayMs = (attempt: number): number => Math.random() * Math.min(20 * 2 ** attempt, 640);

@@ -1,6 +1,6 @@
 import type { IdentifiedAggregate } from './aggregate.decorator.ts';
 
-/** Returns the state to keep of an aggregate: its own answer, or its own members without the id. */
+/** Returns the state to keep: the aggregate's `toSnapshot()`, or its own members without the id. */
 export function stateOf(aggregate: IdentifiedAggregate): object {
   if (aggregate.toSnapshot) return aggregate.toSnapshot();
   const { id: _, ...state } = aggregate as IdentifiedAggregate & Record<string, unknown>;

@@ -1,6 +1,6 @@
 import type { LoadOptions } from './repository-options.ts';
 
-/** All that use one aggregate, or wait for it. */
+/** The calls that use one aggregate or wait for it. */
 interface Line {
   /** Resolves once the turns taken so far are over. */
   over: Promise<unknown>;
@@ -10,20 +10,21 @@ interface Line {
   readonly waiting: Set<Turn>;
 }
 
-// A work that takes longer, or never ends, must not stop the others.
+// A work that takes longer than this, or never ends, must not block the others.
 const longestTurnMs = 5_000;
 
 /**
- * Lets the users of one aggregate work one after another, in the order in which they asked.
+ * Runs the calls on one aggregate one after another, in the order in which they arrived.
  *
- * That only saves conflicts: whether an append is accepted is decided by the version that it expects. So a
- * turn may be over before its user is: each caller waits 5 seconds at most for every caller before it.
+ * Turns only reduce conflicts: the expected version decides whether an append is accepted. A turn may
+ * therefore end before its call does: each call waits at most 5 seconds for each call before it.
  *
- * An aggregate that another transaction keeps locked stops a turn for `lockTimeoutMs`. `failWaiting` then fails
- * those that have waited since that turn began: one after another, each would wait as long again.
+ * If another transaction keeps the aggregate locked, a turn lasts for `lockTimeoutMs`. `failWaiting`
+ * then fails the calls that have waited since that turn began; otherwise each would wait for as long
+ * again.
  *
- * One that does not wait takes its turn at once, beside those before it. That is for callers that others
- * may be waiting for: a wait in both directions would last for ever.
+ * A call that does not wait takes its turn at once, beside those before it. This is for calls that
+ * others may be waiting for: two calls that wait for each other would wait for ever.
  */
 export class AggregateTurns {
   readonly #lines = new Map<string, Line>();
@@ -73,7 +74,7 @@ const newLine = (): Line => ({ over: Promise.resolve(), length: 0, taken: 0, wai
 
 class Turn {
   readonly over: Promise<void>;
-  /** Never resolves; rejects if the turn will not come. */
+  /** Never resolves; rejects once the turn is refused. */
   readonly refused: Promise<never>;
   refuse!: (error: Error) => void;
   #resolve!: () => void;
@@ -98,10 +99,10 @@ class Turn {
   }
 }
 
-/** The turns of calls outside of transactions, and those inside of each open one. */
+/** Keeps the turns of calls outside of transactions apart from those inside each open transaction. */
 export class TurnsByTransaction {
   readonly #outside = new AggregateTurns();
-  /** By what TypeORM runs a transaction with. */
+  /** Keyed by the query runner of the transaction, or by its manager. */
   readonly #inside = new WeakMap<object, AggregateTurns>();
 
   in(transaction: LoadOptions['manager']): AggregateTurns {

@@ -4,19 +4,20 @@ import { noSnapshots, type SnapshotPolicy } from './snapshot-policy.ts';
 import { guardUncommittedEvents, type RootAggregate } from './uncommitted-events.ts';
 
 /**
- * An aggregate root of `@nestjs/cqrs` with an id, which can say how it becomes a snapshot and back.
+ * An aggregate root of `@nestjs/cqrs` with an id and, optionally, methods that make and restore
+ * snapshots.
  *
- * It extends `AggregateRoot`, or what `WithAggregateRoot` makes of a class of yours.
+ * It extends `AggregateRoot`, or a class that `WithAggregateRoot` has made of your own base class.
  */
 export interface IdentifiedAggregate extends RootAggregate {
   readonly id: string;
-  /** Returns the state to keep. @default a copy of the own members, `id` left out */
+  /** Returns the state to keep as a snapshot. @default a copy of the own members, `id` left out */
   toSnapshot?(): object;
-  /** Takes over a kept state. @default the members of `state` become own members */
+  /** Restores the state of a snapshot. @default the members of `state` become own members */
   restoreSnapshot?(state: object): void;
 }
 
-/** A class of aggregates; it is constructed with the id alone, and then given its history. */
+/** A class of aggregates. It is constructed with only the id, and then receives its history. */
 export type AggregateClass<T extends IdentifiedAggregate = IdentifiedAggregate> = new (
   id: string,
 ) => T;
@@ -24,7 +25,9 @@ export type AggregateClass<T extends IdentifiedAggregate = IdentifiedAggregate> 
 export interface AggregateOptions {
   /** When to keep a snapshot, such as `everyNEvents(100)`. @default no snapshots */
   readonly snapshots?: SnapshotPolicy;
-  /** Which shape the snapshot's state has; raise it with every change of it. @default 1 */
+  /**
+   * The revision of the snapshot's state; raise it whenever the shape of the state changes. @default 1
+   */
   readonly snapshotRevision?: number;
 }
 
@@ -33,18 +36,18 @@ export interface AggregateDefinition {
   readonly type: string;
   readonly snapshots: SnapshotPolicy;
   readonly snapshotRevision: number;
-  /** What is wrong with the decorator's arguments, each problem one sentence and its remedy. */
+  /** Problems of the decorator's arguments, each one sentence with its remedy. */
   readonly problems: readonly string[];
 }
 
-// Registered, so that two copies of this package in one process understand each other's classes.
+// In the global symbol registry, so that two copies of this package in one process share the key.
 const definitionKey = Symbol.for('nest-event-store:aggregate');
 
 /**
- * Names a class as an aggregate: `type` is what is stored, so it must never change.
+ * Declares a class as an aggregate. `type` is stored with its events, so it must never change.
  *
- * Its `commit()` throws `CommitBeforeSaveError` while there are uncommitted events: publishing is what
- * a save does, after it has stored them. A wrong argument is reported when the class is registered.
+ * Its `commit()` throws `CommitBeforeSaveError` while there are uncommitted events: a save publishes
+ * them itself, after it has stored them. A wrong argument is reported when the class is registered.
  *
  * @example
  * @Aggregate('loan-application', { snapshots: everyNEvents(100) })
@@ -68,7 +71,7 @@ export function Aggregate(type: string, options: AggregateOptions = {}) {
   };
 }
 
-/** Returns what `@Aggregate` on this very class says; a parent's decorator does not count. */
+/** Returns what `@Aggregate` on this class itself says; a parent's decorator does not count. */
 export function aggregateOf(aggregateClass: AggregateClass): AggregateDefinition | undefined {
   return Object.getOwnPropertyDescriptor(aggregateClass, definitionKey)?.value;
 }

@@ -5,7 +5,7 @@ import type { SnapshotPolicy } from './snapshot-policy.ts';
 
 export const aggregateOptionNames = ['snapshots', 'snapshotRevision'];
 
-/** Returns what is wrong with the arguments of an `@Aggregate`, each problem with its remedy. */
+/** Returns the problems of the arguments of an `@Aggregate`, each with its remedy. */
 export function aggregateProblems(
   type: string,
   options: { readonly snapshots?: SnapshotPolicy; readonly snapshotRevision?: number },

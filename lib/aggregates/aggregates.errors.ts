@@ -3,7 +3,7 @@ import type { AggregateRef } from '../store/aggregate-ref.ts';
 
 const name = ({ type, id }: AggregateRef): string => `${type}/${id}`;
 
-/** There is no aggregate of that id. */
+/** No aggregate has this id. */
 export class AggregateNotFoundError extends EventStoreError {
   readonly code = 'AGGREGATE_NOT_FOUND';
 
@@ -15,7 +15,7 @@ export class AggregateNotFoundError extends EventStoreError {
   }
 }
 
-/** A class is used as an aggregate without being one. */
+/** A class is used as an aggregate but has no `@Aggregate` of its own. */
 export class UnknownAggregateError extends EventStoreError {
   readonly code = 'UNKNOWN_AGGREGATE';
 
@@ -27,7 +27,9 @@ export class UnknownAggregateError extends EventStoreError {
   }
 }
 
-/** The aggregate is being saved already; two saves of one instance at once would write its events twice. */
+/**
+ * The aggregate is already being saved; two saves of one instance at once would write its events twice.
+ */
 export class AggregateInUseError extends EventStoreError {
   readonly code = 'AGGREGATE_IN_USE';
 
@@ -39,7 +41,7 @@ export class AggregateInUseError extends EventStoreError {
   }
 }
 
-/** An aggregate that publishes its events at once keeps none to save. */
+/** `autoCommit` publishes an aggregate's events at once and leaves none to save. */
 export class AutoCommitUnsupportedError extends EventStoreError {
   readonly code = 'AUTO_COMMIT_UNSUPPORTED';
 

@@ -1,15 +1,15 @@
 import { LRUCache } from 'lru-cache';
 import type { Replay } from '../store/reading/replay.ts';
 
-// Whatever the number of aggregates: histories that would take more are read again instead.
+// The limit for all aggregates together; a history beyond it is read from the log again.
 const maxBytes = 64 * 1_048_576;
 
 /**
- * The histories of the aggregates used last, so that the next use reads only newer events.
+ * Caches the histories of the aggregates used last, so that the next use reads only newer events.
  *
- * It keeps what was read from the log, never an aggregate: one that a caller has worked on may hold what
- * no event says. Every use checks with its read that the log still holds the last event, so nothing
- * relies on what is here.
+ * The cache holds what was read from the log, never an aggregate: an aggregate that a caller has worked
+ * on may hold state that no event describes. Every use reads from the log whether it still holds the
+ * last cached event, so correctness never depends on the cache.
  */
 export class HistoryCache {
   readonly #histories: LRUCache<string, Replay> | undefined;
@@ -28,7 +28,7 @@ export class HistoryCache {
     return this.#histories?.get(id);
   }
 
-  /** Keeps a history, unless it does not know its own last event, by which the next read continues it. */
+  /** Caches a history, unless it does not know its last event, from which the next read continues. */
   put(id: string, replay: Replay | undefined): void {
     if (replay !== undefined && replay.lastEventId !== null) this.#histories?.set(id, replay);
     else this.delete(id);

@@ -7,10 +7,10 @@ interface RunningWork {
   isRunning: boolean;
 }
 
-// Holds no application state: each value lives in one asynchronous flow and ends with its work.
+// This is no application state: each value lives in one asynchronous flow and ends with its work.
 const surrounding = new AsyncLocalStorage<RunningWork>();
 
-/** Runs the work of one aggregate, so that a call from inside it, however deep, is recognized. */
+/** Runs the work of one aggregate, so that calls made inside it, at any depth, are recognized. */
 export async function runWork<R>(
   owner: object,
   id: string,
@@ -20,7 +20,7 @@ export async function runWork<R>(
   try {
     return await surrounding.run(running, work);
   } finally {
-    // What the work has begun and not awaited is on its own from now on.
+    // Calls that the work has begun but not awaited no longer count as inside it.
     running.isRunning = false;
   }
 }
@@ -28,7 +28,7 @@ export async function runWork<R>(
 /** Returns whether the caller is inside a work that is still running. */
 export const isInsideWork = (): boolean => runningWorks().length > 0;
 
-/** Returns whether the caller is inside a work of this very aggregate. */
+/** Returns whether the caller is inside a work of this aggregate. */
 export const isInsideWorkOf = (owner: object, id: string): boolean =>
   runningWorks().some((work) => work.owner === owner && work.id === id);
 

@@ -1,11 +1,11 @@
 /** Decides after a save whether the aggregate's state should be kept as its snapshot. */
 export interface SnapshotPolicy {
-  /** `before` and `after` are the aggregate's versions before and after the save. */
+  /** Returns whether a snapshot is due; `before` and `after` are the versions around the save. */
   isDue(before: number, after: number): boolean;
 }
 
 /**
- * A snapshot whenever the aggregate's version passes a multiple of `count`.
+ * Returns a policy that takes a snapshot whenever the version passes a multiple of `count`.
  *
  * @throws RangeError if `count` is not a whole number from 1 up.
  */
@@ -16,5 +16,5 @@ export function everyNEvents(count: number): SnapshotPolicy {
   return { isDue: (before, after) => Math.floor(before / count) < Math.floor(after / count) };
 }
 
-/** The policy of an aggregate that names none: it is always folded from all of its events. */
+/** The policy of an aggregate without one: the aggregate is always folded from all of its events. */
 export const noSnapshots: SnapshotPolicy = { isDue: () => false };

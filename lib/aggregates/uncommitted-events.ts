@@ -1,7 +1,7 @@
 import type { AggregateRoot } from '@nestjs/cqrs';
 import { CommitBeforeSaveError } from './aggregates.errors.ts';
 
-/** What an aggregate has from `AggregateRoot` of `@nestjs/cqrs`, or from its mixin `WithAggregateRoot`. */
+/** The part of `AggregateRoot` (or of its mixin `WithAggregateRoot`) that this library uses. */
 export type RootAggregate = Pick<
   AggregateRoot<object>,
   | 'apply'
@@ -14,7 +14,7 @@ export type RootAggregate = Pick<
   | 'uncommit'
 >;
 
-// Registered, so that two copies of this package in one process understand each other's classes.
+// In the global symbol registry, so that two copies of this package in one process share the key.
 const clearKey = Symbol.for('nest-event-store:clear-uncommitted-events');
 const lostKey = Symbol.for('nest-event-store:lost-events');
 
@@ -25,11 +25,11 @@ type Guarded = RootAggregate & {
 };
 
 /**
- * Keeps the uncommitted events of a class's aggregates together until they are saved.
+ * Guards the list of uncommitted events of a class's aggregates until they are saved.
  *
- * An event that left the list in any other way would be in the state and not in the log. So the list is
- * handed out as a copy, `commit()` is refused while something is on it, and events that `uncommit()` or
- * `autoCommit` took away are remembered: such an aggregate cannot be saved.
+ * An event that left the list in any other way would be in the state but not in the log. Callers
+ * therefore get a copy of the list, `commit()` is refused while the list is not empty, and an aggregate
+ * that lost events to `uncommit()` or `autoCommit` is marked and cannot be saved.
  */
 export function guardUncommittedEvents(prototype: Guarded, type: string): void {
   // A parent's guard is inherited.
@@ -51,7 +51,7 @@ export function guardUncommittedEvents(prototype: Guarded, type: string): void {
     apply(this: Guarded, event: object, options?: ApplyOptions) {
       const fromHistory = typeof options === 'boolean' ? options : options?.fromHistory;
       if (this.autoCommit && !fromHistory) markLost(this);
-      // Of its two signatures, one takes a boolean; TypeScript resolves a call to the other.
+      // Of the two signatures, one takes a boolean; TypeScript resolves a call to the other.
       apply.call(this, event, options as Exclude<ApplyOptions, boolean>);
     },
     [clearKey]: uncommit,
@@ -67,7 +67,7 @@ type ApplyOptions = boolean | { readonly fromHistory?: boolean; readonly skipHan
 /** Returns whether events were applied that are neither uncommitted nor saved. */
 export const hasLostEvents = (aggregate: Guarded): boolean => aggregate[lostKey] === true;
 
-/** Makes these the aggregate's uncommitted events, without calling its handlers. */
+/** Replaces the aggregate's uncommitted events with these, without calling its handlers. */
 export function setUncommittedEvents(aggregate: Guarded, events: readonly object[]): void {
   (aggregate[clearKey] ?? aggregate.uncommit).call(aggregate);
   for (const event of events) aggregate.apply(event, { skipHandler: true });

@@ -7,9 +7,9 @@ import { asyncContextOf } from './async-context-of.ts';
 
 /**
  * Publishes recorded events as `commit()` of their aggregate would: with the aggregate and its
- * `AsyncContext`, and all events of one append at once if the publisher can take them so.
+ * `AsyncContext`, and all events of one append in one call if the publisher supports that.
  *
- * Never throws: the events are stored, whatever the publisher makes of them.
+ * Never throws: the events are already stored, even if the publisher fails.
  */
 export class AppendPublisher {
   constructor(
@@ -35,9 +35,9 @@ export class AppendPublisher {
     context: AsyncContext | undefined,
   ): unknown {
     const events = records.map(({ event }) => event);
-    // The bus attaches the context to every event, and throws at one that cannot take it.
+    // The bus attaches the context to every event, and throws if an event cannot take it.
     const isCarried = context && events.every((event) => canCarry(event, context));
-    // The bus takes what is left out for undefined, but its types do not.
+    // At run time the bus accepts `undefined` for an omitted argument, but its types do not.
     const surroundings = [dispatcher, isCarried ? context : undefined] as [unknown, AsyncContext];
     return runAsReactionTo(records, () =>
       takesAll

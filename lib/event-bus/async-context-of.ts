@@ -5,10 +5,11 @@ interface Publishing {
 }
 
 /**
- * Returns the `AsyncContext` that `mergeObjectContext` or `mergeClassContext` has given to an aggregate.
+ * Returns the `AsyncContext` that `mergeObjectContext` or `mergeClassContext` gave to an aggregate.
  *
- * `@nestjs/cqrs` keeps it where only the aggregate's own `publishAll` finds it. So the aggregate publishes
- * nothing, as `commit()` does when there are no events, and the bus notes the context instead.
+ * `@nestjs/cqrs` keeps the context where only the aggregate's own `publishAll` can read it. This
+ * function makes the aggregate publish an empty list, as `commit()` without events does, on a bus that
+ * records it.
  */
 export function asyncContextOf(aggregate: Publishing, bus: EventBus): AsyncContext | undefined {
   let context: unknown;

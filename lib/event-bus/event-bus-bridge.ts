@@ -13,22 +13,23 @@ export type EventBusMode = 'own' | 'all' | 'off';
 
 export interface EventBusBridgeOptions {
   readonly eventBus: EventBusMode;
-  /** With `'all'`: how long until appends of other processes are noticed. */
+  /** With `'all'`: how often to look for appends of other processes, in milliseconds. */
   readonly pollIntervalMs: number;
-  /** With `'all'`: the types that this process can read, by their stored names. */
+  /** With `'all'`: returns the stored names of the types that this process can read. */
   readonly readableTypes: () => readonly string[];
 }
 
 /**
  * Publishes recorded events on the `EventBus` of `@nestjs/cqrs`, after their commit, never before.
  *
- * At most once and without waiting for handlers: that is all a bus in memory can promise. `'all'`
- * follows the order of the log; `'own'` the order in which this process learns of its commits,
- * which for one aggregate is that of its versions. Handlers and sagas run with the record's
- * correlation, so that what they append says what caused it.
+ * Delivers at most once and does not wait for handlers: a bus in memory can promise no more. `'all'`
+ * follows the order of the log. `'own'` follows the order in which this process learns of its commits,
+ * which for one aggregate is the order of its versions. Handlers and sagas run with the record's
+ * correlation, so that the events that they append name their cause.
  *
- * Listens from the moment it is made, which is before anybody can append. The bus has its handlers only
- * once the application is up: what is appended before, in `onModuleInit` for example, waits until then.
+ * The bridge listens from its construction, which is before any caller can append. The bus has its
+ * handlers only once the application is up, so events appended earlier, such as in `onModuleInit`,
+ * wait.
  */
 export class EventBusBridge {
   readonly #unsubscribe: (() => void) | undefined;
@@ -48,7 +49,7 @@ export class EventBusBridge {
     if (eventBus === 'all') this.#firstAppended = new FirstAppended(store);
   }
 
-  /** Publishes on this bus, as soon as it has its handlers; with `'all'` what is appended from now on. */
+  /** Publishes on this bus once it has its handlers; with `'all'`, every event appended from now on. */
   async start(bus: EventBus, hasHandlers: Promise<void>): Promise<void> {
     if (this.options.eventBus === 'off') return;
     reactToStoredEvents(bus);
@@ -75,7 +76,7 @@ export class EventBusBridge {
 
   #take(records: readonly EventRecord[]): void {
     if (this.#publisher) this.#publisher.publish(records);
-    // Not spread: a transaction may have appended more events than a call takes arguments.
+    // No spread: a transaction may have appended more events than a call can take as arguments.
     else for (const record of records) this.#waiting.push(record);
   }
 

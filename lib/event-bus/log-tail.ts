@@ -17,33 +17,36 @@ import {
 } from '../store/reading/unreadable-event.ts';
 
 export interface LogTailOptions {
-  /** How long until appends of other processes are noticed. */
+  /** How often to look for appends of other processes, in milliseconds. */
   readonly intervalMs: number;
-  /** The types to follow, by their stored names; asked for at every read. */
+  /** Returns the types to follow, by their stored names; called at every read. */
   readonly types: () => readonly string[];
 }
 
-/** What is called with whatever following the log brings. */
+/** The callbacks of a log tail. */
 export interface LogTailHandlers {
   readonly onRecords: (records: readonly EventRecord[]) => void;
-  /** An event cannot be read; it is left out. */
+  /** An event cannot be read; the tail skips it. */
   readonly onUnreadable: (error: UnreadableEventError) => void;
   /** The log cannot be read now; the read is tried again. Called once per outage. */
   readonly onError: (error: unknown) => void;
-  /** The log is another one than before; the tail continues after `position`, up to which it is the same. */
+  /**
+   * The log was replaced by another; the tail continues after `position`, up to which both are equal.
+   */
   readonly onDiverged: (error: LogDivergedError, position: number) => void;
 }
 
 /**
- * Follows the log from a place on: every event once, in order, whichever process appended it.
+ * Follows the log from a place: delivers every event once, in order, whichever process appended it.
  *
- * Reads when this process has appended, and otherwise at every interval. What cannot be read is reported
- * and left out, so that it does not hold up what comes after it. When the log was exchanged for one that
- * has lost events, it continues after the last event that both have, as far as it remembers those.
+ * It reads when this process has appended, and otherwise at every interval. An event that cannot be
+ * read is reported and skipped, so that it does not hold up later events. If the log was replaced by
+ * one that has lost events, the tail continues after the last event that both have, as far as it
+ * remembers them.
  */
 export class LogTail {
   #at = startOfLog;
-  /** The last events that it has passed, oldest first. */
+  /** The last events that were passed, oldest first. */
   readonly #passed: LogMark[] = [];
   #stopped = false;
   #reading: Promise<void> | undefined;
@@ -61,14 +64,14 @@ export class LogTail {
   /** Starts strictly after `place`. */
   start(place: LogPlace): void {
     this.#moveTo(place);
-    // A caller that happens to append has a context of its own: a transaction, metadata. None of it may
-    // reach the events of others.
+    // The caller that triggers the wake-up has a context of its own: a transaction, metadata. None of
+    // that context may reach the events of other callers.
     const wake = AsyncResource.bind(() => this.#wake());
     this.#unsubscribe = this.store.onAppended(wake);
     this.#timer = setInterval(wake, this.options.intervalMs);
   }
 
-  /** Resolves once nothing is being read any more. */
+  /** Resolves once no read is running any more. */
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#unsubscribe?.();
@@ -96,7 +99,7 @@ export class LogTail {
     }
   }
 
-  /** The next page; a shorter one, if need be, to end before an event that cannot be read. */
+  /** Reads the next page, or a shorter one that ends before an event that cannot be read. */
   async #nextStep(): Promise<LogStep> {
     let limit = pageSize;
     for (;;) {
@@ -130,7 +133,7 @@ export class LogTail {
     if (this.#passed.length >= 2 * rememberedEvents) this.#passed.splice(0, rememberedEvents);
   }
 
-  /** Two logs are the same up to some event and have none in common after it, so bisection finds it. */
+  /** Two logs are equal up to some event and share none after it, so bisection finds that event. */
   async #returnToCommonPart(error: LogDivergedError): Promise<void> {
     const passed = this.#passed;
     let [held, lost] = [0, passed.length];
@@ -146,7 +149,7 @@ export class LogTail {
     if (last) {
       this.#at = placeOf(last);
     } else {
-      // Further back than it remembers. What it has published before may not be published again.
+      // The logs part further back than the tail remembers. What it has published must not be repeated.
       const end = await this.store.log.endOfLog();
       const isBehind = oldest !== undefined && oldest.position < end.position;
       this.#at = isBehind ? { position: oldest.position, mark: null } : end;

@@ -10,11 +10,11 @@ interface DurableConsumer {
 }
 
 /**
- * Warns of an event that is published but not stored, although a durable handler or saga takes it: that
- * one follows the log and will never see it. Once for each class of events.
+ * Warns, once for each class of events, if an event is published without being stored although a
+ * durable handler or saga takes it: durable consumers follow the log and would never see this event.
  *
- * Looks at what the application hands to the bus and not at what comes out of it: a publisher may send
- * an event elsewhere, or bring back a copy of a stored one.
+ * Checks what the application hands to the bus, not what comes out of it: a publisher may send an event
+ * elsewhere, or bring back a copy of a stored one.
  */
 export function warnOfUnstoredEvents(
   bus: EventBus,
@@ -45,7 +45,7 @@ export function warnOfUnstoredEvents(
   };
   for (const method of ['publish', 'publishAll'] as const) {
     const original = bus[method] as ((...args: unknown[]) => unknown) | undefined;
-    // A test may bring a bus of its own that has only one of them.
+    // A test may bring its own bus with only one of the methods.
     if (!original) continue;
     const looking = (given: unknown, ...surroundings: unknown[]): unknown => {
       for (const event of [given ?? []].flat()) look(event);

@@ -9,14 +9,14 @@ export type {
   EventClass,
 } from './domain-event.ts';
 
-// Registered, so that two copies of this package in one process understand each other's classes.
+// In the global symbol registry, so that two copies of this package in one process share the key.
 const definitionKey = Symbol.for('nest-event-store:domain-event');
 
 /**
- * Names a class as a domain event: `name` is what is stored, so it must never change.
+ * Declares a class as a domain event. `name` is stored with every event, so it must never change.
  *
- * Events are plain data. They are revived without calling the constructor: prototype and own
- * members, nothing else. A wrong argument is reported when the class is registered.
+ * Events are plain data. They are revived without a call of the constructor: only the prototype and the
+ * own members are restored. A wrong argument is reported when the class is registered.
  *
  * @example
  * @DomainEvent('loan-application.submitted', { dates: ['submittedAt'] })
@@ -45,7 +45,7 @@ export function DomainEvent(
   };
 }
 
-/** Returns what `@DomainEvent` on this very class says; a parent's decorator does not count. */
+/** Returns what `@DomainEvent` on this class itself says; a parent's decorator does not count. */
 export function domainEventOf(eventClass: EventClass): DomainEventDefinition | undefined {
   return Object.getOwnPropertyDescriptor(eventClass, definitionKey)?.value;
 }

@@ -5,7 +5,7 @@ import { problemOfName, nameRule } from '../input/printable-name.ts';
 
 export const domainEventOptionNames = ['revision', 'schema', 'dates', 'aliases'];
 
-/** Returns what is wrong with the arguments of a `@DomainEvent`, each problem with its remedy. */
+/** Returns the problems of the arguments of a `@DomainEvent`, each with its remedy. */
 export function domainEventProblems(
   className: string,
   name: string,

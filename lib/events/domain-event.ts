@@ -10,23 +10,23 @@ export type EventClass<E extends object = object> = abstract new (...args: never
 export type DateMembers = readonly string[] | 'schema';
 
 export interface DomainEventOptions {
-  /** Which shape the event has; raise it with every change and add an upcaster. @default 1 */
+  /** The revision of the event's shape; raise it with every change and add an upcaster. @default 1 */
   readonly revision?: number;
   /**
    * Any Standard Schema (zod, valibot, arktype …) that an event must satisfy to be appended.
    *
-   * It is given what a reader would get: plain data, after a round trip through the codec. Its
-   * output is not stored. It may answer with a promise.
+   * The schema receives what a reader would get: plain data, after a round trip through the codec. Its
+   * output is not stored. It may return a promise.
    */
   readonly schema?: StandardSchemaV1;
   /**
-   * Members that come back as Dates; JSON alone would give strings.
+   * The members that are read back as Dates; JSON alone would give strings.
    *
-   * With `'schema'`, what is read goes through the schema, which must answer at once, and its
-   * output is the event's data. @default []
+   * With `'schema'`, every read passes the stored data through the schema, which must answer without a
+   * promise, and its output becomes the event's data. @default []
    */
   readonly dates?: DateMembers;
-  /** Former names under which this event is stored; they are read as this one. @default [] */
+  /** Former names of this event; events stored under them are read as this class. @default [] */
   readonly aliases?: readonly string[];
 }
 
@@ -38,6 +38,6 @@ export interface DomainEventDefinition {
   readonly dates: DateMembers;
   readonly aliases: readonly string[];
   readonly eventClass: EventClass;
-  /** What is wrong with the decorator's arguments, each problem one sentence and its remedy. */
+  /** Problems of the decorator's arguments, each one sentence with its remedy. */
   readonly problems: readonly string[];
 }

@@ -12,10 +12,10 @@ const eventDataOptions = new KnownOptions<EventDataOptions>('EventData', {
 });
 
 /**
- * An event to be written, with an id or metadata of its own.
+ * An event to append together with its own id or metadata.
  *
- * `append` takes plain event instances; wrap one in `EventData` to give it an id (a UUID), which
- * makes repeating the append harmless, or metadata that only this event carries.
+ * `append` takes plain event instances. Wrap one in `EventData` to give it an id (a UUID), which makes
+ * it safe to repeat the append, or metadata that only this event carries.
  *
  * @example
  * await store.append(ref, [new EventData(new OfferSent(42), { id: message.id })]);
@@ -25,7 +25,7 @@ export class EventData<E extends object = object> {
   readonly id: string | undefined;
   readonly metadata: EventMetadata | undefined;
 
-  /** @throws TypeError if there is an option of another name. */
+  /** @throws TypeError if an option has an unknown name. */
   constructor(event: E, options: EventDataOptions = {}) {
     const { id, metadata } = eventDataOptions.take(options);
     this.event = event;

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { InvalidEventError, RepeatedEventIdError } from './events.errors.ts';
 
-// What the database's uuid type accepts; version and variant are the caller's business.
+// What the database's uuid type accepts; the caller chooses the version and the variant.
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** The event ids of one append. */
@@ -24,9 +24,12 @@ export class EventIds {
   }
 }
 
-/** Makes a UUID of version 7: the time, so that ids of one age lie together in an index, then chance. */
+/**
+ * Makes a UUID of version 7: first the time, so that ids of similar age are close in an index, then
+ * random bits.
+ */
 export function newEventId(): string {
   const time = Date.now().toString(16).padStart(12, '0');
-  // randomUUID draws on a pool of random bytes, which makes this three times as fast as one draw each.
+  // randomUUID takes its bytes from a pool, which is three times as fast as a draw for each id.
   return `${time.slice(0, 8)}-${time.slice(8)}-7${randomUUID().slice(15)}`;
 }

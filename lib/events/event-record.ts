@@ -3,27 +3,28 @@ import type { EventMetadata } from './metadata/metadata-members.ts';
 /** A recorded event: what was written, its position, and the event as an instance of its class. */
 export interface EventRecord<E extends object = object> {
   /**
-   * A UUID that no other record has, the same at every read: the id of the stored event, or, for the
-   * second and later events that it was upcast into, a UUID of version 5 derived from that id.
+   * The UUID of this record, unique in the log and the same at every read. It is the id of the stored
+   * event, or, for the second and later events that the stored event was upcast into, a UUID of version
+   * 5 derived from that id.
    */
   readonly id: string;
-  /** Place in the whole log. Strictly increasing; gaps are normal. */
+  /** The place in the whole log: strictly increasing, with gaps. */
   readonly position: number;
   readonly aggregate: { readonly type: string; readonly id: string };
-  /** Place inside the aggregate: 1, 2, 3 … without a gap. */
+  /** The place inside the aggregate: 1, 2, 3 … without a gap. */
   readonly version: number;
-  /** Place among the events that one stored event was upcast into; 0 for all others. */
+  /** The place among the events that one stored event was upcast into; 0 for all other events. */
   readonly part: number;
   /** The event's name and revision after upcasting: those of its class. */
   readonly type: string;
   readonly revision: number;
   readonly event: E;
   readonly metadata: EventMetadata;
-  /** By the clock of the database, when the append was written. */
+  /** When the append was written, by the clock of the database. */
   readonly recordedAt: Date;
 }
 
-/** Returns the object that it is given, so that a subclass adds its fields to that object. */
+/** Returns the given object from its constructor, so that a subclass adds its fields to that object. */
 class Adopted {
   constructor(instance: object) {
     return instance;
@@ -31,9 +32,9 @@ class Adopted {
 }
 
 /**
- * Keeps the record of an event in a private field of the event itself, which nobody else sees and
- * nothing copies. A WeakMap does the same, but going through it took the garbage collector longer than
- * reading and decoding the events.
+ * Keeps the record of an event in a private field of the event itself, where no other code sees it and
+ * no copy takes it along. A WeakMap would do the same, but with it the garbage collector needed more
+ * time than reading and decoding the events.
  */
 class Remembered extends Adopted {
   #record: EventRecord | undefined;
@@ -54,7 +55,7 @@ class Remembered extends Adopted {
   }
 }
 
-// An application may freeze the events that it appends.
+// Frozen events take no private field, and an application may freeze the events that it appends.
 const recordsOfSealed = new WeakMap<object, EventRecord>();
 
 /** Remembers the record of an event instance for `recordOf`. */
@@ -70,7 +71,7 @@ export function forgetRecord(event: object): void {
 /**
  * Returns the record of an event that came out of the store: appended, read, or handed to a handler.
  *
- * The same instance is needed, not a copy. `undefined` for an event that is not stored.
+ * Pass the same instance, not a copy. Returns `undefined` for an event that is not stored.
  */
 export function recordOf<E extends object>(event: E): EventRecord<E> | undefined {
   return Remembered.of(event) as EventRecord<E> | undefined;

@@ -10,7 +10,7 @@ export class EventRegistry {
   readonly #problems: string[] = [];
   /** By current name and by alias. */
   readonly #byName = new Map<string, DomainEventDefinition>();
-  /** By prototype: unlike `constructor`, an event's data cannot hide it. */
+  /** Keyed by prototype: unlike `constructor`, a prototype cannot be hidden by the event's data. */
   readonly #byPrototype = new Map<unknown, DomainEventDefinition>();
   readonly #upcasters = new Map<string, Map<number, Upcaster>>();
 
@@ -50,7 +50,7 @@ export class EventRegistry {
     }
   }
 
-  /** What is wrong with what was registered so far, each problem one sentence and its remedy. */
+  /** Problems of the registrations so far, each one sentence with its remedy. */
   get problems(): readonly string[] {
     return [...this.#problems, ...this.#unreachableRevisions()];
   }
@@ -58,31 +58,32 @@ export class EventRegistry {
   /**
    * Returns the definition of an event's class.
    *
-   * @throws UnregisteredEventError if its class, not only a parent of it, is not registered.
+   * @throws UnregisteredEventError if the class itself is not registered; a registered parent does not
+   * count.
    */
   definitionOf(event: object): DomainEventDefinition {
     return this.#definitionFor(Object.getPrototypeOf(Object(event)) as object | null);
   }
 
-  /** Returns the definition that events stored under this name, current or former, are read as. */
+  /** Returns the definition with which events stored under this name, current or former, are read. */
   resolve(storedType: string): DomainEventDefinition | undefined {
     return this.#byName.get(storedType);
   }
 
-  /** Returns the upcaster for events stored under this very name, or else under the current one. */
+  /** Returns the upcaster for events stored under exactly this name, or else for the current name. */
   upcasterFor(type: string, revision: number): Upcaster | undefined {
     const current = this.#byName.get(type)?.name ?? type;
     return this.#upcasters.get(type)?.get(revision) ?? this.#upcasters.get(current)?.get(revision);
   }
 
   /**
-   * Returns the names under which events of these types are stored, for a filter of a read.
+   * Returns the stored names of these types, as a filter for a read.
    *
-   * A class or a current name includes the aliases; other names stay as they are. Names that an
-   * upcaster changes into one of these are not included.
+   * A class or a current name includes its aliases; any other name stays as it is. Names that an
+   * upcaster changes into one of these types are not included.
    *
    * @throws UnregisteredEventError for a class that is not registered.
-   * @throws TypeError for what is neither a class nor text that can be stored.
+   * @throws TypeError for a value that is neither a class nor text that can be stored.
    */
   storedNames(types: readonly (string | EventClass)[]): string[] {
     if (!Array.isArray(types)) throw new TypeError('types must be a list of names and classes.');
@@ -90,21 +91,21 @@ export class EventRegistry {
   }
 
   /**
-   * Returns every name under which an event may be stored that is read as one of these classes.
+   * Returns every stored name whose events may be read as one of these classes.
    *
-   * An upcaster may turn an event into any other, so all names that have one are included: a caller that
-   * must not miss any reads them all and checks the class of each event.
+   * An upcaster may turn an event into any other, so every name with an upcaster is included. A caller
+   * that must not miss an event reads all of these names and checks the class of each event.
    */
   namesReadAs(eventClasses: readonly EventClass[]): readonly string[] {
     return [...new Set([...this.storedNames(eventClasses), ...this.#upcasters.keys()])];
   }
 
-  /** Every stored name, current or former, that a class or an upcaster is registered for. */
+  /** Every stored name, current or former, with a registered class or upcaster. */
   get readableTypes(): readonly string[] {
     return [...new Set([...this.#byName.keys(), ...this.#upcasters.keys()])];
   }
 
-  /** Returns the registered name most like this one, if any is near. */
+  /** Returns the registered name that is most similar to this one, if any is similar. */
   nearest(name: string): string | undefined {
     return nearestName(name, this.#byName.keys());
   }
@@ -115,7 +116,7 @@ export class EventRegistry {
     }
     const definition =
       typeof type === 'string' ? this.#byName.get(type) : this.#definitionFor(type.prototype);
-    // A former name matches only what was stored under that name.
+    // A former name matches only the events that were stored under it.
     if (definition === undefined || definition.aliases.some((alias) => alias === type)) {
       return [type as string];
     }

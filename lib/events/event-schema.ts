@@ -3,11 +3,13 @@ import { EventSchemaError, type EventSchemaIssue } from './events.errors.ts';
 import { formatPath } from './payload/payload-path.ts';
 import { withTimeout } from '../input/with-timeout.ts';
 
-/** The append waits for its schema, and so do later appends to the aggregate and a shutdown. */
+/**
+ * Limited, because the append, later appends to the aggregate and a shutdown all wait for the schema.
+ */
 const longestAnswerMs = 10_000;
 
 /**
- * Checks a payload against a schema; returns a promise only if the schema answers with one.
+ * Checks a payload against a schema; returns a promise only if the schema returns one.
  *
  * @throws EventSchemaError if the schema refuses the payload, fails, or takes longer than 10 seconds.
  */
@@ -33,8 +35,8 @@ export function checkSchema(
 /**
  * Returns the schema's output for a stored payload.
  *
- * @throws EventSchemaError if the schema refuses the payload, fails, answers with a promise, or puts
- * out anything but an object.
+ * @throws EventSchemaError if the schema refuses the payload, fails, returns a promise, or outputs
+ * anything but an object.
  */
 export function readThroughSchema(
   schema: StandardSchemaV1,
@@ -42,7 +44,7 @@ export function readThroughSchema(
   payload: object,
 ): object {
   const { answer, pending } = ask(schema, eventType, payload);
-  // Refused below, whatever it settles to.
+  // A promise is refused below, so its rejection must not end the process.
   pending?.catch(ignore);
   const output = pending ? undefined : outputOf(answer, eventType);
   if (typeof output === 'object' && output !== null) return output;
@@ -50,7 +52,7 @@ export function readThroughSchema(
   throw new EventSchemaError(eventType, [], { cause });
 }
 
-/** What a schema answered: at once, or with a promise, of any library. */
+/** The answer of a schema: a value, or a promise of any library. */
 interface Asked {
   readonly answer?: unknown;
   readonly pending?: Promise<unknown>;
@@ -65,7 +67,10 @@ function ask(schema: StandardSchemaV1, eventType: string, payload: object): Aske
   }
 }
 
-/** Reads a schema's answer, which may be anything: an error of its library must not look like the store's. */
+/**
+ * Reads a schema's answer, which may be anything; an error of its library must not look like the
+ * store's.
+ */
 function outputOf(answer: unknown, eventType: string): unknown {
   let issues: readonly EventSchemaIssue[];
   try {
@@ -89,7 +94,7 @@ function checkAnswer(answer: unknown): StandardSchemaV1.Result<unknown> {
   );
 }
 
-// A result with `value` may have `issues: undefined` beside it.
+// A result with `value` may also have `issues: undefined`.
 const isList = (issues: unknown): boolean =>
   issues === undefined || (Array.isArray(issues) && issues.length > 0);
 

@@ -19,13 +19,13 @@ import type { UpcastPayload } from './upcaster.ts';
 export type { SerializedEvent, StoredEvent } from './stored-event.ts';
 
 export interface EventLimits {
-  /** Payload and metadata of one event together. @default 1048576 */
+  /** The largest size of one event in bytes, payload and metadata together. @default 1048576 */
   readonly maxEventBytes?: number;
   /** How deep payloads, metadata and states may nest. @default 200 */
   readonly maxDepth?: number;
 }
 
-/** Where an event was written, and when. */
+/** The place in the log and in the aggregate where an event was written, and when. */
 export type WrittenPlace = Pick<StoredEvent, 'position' | 'aggregate' | 'version' | 'recordedAt'>;
 
 /** Turns events into what is stored, and what is stored into records. */
@@ -47,11 +47,12 @@ export class EventSerializer {
   }
 
   /**
-   * Serializes the events of one append: what they hold at this moment is what is stored.
+   * Serializes the events of one append as they are at this moment; later changes to them are not
+   * stored.
    *
-   * Metadata is that of `runWithMetadata`, then `metadata`, then the event's own; the later wins key
-   * by key. Ids are the caller's, in lower case, or new UUIDs of version 7. Returns a promise only if
-   * a schema answered with one.
+   * Metadata is merged key by key, and the later source wins: that of `runWithMetadata`, then
+   * `metadata`, then the event's own. Ids are the caller's, in lower case, or new UUIDs of version 7.
+   * Returns a promise only if a schema returned one.
    *
    * @throws UnregisteredEventError if the class of an event is not registered.
    * @throws InvalidEventError if an event, its metadata or its id cannot be stored exactly.
@@ -88,7 +89,7 @@ export class EventSerializer {
    *
    * @throws UnknownEventTypeError if no class is registered for the type.
    * @throws UpcastError if the revision of the class cannot be reached.
-   * @throws UndecodableEventError if the row is not what the codec, or the schema, reads.
+   * @throws UndecodableEventError if the codec or the schema cannot read the row.
    */
   deserialize(stored: StoredEvent): EventRecord[] {
     const { id, position, aggregate, version, type, revision, recordedAt } = stored;
@@ -111,7 +112,8 @@ export class EventSerializer {
           metadata,
           recordedAt,
         };
-        // In this order: an object whose prototype has changed takes a new field ten times slower.
+        // Remember the record first: an object whose prototype has changed takes a new field ten times
+        // slower.
         rememberRecord(record);
         rememberEventId(record, id);
         Object.setPrototypeOf(record.event, result.definition.eventClass.prototype);
@@ -121,9 +123,10 @@ export class EventSerializer {
   }
 
   /**
-   * Returns whether a stored event equals one that is appended under the same id: of one type,
-   * and of equal content once decoded. A codec may encode it differently each time, and a codec's JSON
-   * copy may look the same for different values. Of another revision, the content is not compared.
+   * Returns whether a stored event equals an event that is appended under the same id: same type and
+   * same decoded content. The encoded form is not compared, because a codec may encode an event
+   * differently each time, and because its JSON copy may look the same for different values. If the
+   * revisions differ, the content is not compared.
    */
   isSame(stored: StoredEvent, event: SerializedEvent): boolean {
     const definition = this.#registry.resolve(stored.type);
@@ -137,10 +140,10 @@ export class EventSerializer {
   }
 
   /**
-   * Returns the record of an event that has just been written, with the very instance that was appended.
+   * Returns the record of an event that has just been written, with the instance that was appended.
    *
-   * If that one belongs to a record already, because it was appended before, the record gets an instance of
-   * its own, as if it were read: `recordOf` knows one record for each.
+   * If this instance already belongs to a record, because it was appended before, the new record gets
+   * an instance of its own, as a read would: `recordOf` knows one record for each instance.
    */
   recordWritten(serialized: SerializedEvent, place: WrittenPlace): EventRecord {
     const { id, type, revision, payload, binary, metadata, event, metadataObject } = serialized;
@@ -185,7 +188,9 @@ export class EventSerializer {
     };
   }
 
-  /** Checks what readers will get, one event after the other, so that a failure leaves none unchecked. */
+  /**
+   * Checks what readers will get, one event after another, so that a failure leaves no event unchecked.
+   */
   #checkSchemas(events: readonly SerializedEvent[], from: number): void | Promise<void> {
     for (let index = from; index < events.length; index++) {
       const { event, payload: json, binary } = events[index]!;
@@ -207,7 +212,7 @@ export class EventSerializer {
 
   #checkSize(type: string, json: string, binary: Buffer | null): void {
     const binaryBytes = binary?.length ?? 0;
-    // No character takes more than three bytes, so that small events need no counting.
+    // No character takes more than three bytes in UTF-8, so most events are accepted without a count.
     if (json.length * 3 + binaryBytes <= this.#maxEventBytes) return;
     const bytes = Buffer.byteLength(json) + binaryBytes;
     if (bytes > this.#maxEventBytes) throw new EventTooLargeError(type, bytes, this.#maxEventBytes);

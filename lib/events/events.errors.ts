@@ -16,7 +16,7 @@ export class InvalidEventError extends EventStoreError {
   constructor(
     /** The event's name; `undefined` for the state of a snapshot and in `runWithMetadata`. */
     readonly eventType: string | undefined,
-    /** Where: `$.lines[2].sku` inside the event, `metadata.actor`, or `id`. */
+    /** The path of the refused value: `$.lines[2].sku` inside the event, `metadata.actor`, or `id`. */
     readonly path: string,
     readonly reason: string,
     options?: ErrorOptions,
@@ -47,7 +47,7 @@ export class EventTooLargeError extends EventStoreError {
   constructor(
     /** The event's name; `undefined` for the state of a snapshot. */
     readonly eventType: string | undefined,
-    /** Bytes counted; the whole event may be larger still. */
+    /** The bytes counted so far; the whole event may be larger. */
     readonly bytes: number,
     readonly maxEventBytes: number,
   ) {
@@ -59,7 +59,7 @@ export class EventTooLargeError extends EventStoreError {
   }
 }
 
-/** The schema of an event does not accept its data, when it is appended or, as a cause, when read. */
+/** An event's schema does not accept its data: at an append or, as a `cause`, at a read. */
 export class EventSchemaError extends EventStoreError {
   readonly code = 'EVENT_SCHEMA';
   // Not an enumerable field: some schema libraries quote the refused value, and loggers print fields.
@@ -90,12 +90,12 @@ export class EventSchemaError extends EventStoreError {
 
 /** One objection of a schema. */
 export interface EventSchemaIssue {
-  /** Where, such as `$.lines[2].sku`. */
+  /** The path of the refused value, such as `$.lines[2].sku`. */
   readonly path: string;
   readonly message: string;
 }
 
-/** The class of an event is not known to the store. Nothing was written. */
+/** The class of an event is not registered. Nothing was written. */
 export class UnregisteredEventError extends EventStoreError {
   readonly code = 'UNREGISTERED_EVENT';
 
@@ -113,7 +113,7 @@ export class UnregisteredEventError extends EventStoreError {
   }
 }
 
-/** A stored event has a type that no class is registered for. */
+/** No class is registered for the type of a stored event. */
 export class UnknownEventTypeError extends EventStoreError {
   readonly code = 'UNKNOWN_EVENT_TYPE';
 
@@ -152,7 +152,7 @@ export class UpcastError extends EventStoreError {
   }
 }
 
-/** The stored bytes of a payload are not what the codec reads. */
+/** The codec cannot read the stored bytes of a payload. */
 export class UndecodablePayloadError extends EventStoreError {
   readonly code = 'UNDECODABLE_PAYLOAD';
 
@@ -162,8 +162,9 @@ export class UndecodablePayloadError extends EventStoreError {
 }
 
 /**
- * Says that what was read is not what was stored, so that bytes are compared before a row is touched:
- * what lies between the row and the codec may have changed them.
+ * Returns the error for a payload that the codec cannot have stored. Its message asks for a comparison
+ * of the bytes before a row is changed: whatever is between the row and the codec may have changed
+ * them.
  */
 export function unlikeStored(
   what: string,
@@ -180,7 +181,10 @@ export function unlikeStored(
   );
 }
 
-/** A stored event cannot be read: its row was changed, or is read with other settings than written. */
+/**
+ * A stored event cannot be read: its row was changed, or the settings differ from those it was written
+ * with.
+ */
 export class UndecodableEventError extends EventStoreError {
   readonly code = 'UNDECODABLE_EVENT';
 

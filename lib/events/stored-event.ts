@@ -1,6 +1,6 @@
 import type { EventMetadata } from './metadata/event-metadata.ts';
 
-/** An event as it is handed to the database. */
+/** An event as it is sent to the database. */
 export interface SerializedEvent {
   readonly id: string;
   readonly type: string;
@@ -12,11 +12,11 @@ export interface SerializedEvent {
   readonly metadata: string;
   /** The instance that the caller appended. */
   readonly event: object;
-  /** The metadata as a reader will get it. */
+  /** The metadata as readers will get it. */
   readonly metadataObject: EventMetadata;
 }
 
-/** An event as the database hands it back. */
+/** An event as the database returns it. */
 export interface StoredEvent {
   readonly id: string;
   readonly position: number;

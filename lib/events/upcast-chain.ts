@@ -10,10 +10,10 @@ export interface UpcastResult {
   readonly payload: object;
 }
 
-/** The most events that one stored event may be read as: a page of the log must stay a page. */
+/** The most events that one stored event may be read as, so that a page of the log stays bounded. */
 const maxParts = 1_000;
 
-/** An event on its way, and the upcasters that led to it. */
+/** An event during upcasting, and the upcasters that were applied to it. */
 interface Step {
   readonly event: UpcastEvent;
   readonly passed: readonly Upcaster[];
@@ -22,9 +22,9 @@ interface Step {
 /**
  * Applies upcasters to a stored event until none matches.
  *
- * @throws UpcastError if an upcaster fails, they make more than 1,000 events of one, or the revision of
- * the class is not reached.
- * @throws UnknownEventTypeError if no class is registered for where it ends.
+ * @throws UpcastError if an upcaster fails, if upcasters make more than 1,000 events of one event, or
+ * if the revision of the class is not reached.
+ * @throws UnknownEventTypeError if no class is registered for the resulting type.
  */
 export function upcastToCurrent(
   stored: UpcastEvent,
@@ -32,7 +32,7 @@ export function upcastToCurrent(
   registry: EventRegistry,
 ): UpcastResult[] {
   const results: UpcastResult[] = [];
-  // The first one is done next, so that the results keep the order in which upcasters list events.
+  // The first step is done next, so that the results keep the order in which upcasters list events.
   const steps: Step[] = [{ event: stored, passed: [] }];
   for (let step = steps.pop(); step !== undefined; step = steps.pop()) {
     const { event, passed } = step;
@@ -65,7 +65,7 @@ function apply(
     if (isPayload(upcast)) {
       return [{ type: event.type, revision: event.revision + 1, payload: upcast }];
     }
-    // An upcaster that is an async function by mistake must not end the process when it rejects.
+    // The rejection of an upcaster that is async by mistake must not end the process.
     if (types.isPromise(upcast)) upcast.catch(ignore);
     if (Array.isArray(upcast) && upcast.length > room) {
       reason =

@@ -1,16 +1,16 @@
 import type { EventMetadata } from './metadata/event-metadata.ts';
 
-/** The data of an event that is being upcast: what was stored, before Dates are revived. */
+/** The data of an event during upcasting: what was stored, before Dates are revived. */
 export type UpcastPayload = Record<string, unknown>;
 
-/** One of the events that an old event is read as. */
+/** One of the events that a stored event is upcast into. */
 export interface UpcastEvent {
   readonly type: string;
   readonly revision: number;
   readonly payload: UpcastPayload;
 }
 
-/** What else is known about the event that is being upcast. */
+/** What an upcaster knows about the event besides its payload. */
 export interface UpcastContext {
   readonly position: number;
   readonly aggregate: { readonly type: string; readonly id: string };
@@ -20,21 +20,22 @@ export interface UpcastContext {
 }
 
 /**
- * Reads events of an old shape as if they had been written in a newer one; nothing stored changes.
+ * Reads events of an old shape as if they had been written in a newer one; what is stored stays
+ * unchanged.
  *
- * `upcast` returns the payload of the same type at the next revision, or a list of events: one
- * with another name, or several. It must be synchronous and depend on its arguments only. It is
- * applied on every read, again and again until no upcaster matches.
+ * `upcast` returns the payload of the same type at the next revision, or a list of events: a single
+ * event with another name, or several events. It must be synchronous and depend only on its arguments.
+ * Upcasters run on every read, one after another until none matches.
  */
 export interface Upcaster {
   readonly type: string;
-  /** The revision that it reads. */
+  /** The revision that this upcaster reads. */
   readonly revision: number;
   upcast(payload: UpcastPayload, context: UpcastContext): object | readonly UpcastEvent[];
 }
 
 /**
- * Makes an upcaster of a function.
+ * Makes an upcaster from a function.
  *
  * @example
  * upcaster('offer.sent', 1, (offer) => ({ ...offer, currency: 'EUR' }));

@@ -5,9 +5,9 @@ import { AnchorFileError } from './evidence.errors.ts';
 /** The lines of a file of anchors. */
 export interface AnchorLines {
   readonly lines: readonly string[];
-  /** How many bytes they take. */
+  /** The number of bytes that the complete lines take. */
   readonly bytes: number;
-  /** Whether half a line follows: its write never succeeded. */
+  /** Whether the file ends in half a line, whose write never succeeded. */
   readonly isTorn: boolean;
 }
 
@@ -23,7 +23,7 @@ export async function readAnchorLines(file: string): Promise<AnchorLines> {
   }
 }
 
-/** The same, where the first line is about to be written if there is no such file. */
+/** Like `readAnchorLines`, but returns no lines if the file does not exist yet. */
 export async function readOrBegin(file: string): Promise<AnchorLines> {
   try {
     return await readAnchorLines(file);
@@ -34,14 +34,14 @@ export async function readOrBegin(file: string): Promise<AnchorLines> {
   }
 }
 
-/** Appends a line, over half a line if there is one. Resolves once it is on the disk. */
+/** Appends a line, overwriting half a line at the end of the file. Resolves once the line is on disk. */
 export async function appendAnchorLine(
   file: string,
   { bytes, isTorn }: AnchorLines,
   line: string,
 ): Promise<void> {
   try {
-    // Not truncated, and created if it is not there.
+    // The mode 'a' does not truncate the file, and creates it if it does not exist.
     const handle = await open(file, 'a');
     try {
       if (isTorn) await handle.truncate(bytes);
@@ -56,9 +56,9 @@ export async function appendAnchorLine(
   }
 }
 
-/** So that a new file is still there after a loss of power. */
+/** Syncs the directory, so that a new file still exists after a loss of power. */
 async function syncDirectory(directory: string): Promise<void> {
-  // Windows opens no directories.
+  // Windows cannot open directories.
   if (process.platform === 'win32') return;
   const handle = await open(directory, 'r');
   try {

@@ -5,16 +5,16 @@ import { type LogAnchor, readAnchor } from './log-anchor.ts';
 import { firstDigest } from './log-digest.ts';
 import type { LogFinding } from './log-report.ts';
 
-/** A file of anchors, checked by itself. */
+/** The content of a file of anchors, checked without the log. */
 export interface CheckedAnchors {
-  /** Those that are signed, in order. */
+  /** The anchors with a valid signature, in order. */
   readonly anchors: readonly AnchorLine[];
   readonly isTorn: boolean;
   readonly findings: readonly LogFinding[];
 }
 
 /**
- * Reads a file of anchors and checks that each is signed, and follows the one before it.
+ * Reads a file of anchors and checks that each anchor is signed and follows the previous one.
  *
  * @throws AnchorFileError if it cannot be read.
  */
@@ -39,6 +39,6 @@ export async function checkAnchors(file: string, publicKey: KeyObject): Promise<
   return { anchors, isTorn, findings };
 }
 
-/** Whether an anchor continues where the last one ends, or where the log begins. */
+/** Returns whether an anchor begins where the previous one ends, or where the log begins. */
 const follows = (anchor: LogAnchor, last: LogAnchor | undefined): boolean =>
   anchor.after === (last?.position ?? 0) && anchor.previous === (last?.digest ?? firstDigest);

@@ -9,14 +9,14 @@ export interface AnchorLine {
   readonly line: number;
 }
 
-/** Holds the log, event by event, against the anchors signed over it. */
+/** Compares the log, event by event, with the anchors that were signed over it. */
 export class AnchoredIntervals {
   readonly #remaining: AnchorLine[];
   readonly #report: (finding: LogFinding) => void;
   #digest: LogDigest | undefined;
   #blamed: number | undefined;
 
-  /** The anchors must be in order, and none may begin before another one ends. */
+  /** The anchors must be in order, and none may begin before the previous one ends. */
   constructor(anchors: readonly AnchorLine[], report: (finding: LogFinding) => void) {
     this.#remaining = [...anchors];
     this.#report = report;
@@ -31,7 +31,7 @@ export class AnchoredIntervals {
     if (hasFinding) this.#blamed ??= event.position;
   }
 
-  /** To be called when the log was read up to this position. */
+  /** Must be called once the log was read up to this position. */
   end(upTo: number): void {
     this.#closeBefore(upTo + 1);
     for (const { anchor, line } of this.#remaining) {
@@ -60,10 +60,10 @@ export class AnchoredIntervals {
         position: this.#blamed ?? after + 1,
         detail:
           `After position ${after} and up to ${position}, the log is not what was signed at ${time} ` +
-          `in line ${line}: ${digest.events} events, then ${events}. ` +
+          `in line ${line}: ${digest.events} events now, ${events} then. ` +
           (this.#blamed === undefined
-            ? 'No event of them contradicts itself: hashes were computed again, or whole ends removed.'
-            : `The first altered one is at ${this.#blamed}.`),
+            ? 'No single event looks altered: hashes were computed again, or ends removed.'
+            : `The first altered event is at ${this.#blamed}.`),
         stored: found,
         expected: anchor.digest,
       });

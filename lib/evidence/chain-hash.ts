@@ -1,8 +1,8 @@
 import { hash } from 'node:crypto';
 
-/** What the hash of an event takes in, as the database stores it. */
+/** The parts of an event that its hash covers, as the database stores them. */
 export interface HashedEvent {
-  /** The hash of the event before it in its aggregate. */
+  /** The hash of the previous event of the aggregate. */
   readonly previous: Buffer | null;
   readonly position: number;
   readonly id: string;
@@ -16,13 +16,13 @@ export interface HashedEvent {
   readonly binary: Buffer | null;
   /** JSON, as PostgreSQL writes it. */
   readonly metadata: string;
-  /** In the binary form of the protocol. */
+  /** In the binary form of the PostgreSQL protocol. */
   readonly recordedAt: Buffer;
 }
 
-/** What the hash of a snapshot takes in, as the database stores it. */
+/** The parts of a snapshot that its hash covers, as the database stores them. */
 export interface HashedSnapshot {
-  /** The hash of the event at its version. */
+  /** The hash of the event at the snapshot's version. */
   readonly event: Buffer | null;
   readonly aggregateType: string;
   readonly aggregateId: string;
@@ -36,9 +36,9 @@ export interface HashedSnapshot {
 /**
  * Returns the hash that the database must have stored with an event.
  *
- * Computed here and not by the database: there, a function with the right name in the wrong schema could
- * answer whatever is stored. Every part has a fixed length, so no two events are hashed as the same
- * bytes.
+ * The hash is computed here and not by the database: there, a function with the right name in the wrong
+ * schema could return whatever hash is stored. Every part has a fixed length, so no two events have the
+ * same bytes to hash.
  */
 export const eventHash = (event: HashedEvent): Buffer =>
   sha256(

@@ -1,19 +1,19 @@
 import type { AggregateRef } from '../store/aggregate-ref.ts';
 
-/** What is stored of one event, held against what should be. */
+/** A stored event, together with what is expected of it. */
 export interface ChainedEvent {
   readonly position: number;
   readonly version: number;
-  /** Whether only its hash is left, since `removeEvents` has removed it. */
+  /** Whether `removeEvents` has removed the event and left only its hash. */
   readonly isRemoved: boolean;
-  /** `undefined` if the event belongs to no aggregate that there is. */
+  /** The event's aggregate; `undefined` if there is no row for it. */
   readonly aggregate: (AggregateRef & AggregateVersions) | undefined;
-  /** The version of the event before it in its aggregate, or of the last one removed; 0 for none. */
+  /** The version of the previous event of the aggregate, or of the last removed one; 0 for none. */
   readonly previousVersion: number;
-  /** Whether the event before it in its aggregate has a hash. */
+  /** Whether the previous event of the aggregate has a hash. */
   readonly followsHash: boolean;
   readonly hash: Buffer | undefined;
-  /** The hash of what is stored, after the hash that is stored of the event before it. */
+  /** The hash of the stored content, computed with the stored hash of the previous event. */
   readonly expectedHash: Buffer | undefined;
 }
 
@@ -23,54 +23,53 @@ export interface AggregateVersions {
   readonly removedVersion: number;
 }
 
-/** What is stored of one snapshot, held against what should be. */
+/** A stored snapshot, together with the hash that is expected of it. */
 export interface ChainedSnapshot {
   readonly aggregate: AggregateRef;
   readonly version: number;
   readonly hash: Buffer | undefined;
-  /** The hash of what is stored, with the hash that is stored of the event at its version. */
+  /** The hash of the stored content, computed with the stored hash of the event at its version. */
   readonly expectedHash: Buffer;
 }
 
-/** An object of the schema that is not what this release makes. */
+/** An object of the schema that differs from what this release creates. */
 export interface Alteration {
-  /** What it is, and its name. */
+  /** The kind and the name of the object. */
   readonly object: string;
   readonly detail: string;
-  /** Whether its rows cannot be read as those of the release. */
+  /** Whether the rows of the object cannot be read as this release stores them. */
   readonly isUnreadable: boolean;
 }
 
-/** An aggregate that has no event for its last versions. */
+/** An aggregate whose last versions have no events. */
 export interface LostEnd {
   readonly aggregate: AggregateRef;
   readonly version: number;
-  /** The last version that there is an event for, or that was removed. */
+  /** The last version that has an event or was removed. */
   readonly lastVersion: number;
 }
 
-/** The log while it is read. */
+/** The log, as a verification reads it. */
 export interface ChainedLogReading {
   /** Every event after this position has a hash. */
   readonly start: number;
-  /** Up to here, nothing will be added any more. */
+  /** The position up to which no event can be added any more. */
   readonly horizon: number;
   /** The last position drawn, whether or not its event can be read yet. */
   readonly lastPosition: number;
-  /** What of the schema was altered, found before anything of it is read. */
+  /** The objects of the schema that were altered, found before any row is read. */
   readonly alterations: readonly Alteration[];
-  /** In the order of positions, those removed among them; page by page. */
+  /** Returns the events in the order of positions, including the removed ones, page by page. */
   events(after: number, upTo: number): AsyncIterable<ChainedEvent>;
   snapshots(): AsyncIterable<ChainedSnapshot>;
   lostEnds(limit: number): Promise<readonly LostEnd[]>;
 }
 
-/** Where the log and its hash chain are read. */
+/** Reads the log and its hash chain. */
 export abstract class ChainedLog {
   /**
-   * Hands the log to some work, on a connection of its own. What is exclusive waits for other such work
-   * on this log, of whatever process.
-   *
+   * Runs some work on the log, on a connection of its own. Exclusive work waits for other exclusive
+   * work on this log, in any process.
    * @throws HashChainOffError if events are not hashed.
    */
   abstract read<T>(

@@ -13,10 +13,10 @@ export function checkEvent(event: ChainedEvent, start: number): LogFinding | und
   const at = { position, aggregate, version };
   if (event.isRemoved) {
     if (version <= removedVersion) return undefined;
-    return { ...at, kind: 'missing', detail: 'It was deleted, and not by removeEvents.' };
+    return { ...at, kind: 'missing', detail: 'It was deleted without removeEvents.' };
   }
   if (version <= removedVersion) {
-    const detail = `removeEvents has removed all up to version ${removedVersion}, and it is there.`;
+    const detail = `It exists, but removeEvents has removed all up to version ${removedVersion}.`;
     return { ...at, kind: 'forged', detail };
   }
   if (version > currentVersion) {

@@ -16,17 +16,17 @@ import {
 import { firstDigest, LogDigest } from './log-digest.ts';
 import { Findings, type LogFinding, type LogReport } from './log-report.ts';
 
-/** Against what a log is verified besides its own hashes. */
+/** The anchors against which `verify` checks a log, in addition to the log's own hashes. */
 export interface VerifyOptions {
   /** The file that `anchor` has written. @default no anchors */
   readonly anchors?: string;
-  /** The public half of the key that its lines were signed with. @default none */
+  /** The public half of the key with which the lines were signed. @default none */
   readonly publicKey?: AnchorKey;
 }
 
-/** With what an anchor is signed. */
+/** The key with which `anchor` signs. */
 export interface AnchorOptions {
-  /** An Ed25519 key. Nobody with write access to the database should have it. */
+  /** An Ed25519 key. Keep it from every role that can write to the database. */
   readonly privateKey: AnchorKey;
 }
 
@@ -37,19 +37,20 @@ const verifyOptions = new KnownOptions<VerifyOptions>('verify', {
 const anchorOptions = new KnownOptions<AnchorOptions>('anchor', { privateKey: true });
 
 /**
- * Finds what was changed in the log without the store; injected by its class.
+ * Finds changes that were made to the log without the store; injected by its class.
  *
- * Every event has a hash of its content and of the hash before it in its aggregate, from where
- * `hashChain` was switched on. A role that may write the tables can compute all hashes again: anchors,
- * signed and kept elsewhere, say what they were.
+ * From the moment at which `hashChain` was switched on, every event has a hash of its content and of
+ * the previous hash in its aggregate. A role that may write the tables can compute all hashes again.
+ * Anchors, which are signed and kept elsewhere, record what the hashes were.
  */
 export class EventLogVerifier {
   constructor(private readonly log: ChainedLog) {}
 
   /**
-   * Reads the whole log, up to its horizon, and reports what is wrong with it.
+   * Reads the whole log, up to its horizon, and reports its findings.
    *
-   * Takes one connection of the pool for as long as it reads, and little memory. Not on a standby.
+   * Holds one connection of the pool for as long as it reads, and uses little memory. It does not run
+   * on a standby.
    *
    * @throws HashChainOffError if events get no hash.
    * @throws AnchorFileError if the file of anchors cannot be read.
@@ -65,10 +66,10 @@ export class EventLogVerifier {
   }
 
   /**
-   * Signs what the log holds by now, as one more line of the file, and resolves once that is on the disk.
+   * Signs what the log holds now as one more line of the file, and resolves once the line is on disk.
    *
-   * Reads what was stored since the last line. It signs what is there, whether or not it is right: call
-   * `verify` for that. Calls on one store wait for each other.
+   * Reads only what was stored since the last line. It signs the content as it is, correct or not: call
+   * `verify` to check it. Calls on one store wait for each other.
    *
    * @throws HashChainOffError if events get no hash.
    * @throws AnchorFileError if the file cannot be read or written, its last line was not signed with this
@@ -113,7 +114,7 @@ async function anchorOf(
   }
   const previous = last?.digest ?? firstDigest;
   const digest = new LogDigest(previous);
-  // The horizon may be held back for a moment by an append that has not drawn its positions yet.
+  // An append that has not drawn its positions yet may hold the horizon back for a moment.
   const position = Math.max(reading.horizon, after);
   for await (const event of reading.events(after, position)) digest.add(event);
   return {
@@ -133,7 +134,7 @@ async function verifyLog(reading: ChainedLogReading, signed: CheckedAnchors): Pr
   for (const finding of signed.findings) report(finding);
 
   const anchoredUpTo = signed.anchors.at(-1)?.anchor.position ?? 0;
-  // What was anchored can be read, though the horizon may be held back for a moment.
+  // Anchored events can always be read, even if the horizon is held back for a moment.
   const upTo = Math.max(reading.horizon, Math.min(anchoredUpTo, reading.lastPosition));
   const moved = signed.anchors.find(({ anchor }) => anchor.chainStart !== reading.start);
   if (moved) {
@@ -148,7 +149,7 @@ async function verifyLog(reading: ChainedLogReading, signed: CheckedAnchors): Pr
   for (const { object, detail } of reading.alterations) {
     report({ kind: 'altered', object, detail });
   }
-  // A view in the place of a table may show the verifier other rows than anybody else.
+  // A view in place of a table may show the verifier other rows than it shows to other readers.
   const isReadable = reading.alterations.every(({ isUnreadable }) => !isUnreadable);
   const counts = isReadable
     ? await verifyRows(reading, { signed, upTo, findings })

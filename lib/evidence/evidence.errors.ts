@@ -1,6 +1,6 @@
 import { EventStoreError } from '../event-store.error.ts';
 
-/** Events get no hash, so there is nothing to verify. */
+/** Events are stored without hashes, so there is nothing to verify. */
 export class HashChainOffError extends EventStoreError {
   readonly code = 'HASH_CHAIN_OFF';
 

@@ -21,7 +21,7 @@ export interface LogAnchor {
 /** An Ed25519 key: an object of `node:crypto`, or its text in PEM. */
 export type AnchorKey = string | KeyObject;
 
-// Nothing else that is signed with the same key can be taken for an anchor.
+// The prefix keeps any other text that is signed with the same key from being taken for an anchor.
 const signedText = (anchor: object): Buffer =>
   Buffer.from(`nest-event-store anchor 1\n${JSON.stringify(anchor)}`);
 
@@ -31,7 +31,7 @@ export function signAnchor(anchor: LogAnchor, privateKey: KeyObject): string {
   return JSON.stringify({ ...anchor, signature });
 }
 
-/** Reads a line back; `undefined` if it is none, or was not signed with that key. */
+/** Parses a line; returns `undefined` if it is no anchor or was not signed with this key. */
 export function readAnchor(line: string, publicKey: KeyObject): LogAnchor | undefined {
   try {
     const { signature, ...anchor } = JSON.parse(line) as LogAnchor & { signature: string };
@@ -42,12 +42,12 @@ export function readAnchor(line: string, publicKey: KeyObject): LogAnchor | unde
   }
 }
 
-/** @throws TypeError if it is no private Ed25519 key. */
+/** Returns the private key. @throws TypeError if it is not a private Ed25519 key. */
 export function privateKeyOf(key: AnchorKey): KeyObject {
   return checkKind(key instanceof KeyObject ? key : createPrivateKey(key), 'private');
 }
 
-/** Returns a public key, also of a private one. @throws TypeError if it is none of Ed25519. */
+/** Returns the public key, also that of a private key. @throws TypeError if it is not an Ed25519 key. */
 export function publicKeyOf(key: AnchorKey): KeyObject {
   const isPublic = key instanceof KeyObject && key.type === 'public';
   return checkKind(isPublic ? key : createPublicKey(key), 'public');

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import type { ChainedEvent } from './chained-log.ts';
 
-/** Where a log begins, before any anchor. */
+/** The digest at the beginning of a log, before any anchor. */
 export const firstDigest = '00'.repeat(32);
 
-/** A digest over places and hashes of events, which continues that of an earlier anchor. */
+/** A digest over the places and hashes of events, which continues the digest of an earlier anchor. */
 export class LogDigest {
   readonly #hash = createHash('sha256');
   #events = 0;
@@ -20,7 +20,7 @@ export class LogDigest {
   add({ position, hash }: ChainedEvent): void {
     const link = Buffer.alloc(40);
     link.writeBigInt64BE(BigInt(position));
-    // One without a hash counts by its place.
+    // An event without a hash counts only by its place.
     hash?.copy(link, 8, 0, 32);
     this.#hash.update(link);
     this.#events += 1;

@@ -1,39 +1,43 @@
 import type { AggregateRef } from '../store/aggregate-ref.ts';
 
 /**
- * What is wrong with the log.
+ * The kind of a finding.
  *
- * `changed`: an event is not what was stored. `missing`: one is missing. `forged`: one was not stored by
- * the store. `snapshot`: a snapshot is not what was stored. `anchor`: the log or the file is not what an
- * anchor was signed over. `altered`: a function, trigger or table is not what this release makes.
+ * `changed`: an event is not what was stored. `missing`: an event is missing. `forged`: an event was
+ * not stored by the store. `snapshot`: a snapshot is not what was stored. `anchor`: the log or the file
+ * is not what an anchor was signed over. `altered`: a function, trigger or table is not what this
+ * release creates.
  */
 export type LogFindingKind = 'changed' | 'missing' | 'forged' | 'snapshot' | 'anchor' | 'altered';
 
-/** One thing that is wrong with the log. */
+/** One finding of a verification. */
 export interface LogFinding {
   readonly kind: LogFindingKind;
   /**
-   * The event that it was noticed at: of missing ones, the next one of the aggregate; left out if there
-   * is none. Of an anchor, the first event to blame.
+   * The event at which the finding was noticed. For missing events, this is the next event of the
+   * aggregate, left out if there is none. For an anchor, it is the first altered event, or the first
+   * position of the anchor if no single event shows the change.
    */
   readonly position?: number;
   readonly aggregate?: AggregateRef;
-  /** The version concerned; the first one of several that are missing. */
+  /** The version of the event; if several are missing, the first of them. */
   readonly version?: number;
-  /** Of an altered object of the schema: what it is, and its name. */
+  /** The kind and the name of an altered object of the schema. */
   readonly object?: string;
   readonly detail: string;
-  /** The hash or digest that is stored, in hexadecimal digits. */
+  /** The stored hash or digest, in hexadecimal digits. */
   readonly stored?: string;
-  /** The one that was to be expected. */
+  /** The expected hash or digest. */
   readonly expected?: string;
 }
 
-/** What `EventLogVerifier.verify` has found. */
+/** The result of `EventLogVerifier.verify`. */
 export interface LogReport {
   /** How many events were checked. */
   readonly events: number;
-  /** How many of them have no hash, being older than the chain: nothing is known of their content. */
+  /**
+   * How many of them have no hash because they are older than the chain; their content is not checked.
+   */
   readonly unhashed: number;
   /** How many events `removeEvents` has removed, in any process. */
   readonly removed: number;
@@ -43,13 +47,13 @@ export interface LogReport {
   readonly chainStart: number;
   /** The position up to which the log was checked. */
   readonly upTo: number;
-  /** How many anchors the file has whose signature is good. */
+  /** How many anchors of the file have a valid signature. */
   readonly anchors: number;
-  /** The position of the last of them; 0 for none. */
+  /** The position of the last valid anchor; 0 for none. */
   readonly anchoredUpTo: number;
-  /** Whether the file ends in half a line: the process that wrote it ended before it had finished. */
+  /** Whether the file ends in half a line, because the process that wrote it ended too early. */
   readonly hasTornAnchor: boolean;
-  /** What is wrong, in the order of the log: the first 1000 findings. */
+  /** The first 1000 findings, in the order of the log. */
   readonly findings: readonly LogFinding[];
   /** How many findings there were. */
   readonly findingCount: number;
@@ -57,7 +61,7 @@ export interface LogReport {
 
 const maxFindings = 1_000;
 
-/** Findings as they come: all are counted, and as many kept as a report holds. */
+/** Collects findings: it counts all of them and keeps as many as a report holds. */
 export class Findings {
   readonly first: LogFinding[] = [];
   #count = 0;
@@ -66,7 +70,9 @@ export class Findings {
     return this.#count;
   }
 
-  /** How many more a report holds; at least one, so that a caller that asks for them gets one. */
+  /**
+   * How many more findings a report holds; at least 1, so that a query with this limit returns a row.
+   */
   get room(): number {
     return Math.max(1, maxFindings - this.first.length);
   }

@@ -5,11 +5,11 @@ export type HandlerClass = abstract new (...args: never[]) => unknown;
 
 type SagaKey = string | symbol;
 
-// What @nestjs/cqrs 11 and 12 read when they bind handlers and sagas; not among their exports.
+// Metadata keys that @nestjs/cqrs 11 and 12 read when they bind handlers and sagas, but do not export.
 const handledEventsKey = '__eventsHandler__';
 const sagasKey = '__saga__';
 
-// Registered, so that two copies of this package in one process find what the other has taken.
+// In the global symbol registry, so that two copies of this package in one process share the key.
 const takenKey = Symbol.for('nest-event-store:taken-off-the-bus');
 
 /** What the decorators said about a class before it was taken off the bus. */
@@ -18,16 +18,16 @@ interface Taken {
   readonly sagas?: readonly SagaKey[];
 }
 
-/** Returns the events of a class's `@EventsHandler`, or of its parent's, also once taken off the bus. */
+/** Returns the events of the `@EventsHandler` of a class or its parent, even after it left the bus. */
 export const eventsHandledBy = (handlerClass: HandlerClass): readonly EventClass[] | undefined =>
   nearest(handlerClass, ownEventsHandledBy);
 
-/** Returns the events of the `@EventsHandler` on this very class, also once taken off the bus. */
+/** Returns the events of the `@EventsHandler` on this class itself, even after it left the bus. */
 export const ownEventsHandledBy = (handlerClass: object): readonly EventClass[] | undefined =>
   takenFrom(handlerClass).events ??
   (Reflect.getOwnMetadata(handledEventsKey, handlerClass) as EventClass[] | undefined);
 
-/** Returns the members with `@Saga`, those of parents included, also once taken off the bus. */
+/** Returns the members with `@Saga`, inherited ones included, even after they left the bus. */
 export const sagasOf = (handlerClass: HandlerClass): readonly SagaKey[] =>
   nearest(
     handlerClass,
@@ -36,16 +36,16 @@ export const sagasOf = (handlerClass: HandlerClass): readonly SagaKey[] =>
   ) ?? [];
 
 /**
- * Keeps `@nestjs/cqrs` from binding a class to its `EventBus`, in this and all later applications of
- * the process. Does nothing the second time.
+ * Keeps `@nestjs/cqrs` from binding a class to its `EventBus`, in this application and all later ones
+ * of the process. A second call does nothing.
  */
 export function takeHandlerOffBus(handlerClass: HandlerClass): void {
   remember(handlerClass, { events: eventsHandledBy(handlerClass) ?? [] });
-  // Not deleted: that would bring the parent's to light.
+  // Not deleted: the metadata of the parent would then apply.
   Reflect.defineMetadata(handledEventsKey, undefined, handlerClass);
 }
 
-/** The same for one saga of a class; its other sagas stay on the bus. */
+/** Keeps one saga of a class off the bus; the other sagas of the class stay on it. */
 export function takeSagaOffBus(handlerClass: HandlerClass, saga: SagaKey): void {
   remember(handlerClass, { sagas: sagasOf(handlerClass) });
   const bound = (Reflect.getMetadata(sagasKey, handlerClass) as SagaKey[] | undefined) ?? [];

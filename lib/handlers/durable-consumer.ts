@@ -17,25 +17,27 @@ import type { EnhanceHandler } from './handler-enhancers.ts';
 import { oneByOne } from './one-by-one.ts';
 import { reporting, type ReportException } from './unhandled-exceptions.ts';
 
-/** What durable handlers and sagas need of the application and its store. */
+/** What durable handlers and sagas need from the application and its store. */
 export interface DurableSurroundings {
   readonly moduleRef: ModuleRef;
   readonly enhance: EnhanceHandler;
   readonly commandBus: CommandBus | undefined;
   readonly report: ReportException;
-  /** No handler is called before: what it needs of the buses may not be there yet. */
+  /** Handlers are called only after this: earlier, the buses may not have what a handler needs. */
   readonly ready: Promise<void>;
   /** Every event class of the store. */
   readonly events: readonly EventClass[];
 }
 
-/** A consumer as it was found, or what is wrong with it, each problem one sentence and its remedy. */
+/** A consumer that was found, or its problems, each one sentence with its remedy. */
 export interface FoundConsumer {
   readonly consumer?: Consumer;
   readonly problems: readonly string[];
 }
 
-/** Makes the consumer that a `@Durable` describes, and takes its handler or saga off the `EventBus`. */
+/**
+ * Creates the consumer that a `@Durable` describes, and takes its handler or saga off the `EventBus`.
+ */
 export function durableConsumer(
   definition: DurableDefinition,
   handlerClass: HandlerClass,

@@ -3,20 +3,20 @@ import { AsyncContext, type IEventHandler } from '@nestjs/cqrs';
 import type { ModuleRef } from '@nestjs/core';
 import type { EnhanceHandler, HandleEvent } from './handler-enhancers.ts';
 
-/** A class with `@EventsHandler` as a provider of the application. */
+/** A provider whose class has an `@EventsHandler`. */
 export interface HandlerProvider {
   readonly token: InjectionToken;
-  /** How Nest names the provider where it keeps what belongs to one host, such as its guards. */
+  /** The id under which Nest keeps what belongs to one provider, such as its guards. */
   readonly id: string;
-  /** The only instance; `undefined` if Nest makes one for each event. */
+  /** The single instance; `undefined` if Nest creates one for each event. */
   readonly instance: IEventHandler | undefined;
 }
 
 /**
  * Calls the `handle` of a provider inside the guards, interceptors and filters of its class and method.
  *
- * A guard that refuses is a failure, a `ForbiddenException`. A filter settles the event by answering
- * with a value, or a promise of one; if it answers `undefined` or `null`, or throws, the event has
+ * A guard that refuses counts as a failure, a `ForbiddenException`. A filter settles the event by
+ * returning a value or a promise of one; if it returns `undefined` or `null`, or throws, the event has
  * failed. Request-scoped handlers get an `AsyncContext` as their `REQUEST`, as they do on the bus.
  */
 export function durableHandler(

@@ -13,11 +13,11 @@ export interface SagaMember {
 type Saga = (events: Observable<object>) => Observable<ICommand | undefined>;
 
 /**
- * Runs a saga on an observable of one event and executes the commands it emits, in order, each
- * awaited before the next. None is executed before the observable has completed.
+ * Runs a saga on an observable of one event and executes the commands that it emits, in order, each
+ * awaited before the next. The first command is executed only after the observable has completed.
  *
- * A failure is reported with the command that failed as its cause, or with the event if it is the saga
- * itself.
+ * A failure is reported with the command that failed as its cause, or with the event if the saga itself
+ * failed.
  */
 export function durableSaga(
   { consumer, instance, key }: SagaMember,

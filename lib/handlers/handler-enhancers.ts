@@ -2,7 +2,7 @@ import { ExternalContextCreator, type ContextId, type NestContainer } from '@nes
 import type { IEventHandler } from '@nestjs/cqrs';
 import { isObservable, lastValueFrom } from 'rxjs';
 
-/** How the `handle` of a durable handler is called. */
+/** The call of the `handle` of a durable handler. */
 export type HandleEvent = (event: object) => Promise<unknown>;
 
 /** Calls `handle` inside the guards, interceptors and filters of its class and method. */
@@ -12,7 +12,7 @@ export type EnhanceHandler = (
   contextId?: ContextId,
 ) => HandleEvent;
 
-// What a filter is found with, as far as it is used here; of Nest 11 and 12.
+// The part of Nest's exceptions handler that is used here, as in Nest 11 and 12.
 interface ExceptionsHandler {
   invokeCustomFilters(error: unknown, host: unknown): unknown;
 }
@@ -24,16 +24,16 @@ interface ErrorProxy {
   ): HandleEvent;
 }
 
-// Nest takes a method as a function, and applies it to the instance itself.
+// Nest takes a method as a plain function and applies it to the instance itself.
 type Methods = Record<string, (...args: unknown[]) => unknown>;
 
 /**
- * Returns what calls handlers inside the guards, interceptors and filters of their own class and method,
- * in an execution context of the type `'event-store'`.
+ * Returns a function that calls handlers inside the guards, interceptors and filters of their own class
+ * and method, in an execution context of the type `'event-store'`.
  *
- * Those of the application are left out, as they are for handlers on the bus: they were made for
- * requests, and one that expects a request would refuse or swallow every event. Nest finds them by the
- * configuration of the application, so its creator of contexts is given a container without one.
+ * Those of the application are left out, as for handlers on the bus: they were made for requests, and a
+ * guard that expects a request would refuse or swallow every event. Nest finds them through the
+ * configuration of the application, so its context creator gets a container without a configuration.
  */
 export function handlerEnhancers(container: NestContainer): EnhanceHandler {
   const creator = ExternalContextCreator.fromContainer(
@@ -67,8 +67,8 @@ export function handlerEnhancers(container: NestContainer): EnhanceHandler {
 }
 
 /**
- * Settles an error only if a filter answers it with a value. Nest itself takes the promise of an
- * asynchronous filter for an answer, whatever becomes of it, and would call a lost event handled.
+ * Settles an error only if a filter returns a value. Nest itself accepts the promise of an asynchronous
+ * filter as an answer before it settles, and would count a lost event as handled.
  */
 async function settle(handler: ExceptionsHandler, error: unknown, host: unknown): Promise<unknown> {
   const answer = await handler.invokeCustomFilters(error, host);

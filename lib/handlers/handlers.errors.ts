@@ -1,6 +1,6 @@
 import { EventStoreError } from '../event-store.error.ts';
 
-/** A durable saga returned something that is no observable, so no command of it was executed. */
+/** A durable saga did not return an observable, so none of its commands was executed. */
 export class InvalidSagaError extends EventStoreError {
   readonly code = 'INVALID_SAGA';
 

@@ -2,8 +2,8 @@ import { durablesOf, type DurableDefinition } from './durable.decorator.ts';
 import { ownEventsHandledBy, sagasOf, type HandlerClass } from './bus-metadata.ts';
 
 /**
- * Returns what is wrong with a class that inherits a handler or a saga which is durable in its parent
- * only: it would silently be neither on the bus nor durable.
+ * Returns the problems of a class that inherits a handler or saga which is durable only in its parent:
+ * in the subclass it would silently be neither on the bus nor durable.
  */
 export function inheritanceProblems(
   handlerClass: HandlerClass,

@@ -1,13 +1,13 @@
 import type { UnhandledExceptionBus } from '@nestjs/cqrs';
 import type { OperatorLog } from '../store/operator-log.ts';
 
-/** Reports what a handler threw at an event, or at a command. */
+/** Reports an exception that a handler threw for an event or a command. */
 export type ReportException = (cause: object, exception: unknown) => void;
 
 /**
  * Reports exceptions on the `UnhandledExceptionBus`, as `@nestjs/cqrs` does for the handlers on its bus.
  *
- * Never throws: whatever the publisher of that bus does, the consumer deals with the failure.
+ * Never throws: the consumer handles the failure itself, even if the publisher of that bus fails.
  */
 export const reportOn =
   (bus: UnhandledExceptionBus | undefined, log: OperatorLog): ReportException =>
@@ -22,7 +22,7 @@ export const reportOn =
     }
   };
 
-/** Does the same work, and reports what it throws before it throws it. */
+/** Wraps a function so that it reports every exception before it throws it again. */
 export const reporting =
   <T extends object, R>(work: (cause: T) => Promise<R>, report: ReportException) =>
   async (cause: T): Promise<R> => {

@@ -5,10 +5,11 @@ import { SharedQuestion } from '../subscriptions/control/shared-question.ts';
 import { WaitTimeoutError } from '../subscriptions/subscriptions.errors.ts';
 import { withTimeout } from '../input/with-timeout.ts';
 
-/** Every held request keeps its connection to the client, and whatever the server keeps for it. */
+/** The most requests to hold: each keeps its connection, and the resources of the server for it. */
 const maxHeld = 1_000;
 
-// Holds no application state: as long as there is a store, how many requests wait for it.
+// This is no application state: it counts, for as long as a store exists, the requests that wait for
+// it.
 const ofStore = new WeakMap<EventStore, HeldRequests>();
 
 /** The requests that wait for consumers of one store, over all its routes. */
@@ -30,14 +31,14 @@ export class HeldRequests {
   }
 
   /**
-   * Resolves once these consumers have come to a position that a client has sent.
+   * Resolves once these consumers have reached a position that a client has sent.
    *
-   * A request is held only for a position that the log has given out, in a transaction that may still
-   * be open: nobody else can know one.
+   * A request is held only for a position that the log has given out, even if the transaction that drew
+   * it is still open: no client can know any other position.
    *
    * @throws BadRequestException if the log has never given out the position.
-   * @throws ServiceUnavailableException if the consumers do not come so far in time, or if too many
-   * requests are held already.
+   * @throws ServiceUnavailableException if the consumers do not reach it in time, or if too many
+   * requests are already held.
    */
   async waitBefore(names: readonly string[], position: number, seconds: number): Promise<void> {
     const deadline = performance.now() + seconds * 1_000;
@@ -54,7 +55,8 @@ export class HeldRequests {
       await this.wait(names, position, Math.max(0, deadline - performance.now()));
     } catch (error) {
       if (!(error instanceof WaitTimeoutError)) throw error;
-      // Not the error's own message: it may say why the consumer is down, which is not for clients.
+      // The error's own message is left out: it may say why the consumer is down, which is not for
+      // clients.
       throw new ServiceUnavailableException(
         `The consumer '${error.consumer}' did not reach position ${position} within ${seconds} s. ` +
           'Try again later.',
@@ -64,10 +66,10 @@ export class HeldRequests {
   }
 
   /**
-   * Resolves once these consumers have come to a position.
+   * Resolves once these consumers have reached a position.
    *
-   * @throws WaitTimeoutError if they do not in time.
-   * @throws ServiceUnavailableException if too many requests are held already.
+   * @throws WaitTimeoutError if they do not reach it in time.
+   * @throws ServiceUnavailableException if too many requests are already held.
    */
   async wait(names: readonly string[], position: number, timeoutMs: number): Promise<void> {
     if (this.#held >= maxHeld) {
@@ -98,5 +100,5 @@ export class HeldRequests {
   }
 }
 
-/** How long the database may take to say where the log ends. */
+/** The least time for the database to answer where the log ends, in milliseconds. */
 const leastPatienceMs = 100;

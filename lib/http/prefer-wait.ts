@@ -1,8 +1,9 @@
 /**
- * Returns the seconds that a `Prefer` header (RFC 7240) asks to wait: `undefined` if it does not say
- * `wait`, `null` if it says so without a number.
+ * Returns the seconds that a `Prefer` header (RFC 7240) asks to wait: `undefined` if it has no `wait`,
+ * `null` if it has a `wait` without a number.
  *
- * What a header says wrongly is ignored, as the RFC has it; of several `wait` the first one counts.
+ * Malformed parts of the header are ignored, as the RFC requires; of several `wait`, the first one
+ * counts.
  */
 export function preferredWaitSeconds(header: string | undefined): number | null | undefined {
   if (header === undefined) return undefined;
@@ -19,8 +20,8 @@ export function preferredWaitSeconds(header: string | undefined): number | null 
 }
 
 /**
- * Returns the header with each quoted number as a number, and any other quoted text, which could hold a
- * comma, as a question mark. Looks at each character once: the header is whatever a client sends.
+ * Returns the header with each quoted number as a number, and any other quoted text, which could
+ * contain a comma, as a question mark. Reads each character once, because a client may send any header.
  */
 function withoutQuotes(header: string): string {
   let unquoted = '';

@@ -28,20 +28,21 @@ const maxWaitSeconds = 30;
 const readYourWritesOptions = new KnownOptions<StoreSelection>('ReadYourWrites', { store: true });
 
 /**
- * Makes an interceptor that lets a client see what it has written, for controllers and routes whose
+ * Makes an interceptor that lets clients read their own writes, for controllers and routes whose
  * answers come from these consumers.
  *
  * A response to a request that appended events has the header `Event-Position`. A request with that
- * header is not handled before the consumers have come so far: 503 if that takes longer than the
- * seconds of `Prefer: wait=10` (5 by default, 30 at most) or 1,000 requests wait already, 400 if the
- * header is no position, or one that the log has never given out.
+ * header is handled only after the consumers have reached the position. The response is 503 if that
+ * takes longer than the seconds of `Prefer: wait=10` (5 by default, 30 at most) or if 1,000 requests
+ * already wait, and 400 if the header is no position or one that the log has never given out.
  *
- * A request that says `Prefer: wait` or `Prefer: wait=10` and appends is not answered before the
- * consumers have come as far, and the answer says `Preference-Applied: wait=10`. It is answered without
- * that header if they have not in time: the write has succeeded all the same, and the client can read
- * with `Event-Position` later. An answer that the handler has sent itself is left as it is.
+ * A request that appends and has `Prefer: wait` or `Prefer: wait=10` is answered only after the
+ * consumers have reached its events, and the response has `Preference-Applied: wait=10`. If they do not
+ * reach them in time, the response lacks that header: the write has succeeded all the same, and the
+ * client can read later with `Event-Position`. A response that the handler has sent itself is left as
+ * it is.
  *
- * Browsers show a script of another origin these headers only if CORS exposes them.
+ * A browser shows these headers to a script of another origin only if CORS exposes them.
  *
  * The consumers are those of the default store, or of `store`.
  *
@@ -94,7 +95,7 @@ export function ReadYourWrites(
       );
     }
 
-    /** Never throws: the write has succeeded, whatever becomes of the wait. */
+    /** Never throws: the write has succeeded, even if the wait fails. */
     async #hasReached(position: number, seconds: number): Promise<boolean> {
       try {
         await this.#requests.wait(names, position, seconds * 1_000);
@@ -117,7 +118,7 @@ export function ReadYourWrites(
   return mixin(ReadYourWritesInterceptor);
 }
 
-/** What Express and Fastify have in common: names in lower case, repeated headers joined. */
+/** The common part of Express and Fastify requests: names in lower case, repeated headers joined. */
 interface RequestLike {
   readonly headers: Readonly<Record<string, string | undefined>>;
 }

@@ -4,26 +4,26 @@ import { nearestName } from './nearest-name.ts';
 /**
  * The options that one kind of call takes.
  *
- * Every object of options of the public API passes through here or through `ownOptions`, so that all of
- * them are read alike: an option counts wherever it comes from, a prototype and a getter included, and
- * is read once, so that the value that was checked is the value that is used.
+ * Every object of options of the public API is read here or by `ownOptions`, so that all of them are
+ * read alike: an option counts even if it comes from a prototype or a getter, and is read once, so that
+ * the checked value is the used value.
  */
 export class KnownOptions<Options extends object> {
   readonly #subject: string;
   readonly #names: readonly string[];
 
-  /** `subject` begins the errors. `names` lists every option, as the compiler makes sure. */
+  /** `subject` begins the error messages. The compiler makes sure that `names` lists every option. */
   constructor(subject: string, names: Readonly<Record<keyof Options, true>>) {
     this.#subject = subject;
     this.#names = Object.keys(names);
   }
 
   /**
-   * Returns the options that were given as members of a plain object; those that are `undefined` are
-   * left out.
+   * Returns the given options as a plain object, without those that are `undefined`.
    *
-   * @throws TypeError if they are no object, cannot be read, or have a name that is not an option: a
-   * misspelt option would be ignored in silence. It names the option that is most likely meant.
+   * @throws TypeError if they are no object, cannot be read, or include an unknown name: a misspelt
+   * option would otherwise be ignored silently. The message names the option that was most likely
+   * meant.
    */
   take(given: Options): Options {
     const { options, unknown } = read(this.#subject, given, this.#names);
@@ -43,8 +43,8 @@ export class KnownOptions<Options extends object> {
 }
 
 /**
- * Returns a plain copy of options, with the unknown ones among its members, for a caller that reports
- * all that is wrong with them at once.
+ * Returns a plain copy of options, unknown ones included, for a caller that reports all problems at
+ * once.
  *
  * @throws TypeError if they are no object or cannot be read.
  */
@@ -59,14 +59,14 @@ export function ownOptions<Options extends object>(
 
 interface Reading {
   readonly options: Record<string, unknown>;
-  /** Allocated only if there is one: reading is on the path of every append. */
+  /** Allocated only if there is an unknown name, because every append reads options. */
   readonly unknown: readonly string[] | undefined;
 }
 
 function read(subject: string, given: object, names: readonly string[]): Reading {
   if (typeof given !== 'object' || given === null) return refuseKind(subject, given);
   try {
-    // A promise that was not awaited has no members, and would count as no options at all.
+    // A promise that was not awaited has no members, and would pass as an empty object of options.
     if (!Array.isArray(given) && !(given instanceof Promise)) {
       return { options: valuesOf(given, names), unknown: unknownOf(given, names) };
     }
@@ -95,7 +95,7 @@ function unknownOf(given: object, names: readonly string[]): string[] | undefine
   let unknown: string[] | undefined;
   const add = (name: string): void => void (unknown ??= []).push(name);
   for (const name in given) {
-    // Other code may have added to Object.prototype, which says nothing about these options.
+    // Other code may have added members to Object.prototype; they are no part of these options.
     if (!names.includes(name) && !isOfEveryObject(given, name)) add(name);
   }
   let prototype = Object.getPrototypeOf(given) as object | null;

@@ -1,7 +1,7 @@
 /**
- * Returns the candidate that is most likely meant by a misspelt name, or `undefined` if none is near.
+ * Returns the candidate that a misspelt name most likely means, or `undefined` if none is near.
  *
- * Near is at most four in ten of the name's characters wrong, missing or too many.
+ * A candidate is near if at most four in ten of the name's characters are wrong, missing or extra.
  */
 export function nearestName(name: string, candidates: Iterable<string>): string | undefined {
   let nearest: string | undefined;

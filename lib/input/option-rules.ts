@@ -1,7 +1,7 @@
 import { ownOptions } from './known-options.ts';
 import { nearestName } from './nearest-name.ts';
 
-/** Which values an option may have, and how a problem says so. */
+/** A check of an option's value, and the words with which a problem describes a valid value. */
 export type OptionRule = readonly [accepts: (value: unknown) => boolean, wanted: string];
 
 export const wholeNumber = (min: number, max: number): OptionRule => [
@@ -19,10 +19,11 @@ export const oneOf = (...words: string[]): OptionRule => [
 ];
 
 /**
- * Returns the given options over their defaults, and what is wrong with them: a key that there is no
- * rule for, or a value that its rule does not accept. `undefined` means the default.
+ * Returns the given options over their defaults, and their problems: keys without a rule, and values
+ * that their rule does not accept. `undefined` means the default.
  *
- * `others` are options that the caller has taken out before: a misspelt one of them is recognized too.
+ * `others` are options that the caller has already taken out, so that a misspelt one of them is
+ * recognized, too.
  *
  * @throws TypeError if they are no object or cannot be read; `subject` begins its message.
  */

@@ -1,10 +1,10 @@
 type Range = readonly [from: number, to: number];
 
 /**
- * Characters that show nothing, or change how the text beside them is shown: in a log line or on a
+ * Characters that are invisible, or that change how neighbouring text is shown: in a log line or on a
  * screen, a name with one of them looks like another name or like more than one line.
  *
- * A list of code points and not of Unicode's categories, which grow with the Unicode version: the
+ * This is a list of code points, because Unicode's categories grow with the Unicode version. The
  * database checks names by the same list, and both must agree in every release.
  */
 const unprintable: readonly Range[] = [
@@ -26,7 +26,9 @@ const unprintable: readonly Range[] = [
   [0xe0000, 0xe007f], // tags
 ];
 
-/** White space beyond the list above; inside a name it is welcome, around it nobody can see it. */
+/**
+ * White space beyond the list above: allowed inside a name, refused around it, where it is invisible.
+ */
 const blanks: readonly Range[] = [
   [0x20, 0x20],
   [0xa0, 0xa0],
@@ -37,11 +39,13 @@ const blanks: readonly Range[] = [
   [0x3000, 0x3000],
 ];
 
-/** Emoji and several scripts need them between two of their characters; anywhere else they hide. */
+/**
+ * Emoji and several scripts need joiners between two of their characters; elsewhere they are invisible.
+ */
 const joiners: readonly Range[] = [[0x200c, 0x200d]];
 const ascii: readonly Range[] = [[0x01, 0x7f]];
 
-/** What a name must not contain, as alternatives of a regular expression; `show` writes a range. */
+/** The alternatives of a regular expression that names must not match; `show` writes a range. */
 export const refusedInNames = (show: (from: number, to: number) => string): readonly string[] => {
   const oneOf = (ranges: readonly Range[]): string =>
     `[${ranges.map(([from, to]) => show(from, to)).join('')}]`;
@@ -62,15 +66,15 @@ const refused = new RegExp(refusedInNames(showRange).join('|'), 'u');
 const unprintables = new RegExp(`${refusedInNames(showRange)[0]}|\\p{Cs}`, 'gu');
 const visibleAscii = /^[!-~]+$/;
 
-/** The rule for names that are stored and shown, to follow "must be". */
+/** The rule for names that are stored and shown, worded to follow "must be". */
 export const nameRule = (maxBytes: number): string =>
   `well-formed text of 1 to ${maxBytes} bytes without control or invisible characters, and without ` +
   'blanks around it';
 
-/** Returns what is wrong with a name, to follow its subject; `undefined` for a good name. */
+/** Returns the problem of a name, worded to follow its subject; `undefined` for a valid name. */
 export function problemOfName(name: unknown, maxBytes: number): string | undefined {
   if (typeof name !== 'string') return `is ${name === null ? 'null' : `of type ${typeof name}`}`;
-  // Nearly every name; on the path of every append.
+  // The fast path for nearly every name; every append checks names.
   if (visibleAscii.test(name) && name.length <= maxBytes) return undefined;
   if (name.trim() === '') return name === '' ? 'is empty' : 'is blank';
   // A lone surrogate would reach the database as U+FFFD and make different names equal.
@@ -89,7 +93,7 @@ function describe(found: string): string {
   return `an invisible character (U+${hidden.codePointAt(0)!.toString(16).toUpperCase().padStart(4, '0')})`;
 }
 
-/** Returns text on one line, with escapes for what is not a visible character or a blank. */
+/** Returns text on one line, with every character that is neither visible nor a blank escaped. */
 export const escapeUnprintable = (text: string): string =>
   text.replace(unprintables, (character) => {
     const code = character.codePointAt(0)!;

@@ -1,4 +1,4 @@
-/** Waits, but no longer than until `signal` aborts. */
+/** Waits for this time, or until `signal` aborts. */
 export async function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   if (signal?.aborted) return;
   await new Promise<void>((resolve) => {

@@ -1,11 +1,11 @@
 import { types } from 'node:util';
 
 /**
- * Returns an error that is safe to read: what was thrown if that is an ordinary error, else a copy of it.
+ * Returns an error that is safe to read: the thrown value if it is an ordinary error, otherwise a copy.
  *
- * JavaScript can throw any value, and reading one may throw again: a getter, a Proxy, an object without
- * `toString`. The code that deals with a failure must not fail because of its reason, so it reads what
- * other code has thrown through this function only. Never throws.
+ * JavaScript can throw any value, and reading the value may throw again: a getter, a Proxy, an object
+ * without `toString`. Code that handles a failure must not fail because of what was thrown, so it reads
+ * thrown values only through this function. Never throws.
  */
 export function errorOf(thrown: unknown): Error {
   if (isOrdinary(thrown)) return thrown;
@@ -18,14 +18,14 @@ export function errorOf(thrown: unknown): Error {
   return copy;
 }
 
-// What is read of an error when it is described, and when it is classified.
+// The fields that are read when an error is described or classified.
 const readKeys = ['name', 'message', 'code', 'constraint', 'syscall', 'cause', 'toString'];
 const copiedKeys = [
   ...['name', 'message', 'code', 'constraint', 'syscall'],
   ...['table', 'column', 'dataType'],
 ];
 
-/** Whether every read gives the same text and runs no code of the error's own. */
+/** Returns whether every read gives the same text and runs no code of the error itself. */
 function isOrdinary(thrown: unknown): thrown is Error {
   try {
     return (
@@ -60,7 +60,10 @@ function read(thrown: unknown, key: string): unknown {
   }
 }
 
-/** How a value reads that brings no message; never the members of an object, which may be secret. */
+/**
+ * Returns a text for a thrown value without a message; never the members of an object, which may be
+ * secret.
+ */
 function textOf(thrown: unknown): string {
   for (const toText of [String, (value: unknown) => Object.prototype.toString.call(value)]) {
     try {

@@ -8,5 +8,5 @@ export function checkWholeNumber(name: string, value: number, min = 0): number {
   );
 }
 
-/** Names a value in a message, without what an object holds. */
+/** Formats a value for a message, without the content of objects. */
 export const show = (value: unknown): string => inspect(value, { depth: -1, maxStringLength: 50 });

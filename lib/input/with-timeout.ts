@@ -1,4 +1,4 @@
-/** Settles as `work` does, or rejects once the time is over; `work` itself cannot be ended. */
+/** Settles as `work` does, or rejects after the timeout; `work` itself is not cancelled. */
 export async function withTimeout<T>(
   timeoutMs: number,
   work: Promise<T>,

@@ -14,17 +14,17 @@ import type { OperatorLog } from '../store/operator-log.ts';
 /** A store as it was made at boot. */
 export interface BootedStore {
   readonly store: EventStore;
-  /** What projections and durable handlers run on; left out where they cannot run. */
+  /** Runs projections and durable handlers; left out where they cannot run. */
   readonly consumers?: PostgresConsumers & {
     applyInline(projections: readonly Consumer[]): void;
   };
-  /** Its hash chain; left out where there cannot be one. */
+  /** The hash chain of the log; left out where there cannot be one. */
   readonly chainedLog?: ChainedLog;
-  /** What is wrong with where it keeps its events, each problem with its remedy. */
+  /** Problems of the storage, each with its remedy. */
   readonly problems: readonly string[];
-  /** Resolves once all appends taken so far are settled. */
+  /** Resolves once all appends accepted so far are settled. */
   drain(): Promise<void>;
-  /** Takes no more appends and resolves once all that were taken are settled. */
+  /** Accepts no more appends, and resolves once all accepted ones are settled. */
   close(): Promise<void>;
 }
 
@@ -38,7 +38,7 @@ export interface ApplicationConsumersOptions extends Pick<
 
 const isInline = ({ kind }: Consumer): boolean => kind === 'inline-projection';
 
-/** The projections and durable handlers of one application, from the first look to the shutdown. */
+/** The projections and durable handlers of one application, from their discovery to the shutdown. */
 export class ApplicationConsumers implements ConsumersHere {
   #consumers: ReadonlyMap<string, Consumer> = new Map();
   readonly #host: ConsumerHost | undefined;
@@ -61,10 +61,10 @@ export class ApplicationConsumers implements ConsumersHere {
   }
 
   /**
-   * Finds the consumers; returns what is wrong with them, each problem with its remedy.
+   * Finds the consumers; returns their problems, each with its remedy.
    *
-   * From now on appends apply the inline projections, also those that other modules make while they are
-   * initialized.
+   * From this call on, every append applies the inline projections, even an append that another module
+   * makes while it is initialized.
    */
   explore(hasHandlers: Promise<void>): readonly string[] {
     const { consumers, problems } = this.explorer.explore(hasHandlers);
@@ -73,7 +73,7 @@ export class ApplicationConsumers implements ConsumersHere {
     return [...problems, ...this.#unknownNames()];
   }
 
-  /** Returns a problem for every consumer that has come since `explore` and should run here. */
+  /** Returns a problem for every consumer that was loaded after `explore` and should run here. */
   lateProblems(): readonly string[] {
     return this.explorer
       .late()
@@ -112,7 +112,9 @@ export class ApplicationConsumers implements ConsumersHere {
     await this.#host?.announce();
   }
 
-  /** Whether this application runs the consumer, as far as no other one does. */
+  /**
+   * Returns whether this application may run the consumer; of several that may, one runs it at a time.
+   */
   runs(name: string): boolean {
     const consumer = this.#consumers.get(name);
     return consumer !== undefined && (isInline(consumer) || this.#isWanted(name));

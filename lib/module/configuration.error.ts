@@ -1,7 +1,7 @@
 import { EventStoreError } from '../event-store.error.ts';
 import { escapeUnprintable } from '../input/printable-name.ts';
 
-/** The store cannot start as it is configured: every problem of this boot, each with its remedy. */
+/** The store cannot start with its configuration. The message lists every problem with its remedy. */
 export class EventStoreConfigurationError extends EventStoreError {
   readonly code = 'EVENT_STORE_CONFIGURATION';
 

@@ -21,13 +21,13 @@ import { durablesOf } from '../handlers/durable.decorator.ts';
 
 type Provider = ReturnType<DiscoveryService['getProviders']>[number];
 
-/** The consumers of one store in this application, and what is wrong with them. */
+/** The consumers of one store in this application, and their problems. */
 export interface ExploredConsumers {
   readonly consumers: Consumer[];
   readonly problems: string[];
 }
 
-/** A consumer that came to the application when it had started. */
+/** A consumer that was loaded after the application had started. */
 export interface LateConsumer {
   readonly name: string;
   readonly className: string;
@@ -37,8 +37,8 @@ export interface LateConsumer {
 /**
  * Finds the projections and durable handlers of one store among the application's providers.
  *
- * A durable handler found here is taken off the `EventBus`, so look before `@nestjs/cqrs` does: in
- * `onModuleInit`.
+ * Takes every durable handler that it finds off the `EventBus`. Call it before `@nestjs/cqrs` looks for
+ * handlers: in `onModuleInit`.
  */
 export class ConsumerExplorer {
   readonly #explored = new Set<HandlerClass>();
@@ -50,7 +50,9 @@ export class ConsumerExplorer {
     private readonly registry: EventRegistry,
   ) {}
 
-  /** No handler is called before `hasHandlers`: until then the buses cannot execute its commands. */
+  /**
+   * Handlers are called only after `hasHandlers`: until then the buses cannot execute their commands.
+   */
   explore(hasHandlers: Promise<void>): ExploredConsumers {
     const named: NamedConsumer[] = [];
     const problems: string[] = [];
@@ -74,7 +76,7 @@ export class ConsumerExplorer {
     return { consumers: named.map(({ consumer }) => consumer), problems };
   }
 
-  /** Returns the consumers on classes that were not there to be explored. */
+  /** Returns the consumers on classes that did not exist during `explore`. */
   late(): LateConsumer[] {
     const late = [...this.#providersByClass().keys()].filter((each) => !this.#explored.has(each));
     return late.flatMap((each) => {
@@ -119,7 +121,7 @@ export class ConsumerExplorer {
     return store === this.storeName;
   }
 
-  /** Nothing else reports a store that is not there. */
+  /** Reports a store that does not exist; no other check does. */
   #elsewhere(where: string, { store }: { readonly store?: string }): FoundConsumer[] {
     if (this.#find(getEventStoreToken(store))) return [];
     const problem =
@@ -128,7 +130,7 @@ export class ConsumerExplorer {
     return [{ problems: [problem] }];
   }
 
-  /** Every class once, however many modules provide it. */
+  /** Returns every class once, even if several modules provide it. */
   #providersByClass(): Map<HandlerClass, Provider> {
     const found = new Map<HandlerClass, Provider>();
     for (const provider of this.discovery.getProviders()) {

@@ -12,7 +12,7 @@ export interface NamedConsumer {
   readonly className: string;
 }
 
-/** Returns what is wrong with the consumers of one store taken together, each problem with its remedy. */
+/** Returns the problems of all consumers of one store, each with its remedy. */
 export function consumerProblems(
   found: readonly NamedConsumer[],
   storeName: string,
@@ -36,7 +36,7 @@ export function consumerProblems(
     }
     classes.set(name, className);
     for (const event of events) {
-      // The decorator reports what is no class at all.
+      // The decorator reports a value that is no class.
       if (typeof event !== 'function' || isRegistered(event, registry)) continue;
       problems.push(
         `The consumer '${name}' takes ${event.name}, which is not registered in the store ` +

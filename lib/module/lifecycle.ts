@@ -21,10 +21,10 @@ export interface LifecycleOptions {
 }
 
 /**
- * Refuses to start with a problem, publishes and runs consumers, and drains before the end.
+ * Refuses to start with a problem, starts publishing and the consumers, and drains before the shutdown.
  *
- * Nest does not let an application with a server finish its start before it is shut down: what comes of
- * the start after that must do nothing.
+ * Nest can shut down an application with a server before its start has finished. Every step of the
+ * start that comes after the shutdown must do nothing.
  */
 export class EventStoreLifecycle
   implements
@@ -42,18 +42,18 @@ export class EventStoreLifecycle
     private readonly booted: BootedStore,
     private readonly bridge: EventBusBridge,
     private readonly consumers: ApplicationConsumers,
-    /** What is wrong with the options, the store, and the classes registered so far. */
+    /** Returns the problems of the options, the store, and the classes registered so far. */
     private readonly knownProblems: () => readonly string[],
     private readonly moduleRef: ModuleRef,
   ) {}
 
-  /** By now all modules are there, so every problem is known and reported at once. */
+  /** All modules exist by now, so every problem is known and is reported at once. */
   async onModuleInit(): Promise<void> {
-    // The application's own bus: a second CqrsModule would have one without any handlers.
+    // The application's own bus: that of a second CqrsModule would have no handlers.
     const bus = this.#find(EventBus);
     const hasHandlers = this.#handlersBound();
-    // Before the buses of @nestjs/cqrs look for handlers, which they do at bootstrap: durable ones are
-    // not theirs.
+    // Before the buses of @nestjs/cqrs look for handlers at bootstrap, so that they skip the durable
+    // ones.
     const problems = [...this.consumers.explore(hasHandlers), ...this.knownProblems()];
     if (this.options.eventBus !== 'off' && !bus) {
       problems.push(
@@ -68,7 +68,7 @@ export class EventStoreLifecycle
     await this.bridge.start(bus, hasHandlers);
   }
 
-  /** By now all modules are initialized, so handlers find what they need. */
+  /** All modules are initialized by now, so handlers find what they need. */
   async onApplicationBootstrap(): Promise<void> {
     this.#bootstrap?.();
     if (this.#isEnding) return;
@@ -76,13 +76,13 @@ export class EventStoreLifecycle
     await this.consumers.start();
   }
 
-  /** Consumers stop first: what they use is still there, and appends continue. */
+  /** Stops the consumers first, while what they use still exists; appends continue. */
   async onModuleDestroy(): Promise<void> {
     this.#isEnding = true;
     await this.consumers.stop();
   }
 
-  /** Requests in flight still append after this, until the server has let go of them. */
+  /** Requests in flight still append after this, until the server has finished them. */
   async beforeApplicationShutdown(): Promise<void> {
     await this.booted.drain();
   }
@@ -92,7 +92,9 @@ export class EventStoreLifecycle
     await this.booted.close();
   }
 
-  /** An application that has made its buses without `CqrsModule` binds their handlers before bootstrap. */
+  /**
+   * An application that creates its buses without `CqrsModule` binds their handlers before bootstrap.
+   */
   #handlersBound(): Promise<void> {
     const commandBus = this.#find(CommandBus);
     if (commandBus && this.#find(CqrsModule)) return whenBound(commandBus);
@@ -100,14 +102,15 @@ export class EventStoreLifecycle
   }
 
   /**
-   * Lets the load of a lazy module fail if it brings a consumer: consumers are found when the application
-   * starts, and one that comes later would never run, without a word.
+   * Makes the load of a lazy module fail if the module has a consumer: consumers are found when the
+   * application starts, and a later one would silently never run.
    */
   #watchLazyModules(): void {
     const loader = this.#find(LazyModuleLoader);
     if (!loader) return;
     const load = loader.load.bind(loader);
-    // What one module was refused for is no problem of the next; loaded once more, it is refused again.
+    // A problem of one lazy module is not reported for the next; a second load of the same one is
+    // refused again.
     const known = new Set<string>();
     const refused = new WeakMap<ModuleRef, readonly string[]>();
     loader.load = async (...args) => {

@@ -8,8 +8,8 @@ type Level = 'log' | 'warn' | 'error';
 const nestLogger = new Logger('EventStore');
 
 /**
- * Logs, and never throws: a logger may fail at an error whose reading fails, and then it gets text.
- * What is logged here must not end a consumer or fail an append.
+ * Logs, and never throws: a logger may fail on an error that cannot be read, and then it gets text. A
+ * failure to log must not end a consumer or fail an append.
  */
 function say(level: Level, message: string, ...error: [error?: unknown]): void {
   const parts = [escapeUnprintable(message), ...error.map(printable)];
@@ -24,8 +24,8 @@ function say(level: Level, message: string, ...error: [error?: unknown]): void {
 }
 
 /**
- * Returns an error as it is, or its text with escapes if that would write anything but lines into the
- * log: what a handler throws may quote whatever was sent to it.
+ * Returns an error as it is, or its text with escapes if the error would write more than plain lines
+ * into the log: what a handler throws may quote foreign input.
  */
 function printable(error: unknown): unknown {
   try {
@@ -39,14 +39,14 @@ function printable(error: unknown): unknown {
 
 const textOf = (part: unknown): string => (typeof part === 'string' ? part : String(errorOf(part)));
 
-/** The library's only logger: for what has no caller to be thrown at. */
+/** The library's only logger, for failures without a caller that could receive them. */
 export const logger = {
   log: (message: string): void => say('log', message),
   warn: (message: string, ...error: [error?: unknown]): void => say('warn', message, ...error),
   error: (message: string, ...error: [error?: unknown]): void => say('error', message, ...error),
 };
 
-/** Logs what must not fail a call. */
+/** Logs a failure that must not fail a call. */
 export function warn(message: string, error?: unknown): void {
   logger.warn(error === undefined ? message : `${message} ${textOf(error)}`);
 }

@@ -2,9 +2,12 @@ import { ConfigurableModuleBuilder } from '@nestjs/common';
 import { eventStoreOptionNames, type EventStoreOptions } from './options.ts';
 import { KnownOptions, ownOptions } from '../input/known-options.ts';
 
-/** What distinguishes stores; known when the module is declared, also with `forRootAsync`. */
+/**
+ * The options that distinguish stores; they are known when the module is declared, even with
+ * `forRootAsync`.
+ */
 export interface EventStoreExtras {
-  /** The name of the store, where an application has several. @default 'default' */
+  /** The name of the store, for an application with several stores. @default 'default' */
   readonly store?: string;
   /** The name of the TypeORM data source to use. @default the default data source */
   readonly dataSource?: string;
@@ -20,11 +23,11 @@ export const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN, OPTIONS_TYPE, ASYN
 type RootOptions = typeof OPTIONS_TYPE;
 type AsyncRootOptions = typeof ASYNC_OPTIONS_TYPE;
 
-/** Returns the options of `forRoot` by value; what is wrong with them is reported at boot. */
+/** Returns a copy of the options of `forRoot`; their problems are reported at boot. */
 export const rootOptions = (given: RootOptions): RootOptions =>
   ownOptions('forRoot', given, [...eventStoreOptionNames, 'store', 'dataSource']);
 
-/** What `forRootAsync` takes: where the options come from, and what distinguishes stores. */
+/** The options of `forRootAsync`: the source of the store's options, and what distinguishes stores. */
 export const asyncRootOptions = new KnownOptions<AsyncRootOptions>('forRootAsync', {
   store: true,
   dataSource: true,

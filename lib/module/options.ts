@@ -34,31 +34,32 @@ export interface EventStoreOptions {
    */
   readonly eventBus?: EventBusMode;
   /**
-   * Which projections and durable handlers this process runs: all, none, or those named. Inline
-   * projections run wherever something is appended. @default true
+   * Which projections and durable handlers this process runs: all, none, or those listed. Inline
+   * projections run in every process that appends. @default true
    */
   readonly autoStart?: boolean | readonly string[];
   /**
-   * Milliseconds until consumers of a process that no longer answers go over to another one.
-   * @default 10000
+   * How long until another process takes over the consumers of a process that no longer answers, in
+   * milliseconds. @default 10000
    */
   readonly leaseMs?: number;
   /**
-   * Which pooler lies between this process and the server. `'transaction'` is one that gives its clients
-   * another session for each transaction, such as PgBouncer in transaction mode: there is no LISTEN, so
-   * that consumers find appends of other processes after `pollIntervalMs`, and there are no prepared
-   * statements. `'none'` also fits a pooler in session mode. @default 'none'
+   * Which pooler is between this process and the server. `'transaction'` is a pooler that may give its
+   * clients another session for each transaction, such as PgBouncer in transaction mode. With it there
+   * is no LISTEN, so consumers find appends of other processes after `pollIntervalMs`, and there are no
+   * prepared statements. `'none'` also fits a pooler in session mode. @default 'none'
    */
   readonly pooler?: PoolerMode;
   /**
-   * Whether each connection prepares its statements, by name. `true` with `pooler: 'transaction'` is for a
-   * pooler that keeps them apart, such as PgBouncer from 1.21 on with `max_prepared_statements`.
+   * Whether each connection prepares its statements, by name. Combine `true` with
+   * `pooler: 'transaction'` only if the pooler keeps prepared statements apart, as PgBouncer does
+   * from 1.21 on with `max_prepared_statements`.
    * @default pooler === 'none'
    */
   readonly preparedStatements?: boolean;
   /** How often to poll for appends that no notification announced, in milliseconds. @default 500 */
   readonly pollIntervalMs?: number;
-  /** The most bytes that one event may take, metadata included. @default 1048576 */
+  /** The largest size of one event in bytes, metadata included. @default 1048576 */
   readonly maxEventBytes?: number;
   /** How deep payloads, metadata and snapshots may nest. @default 200 */
   readonly maxDepth?: number;
@@ -71,13 +72,15 @@ export interface EventStoreOptions {
   readonly maxQueuedAppends?: number;
   /** How long an append waits for an aggregate that another transaction holds, in ms. @default 5000 */
   readonly lockTimeoutMs?: number;
-  /** Of how many aggregates each repository keeps the history for `execute`; 0 for none. @default 1000 */
+  /**
+   * For how many aggregates each repository keeps the history for `execute`; 0 for none. @default 1000
+   */
   readonly aggregateCacheSize?: number;
   /** Whether `removeEvents` may remove anything. @default false */
   readonly allowRemoval?: boolean;
   /**
-   * Whether every event is stored with a hash of its content and of the hash before it in its aggregate,
-   * for `EventLogVerifier`. Once on, it stays on for every writer, whatever this option says later.
+   * Whether every event is stored with a hash of its content and of the previous hash in its aggregate,
+   * for `EventLogVerifier`. Once on, it stays on for every writer, even if this option is later false.
    * @default false
    */
   readonly hashChain?: boolean;
@@ -142,13 +145,13 @@ const rules: Record<keyof EventStoreOptions, OptionRule> = {
 
 export const eventStoreOptionNames: readonly string[] = Object.keys(rules);
 
-/** The options with their defaults, and what is wrong with those given. */
+/** The options with their defaults, and the problems of the given options. */
 export interface OptionsResolution {
   readonly options: ResolvedOptions;
   readonly problems: readonly string[];
 }
 
-/** Those of them that the store itself goes by, wherever it keeps its events. */
+/** Returns the options that a store needs wherever it keeps its events. */
 export const storeOptionsOf = ({
   codec,
   maxEventBytes,
@@ -163,7 +166,7 @@ export const storeOptionsOf = ({
   allowRemoval,
 });
 
-/** Checks the given options, all of them at once, and fills in the defaults. */
+/** Checks all given options at once and fills in the defaults. */
 export function resolveOptions(given: EventStoreOptions = {}): OptionsResolution {
   if (typeof given !== 'object' || given === null || Array.isArray(given)) {
     const problem = 'The options must be an object; leave them out for the defaults.';

@@ -17,7 +17,7 @@ import { checkSequences, checkServer, type ServerCheck } from '../postgres/schem
 import { checkSessions, type SessionCheck } from '../postgres/connection/checks/session-check.ts';
 import { failureKindOf } from '../postgres/connection/errors/failure-kind.ts';
 
-/** The store in PostgreSQL, on the application's data source of that name. */
+/** Makes a store in PostgreSQL, on the application's data source of this name. */
 export const postgresStore = (dataSource?: string): StoreFactory => ({
   inject: [getDataSourceToken(dataSource)],
   async boot(options, registry, source: DataSource): Promise<BootedStore> {
@@ -51,7 +51,7 @@ interface DatabaseCheck {
   readonly areSessionsShared?: boolean;
 }
 
-/** Brings the schema up to date before the store is handed out, or reports what is wrong with it. */
+/** Brings the schema up to date before the store is injected, or reports problems. */
 async function checkDatabase(options: ResolvedOptions, source: DataSource): Promise<DatabaseCheck> {
   const { type } = source.options;
   if (type !== 'postgres') {
@@ -67,7 +67,7 @@ async function checkDatabase(options: ResolvedOptions, source: DataSource): Prom
     ...(server?.problems ?? []),
     ...(sessions?.problem ? [sessions.problem] : []),
   ];
-  // What cannot start must not migrate what others work with.
+  // A store that cannot start must not migrate a schema that others use.
   if (problems.length > 0) return { problems };
   const migrator = new Migrator(source, options.schema, options);
   return {
@@ -76,7 +76,7 @@ async function checkDatabase(options: ResolvedOptions, source: DataSource): Prom
   };
 }
 
-/** Migrates, if that is wanted; what is wrong after that keeps the store from starting. */
+/** Migrates if the options say so; the returned problems keep the store from starting. */
 async function schemaProblems(
   { migrations, schema }: ResolvedOptions,
   migrator: Migrator,
@@ -113,7 +113,7 @@ const deniedLook = (schema: string, error: unknown): string =>
   `This role may not read the schema "${schema}": ${errorOf(error).message}. Run the SQL of ` +
   'grantsSql() for it, as the owner of the tables.';
 
-/** Says what the server makes different; one that cannot be asked now is no reason not to start. */
+/** Warns of server settings that matter. If the server cannot be asked now, the store starts anyway. */
 async function serverOf(
   { schema }: ResolvedOptions,
   database: Database,
@@ -128,7 +128,7 @@ async function serverOf(
   }
 }
 
-/** Says what a pooler makes different; one that cannot be asked now is no reason not to start. */
+/** Warns of what a pooler changes. If that cannot be found out now, the store starts anyway. */
 async function sessionsOf(
   options: ResolvedOptions,
   database: Database,

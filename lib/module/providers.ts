@@ -39,7 +39,7 @@ import { UnsupportedConsumerRegistry } from '../subscriptions/control/unsupporte
 export interface EventStoreFeature {
   /** Aggregate classes, each with `@Aggregate`: their repositories can be injected. */
   readonly aggregates?: readonly AggregateClass[];
-  /** Event classes, each with `@DomainEvent`: what is not registered can be neither stored nor read. */
+  /** Event classes, each with `@DomainEvent`; other events can be neither stored nor read. */
   readonly events?: readonly EventClass[];
   readonly upcasters?: readonly Upcaster[];
 }
@@ -50,10 +50,10 @@ export const featureOptions = new KnownOptions<EventStoreFeature>('The feature o
   upcasters: true,
 });
 
-/** What `forFeature` takes beside the feature. */
+/** The options of `forFeature` besides the feature. */
 export const featureStore = new KnownOptions<StoreSelection>('forFeature', { store: true });
 
-/** Makes a store; what `inject` names is passed after the options and the registry. */
+/** Makes a store. The values that `inject` names are passed after the options and the registry. */
 export interface StoreFactory {
   readonly inject?: readonly InjectionToken[];
   readonly boot: (
@@ -90,7 +90,7 @@ const storeExports = (name = defaultStoreName): InjectionToken[] => [
   token(name, 'repositories'),
 ];
 
-/** Which classes serve one store. */
+/** Returns the providers of one store. */
 function storeProviders(name = defaultStoreName, { inject = [], boot }: StoreFactory): Provider[] {
   return [
     { provide: token(name, 'registry'), useFactory: () => new EventRegistry() },
@@ -107,8 +107,8 @@ function storeProviders(name = defaultStoreName, { inject = [], boot }: StoreFac
         registry: EventRegistry,
         ...injected: never[]
       ) =>
-        // Wrong options end the boot, but not before all classes are looked at; until then the
-        // database is left as it is.
+        // Wrong options end the boot, but only after all classes are checked; until then the database
+        // is left as it is.
         boot(
           problems.length > 0 ? { ...options, migrations: 'off' } : options,
           registry,
@@ -131,7 +131,7 @@ function storeProviders(name = defaultStoreName, { inject = [], boot }: StoreFac
     },
     {
       provide: getEventStoreToken(name),
-      // Those that listen to appends are made before anybody has the store to append with.
+      // The listeners for appends are created before any caller has the store to append with.
       inject: [token(name, 'booted'), token(name, 'bridge'), getApplicationConsumersToken(name)],
       useFactory: ({ store }: BootedStore) => store,
     },
@@ -218,7 +218,10 @@ function storeProviders(name = defaultStoreName, { inject = [], boot }: StoreFac
   ];
 }
 
-/** Two stores of one name would share the tokens, and each have a part of the registrations. */
+/**
+ * Reports two stores of one name: they would share their tokens, and each get a part of the
+ * registrations.
+ */
 function twinProblems(discovery: DiscoveryService, name: string): readonly string[] {
   const booted = token(name, 'booted');
   const stores = discovery.getProviders().filter((provider) => provider.token === booted);
@@ -249,7 +252,8 @@ export function featureProviders(feature: EventStoreFeature, name = defaultStore
         }
         for (const eventClass of events) registry.register(eventClass);
         for (const upcaster of upcasters) registry.registerUpcaster(upcaster);
-        // All of them, though two classes of one type are one provider: both must be heard of.
+        // Every class is passed, though two classes of one type share a provider: both must be
+        // reported.
         for (const aggregateClass of aggregates) repositories.of(aggregateClass);
         return repositories;
       },

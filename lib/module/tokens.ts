@@ -14,7 +14,7 @@ import { Consumers } from '../subscriptions/control/consumers.ts';
 /** The name of a store that is configured without one. */
 export const defaultStoreName = 'default';
 
-/** Which store is meant, where an application has several. */
+/** Selects a store in an application with several stores. */
 export interface StoreSelection {
   /** The name of the store. @default 'default' */
   readonly store?: string;
@@ -22,7 +22,7 @@ export interface StoreSelection {
 
 const maxNameBytes = 255;
 
-/** Returns the name. @throws TypeError if it is not one that a store can have. */
+/** Returns the name. @throws TypeError if a store cannot have this name. */
 export function checkStoreName(name: string): string {
   const problem = problemOfName(name, maxNameBytes);
   if (problem === undefined) return name;
@@ -31,32 +31,34 @@ export function checkStoreName(name: string): string {
   );
 }
 
-/** The class itself for the default store. */
+/** Returns the class itself for the default store. */
 const tokenOf = <T>(of: Type<T>, name: string): InjectionToken<T> =>
   checkStoreName(name) === defaultStoreName ? of : `${of.name}(${name})`;
 
 /**
  * Returns the injection token of a store: the class `EventStore` itself for the default one.
  *
- * @throws TypeError if that is no name, as the other tokens of a store do.
+ * @throws TypeError if a store cannot have this name; the functions for other tokens do the same.
  */
 export function getEventStoreToken(name = defaultStoreName): InjectionToken<EventStore> {
   return tokenOf(EventStore, name);
 }
 
-/** Returns the injection token of the control of a store's consumers: the class for the default one. */
+/** Returns the injection token of a store's `Consumers`: the class itself for the default store. */
 export function getConsumersToken(name = defaultStoreName): InjectionToken<Consumers> {
   return tokenOf(Consumers, name);
 }
 
-/** Returns the injection token of what verifies a store's log: the class for the default one. */
+/**
+ * Returns the injection token of a store's `EventLogVerifier`: the class itself for the default store.
+ */
 export function getEventLogVerifierToken(
   name = defaultStoreName,
 ): InjectionToken<EventLogVerifier> {
   return tokenOf(EventLogVerifier, name);
 }
 
-/** Returns the injection token of the consumers that an application has on a store; not for users. */
+/** Returns the injection token of an application's consumers of a store; for internal use only. */
 export const getApplicationConsumersToken = (name = defaultStoreName): string =>
   `EventStore(${name}).consumers`;
 
@@ -74,15 +76,15 @@ export function getAggregateRepositoryToken<T extends IdentifiedAggregate>(
   return `AggregateRepository(${definition.type}, ${name})`;
 }
 
-/** Injects a store by its name; the default one is injected by its class, `EventStore`. */
+/** Injects a store by its name; inject the default store by its class, `EventStore`. */
 export const InjectEventStore = (name = defaultStoreName): ParameterDecorator & PropertyDecorator =>
   Inject(getEventStoreToken(name));
 
-/** Injects the control of a store's consumers; that of the default one by its class, `Consumers`. */
+/** Injects a store's `Consumers`; inject those of the default store by their class, `Consumers`. */
 export const InjectConsumers = (name = defaultStoreName): ParameterDecorator & PropertyDecorator =>
   Inject(getConsumersToken(name));
 
-/** Injects what verifies a store's log; that of the default one by its class, `EventLogVerifier`. */
+/** Injects a store's log verifier; inject that of the default store by its class, `EventLogVerifier`. */
 export const InjectEventLogVerifier = (
   name = defaultStoreName,
 ): ParameterDecorator & PropertyDecorator => Inject(getEventLogVerifierToken(name));

@@ -4,10 +4,10 @@ import type { ConsumerRegistry } from '../subscriptions/consumer-registry.ts';
 import { ConsumerStateError } from '../subscriptions/subscriptions.errors.ts';
 
 /**
- * Resolves once these inline projections are in use, or `stopping` aborts: from then on every append
- * applies them.
+ * Resolves once these inline projections are in use, so that every append applies them, or once
+ * `stopping` aborts.
  *
- * @throws ConsumerStateError if one has stopped while it was built.
+ * @throws ConsumerStateError if a projection stopped while it was built.
  */
 export async function untilInlineInUse(
   names: readonly string[],

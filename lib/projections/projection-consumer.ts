@@ -3,7 +3,7 @@ import type { Consumer, GenerationHooks } from '../subscriptions/consumer.ts';
 import { resolveConsumerOptions } from '../subscriptions/consumer-options.ts';
 import type { ProjectionContext, ProjectionDefinition } from './projection.decorator.ts';
 
-/** Makes the consumer that a `@Projection` describes, and reports what is wrong with the description. */
+/** Makes the consumer that a `@Projection` describes, and reports the problems of the description. */
 export function projectionConsumer(
   projection: object,
   definition: ProjectionDefinition,
@@ -47,7 +47,7 @@ type AnyEventMethod = (
 ) => Promise<void> | void;
 
 function oneByOne(projection: object, { methods }: ProjectionDefinition): AnyBatchMethod {
-  // By prototype: a subclass is an event of its own, and an event's data cannot hide its class.
+  // Keyed by prototype: a subclass is another event, and an event's data cannot hide its class.
   const byPrototype = new Map(
     [...methods].map(([eventClass, method]) => [eventClass?.prototype as unknown, method]),
   );

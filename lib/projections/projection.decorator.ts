@@ -5,7 +5,7 @@ import { ownOptions } from '../input/known-options.ts';
 import { consumerOptionNames, type ConsumerOptions } from '../subscriptions/consumer-options.ts';
 import type { Delivery } from '../subscriptions/delivery/delivery.ts';
 
-/** When a read model follows the log: after the commit, by a runner, or inside the append itself. */
+/** When a read model is updated: by a runner after the commit, or inside the append itself. */
 export type ProjectionMode = 'eventual' | 'inline';
 
 export interface ProjectionOptions extends ConsumerOptions {
@@ -16,20 +16,20 @@ export interface ProjectionOptions extends ConsumerOptions {
   readonly mode?: ProjectionMode;
 }
 
-/** What a projection's methods get beside the events. */
+/** What a projection's methods receive in addition to the events. */
 export interface ProjectionContext extends Delivery {
-  /** Works in the transaction that commits the read model together with the checkpoint. */
+  /** The manager of the transaction that commits the read model together with the checkpoint. */
   readonly manager: EntityManager;
 }
 
-/** A method that takes one event after the other. */
+/** A method that takes events one at a time. */
 export type EventMethod = (
   event: never,
   record: EventRecord<never>,
   context: ProjectionContext,
 ) => Promise<void> | void;
 
-/** A method that takes a whole batch in the order of the log, to fold in memory and write once. */
+/** A method that takes a whole batch in the order of the log, to fold it in memory and write once. */
 export type BatchMethod = (
   records: readonly EventRecord<never>[],
   context: ProjectionContext,
@@ -39,15 +39,15 @@ export type BatchMethod = (
 export interface ProjectionDefinition {
   readonly name: string;
   readonly options: ProjectionOptions;
-  /** By event class, the name of the method that takes it. */
+  /** The name of the method for each event class. */
   readonly methods: ReadonlyMap<EventClass, string>;
-  /** The names of the methods that take batches; there may be one. */
+  /** The names of the methods that take batches; at most one is allowed. */
   readonly batchMethods: ReadonlyMap<string, readonly EventClass[]>;
-  /** What is wrong with the decorators, each problem one sentence and its remedy. */
+  /** Problems of the decorators, each one sentence with its remedy. */
   readonly problems: readonly string[];
 }
 
-// Registered, so that two copies of this package in one process understand each other's classes.
+// In the global symbol registry, so that two copies of this package in one process share the key.
 const definitionKey = Symbol.for('nest-event-store:projection');
 const methodsKey = Symbol.for('nest-event-store:projection-methods');
 
@@ -58,13 +58,13 @@ interface MethodMark {
 }
 
 /**
- * Makes a provider a projection: it follows the log under this name, which is stored with its
+ * Makes a provider a projection. It follows the log under this name, which is stored with its
  * checkpoint and must not change.
  *
- * Its methods with `@On`, or the one with `@OnBatch`, are called with events in the order of the log.
- * What they write through `manager` commits together with the checkpoint, so every event counts once.
- * `prepare`, `activate` and `discard`, if it has them, make and remove the read models of its
- * generations; see `GenerationHooks`.
+ * Its methods with `@On`, or its one method with `@OnBatch`, are called with events in the order of the
+ * log. Everything that they write through `manager` commits together with the checkpoint, so every
+ * event counts exactly once. The optional methods `prepare`, `activate` and `discard` make and remove
+ * the read models of its generations; see `GenerationHooks`.
  *
  * @example
  * @Projection('account-list')
@@ -150,7 +150,7 @@ export const OnBatch =
   ): void =>
     mark(prototype, { method, events, batch: true });
 
-/** Returns what the decorators on this very class say; a parent's `@Projection` does not count. */
+/** Returns what the decorators on this class itself say; a parent's `@Projection` does not count. */
 export function projectionOf(
   projectionClass: abstract new (...args: never[]) => unknown,
 ): ProjectionDefinition | undefined {
@@ -160,7 +160,7 @@ export function projectionOf(
 function mark(prototype: object, { method, events, batch }: MethodMark): void {
   const { constructor } = prototype;
   const own = marksOn(constructor);
-  // Two decorators on one method are as good as one that names all of their events.
+  // Two decorators on one method are the same as one decorator with all of their events.
   const same = own.find((each) => each.method === method && each.batch === batch);
   const added = { method, events: [...(same?.events ?? []), ...events], batch };
   const value = [...own.filter((each) => each !== same), added];
@@ -170,7 +170,7 @@ function mark(prototype: object, { method, events, batch }: MethodMark): void {
 const marksOn = (projectionClass: object): readonly MethodMark[] =>
   Object.getOwnPropertyDescriptor(projectionClass, methodsKey)?.value ?? [];
 
-/** The marks of a class and of its parents; those of a method that is overridden below count alone. */
+/** Returns the marks of a class and its parents; an overriding method replaces those of its parent. */
 function marksOf(projectionClass: object): MethodMark[] {
   const marks: MethodMark[] = [];
   for (

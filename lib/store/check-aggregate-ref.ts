@@ -5,10 +5,10 @@ import { InvalidAggregateRefError } from './store.errors.ts';
 const maxBytes = { type: 255, id: 512 } as const;
 
 /**
- * Returns a reference by value, so that what was checked is what is used.
+ * Returns a copy of a reference, so that the checked value is the used value.
  *
- * @throws InvalidAggregateRefError if the database would change, truncate or reject it; it names the
- * member and what is wrong with it.
+ * @throws InvalidAggregateRefError if the database would change, truncate or reject it; the error names
+ * the member and its problem.
  */
 export function checkAggregateRef(ref: AggregateRef): AggregateRef {
   return { type: checkMember(ref, 'type'), id: checkMember(ref, 'id') };

@@ -14,33 +14,35 @@ import type { TransactionOptions } from './transaction-options.ts';
 export const pageBytes = 4 * 1_048_576;
 
 export interface AggregateRange {
-  /** Strictly after this version or position, or before it, backward; 0 starts at either end. */
+  /**
+   * Strictly after, or backward before, this version or position; 0 starts at the beginning or the end.
+   */
   readonly after: number;
-  /** The most events of the page; 0 asks only how far it goes. */
+  /** The most events of the page; 0 reads only how far the page reaches. */
   readonly limit: number;
   readonly direction: ReadDirection;
   readonly manager?: EntityManager | undefined;
 }
 
 export interface LogRange extends AggregateRange {
-  /** An event that the log has to hold for the page to continue it. */
+  /** An event that the log must hold if the page is to continue it. */
   readonly mark?: LogMark | null | undefined;
   /** Stored names of event types. */
   readonly types?: readonly string[] | undefined;
   readonly aggregateTypes?: readonly string[] | undefined;
 }
 
-/** Where a history begins: after a version, or with the snapshot if it is of this revision. */
+/** Where a history begins: after a version, or with the snapshot if it has this revision. */
 export type HistoryStart = { readonly after: number } | { readonly revision: number };
 
 export interface StoredLogPage {
   /** The last position that can be read now. */
   readonly head: number;
-  /** Where the next page begins: at the last event of a full page, at `head` where there is nothing more. */
+  /** Where the next page begins: at the last event of a full page, at `head` if nothing follows. */
   readonly reached: number;
-  /** Nothing more was there when it was read. */
+  /** Whether nothing followed when the page was read. */
   readonly atEnd: boolean;
-  /** The last event of the log up to `reached`; not of a page that was read backward. */
+  /** The last event of the log up to `reached`; missing if the page was read backward. */
   readonly mark: LogMark | null;
   readonly events: readonly StoredEvent[];
 }
@@ -55,15 +57,15 @@ export interface StoredAggregate {
 
 export interface StoredHistory extends StoredAggregate {
   /**
-   * The event before `events`: at the version after which the read began, or at the aggregate's own if
-   * that is lower; with a snapshot, at the snapshot's. `null` if there is none.
+   * The event before `events`: at the version after which the read began, or at the aggregate's version
+   * if that is lower; with a snapshot, at the snapshot's version. `null` if there is none.
    */
   readonly base: { readonly id: string; readonly position: number } | null;
   /** The last snapshot, whatever its revision; `null` if the history begins after a version. */
   readonly snapshot: StoredSnapshot | null;
 }
 
-/** What a storage has that can let its calls join a transaction of the caller. */
+/** The part of a storage whose calls can join a transaction of the caller. */
 export interface StorageTransactions {
   /** See `EventStore.transaction`. */
   run<T>(
@@ -76,41 +78,42 @@ export interface StorageTransactions {
 }
 
 /**
- * Where an `EventStore` keeps its aggregates and events: it stores and reads, and the store decides.
+ * The port to where an `EventStore` keeps aggregates and events: a storage stores and reads, the store
+ * decides.
  *
- * What it is given has been checked. A `manager` is one of its own transactions; without `transactions`
- * there never is one. It reports each append to the listener once it is known to have committed, those of
- * one aggregate in the order of versions.
+ * The store checks all arguments first. A `manager` belongs to a transaction of the storage; without
+ * `transactions`, no call has one. The storage reports each append to the listener once it is known to
+ * have committed, and those of one aggregate in the order of versions.
  */
 export interface EventStorage {
-  /** Absent where nothing can join a transaction. */
+  /** Absent if no call can join a transaction. */
   readonly transactions?: StorageTransactions;
 
   /**
    * Writes all appends of a call, in their order, or none.
    *
-   * Calls for one aggregate are applied in the order in which they are made, also if the appends of one
-   * of them are known later. An append whose event ids are stored already, all of them in this order
-   * where its expectation lets them be, or whose key is, is answered by `repeated` and not written. The
-   * events of a key are those with the ids `idAt(1)`, `idAt(2)` … up to the first that is not stored. A
-   * repetition beside an append that is new is refused, unless each append with events has a key.
+   * Calls for one aggregate are applied in the order in which they are made, even if the appends of a
+   * call become known later. An append is a repetition if all its event ids are already stored, in this
+   * order and where its expectation allows them, or if its key is already stored. A repetition is not
+   * written; `repeated` makes its result. The events of a key are those with the ids `idAt(1)`,
+   * `idAt(2)` … up to the first that is not stored. A repetition beside a new append is refused,
+   * unless each append with events has a key.
    *
-   * An append without events is answered with the version of its aggregate, the position of its last event,
-   * or 0 if there is none, and no records.
+   * The result of an append without events has the version of its aggregate, the position of its last
+   * event, or 0 if there is none, and no records.
    *
    * @throws WrongExpectedVersionError if an expectation does not accept the version of its aggregate.
-   * @throws DuplicateEventError if some ids are stored in any other way; the contract's tests say which
-   * facts it has.
+   * @throws DuplicateEventError if some ids are stored in any other way; the contract's tests define
+   * its facts.
    */
   append(call: PreparedCall, manager?: EntityManager): Promise<readonly AppendResult[]>;
 
-  /** Calls this from now on; there is one listener. */
+  /** Sets the listener, which is called from now on; there is only one. */
   reportTo(listener: AppendListener): void;
 
   /**
-   * Reads one page of the log, which ends at `limit`, at 4 MiB of events, or after any number of events that
-   * the filter leaves out. Nothing before `reached` may become readable
-   * later.
+   * Reads one page of the log. The page ends at `limit`, at 4 MiB of events, or after any number of
+   * events that the filter skips. No event up to `reached` may become readable later.
    *
    * @throws LogDivergedError if the log does not hold the event of `mark`.
    */
@@ -124,7 +127,7 @@ export interface EventStorage {
   /** Reads one page of an aggregate, which ends at `limit` or at 4 MiB of events. */
   readAggregate(aggregate: AggregateRef, range: AggregateRange): Promise<StoredAggregate>;
 
-  /** Reads all events from there on at one moment, whatever they take. */
+  /** Reads all events from a start on at one moment, whatever their size. */
   readHistory(
     aggregate: AggregateRef,
     from: HistoryStart,
@@ -134,8 +137,8 @@ export interface EventStorage {
   readSnapshot(aggregate: AggregateRef, manager?: EntityManager): Promise<StoredSnapshot | null>;
 
   /**
-   * Keeps the snapshot unless one of a later version is there, its events have been removed, or the
-   * aggregate has not reached its version. Returns the aggregate's version.
+   * Stores the snapshot, unless a later one exists, its events were removed, or the aggregate has not
+   * reached its version. Returns the aggregate's version.
    */
   writeSnapshot(
     aggregate: AggregateRef,

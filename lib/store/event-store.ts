@@ -51,7 +51,9 @@ export class EventStore {
   readonly #log: LogReading;
   readonly #aggregates: AggregateReading;
 
-  /** @throws TypeError if `events` or `upcasters` cannot be registered; it names all problems. */
+  /**
+   * @throws TypeError if `events` or `upcasters` cannot be registered; the message lists all problems.
+   */
   constructor(storage: EventStorage, options?: StoreOptions, surroundings?: StoreSurroundings) {
     if (typeof storage?.append !== 'function') throw new TypeError('There is no EventStorage.');
     this.#storage = storage;
@@ -67,20 +69,19 @@ export class EventStore {
   /**
    * Appends events to one aggregate: all of them, in order, at consecutive versions, or none.
    *
-   * An empty list checks the expectation, writes nothing, and returns the current version. Events
-   * whose ids are stored already are not written again: where the same events, in the same order,
-   * follow one another in this aggregate, where the expectation allows them to be, the first result
-   * comes back with `duplicate: true`. Events are the same if their types are, and their content as the
-   * codec decodes it; metadata is not compared. Of events that were removed since then, no records
-   * come back.
+   * An empty list checks the expectation, writes nothing, and returns the current version. Events whose
+   * ids are already stored are not written again: if the same events, in the same order, follow one
+   * another in this aggregate where the expectation allows them, the first result is returned with
+   * `duplicate: true`. Events are the same if their types and their decoded content are equal; metadata
+   * is not compared. Events that were removed meanwhile have no records in the result.
    *
    * @throws WrongExpectedVersionError if the aggregate is at another version; nothing is written.
-   * @throws DuplicateEventError if an event's id is used already in any other way, or comes twice; it
-   * says what is different, and up to which version the same events are stored.
+   * @throws DuplicateEventError if an event's id is already used in any other way, or occurs twice; it
+   * states the difference, and up to which version the same events are stored.
    * @throws InvalidAggregateRefError if the aggregate's type or id cannot be stored exactly.
    * @throws AppendTooLargeError if there are more than `maxAppendEvents` events.
-   * @throws TypeError if `expectedVersion` is neither one of the words nor a whole number from 0 up, or
-   * if there is an option of another name.
+   * @throws TypeError if `expectedVersion` is neither one of its words nor a whole number from 0 up,
+   * or an option is unknown.
    * @throws InvalidEventError if an event cannot be stored exactly; it names the path inside it.
    * @throws StoreOverloadedError if too many appends, or bytes, are waiting; nothing is written.
    */
@@ -95,14 +96,13 @@ export class EventStore {
   }
 
   /**
-   * Appends to several aggregates, each with its own expectation: all of it commits, or nothing.
+   * Appends to several aggregates, each with its own expectation: all appends commit, or none.
    *
-   * The appends are applied in the order of the list, and each aggregate may come more than once.
-   * The results are in the same order. An event's id may come only once in the whole list, and
-   * `maxAppendEvents` bounds the events of the whole list. Throws what `append` throws, for the first
-   * append that cannot be taken.
+   * The appends are applied in the order of the list, and the results have the same order. Each
+   * aggregate may occur more than once, an event id only once. `maxAppendEvents` limits the events of
+   * the whole list. Throws what `append` throws, for the first append that cannot be accepted.
    *
-   * Where every append has an idempotency key, those whose key is stored already answer with their first
+   * If every append has an idempotency key, those whose key is already stored return their first
    * results, and the others are written together.
    */
   async appendAll(
@@ -118,7 +118,7 @@ export class EventStore {
     manager: EntityManager | undefined,
   ): Promise<readonly AppendResult[]> {
     const joined = this.transactionOf(manager);
-    // Nothing is awaited before the storage has the call: the order of appends is that of the calls.
+    // No await before the storage has the call: the order of appends is that of the calls.
     const call = prepareAppends(appends, this.#parts.serializer, this.#parts);
     const results = await this.#storage.append(call, joined);
     for (const { position } of results) noteAppended(position);
@@ -161,8 +161,8 @@ export class EventStore {
   /**
    * Reads the last usable snapshot of an aggregate and all events after it, in one round trip.
    *
-   * A snapshot that cannot be read, is of another revision, or is ahead of the events is logged and
-   * left out; the history then starts with the first event. With `after` no snapshot is read.
+   * A snapshot that cannot be read, has another revision, or is ahead of the events is logged and
+   * ignored; the history then starts with the first event. With `after`, no snapshot is read.
    *
    * @throws CorruptAggregateError if an event is missing in between.
    */
@@ -170,15 +170,15 @@ export class EventStore {
     return this.#aggregates.history(aggregate, options);
   }
 
-  /** Returns the last snapshot, or `null` if there is none that can be read at this revision. */
+  /** Returns the last snapshot, or `null` if none can be read at this revision. */
   getSnapshot(aggregate: AggregateRef, options: SnapshotOptions = {}): Promise<Snapshot | null> {
     return this.#aggregates.snapshot(aggregate, options);
   }
 
   /**
-   * Keeps `state` as the aggregate's only snapshot.
+   * Stores `state` as the aggregate's only snapshot.
    *
-   * An older version never replaces a newer one, and of one version the last one wins.
+   * An older version never replaces a newer one; of snapshots of the same version, the last one wins.
    *
    * @throws TypeError if `version` or `revision` is not a whole number from 1 up.
    * @throws SnapshotAheadError if the aggregate has not reached `version`.
@@ -221,27 +221,27 @@ export class EventStore {
   }
 
   /**
-   * Calls `listener` after every commit of this process's appends; returns how to stop that.
+   * Calls `listener` after every commit of this process's appends; returns a function that stops it.
    *
-   * An append that wrote nothing is not reported. A listener that throws is logged: the append has
-   * succeeded, and the other listeners are called.
+   * An append that wrote nothing is not reported. If a listener throws, the error is logged: the append
+   * has succeeded, and the other listeners are called.
    */
   onAppended(listener: AppendListener): () => void {
     return this.#listeners.add(listener);
   }
 
   /**
-   * Runs `work` in a transaction of its own and commits it; on a conflict, runs all of it again.
+   * Runs `work` in a transaction of its own and commits it; after a conflict, runs all of it again.
    *
-   * Pass `manager` to every call that is to be part of the transaction, and load aggregates inside of
-   * it, so that a repetition decides on what is stored then. Repeated are version conflicts,
-   * serialization failures (40001) and deadlocks (40P01), after a short pause that grows with each
-   * attempt. The work may run several times: keep effects outside the database out of it.
+   * Pass `manager` to every call that belongs to the transaction, and load aggregates inside it, so
+   * that a repetition decides by the state that is stored then. Version conflicts, serialization
+   * failures (40001) and deadlocks (40P01) are repeated, after a short pause that grows with each
+   * attempt. Keep effects outside the database out of the work, because it may run several times.
    *
    * @throws whatever `work` throws; the transaction is rolled back.
    * @throws WrongExpectedVersionError or TransactionConflictError when the retries are used up.
-   * @throws ConnectionLostError with `outcome: 'unknown'` if the answer to the COMMIT was lost: the
-   * transaction is not run again then, as it may have committed.
+   * @throws ConnectionLostError with `outcome: 'unknown'` if the answer to the COMMIT was lost: it may
+   * have committed, so the transaction is not run again.
    * @throws NestedTransactionError inside an ambient transaction.
    */
   async transaction<T>(
@@ -259,18 +259,18 @@ export class EventStore {
    * Calls `undo` when an append that has joined the transaction of `manager` is rolled back, with the
    * transaction or with a savepoint; of several appends, the last one first.
    *
-   * Also where the end of the transaction is not known: then the same events, with their ids, are found
-   * to be stored if they are appended once more. A transaction that ends by plain SQL, or not at all, is
-   * noticed when its connection goes back to the pool.
+   * It is also called if the end of the transaction is unknown: the same events with their ids,
+   * appended again, are then found to be stored. A transaction that ends by plain SQL, or not at all,
+   * is noticed when its connection returns to the pool.
    */
   onRollback(manager: EntityManager, { records }: AppendResult, undo: () => void): void {
     this.#storage.transactions?.onRollback(manager, records, undo);
   }
 
   /**
-   * Returns the manager whose open transaction a call would join: the one given, or the ambient one.
+   * Returns the manager whose open transaction a call would join: the given one, or the ambient one.
    *
-   * @throws UnsupportedFeatureError if one is given and the events are not in a database.
+   * @throws UnsupportedFeatureError if `manager` is given and the events are not in a database.
    */
   transactionOf(manager?: EntityManager): EntityManager | undefined {
     if (manager) {
@@ -281,15 +281,15 @@ export class EventStore {
   }
 
   /**
-   * Reads the log page by page, so that memory does not grow with it; ends at its current end.
+   * Reads the log page by page, so memory does not grow with it; ends at the current end of the log.
    *
-   * @throws LogDivergedError if the log was exchanged for another one in between, as by a failover.
+   * @throws LogDivergedError if the log was replaced by another one meanwhile, as by a failover.
    */
   stream(after = 0, options: ReadOptions = {}): AsyncGenerator<EventRecord> {
     return this.#log.stream(after, options);
   }
 
-  /** Reads one aggregate page by page; ends at its current end. */
+  /** Reads one aggregate page by page; ends at its current version. */
   streamByAggregate(
     aggregate: AggregateRef,
     after = 0,

@@ -21,7 +21,7 @@ export interface StoreOptions {
   readonly upcasters?: readonly Upcaster[];
   /** @default new JsonCodec() */
   readonly codec?: EventCodec;
-  /** The most bytes that one event may take. @default 1048576 */
+  /** The largest size of one event in bytes. @default 1048576 */
   readonly maxEventBytes?: number;
   /** How deep payloads, metadata and states may nest. @default 200 */
   readonly maxDepth?: number;
@@ -35,7 +35,7 @@ export interface StoreOptions {
 
 const listed: OptionRule = [Array.isArray, 'a list'];
 
-/** Those that an application gives as well. */
+/** The rules of the options that an application can set as well. */
 export const sharedStoreRules = {
   codec: [
     (value) =>
@@ -43,7 +43,7 @@ export const sharedStoreRules = {
       typeof (value as EventCodec).decode === 'function',
     'an EventCodec, such as new JsonCodec() or new BinaryCodec()',
   ],
-  // One event more must always fit into what PostgreSQL takes as one value.
+  // After a full batch, one more event must still fit into what PostgreSQL accepts as one value.
   maxEventBytes: wholeNumber(1, 128 * 1024 * 1024),
   maxDepth: wholeNumber(1, 1_000),
   maxAppendEvents: wholeNumber(1, 1_000_000),
@@ -57,7 +57,7 @@ export const storeRules: Readonly<Record<keyof StoreOptions, OptionRule>> = {
   onWarning: aFunction,
 };
 
-/** Returns the options. @throws TypeError that names all that cannot be meant. */
+/** Returns the options. @throws TypeError that lists all problems. */
 export function checkStoreOptions<Options extends StoreOptions>(
   subject: string,
   rules: Readonly<Record<keyof Options, OptionRule>>,
@@ -68,23 +68,23 @@ export function checkStoreOptions<Options extends StoreOptions>(
   return options;
 }
 
-/** What a store is given by the application that it is part of. */
+/** What the application provides to its store. */
 export interface StoreSurroundings {
-  /** May still be filled by the application, which then checks it. @default a registry of the store's own */
+  /** The application may still fill it, and then checks it. @default a registry of the store's own */
   readonly registry?: EventRegistry;
-  /** From which the ids of idempotency keys derive. @default 'event_store' */
+  /** The name from which the ids of idempotency keys derive. @default 'event_store' */
   readonly schema?: string;
   /** Returns the manager of the ambient transaction, if one is open. @default there never is one */
   readonly transactionManager?: () => EntityManager | undefined;
 }
 
-/** What a store is made of. */
+/** The parts that a store consists of. */
 export interface StoreParts extends PrepareOptions {
   readonly registry: EventRegistry;
   readonly serializer: EventSerializer;
   readonly allowRemoval: boolean;
   readonly onWarning: (message: string, error?: unknown) => void;
-  /** The manager of the ambient transaction, as long as that is open. */
+  /** Returns the manager of the ambient transaction while that is open. */
   readonly ambientManager: () => EntityManager | undefined;
 }
 
@@ -116,7 +116,7 @@ export function storeParts(
       try {
         onWarning(message, error);
       } catch {
-        // What is warned of has not failed the call, and neither may the warning.
+        // A warning is about something that did not fail the call, so it must not fail the call either.
       }
     },
     ambientManager() {

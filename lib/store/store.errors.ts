@@ -4,7 +4,7 @@ import type { AggregateRef } from './aggregate-ref.ts';
 
 const name = (aggregate: AggregateRef): string => `${aggregate.type}/${aggregate.id}`;
 
-/** The aggregate's id or type is not one that can be stored exactly. */
+/** The aggregate's id or type cannot be stored exactly. */
 export class InvalidAggregateRefError extends EventStoreError {
   readonly code = 'INVALID_AGGREGATE_REF';
 
@@ -29,7 +29,7 @@ export class StoreClosedError extends EventStoreError {
   }
 }
 
-/** A snapshot claims a version that the aggregate has not reached. It was not kept. */
+/** A snapshot has a version that the aggregate has not reached. It was not stored. */
 export class SnapshotAheadError extends EventStoreError {
   readonly code = 'SNAPSHOT_AHEAD';
 
@@ -45,7 +45,7 @@ export class SnapshotAheadError extends EventStoreError {
   }
 }
 
-/** Removing events was not allowed when the store was configured. */
+/** The store is not configured to remove events. */
 export class RemovalRefusedError extends EventStoreError {
   readonly code = 'REMOVAL_REFUSED';
 
@@ -70,7 +70,7 @@ export class CorruptAggregateError extends EventStoreError {
     super(
       `${name(aggregate)} has no event at version ${expectedEventVersion}` +
         (foundEventVersion === undefined
-          ? ', though the aggregate is said to have reached it'
+          ? ', although its row in "aggregates" has reached it'
           : `: version ${foundEventVersion} follows at position ${position}`) +
         '. Look for it in the table "domain_events": if the row is not there, events were removed or changed ' +
         'outside the store; compare the aggregate with a backup, and restore what is missing.',
@@ -78,7 +78,7 @@ export class CorruptAggregateError extends EventStoreError {
   }
 }
 
-/** The given manager has no transaction open, so there is nothing to append inside of. */
+/** The given manager has no open transaction to append in. */
 export class TransactionRequiredError extends EventStoreError {
   readonly code = 'TRANSACTION_REQUIRED';
 
@@ -90,7 +90,7 @@ export class TransactionRequiredError extends EventStoreError {
   }
 }
 
-/** The transaction, or the savepoint, that a call belonged to ended before the call was sent. */
+/** The transaction or savepoint of a call ended before the call was sent. */
 export class TransactionOverError extends EventStoreError {
   readonly code = 'TRANSACTION_OVER';
 
@@ -104,7 +104,7 @@ export class TransactionOverError extends EventStoreError {
   }
 }
 
-/** A transaction that is run again as a whole cannot be a part of another one. */
+/** A transaction that is repeated as a whole cannot be part of another one. */
 export class NestedTransactionError extends EventStoreError {
   readonly code = 'NESTED_TRANSACTION';
 
@@ -116,7 +116,7 @@ export class NestedTransactionError extends EventStoreError {
   }
 }
 
-/** What a store in memory does not have. */
+/** The features that a store in memory lacks. */
 export type DatabaseFeature = 'transactions' | 'consumers' | 'evidence';
 
 const withoutDatabase: Readonly<Record<DatabaseFeature, string>> = {
@@ -137,7 +137,7 @@ export class UnsupportedFeatureError extends EventStoreError {
   }
 }
 
-/** The log is not the one that was read before: an event that was read is no longer in it. */
+/** The log is not the one that was read before: an event that was read is missing. */
 export class LogDivergedError extends EventStoreError {
   readonly code = 'LOG_DIVERGED';
 

@@ -6,9 +6,9 @@ const levels = ['READ COMMITTED', 'REPEATABLE READ', 'SERIALIZABLE'] as const;
 export type IsolationLevel = (typeof levels)[number];
 
 export interface TransactionOptions {
-  /** @default 'READ COMMITTED' */
+  /** The isolation level of the transaction. @default 'READ COMMITTED' */
   readonly isolationLevel?: IsolationLevel;
-  /** How often to run the whole transaction again after a conflict. @default 5 */
+  /** How often to repeat the whole transaction after a conflict. @default 5 */
   readonly retries?: number;
 }
 
@@ -17,7 +17,7 @@ const transactionOptions = new KnownOptions<TransactionOptions>('A transaction',
   retries: true,
 });
 
-/** Returns the options with their defaults. @throws TypeError if one, or the work, cannot be meant. */
+/** Returns the options with their defaults. @throws TypeError if an option or the work is invalid. */
 export function checkTransaction(
   work: unknown,
   given: TransactionOptions,

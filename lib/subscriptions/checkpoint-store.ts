@@ -3,48 +3,48 @@ import type { LogPlace } from '../store/reading/log-place.ts';
 import type { ConsumerStatus } from './consumer-status.ts';
 import type { PartitionPositions } from './partition-positions.ts';
 
-/** Which checkpoint: that of one partition of one generation of a consumer. */
+/** Identifies a checkpoint: that of one partition of one generation of a consumer. */
 export interface CheckpointKey {
   readonly consumer: string;
   readonly generation: number;
   readonly partition: number;
 }
 
-/** A checkpoint that this process holds, as it was when the lease was last renewed. */
+/** A checkpoint that this process holds, as of the last renewal of the lease. */
 export interface HeldCheckpoint extends CheckpointKey {
   /** The process that holds it. */
   readonly owner: string;
   readonly partitions: number;
-  /** Grows whenever the lease changes hands; a process with another number commits nothing. */
+  /** Grows whenever the lease changes hands; a process with an older number cannot commit. */
   readonly fence: number;
-  /** Everything up to here is finished. */
+  /** Everything up to this position is finished. */
   readonly position: number;
-  /** What other partitions had finished beyond it before their number was changed. */
+  /** What other partitions had finished beyond it before the number of partitions was changed. */
   readonly finished: readonly PartitionPositions[];
-  /** What was handled before a reset, or by a former generation. */
+  /** The positions handled before a reset, or by a former generation. */
   readonly replayed: readonly PartitionPositions[];
-  /** How many processes have lost it in a row without getting any further. */
+  /** How many processes in a row have lost the checkpoint without any progress. */
   readonly takeovers: number;
   /**
-   * It should be let go: the consumer is paused or gets another number of partitions, the generation
-   * is replaced, or another process has too few.
+   * Whether the process should release it: the consumer is paused or gets another number of partitions,
+   * the generation is replaced, or another process has too few.
    */
   readonly unwanted: boolean;
-  /** The log does not hold what was finished here. */
+  /** Whether the log lacks an event that was finished here. */
   readonly diverged: boolean;
-  /** Parked events wait for their next attempt. */
+  /** Whether parked events wait for a retry. */
   readonly retryParked: boolean;
-  /** A table that a hook has made for its generation, and that is gone. */
+  /** A table that a hook has created for its generation and that is missing; `null` if none is. */
   readonly lostTable: string | null;
-  /** The read model of its generation is made, if the consumer makes one. */
+  /** Whether the read model of its generation exists, if the consumer has one. */
   readonly isPrepared: boolean;
-  /** It is built beside the generation in use, at most this many events per second. */
+  /** Set if it is built beside the generation in use, with its limit of events per second. */
   readonly rebuild: { readonly eventsPerSecond: number | null } | null;
 }
 
 /**
- * How far an owner has come, marked with the last event that it was handed or has passed. Without a mark,
- * the position is that of the checkpoint.
+ * The progress of an owner, marked with the last event that it was handed or has passed. Without a
+ * mark, the position is that of the checkpoint.
  */
 export interface Progress extends LogPlace {
   readonly eventsPerSecond: number;
@@ -58,23 +58,26 @@ export interface Failure {
   readonly failures: number;
 }
 
-/** A transaction that ends with the checkpoint of its runner. */
+/** A transaction that commits together with the checkpoint of its runner. */
 export interface CheckpointTransaction {
   readonly manager: EntityManager;
-  /** Sets events aside, by their positions; the failure is that of the first one. */
+  /** Parks events, given by their positions; the failure is that of the first event. */
   park(positions: readonly number[], failure: Failure | null): Promise<void>;
-  /** Keeps the event at a position as one that the policy of its consumer leaves out. */
+  /** Records the event at a position as skipped by the policy of its consumer. */
   skip(position: number, failure: Failure): Promise<void>;
-  /** Takes an event back in; returns whether it was the last one of its aggregate. */
+  /** Removes an event from the parked ones; returns whether it was the last one of its aggregate. */
   unpark(position: number): Promise<boolean>;
 }
 
-/** Keeps the checkpoints of consumers, each held by at most one process that can still commit. */
+/**
+ * Keeps the checkpoints of consumers. At most one process at a time holds a checkpoint and can commit
+ * it.
+ */
 export abstract class CheckpointStore {
   /**
-   * Renews the lease of a process that runs these consumers, takes checkpoints that are free up to its
-   * fair share, and returns all that it holds now. The lease lasts `leaseMs` from this call on, and
-   * covers everything that the process holds.
+   * Renews the lease of a process that runs these consumers, takes free checkpoints up to its fair
+   * share, and returns all checkpoints that it now holds. The lease lasts `leaseMs` from this call on,
+   * and covers everything that the process holds.
    */
   abstract hold(
     owner: string,
@@ -82,14 +85,17 @@ export abstract class CheckpointStore {
     leaseMs: number,
   ): Promise<readonly HeldCheckpoint[]>;
 
-  /** Lets go of checkpoints, or of all of the owner and of its place among the processes. */
+  /**
+   * Releases checkpoints, or without `keys` all of the owner, together with its place among the
+   * processes.
+   */
   abstract release(owner: string, keys?: readonly CheckpointKey[]): Promise<void>;
 
   /**
-   * Saves progress outside of any transaction, if the checkpoint is still at `held.position` and the log
-   * still holds the event that the progress is marked with.
+   * Saves progress outside of any transaction, if the checkpoint is still at `held.position` and the
+   * log still holds the event with which the progress is marked.
    *
-   * @throws LeaseLostError if the checkpoint is not, or is no longer held.
+   * @throws LeaseLostError if the checkpoint is at another position, or no longer held.
    * @throws HistoryDivergedError if the log is another one.
    */
   abstract save(held: HeldCheckpoint, progress: Progress): Promise<void>;
@@ -97,11 +103,12 @@ export abstract class CheckpointStore {
   /**
    * Runs work in a transaction that commits together with the progress it returns, or not at all.
    *
-   * The database ends what takes longer than `timeoutMs`, also if this process is frozen meanwhile.
+   * The database ends a transaction that takes longer than `timeoutMs`, even if this process is frozen.
    *
-   * @throws LeaseLostError if it is no longer held, or not at `held.position`; nothing is committed.
-   * @throws HistoryDivergedError if the log no longer holds the event that the progress is marked with;
-   * nothing is committed.
+   * @throws LeaseLostError if the checkpoint is no longer held, or not at `held.position`; nothing is
+   * committed.
+   * @throws HistoryDivergedError if the log no longer holds the event with which the progress is
+   * marked; nothing is committed.
    */
   abstract transaction(
     held: HeldCheckpoint,
@@ -109,7 +116,7 @@ export abstract class CheckpointStore {
     work: (transaction: CheckpointTransaction) => Promise<Progress>,
   ): Promise<void>;
 
-  /** Stores why a consumer is trying again, or has stopped. @throws LeaseLostError */
+  /** Stores why a consumer retries or has stopped. @throws LeaseLostError */
   abstract fail(
     held: HeldCheckpoint,
     status: 'retrying' | 'stopped',
@@ -117,14 +124,14 @@ export abstract class CheckpointStore {
   ): Promise<void>;
 
   /**
-   * Returns whether the database, the lease or another log caused an error, and not an event. Then no
-   * attempt is counted.
+   * Returns whether an error came from the database, the lease or another log, and not from an event.
+   * Such an error does not count as an attempt.
    */
   abstract isInterruption(error: unknown): boolean;
 
   /**
-   * Returns whether the database gave something up because it took longer than a time limit allows. Then
-   * less may succeed, and the same again would not.
+   * Returns whether the database gave up because of a time limit. A smaller batch may then succeed, but
+   * the same batch would not.
    */
   abstract isTimeLimit(error: unknown): boolean;
 }

@@ -1,31 +1,33 @@
 import { applyRules, oneOf, type OptionRule, wholeNumber } from '../input/option-rules.ts';
 import { exponentialBackoff, type RetryPolicy } from './retry-policy.ts';
 
-/** What becomes of an event that keeps failing: stop there, leave it out, or set its aggregate aside. */
+/**
+ * What happens with an event that keeps failing: the consumer stops, skips it, or parks its aggregate.
+ */
 export type FailurePolicy = 'stop' | 'skip' | 'park';
 
 /** How a consumer follows the log; every field may be left out. */
 export interface ConsumerOptions {
   /** The name of the store to follow. @default 'default' */
   readonly store?: string;
-  /** Only events of aggregates of these types. @default those of all aggregates */
+  /** The consumer receives only events of aggregates of these types. @default those of all aggregates */
   readonly aggregateTypes?: readonly string[];
   /**
-   * Where a consumer that is new begins: before the first event, or after the last one. "Now" is the
-   * start of the application: what its modules append before it is up counts as later.
+   * Where a new consumer begins: before the first event, or after the last one. "Now" is the start of
+   * the application: events that its modules append while it starts count as later.
    *
    * @default 'start' for a projection, 'now' for a handler or a saga
    */
   readonly from?: 'start' | 'now';
-  /** How many parts, split by aggregate, may run at the same time, over all processes. @default 1 */
+  /** How many partitions, split by aggregate, may run in parallel over all processes. @default 1 */
   readonly partitions?: number;
   /** The most events of one batch. @default 1000 */
   readonly batchSize?: number;
-  /** Milliseconds after which one call of a handler counts as failed. @default 30000 */
+  /** How long one call of a handler may take before it counts as failed, in ms. @default 30000 */
   readonly timeoutMs?: number;
-  /** When an event that failed is tried again. @default exponentialBackoff() */
+  /** When a failed event is tried again. @default exponentialBackoff() */
   readonly retry?: RetryPolicy;
-  /** What happens when `retry` gives up. @default 'stop' */
+  /** What happens once `retry` gives up. @default 'stop' */
   readonly onFailure?: FailurePolicy;
 }
 

@@ -4,30 +4,32 @@ import type { ConsumerStatus } from './consumer-status.ts';
 import type { SkipOptions } from './skip-options.ts';
 
 export interface RebuildOptions {
-  /** The position to begin after, no further than what was handled. @default 0, the start of the log */
+  /**
+   * The position to begin after, at most the position already handled. @default 0, the start of the log
+   */
   readonly from?: number;
-  /** The most events in a second over one partition, to spare the database. @default no limit */
+  /** The most events per second for each partition, to spare the database. @default no limit */
   readonly eventsPerSecond?: number;
 }
 
-/** The lease of a process: how long it counts as alive without a renewal. */
+/** The lease of a process, which says how long the process counts as alive without a renewal. */
 export interface ProcessLease {
   readonly owner: string;
   readonly leaseMs: number;
 }
 
-/** How far a consumer has come, for callers that wait for it. */
+/** The progress of a consumer, for callers that wait for it. */
 export interface Reached {
   readonly position: number;
   readonly status: ConsumerStatus;
   readonly error: string | null;
 }
 
-/** Knows all consumers of a store, wherever they run, and carries out what is asked of them. */
+/** Knows all consumers of a store, wherever they run, and carries out the requests about them. */
 export abstract class ConsumerRegistry {
   /**
-   * Makes consumers known, with as many partitions as they ask for; a stopped one may try again. The
-   * lease of the process that is about to run them begins. A new one begins where its options say, and
+   * Registers consumers with their numbers of partitions; a stopped consumer may try again. The lease
+   * of the process that is about to run them begins. A new consumer begins where its options say, but
    * not after `latestStart`.
    */
   abstract register(
@@ -36,10 +38,12 @@ export abstract class ConsumerRegistry {
     latestStart?: number,
   ): Promise<void>;
   abstract states(): Promise<readonly ConsumerState[]>;
-  /** Returns how far these have come; those that are unknown are left out. */
+  /** Returns the progress of these consumers, without unknown ones. */
   abstract reached(consumers: readonly string[]): Promise<ReadonlyMap<string, Reached>>;
 
-  /** Each throws UnknownConsumerError, and ConsumerStateError where it does not go with the state. */
+  /**
+   * Each throws UnknownConsumerError, and ConsumerStateError if the state does not allow the request.
+   */
   abstract pause(consumer: string): Promise<void>;
   abstract resume(consumer: string): Promise<void>;
   abstract reset(consumer: string, position: number): Promise<void>;
@@ -47,12 +51,12 @@ export abstract class ConsumerRegistry {
   abstract cancelRebuild(consumer: Consumer): Promise<void>;
 
   abstract parked(consumer: string): Promise<readonly ParkedAggregate[]>;
-  /** Returns how many events that concerns. */
+  /** Returns the number of events concerned. */
   abstract retryParked(consumer: string, aggregate?: { type: string; id: string }): Promise<number>;
   abstract discardParked(consumer: string, position: number, options: SkipOptions): Promise<void>;
 
   abstract skip(consumer: string, position: number, options: SkipOptions): Promise<void>;
-  /** Returns what a consumer has given up, the last event first, also of one that was forgotten. */
+  /** Returns the skipped events of a consumer, the last one first, even after it was forgotten. */
   abstract skipped(consumer: string, limit: number): Promise<readonly SkippedEvent[]>;
   abstract forget(consumer: string, options: SkipOptions): Promise<void>;
 }

@@ -6,47 +6,47 @@ import type { ConsumerStatus } from './consumer-status.ts';
 /** The state of one partition of one generation of a consumer. */
 export interface PartitionState {
   readonly generation: number;
-  /** From 0 up. */
+  /** The number of the partition, from 0 up. */
   readonly partition: number;
   readonly status: ConsumerStatus;
-  /** The process that holds it, as host, process id and a random part; `null` if none does. */
+  /** The process that holds it, as host, process id and a random part; `null` if no process does. */
   readonly owner: string | null;
-  /** Everything up to here is finished. */
+  /** Everything up to this position is finished. */
   readonly position: number;
-  /** How many positions lie between it and the end of the log; gaps count, so it is an upper bound. */
+  /** The number of positions up to the end of the log; gaps count, so it is an upper bound. */
   readonly lagEvents: number;
   /** How long ago the first event after its position was recorded; 0 if there is none. */
   readonly lagMs: number;
-  /** Events handled in a second, smoothed over the last seconds in which it had any. */
+  /** Events handled per second, smoothed over the last seconds in which there were any. */
   readonly eventsPerSecond: number;
-  /** Why it is down or trying again; `null` while all is well. */
+  /** Why it has stopped or retries; `null` while it works. */
   readonly error: ConsumerFailure | null;
 }
 
-/** What went wrong last, as it was stored. */
+/** The last failure, as it was stored. */
 export interface ConsumerFailure {
   /** The name and the message of the error. */
   readonly message: string;
-  /** The event that failed; `null` if none was to blame. */
+  /** The position of the event that failed; `null` if no event caused the failure. */
   readonly position: number | null;
   readonly failures: number;
   readonly at: Date;
 }
 
-/** How far a rebuild has come. */
+/** The progress of a rebuild. */
 export interface RebuildProgress {
   readonly generation: number;
   /** The lowest position of its partitions. */
   readonly position: number;
   /** The lowest position of the generation that it will replace. */
   readonly target: number;
-  /** From 0 up to 1. */
+  /** The fraction that is done, from 0 to 1. */
   readonly progress: number;
-  /** Milliseconds until it has caught up at its present rate; `null` while unknown. */
+  /** Milliseconds until it has caught up at its present rate; `null` if unknown. */
   readonly remainingMs: number | null;
 }
 
-/** A consumer and all of its partitions. */
+/** The state of a consumer and all of its partitions. */
 export interface ConsumerState {
   readonly name: string;
   readonly kind: ConsumerKind;
@@ -61,48 +61,51 @@ export interface ConsumerState {
   readonly lagMs: number;
   readonly partitions: readonly PartitionState[];
   readonly rebuild: RebuildProgress | null;
-  /** How many events are set aside. */
+  /** How many events are parked. */
   readonly parkedEvents: number;
 }
 
 /** All consumers of a store, and how far its log can be read. */
 export interface ConsumersState {
   readonly consumers: readonly ConsumerState[];
-  /** The end of the log, and the open transactions that keep readers from it. */
+  /** The end of the log, and the open transactions that hold readers back from it. */
   readonly horizon: LogHorizon;
 }
 
-/** The events of one aggregate that a consumer has set aside: the one that failed, and its followers. */
+/** The events of one aggregate that a consumer has parked: the event that failed, and its followers. */
 export interface ParkedAggregate {
   readonly aggregate: AggregateRef;
   /** The position of the event that failed. */
   readonly position: number;
   readonly eventId: string;
-  /** How many events are set aside, it included. */
+  /** How many events are parked, including the failed one. */
   readonly events: number;
   readonly failure: ConsumerFailure;
-  /** Whether it is waiting for its next attempt. */
+  /** Whether a retry is requested. */
   readonly retrying: boolean;
 }
 
-/** An event that a consumer has given up for good. */
+/** An event that a consumer has skipped for good. */
 export interface SkippedEvent {
   readonly position: number;
   readonly eventId: string;
   readonly aggregate: AggregateRef;
   readonly generation: number;
   /**
-   * What gave it up: the policy `'skip'` of the consumer, `skip()`, `discardParked()`, or `forget()` while
-   * it was parked.
+   * What skipped the event: the policy `'skip'` of the consumer, `skip()`, `discardParked()`, or
+   * `forget()` while the event was parked.
    */
   readonly cause: 'policy' | 'skip' | 'discard' | 'forget';
-  /** What the caller gave as its reason; otherwise the name of the option or the method. */
+  /** The reason that the caller gave; otherwise the name of the option or the method. */
   readonly reason: string;
-  /** The name and the message of the last error; `null` if it was parked after another and not tried. */
+  /**
+   * The name and the message of the last error; `null` if the event was parked after another, never
+   * tried.
+   */
   readonly error: string | null;
   readonly failures: number;
-  /** What the caller gave; otherwise the role in the database, or the process for the policy. */
+  /** The name that the caller gave; otherwise the database role, or the process for the policy. */
   readonly by: string;
-  /** By the clock of the database. */
+  /** When it was skipped, by the clock of the database. */
   readonly at: Date;
 }

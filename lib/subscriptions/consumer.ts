@@ -6,35 +6,35 @@ import type { Delivery } from './delivery/delivery.ts';
 
 export type ConsumerKind = 'projection' | 'inline-projection' | 'handler' | 'saga';
 
-/** What a projection's hooks are given: the generation of its read model, and the transaction. */
+/** The arguments of a projection's hooks: the generation of its read model, and the transaction. */
 export interface GenerationScope {
   readonly generation: number;
   readonly manager: EntityManager;
 }
 
-/** What becomes of a read model when its generations come and go. */
+/** Hooks of a projection that create, switch and remove the read models of its generations. */
 export interface GenerationHooks {
-  /** Makes an empty read model for this generation. */
+  /** Creates an empty read model for this generation. */
   prepare?(scope: GenerationScope): Promise<void> | void;
-  /** Makes this generation the one that queries read. */
+  /** Makes queries read the read model of this generation. */
   activate?(scope: GenerationScope): Promise<void> | void;
-  /** Removes the read model of a generation that is no longer wanted. */
+  /** Removes the read model of a generation that is no longer needed. */
   discard?(scope: GenerationScope): Promise<void> | void;
 }
 
-/** What follows the log under a name, as found in the application. */
+/** A projection, handler or saga of the application, which follows the log under a name. */
 export interface Consumer {
   readonly name: string;
   readonly kind: ConsumerKind;
-  /** The events it takes; of other types it sees none. */
+  /** The event classes that it takes; it sees no other events. */
   readonly events: readonly EventClass[];
   readonly settings: ConsumerSettings;
   readonly hooks: GenerationHooks;
   /**
    * Handles records, which are in the order of the log.
    *
-   * A projection gets a batch and the manager of the transaction that its checkpoint commits with;
-   * handlers and sagas get one record at a time and no manager.
+   * A projection receives a batch and the manager of the transaction that commits its checkpoint.
+   * Handlers and sagas receive one record at a time and no manager.
    */
   deliver(
     records: readonly EventRecord[],
@@ -43,6 +43,6 @@ export interface Consumer {
   ): Promise<void>;
 }
 
-/** Whether records come in batches, in the transaction of the checkpoint. */
+/** Returns whether records come in batches, inside the transaction of the checkpoint. */
 export const isTransactional = ({ kind }: Pick<Consumer, 'kind'>): boolean =>
   kind === 'projection' || kind === 'inline-projection';

@@ -1,7 +1,7 @@
 import type { AggregateRef } from '../store/aggregate-ref.ts';
 import type { CheckpointKey, Failure } from './checkpoint-store.ts';
 
-/** An event that was set aside, and how often it has failed. */
+/** A parked event, and how often it has failed. */
 export interface ParkedEvent {
   readonly position: number;
   readonly aggregate: AggregateRef;
@@ -9,19 +9,22 @@ export interface ParkedEvent {
 }
 
 /**
- * Knows the events that the consumers which this process runs have set aside. They are set aside, and taken
- * back in, in the transaction of their checkpoint: see `CheckpointTransaction`.
+ * Knows the parked events of the consumers that this process runs. Events are parked, and taken back,
+ * in the transaction of their checkpoint: see `CheckpointTransaction`.
  */
 export abstract class ParkedEvents {
-  /** Returns the aggregates that this generation of a consumer has set aside. */
+  /** Returns the aggregates that this generation of a consumer has parked. */
   abstract aggregates(key: CheckpointKey): Promise<readonly AggregateRef[]>;
 
-  /** Returns the first event of each aggregate whose next attempt was asked for. */
+  /** Returns the first event of each aggregate for which a retry was requested. */
   abstract toRetry(key: CheckpointKey): Promise<readonly ParkedEvent[]>;
 
-  /** Returns whether the next attempt at a parked event is still asked for. */
+  /** Returns whether a retry of a parked event is still requested. */
   abstract isToRetry(key: CheckpointKey, position: number): Promise<boolean>;
 
-  /** Stores that the next attempt of parked events has failed; they wait to be asked for again. */
+  /**
+   * Records that the retry of a parked event has failed; it stays parked until another retry is
+   * requested.
+   */
   abstract keep(key: CheckpointKey, event: ParkedEvent, failure: Failure): Promise<void>;
 }

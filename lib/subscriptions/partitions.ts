@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto';
 import type { AggregateRef } from '../store/aggregate-ref.ts';
 
 /**
- * Returns which of `partitions` an aggregate belongs to.
+ * Returns the partition of an aggregate, out of this number of `partitions`.
  *
- * A digest of the reference, so that it is the same in every process and release: another function would
- * hand the events of running consumers to other partitions.
+ * It is a digest of the reference, and so the same in every process and release: another function would
+ * move the events of running consumers to other partitions.
  */
 export function partitionOf({ type, id }: AggregateRef, partitions: number): number {
   if (partitions === 1) return 0;

@@ -1,21 +1,21 @@
 import { KnownOptions } from '../input/known-options.ts';
 
-/** Decides how long to wait before something that failed is tried again, and when to give up. */
+/** Decides how long to wait before a failed attempt is repeated, and when to give up. */
 export interface RetryPolicy {
   /**
-   * Returns the milliseconds to wait before the next attempt; `undefined` gives up.
+   * Returns the milliseconds to wait before the next attempt, or `undefined` to give up.
    *
-   * @param failures how many attempts have failed so far, from 1 up.
+   * @param failures how many attempts have failed so far, at least 1.
    */
   delayMs(failures: number): number | undefined;
 }
 
 export interface ExponentialBackoffOptions {
-  /** How many attempts follow the first one. @default 5 */
+  /** How many attempts may follow the first one. @default 5 */
   readonly retries?: number;
-  /** The longest first delay. @default 200 */
+  /** The longest first delay, in milliseconds. @default 200 */
   readonly firstDelayMs?: number;
-  /** The longest delay of all. @default 30000 */
+  /** The longest delay, in milliseconds. @default 30000 */
   readonly maxDelayMs?: number;
 }
 
@@ -26,8 +26,8 @@ const backoffOptions = new KnownOptions<ExponentialBackoffOptions>('exponentialB
 });
 
 /**
- * Doubles the delay after every failure and takes a random part of its upper half, so that many that
- * failed together do not come back together.
+ * Doubles the delay after every failure and takes a random part of its upper half, so that consumers
+ * that failed together do not retry together.
  */
 export function exponentialBackoff(options: ExponentialBackoffOptions = {}): RetryPolicy {
   const { retries = 5, firstDelayMs = 200, maxDelayMs = 30_000 } = backoffOptions.take(options);

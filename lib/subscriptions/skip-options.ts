@@ -1,11 +1,11 @@
 import { applyRules, type OptionRule } from '../input/option-rules.ts';
 import { isStorableText } from '../input/storable-text.ts';
 
-/** The person that gives events up, and the reason; both are stored with each event. */
+/** The person that skips events, and the reason; both are stored with each event. */
 export interface SkipOptions {
-  /** The person that decides it, such as the name of an operator, in up to 255 bytes. @default the database role */
+  /** The name of the person that decides, in up to 255 bytes. @default the database role */
   readonly by?: string;
-  /** Why, in up to 2,000 bytes. @default the name of the method */
+  /** The reason, in up to 2,000 bytes. @default the name of the method */
   readonly reason?: string;
 }
 
@@ -16,7 +16,7 @@ const text = (bytes: number): OptionRule => [
 
 const rules = { by: text(255), reason: text(2_000) };
 
-/** Returns the options of a call of this method. @throws TypeError that says what is wrong with them. */
+/** Returns the options of a call of this method. @throws TypeError that names the problem. */
 export function checkSkipOptions(method: string, given: SkipOptions): SkipOptions {
   const { options, problems } = applyRules<SkipOptions>(rules, {}, given, method);
   if (problems.length > 0) throw new TypeError(`${method}: ${problems.join(' ')}`);

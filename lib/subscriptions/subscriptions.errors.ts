@@ -1,6 +1,6 @@
 import { EventStoreError } from '../event-store.error.ts';
 
-/** A consumer of that name has never been started on this store. */
+/** No consumer of this name was ever started on this store. */
 export class UnknownConsumerError extends EventStoreError {
   readonly code = 'UNKNOWN_CONSUMER';
 
@@ -16,7 +16,7 @@ export class UnknownConsumerError extends EventStoreError {
   }
 }
 
-/** A handler took longer than the consumer's `timeoutMs`. What it had not committed is rolled back. */
+/** A handler took longer than the consumer's `timeoutMs`. Its uncommitted changes are rolled back. */
 export class HandlerTimeoutError extends EventStoreError {
   readonly code = 'HANDLER_TIMEOUT';
 
@@ -49,9 +49,9 @@ export class HandlerCrashedError extends EventStoreError {
 }
 
 /**
- * The log is not the one that the consumer has read: an event that was read is not in it.
+ * The log is not the one that the consumer has read: an event that it has read is missing.
  *
- * Found by the checkpoint, and by what a running process remembers beyond it.
+ * This is detected by the checkpoint, and by what a running process remembers beyond it.
  */
 export class HistoryDivergedError extends EventStoreError {
   readonly code = 'HISTORY_DIVERGED';
@@ -71,14 +71,14 @@ export class HistoryDivergedError extends EventStoreError {
   }
 }
 
-/** A table that a hook of the projection has made is gone, and the checkpoint is still there. */
+/** A table that a hook of the projection has created is missing, but its checkpoint still exists. */
 export class ReadModelLostError extends EventStoreError {
   readonly code = 'READ_MODEL_LOST';
 
   constructor(
     readonly consumer: string,
     readonly generation: number,
-    /** Its schema and name, quoted where they have to be. */
+    /** The schema and the name of the table, quoted where necessary. */
     readonly table: string,
     readonly position: number,
   ) {
@@ -107,7 +107,7 @@ export class LeaseLostError extends EventStoreError {
   }
 }
 
-/** The consumer had not reached the position in time. */
+/** The consumer did not reach the position in time. */
 export class WaitTimeoutError extends EventStoreError {
   readonly code = 'WAIT_TIMEOUT';
   override readonly retryable = true;
@@ -115,7 +115,7 @@ export class WaitTimeoutError extends EventStoreError {
   constructor(
     readonly consumer: string,
     readonly position: number,
-    /** Its position at the last look; `undefined` if the database did not answer. */
+    /** Its position at the last check; `undefined` if the database did not answer. */
     readonly reached: number | undefined,
     readonly timeoutMs: number,
     readonly reason: string | undefined,
@@ -128,7 +128,7 @@ export class WaitTimeoutError extends EventStoreError {
   }
 }
 
-/** What was asked of a consumer does not go with what it is doing. Nothing was changed. */
+/** The consumer's state does not allow the request. Nothing was changed. */
 export class ConsumerStateError extends EventStoreError {
   readonly code = 'CONSUMER_STATE';
 

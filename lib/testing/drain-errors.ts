@@ -2,14 +2,14 @@ import { describeOpenAppend, type LogHorizon } from '../store/reading/log-horizo
 import type { ConsumerState, ParkedAggregate } from '../subscriptions/consumer-state.ts';
 import { ConsumerStateError, WaitTimeoutError } from '../subscriptions/subscriptions.errors.ts';
 
-/** Returns whether a consumer has nothing left to do except parked events. */
+/** Returns whether a consumer has nothing left to do except retry its parked events. */
 export const isFinished = (state: ConsumerState): boolean =>
   state.lagEvents === 0 && state.rebuild === null && !stoppedPartition(state);
 
 const stoppedPartition = ({ partitions }: ConsumerState) =>
   partitions.find(({ status }) => status === 'stopped');
 
-/** Throws if a consumer will not continue by itself. */
+/** Throws if a consumer cannot continue by itself. */
 export function refuseIfDown(state: ConsumerState): void {
   const { name, status } = state;
   const stopped = stoppedPartition(state);
@@ -29,7 +29,7 @@ export function refuseIfDown(state: ConsumerState): void {
   }
 }
 
-/** Makes the error for a consumer with parked events, which names the first aggregate. */
+/** Returns the error for a consumer with parked events, which names the first of them. */
 export function parkedError(
   name: string,
   { aggregate, failure, position }: ParkedAggregate,
@@ -41,7 +41,7 @@ export function parkedError(
   );
 }
 
-/** Makes the error for a consumer that is late: how far it is, and what holds it up if that is known. */
+/** Returns the error for a consumer that was not finished in time, with the reason if it is known. */
 export function timeoutError(
   { name, status, position, partitions, rebuild, parkedEvents, lagEvents }: ConsumerState,
   { position: readable, lastPosition, openAppends }: LogHorizon,

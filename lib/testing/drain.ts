@@ -11,9 +11,9 @@ import { isFinished, parkedError, refuseIfDown, timeoutError } from './drain-err
 export interface DrainOptions {
   /** The name of the store. @default 'default' */
   readonly store?: string;
-  /** Whether events may stay parked, which otherwise is an error. @default false */
+  /** Whether events may stay parked; otherwise parked events are an error. @default false */
   readonly allowParked?: boolean;
-  /** How long to wait at most, in milliseconds. @default 4000 */
+  /** The longest time to wait, in milliseconds. @default 4000 */
   readonly timeoutMs?: number;
 }
 
@@ -24,16 +24,16 @@ const drainOptions = new KnownOptions<DrainOptions>('drain', {
 });
 
 /**
- * Resolves once all projections and durable handlers have finished everything in the log,
- * the events that handlers have appended meanwhile and running rebuilds included.
+ * Resolves once all projections and durable handlers have finished everything in the log, including
+ * events that handlers append meanwhile, and running rebuilds.
  *
- * Waits for consumers that this application runs, and for those that another process holds. Does not
- * wait for a consumer that `autoStart` leaves out here and that no other process runs, for anything
- * that handlers on the `EventBus` start, or for anything that a handler does not await.
+ * Waits for the consumers that this application runs, and for those that another process holds. A
+ * consumer that `autoStart` excludes here and that no other process runs is ignored. It does not wait
+ * for work that handlers on the `EventBus` start, nor for work that a handler does not await.
  *
  * @throws ConsumerStateError if a consumer has stopped, has parked events, or is paused before it has
  * finished, and if no process runs any consumer of this application.
- * @throws WaitTimeoutError if it takes longer; it says why if that is known.
+ * @throws WaitTimeoutError if it takes longer; the error gives the reason if it is known.
  * @throws UnsupportedFeatureError if the store is in memory.
  *
  * @example
@@ -53,21 +53,21 @@ export async function drain(
   for (let pauseMs = 2; ; pauseMs = Math.min(50, pauseMs * 1.5)) {
     const { consumers, horizon } = await control.list();
     const concerned = isConcerned(consumers);
-    // All states were read at the same moment, and a handler's appends commit before its checkpoint:
-    // nothing that is finished then gets new work afterwards.
+    // All states were read at one moment, and a handler's appends commit before its checkpoint, so a
+    // consumer that is finished at that moment is finished for good.
     const unfinished = concerned.find(
       (each) => !isFinished(each) || (each.parkedEvents > 0 && !atRest.has(each.name)),
     );
     if (!unfinished) return;
     for (const each of concerned) refuseIfDown(each);
-    // Retries of parked events may append, so they must have ended before the states are read.
+    // Parked events that are retried may append, so their retries must end before the states are read.
     atRest = await parkedAtRest(control, concerned, allowParked);
     if (performance.now() >= deadline) throw timeoutError(unfinished, horizon, timeoutMs);
     await delay(pauseMs);
   }
 }
 
-/** Returns which consumers to wait for: those run here, and those that another process runs. */
+/** Returns the consumers to wait for: those run here, and those that another process runs. */
 function concernOf(
   app: INestApplicationContext,
   store: string | undefined,
@@ -90,11 +90,11 @@ function concernOf(
   };
 }
 
-// The list shows a consumer whose lease has run out as waiting.
+// The list shows the status of an expired lease as waiting.
 const isHeld = ({ partitions }: ConsumerState): boolean =>
   partitions.some(({ owner, status }) => owner !== null && status !== 'waiting');
 
-/** Returns the names of consumers whose parked events are all at rest: none is being tried again. */
+/** Returns the names of consumers with parked events of which none is being retried. */
 async function parkedAtRest(
   control: Consumers,
   states: readonly ConsumerState[],

@@ -36,10 +36,10 @@ const contractOptions = new KnownOptions<EventStoreContractOptions>('eventStoreC
 });
 
 /**
- * Declares the tests that every `EventStorage` has to pass, below the `EventStore` that uses it.
+ * Declares the tests that every `EventStorage` must pass, through the `EventStore` that uses it.
  *
- * Runs under any test runner that has `describe` and `it`: jest, vitest, node:test. What depends on
- * a database is not part of it: transactions, readers beside late commits, damaged rows.
+ * Runs under any test runner that has `describe` and `it`: jest, vitest, node:test. Tests that need a
+ * database are not part of it: transactions, readers beside late commits, damaged rows.
  *
  * @example
  * import { describe, it } from '@jest/globals';

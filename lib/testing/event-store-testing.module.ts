@@ -23,17 +23,16 @@ const inMemoryStore: StoreFactory = {
 };
 
 /**
- * Replaces `EventStoreModule` where a test needs no database.
+ * Replaces `EventStoreModule` in tests that need no database.
  *
- * The store keeps its events in memory; repositories, features and the bridge to the `EventBus` are
- * the real ones. Modules that call `EventStoreModule.forFeature` work with it as they are. Options
- * about PostgreSQL are checked and have no effect. There are no transactions: see
- * `InMemoryEventStore`.
+ * The store keeps its events in memory; repositories, features and the bridge to the `EventBus` are the
+ * real ones. Modules that call `EventStoreModule.forFeature` work with it unchanged. Options for
+ * PostgreSQL are checked but have no effect. There are no transactions: see `InMemoryEventStore`.
  *
- * Projections and durable handlers are found and checked, but never called: there is nothing to
- * commit a read model or a checkpoint to. An `@EventsHandler` or `@Saga` with `@Durable` is taken off
- * the `EventBus` here too, so a test calls `handle` itself, or uses `EventStoreModule` and `drain`.
- * Every method of `Consumers` throws `UnsupportedFeatureError`.
+ * Projections and durable handlers are found and checked, but never called, because there is no
+ * database in which to commit a read model or a checkpoint. An `@EventsHandler` or `@Saga` with
+ * `@Durable` is taken off the `EventBus` here too, so a test calls `handle` itself, or uses
+ * `EventStoreModule` and `drain`. Every method of `Consumers` throws `UnsupportedFeatureError`.
  *
  * @example
  * const module = await Test.createTestingModule({
@@ -43,13 +42,13 @@ const inMemoryStore: StoreFactory = {
  */
 @Module({})
 export class EventStoreTestingModule extends ConfigurableModuleClass {
-  /** Configures a store in memory, available in the whole application. */
+  /** Configures a store in memory and makes it available in the whole application. */
   static override forRoot(given: typeof OPTIONS_TYPE = {}): DynamicModule {
     const options = rootOptions(given);
     return withStore(super.forRoot(options), options.store, inMemoryStore);
   }
 
-  /** The same with options that are injected. */
+  /** Like `forRoot`, with options that are injected. */
   static override forRootAsync(given: typeof ASYNC_OPTIONS_TYPE): DynamicModule {
     const options = asyncRootOptions.take(given);
     return withStore(super.forRootAsync(options), options.store, inMemoryStore);

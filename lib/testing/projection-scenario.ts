@@ -13,9 +13,9 @@ import { runInDelivery } from '../subscriptions/delivery/delivery.ts';
 import { recordsFor } from './records-for.ts';
 
 export interface ProjectionScenarioOptions {
-  /** An open data source of a PostgreSQL for tests; one connection is used. */
+  /** An open data source of a PostgreSQL database for tests; the scenario uses one connection. */
   readonly dataSource: DataSource;
-  /** The codec of the store, which decides what an event can hold. @default new JsonCodec() */
+  /** The codec of the store, which decides what an event can contain. @default new JsonCodec() */
   readonly codec?: EventCodec;
   /** When the events were recorded. @default now */
   readonly recordedAt?: Date;
@@ -27,20 +27,21 @@ const scenarioOptions = new KnownOptions<ProjectionScenarioOptions>('projectionS
   recordedAt: true,
 });
 
-/** Asks a read model for rows, in the transaction that has applied the events. */
+/** Reads rows of a read model, in the transaction that has applied the events. */
 export type RowQuery = (manager: EntityManager) => Promise<readonly object[]>;
 
 /**
- * Starts a test of a projection, given as a class without parameters or as an instance: given events,
- * then these rows in a real PostgreSQL.
+ * Starts a test of a projection, given as a class without constructor parameters or as an instance:
+ * given these events, then these rows in a real PostgreSQL database.
  *
- * `prepare` and `activate` are called first, if the projection has them, as for generation 1. Events
- * are passed as a store returns them, all in one transaction that is rolled back at the end: nothing
- * stays except what was written without the `manager`. Existing tables are used with their rows.
+ * If the projection has `prepare` and `activate`, they are called first, as for generation 1. The
+ * events are delivered as a store returns them, all in one transaction, which is rolled back at the
+ * end: only what was written without the `manager` stays. Existing tables are used with the rows in
+ * them.
  *
- * Everything is done twice, with all events in one batch and with each in a batch of its own, because
- * a projection must not depend on how the log is cut into batches. Works under any test runner: a
- * difference is thrown as an `AssertionError` of `node:assert`.
+ * Everything runs twice, with all events in one batch and with each event in a batch of its own,
+ * because a projection must not depend on how the log is divided into batches. Works under any test
+ * runner: an unmet expectation throws an `AssertionError` of `node:assert`.
  *
  * @example
  * await projectionScenario(AccountList, { dataSource })
@@ -49,7 +50,7 @@ export type RowQuery = (manager: EntityManager) => Promise<readonly object[]>;
  *   .given('account-1', new AccountClosed())
  *   .then('SELECT id, owner FROM account_list ORDER BY id', [{ id: 'account-2', owner: 'Bob' }]);
  *
- * @throws TypeError if the class has parameters, no `@Projection`, or one that is wrong.
+ * @throws TypeError if the class has parameters, no `@Projection`, or an invalid one.
  */
 export function projectionScenario(
   projection: object | (new () => object),
@@ -58,7 +59,7 @@ export function projectionScenario(
   return new ProjectionScenario(projection, scenarioOptions.take(options));
 }
 
-/** What happened, and what the read model shows of it. */
+/** A scenario with the events that happened, which then checks the read model. */
 export class ProjectionScenario {
   readonly #consumer: Consumer;
   readonly #options: ProjectionScenarioOptions;
@@ -73,7 +74,8 @@ export class ProjectionScenario {
    * Adds events of one aggregate to the log, `EventData` among them; call it as often as needed.
    *
    * An id alone means an aggregate of the first type that the projection takes, or of the type
-   * `'scenario'` if it takes all. Events that the projection does not take are left out, as always.
+   * `'scenario'` if it takes all types. Events that the projection does not take are skipped, as
+   * always.
    */
   given(aggregate: AggregateRef | string, ...events: readonly (object | EventData)[]): this {
     const type = this.#consumer.settings.aggregateTypes?.[0] ?? 'scenario';
@@ -83,14 +85,14 @@ export class ProjectionScenario {
   }
 
   /**
-   * Expects a query to return exactly these rows, in this order. May be called for several queries.
+   * Expects a query to return exactly these rows, in this order. Call it again for further queries.
    *
-   * Values are compared as the driver gives them: a `bigint` of PostgreSQL, for example, is a string.
+   * Values are compared as the driver returns them: a `bigint` of PostgreSQL, for example, is a string.
    *
-   * @throws whatever the projection or the query throws, and what `append` throws for bad events.
+   * @throws any error of the projection or the query, and those of `append` for invalid events.
    */
   then(query: string | RowQuery, rows: readonly object[]): Promise<void> {
-    // Thrown at once, because an `await` would never end otherwise.
+    // Thrown at once; otherwise an `await` would never end.
     if (typeof rows === 'function') {
       throw new TypeError(
         'A scenario is not a promise: do not await given(…), end it with then(query, rows).',
@@ -168,7 +170,7 @@ const oneByOne = (records: readonly EventRecord[]) => records.map((record) => [r
 /** A row without its class, so that an entity equals the literal that describes it. */
 const plain = (row: object): object => ({ ...row });
 
-/** Runs work in a transaction that is rolled back. */
+/** Runs work in a transaction and rolls it back. */
 async function rolledBack<T>(
   dataSource: DataSource,
   work: (manager: EntityManager) => Promise<T>,

@@ -9,9 +9,9 @@ import type { Consumer } from '../subscriptions/consumer.ts';
 import { eventFilterOf } from '../subscriptions/delivery/event-filter.ts';
 
 /**
- * Returns the records that a consumer would get for these appends, as a store returns them.
+ * Returns the records of these appends as a consumer would receive them from a store.
  *
- * @throws TypeError if the decorator of an event class is wrong, and whatever `appendAll` throws.
+ * @throws TypeError if the decorator of an event class is wrong, and any error of `appendAll`.
  */
 export async function recordsFor(
   consumer: Consumer,

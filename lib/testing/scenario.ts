@@ -11,21 +11,21 @@ export interface ScenarioAggregate {
 }
 
 export interface ScenarioOptions {
-  /** What the aggregate is constructed with. @default 'scenario' */
+  /** The id with which the aggregate is constructed. @default 'scenario' */
   readonly id?: string;
-  /** The codec of the store, which decides what an event can hold. @default new JsonCodec() */
+  /** The codec of the store, which decides what an event can contain. @default new JsonCodec() */
   readonly codec?: EventCodec;
 }
 
 const scenarioOptions = new KnownOptions<ScenarioOptions>('scenario', { id: true, codec: true });
 
 /**
- * Starts a test of one decision of an aggregate: given events, when it is asked for something, then
- * new events, or an error.
+ * Starts a test of one decision of an aggregate: given these events, when this work runs, then expect
+ * other events or an error.
  *
- * Given and expected events both go through the store's codec and back. An event that cannot be
- * stored, or that would come back changed, fails the test. Works under any test runner: a difference
- * is thrown as an `AssertionError` of `node:assert`.
+ * All events, given and expected, pass through the store's codec and back. An event that cannot be
+ * stored, or that would be read back as something else, therefore fails the test. Works under any test
+ * runner: an unmet expectation throws an `AssertionError` of `node:assert`.
  *
  * @example
  * scenario(LoanApplication)
@@ -41,7 +41,7 @@ export function scenario<T extends ScenarioAggregate>(
   return new Scenario(new aggregateClass(id), new StoredForm(codec));
 }
 
-/** What happened before. */
+/** A scenario with the events that happened before. */
 export class Scenario<T extends ScenarioAggregate> {
   readonly #aggregate: T;
   readonly #storedForm: StoredForm;
@@ -51,7 +51,7 @@ export class Scenario<T extends ScenarioAggregate> {
     this.#storedForm = storedForm;
   }
 
-  /** Folds events that happened before; may be called several times, or not at all. */
+  /** Applies events that happened before; may be called several times, or not at all. */
   given(...events: object[]): this {
     this.#aggregate.loadFromHistory(this.#storedForm.of(events));
     return this;
@@ -62,7 +62,7 @@ export class Scenario<T extends ScenarioAggregate> {
     try {
       const result: unknown = work(this.#aggregate);
       if (types.isPromise(result)) {
-        // Refused below in any case.
+        // A promise is refused below, so its rejection must not end the process.
         result.catch(ignore);
         throw new TypeError('The work given to when() returned a promise. It must end at once.');
       }
@@ -73,7 +73,7 @@ export class Scenario<T extends ScenarioAggregate> {
   }
 }
 
-/** The outcome of the work. */
+/** The outcome of a scenario, which checks the events, the error or the state. */
 export class ScenarioOutcome<T extends ScenarioAggregate> {
   readonly #aggregate: T;
   readonly #storedForm: StoredForm;
@@ -85,7 +85,7 @@ export class ScenarioOutcome<T extends ScenarioAggregate> {
     this.#failure = failure;
   }
 
-  /** Expects exactly these new events, in this order; none at all if none is given. */
+  /** Expects exactly these new events, in this order; without arguments, expects none. */
   then(...events: object[]): void {
     if (events.some((event) => typeof event === 'function')) {
       throw new TypeError(
@@ -109,7 +109,7 @@ export class ScenarioOutcome<T extends ScenarioAggregate> {
     else if (!(error instanceof expected)) throw error;
   }
 
-  /** Passes the aggregate to a check, which throws or returns false if the state is wrong. */
+  /** Passes the current aggregate to the check, which throws or returns false if the state is wrong. */
   thenState(check: (aggregate: T) => unknown): void {
     this.#rethrow();
     assert.notEqual(check(this.#aggregate), false, 'The state is not as expected.');

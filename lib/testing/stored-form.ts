@@ -5,7 +5,7 @@ import { EventRegistry } from '../events/event-registry.ts';
 import { EventSerializer } from '../events/event-serializer.ts';
 import { JsonCodec } from '../events/payload/json.codec.ts';
 
-/** Converts events to the form in which a store would return them. */
+/** Returns events as a store would return them. */
 export class StoredForm {
   readonly #registry = new EventRegistry();
   readonly #serializer: EventSerializer;
@@ -15,17 +15,17 @@ export class StoredForm {
   }
 
   /**
-   * Returns the events as they come back: new instances of their classes.
+   * Returns the events as they are read back: new instances of their classes.
    *
    * @throws UnregisteredEventError, InvalidEventError or EventSchemaError, as an append does.
-   * @throws TypeError if the decorator of a class is wrong, or a schema answers with a promise.
+   * @throws TypeError if the decorator of a class is wrong, or a schema returns a promise.
    */
   of(events: readonly object[]): object[] {
     for (const event of events) this.#registry.register(event.constructor as EventClass);
     const serialized = this.#serializer.serialize(events);
     if (this.#registry.problems.length > 0) throw new TypeError(this.#registry.problems.join('\n'));
     if (serialized instanceof Promise) {
-      // Refused below in any case.
+      // A promise is refused below, so its rejection must not end the process.
       serialized.catch(ignore);
       throw new TypeError('A scenario cannot wait for a schema that answers with a promise.');
     }

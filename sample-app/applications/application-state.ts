@@ -13,16 +13,16 @@ import { type WorkItems, workItemsAfter } from './work-items.ts';
 /** What an application looks like from outside. */
 export interface ApplicationView {
   readonly id: string;
-  /** The amount asked for, in euro. */
+  /** The requested amount, in euro. */
   readonly amount: number;
   readonly status: ApplicationStatus;
-  /** What is done of granting the loan, in the order in which it was done. */
+  /** The completed steps of granting the loan, in their order. */
   readonly granted: readonly GrantStep[];
   readonly offers: Offers;
   readonly workItems: WorkItems;
 }
 
-/** What has happened to a loan application, folded into the state that its rules look at. */
+/** The state of a loan application, folded from its events, on which its rules are based. */
 export abstract class ApplicationState extends AggregateRoot {
   protected amount = 0;
   protected status: ApplicationStatus = 'new';

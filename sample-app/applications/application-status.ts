@@ -1,5 +1,5 @@
 /**
- * Where an application stands.
+ * The status of an application.
  *
  *     new → submitted → partly-submitted → preaccepted → accepted → finalized → granted
  *                              └───────────────┴────────────┴───────────┴→ declined | cancelled
@@ -36,6 +36,6 @@ export function canBecome(from: ApplicationStatus, to: ApplicationStatus): boole
   return next[from].includes(to);
 }
 
-/** The three things that make a granted loan, each done once. */
+/** The three steps that grant a loan, each taken once. */
 export const grantSteps = ['approved', 'registered', 'activated'] as const;
 export type GrantStep = (typeof grantSteps)[number];

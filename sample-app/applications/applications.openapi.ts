@@ -10,7 +10,7 @@ import {
 } from '@nestjs/swagger';
 import { versionedApplication } from './applications.schemas.ts';
 
-/** Describes a handler that answers with an application and its ETag. */
+/** Describes a handler that returns an application and its ETag. */
 export function ShowsApplication(
   summary: string,
   status: HttpStatus = HttpStatus.OK,
@@ -28,7 +28,7 @@ export function ShowsApplication(
   );
 }
 
-/** Describes a handler that does something to an application and answers with it. */
+/** Describes a handler that changes an application and returns it. */
 export function ChangesApplication(summary: string): MethodDecorator {
   return applyDecorators(
     ShowsApplication(summary),

@@ -34,7 +34,7 @@ import { whyNotWorkItem, type WorkItemKind, type WorkItemStep } from './work-ite
 
 const aggregateType = 'loan-application';
 
-/** Which shape a snapshot of an application has: since the second, offers are numbered and expire. */
+/** The revision of an application's snapshot: since the second one, offers are numbered and expire. */
 export const snapshotRevision = 2;
 
 const workItemEventOf = {
@@ -44,15 +44,15 @@ const workItemEventOf = {
 };
 
 /**
- * A loan application with its offers and work items: every decision about it is made here.
+ * A loan application with its offers and work items; it makes every decision about them.
  *
- * A method checks the rules and applies one event, or throws `RuleViolationError`. `at` is when
- * it happened. What the clock asks for, and not a person, may come too late or twice: it is then
- * left alone, and nothing is applied.
+ * A method checks the rules and applies one event, or throws `RuleViolationError`. `at` is when the
+ * step happened. A step that the clock triggers, and not a person, may come too late or twice; it is
+ * then ignored, and nothing is applied.
  */
 @Aggregate(aggregateType, { snapshots: everyNEvents(50), snapshotRevision })
 export class LoanApplication extends ApplicationState {
-  /** Names an application to the store. */
+  /** Returns the reference under which the store knows an application. */
   static ref(id: string): AggregateRef {
     return { type: aggregateType, id };
   }
@@ -104,7 +104,7 @@ export class LoanApplication extends ApplicationState {
     this.moveOffer('select', new OfferSelected(at));
   }
 
-  /** `number` is given by the desk; left out, it is made of the id and a running number. */
+  /** Creates an offer. Without a `number`, the number consists of the id and a running number. */
   createOffer(at: Date, number = `${this.id}-${this.offers.written + 1}`): void {
     this.moveOffer('create', new OfferCreated(number, at));
   }
@@ -129,14 +129,14 @@ export class LoanApplication extends ApplicationState {
     this.moveOffer('cancel', new OfferCancelled(at));
   }
 
-  /** Ends the offer if the customer still has it, unanswered, and the time for that is over. */
+  /** Ends the offer if the customer has it unanswered and the time for an answer is over. */
   expireOffer(at: Date): void {
     if (whyNotOffer('expire', this.offers, this.status)) return;
     if (this.offers.answerBy && at < new Date(this.offers.answerBy)) return;
     this.apply(new OfferExpired(at));
   }
 
-  /** Gives the application up after its offer has expired, unless somebody has decided on it. */
+  /** Cancels the application after its offer has expired, unless a clerk has decided on it. */
   cancelUnanswered(at: Date): void {
     const { expired, prepared } = this.offers;
     if (!expired || prepared || !canBecome(this.status, 'cancelled')) return;

@@ -10,9 +10,9 @@ import { OfferCreated } from './events/offer.events.ts';
 import { OfferNumberTakenError } from './offer-number-taken.error.ts';
 
 /**
- * Keeps the numbers of all offers unique, which no single application can.
+ * Keeps the numbers of all offers unique, which no single application can do.
  *
- * It works inside the append: what it throws refuses the event, and nothing is stored.
+ * It works inside the append: an error that it throws refuses the event, and nothing is stored.
  */
 @Projection('offer-numbers', { mode: 'inline' })
 export class OfferNumbers implements GenerationHooks {

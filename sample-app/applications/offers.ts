@@ -13,13 +13,13 @@ import type { ApplicationStatus } from './application-status.ts';
 export interface Offers {
   readonly prepared: 'selected' | 'created' | null;
   readonly withCustomer: 'sent' | 'sent-back' | null;
-  /** Until when the customer could answer the offer sent last: a time in ISO 8601. */
+  /** The time until which the customer may answer the last sent offer, in ISO 8601. */
   readonly answerBy: string | null;
-  /** Whether it was not answered, and no other offer was written since. */
+  /** Whether the offer was not answered and no other offer was written since. */
   readonly expired: boolean;
-  /** How the offers ended: nothing happens to them any more. */
+  /** How the offers ended; they no longer change. */
   readonly outcome: 'accepted' | 'declined' | null;
-  /** How many offers were written, whatever became of them. */
+  /** How many offers were written, whatever their outcome. */
   readonly written: number;
   readonly everSent: boolean;
   readonly everSentBack: boolean;
@@ -41,7 +41,7 @@ export const noOffers: Offers = {
 
 const daysToAnswer = 30;
 
-/** Returns until when the customer may answer an offer that was sent then. */
+/** Returns the time until which the customer may answer an offer that was sent at `sentAt`. */
 export function answerBy(sentAt: Date): Date {
   return new Date(sentAt.getTime() + daysToAnswer * 24 * 3_600_000);
 }
@@ -57,7 +57,7 @@ const allowedDuring: Record<OfferStep, readonly ApplicationStatus[]> = {
   expire: ['finalized'],
 };
 
-/** Returns why the step cannot be taken now, or `null` if it can. */
+/** Returns why the step is not possible now, or `null` if it is. */
 export function whyNotOffer(
   step: OfferStep,
   offers: Offers,
@@ -84,7 +84,7 @@ export function whyNotOffer(
   }
 }
 
-/** Returns the offers after a step that was taken. */
+/** Returns the offers after a step. */
 export function offersAfter(step: OfferStep, offers: Offers): Offers {
   switch (step) {
     case 'select':

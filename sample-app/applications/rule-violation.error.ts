@@ -1,4 +1,4 @@
-/** A command asked for something that the rules of the loan desk forbid. Nothing was recorded. */
+/** The rules of the loan desk forbid a command. Nothing was recorded. */
 export class RuleViolationError extends Error {
   readonly code = 'RULE_VIOLATION';
 

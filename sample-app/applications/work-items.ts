@@ -17,10 +17,10 @@ export const workItemSteps = ['schedule', 'start', 'complete'] as const;
 export type WorkItemStep = (typeof workItemSteps)[number];
 
 /**
- * How many work items of one kind are open, and on how many of them somebody is working.
+ * How many work items of one kind are open, and how many of them clerks are working on.
  *
  *     scheduled (open) ⇄ in work      started, and completed for the day: the item stays open
- *            └→ closed                completed while nobody works on it
+ *  └→ closed completed while no clerk works on it
  */
 export interface WorkItemCount {
   readonly open: number;
@@ -58,14 +58,14 @@ const scheduling: Record<WorkItemKind, SchedulingRule> = {
   },
 };
 
-/** What the rules about work items look at. */
+/** The facts about an application that the rules for work items need. */
 interface ApplicationFacts {
   readonly status: ApplicationStatus;
   readonly offers: Offers;
   readonly workItems: WorkItems;
 }
 
-/** Returns why the step cannot be taken now, or `null` if it can. */
+/** Returns why the step is not possible now, or `null` if it is. */
 export function whyNotWorkItem(
   step: WorkItemStep,
   kind: WorkItemKind,
@@ -86,7 +86,7 @@ export function whyNotWorkItem(
   }
 }
 
-/** Returns the work items after a step that was taken. */
+/** Returns the work items after a step. */
 export function workItemsAfter(
   step: WorkItemStep,
   kind: WorkItemKind,

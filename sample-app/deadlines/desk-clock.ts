@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 
-/** What time it is at the desk; tests and the demo put it forward to see what time brings. */
+/** The current time at the desk; tests and the demo put it forward. */
 @Injectable()
 export class DeskClock {
   private aheadMs = 0;

@@ -20,7 +20,7 @@ import {
 } from '../applications/events/offer.events.ts';
 import { answerBy } from '../applications/offers.ts';
 
-/** Lists the offers that customers have not answered, and until when they may. */
+/** Lists the offers that customers have not answered, with the time until which they may. */
 @Projection('offer-deadlines')
 export class OfferDeadlines implements GenerationHooks {
   @On(OfferSent)

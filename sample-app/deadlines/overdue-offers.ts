@@ -4,7 +4,7 @@ import { DataSource } from 'typeorm';
 import { MoveApplication } from '../applications/commands/move-application.ts';
 import { DeskClock } from './desk-clock.ts';
 
-/** Lets offers expire that were not answered in time. */
+/** Makes offers expire that were not answered in time. */
 @Injectable()
 export class OverdueOffers implements BeforeApplicationShutdown {
   private readonly logger = new Logger(OverdueOffers.name);
@@ -17,10 +17,9 @@ export class OverdueOffers implements BeforeApplicationShutdown {
   ) {}
 
   /**
-   * Asks every application whose offer is overdue to let it expire.
+   * Asks every application with an overdue offer to let it expire.
    *
-   * The list may be behind, so each application decides by what it knows itself. Two that do this at
-   * the same time do no harm.
+   * The list may lag, so each application decides by its own state. Two concurrent calls do no harm.
    */
   async expire(): Promise<void> {
     const now = this.clock.now();
@@ -35,7 +34,7 @@ export class OverdueOffers implements BeforeApplicationShutdown {
     }
   }
 
-  /** Does so once a minute, until the application shuts down. */
+  /** Calls `expire` once a minute, until the application shuts down. */
   expireEveryMinute(): void {
     this.timer ??= setInterval(() => {
       this.expire().catch((error: unknown) => this.logger.error(error));

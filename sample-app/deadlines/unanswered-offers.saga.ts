@@ -5,7 +5,7 @@ import { map, type Observable } from 'rxjs';
 import { MoveApplication } from '../applications/commands/move-application.ts';
 import { OfferExpired } from '../applications/events/offer.events.ts';
 
-/** Closes an application when its offer has expired. */
+/** Cancels an application when its offer has expired. */
 @Injectable()
 export class UnansweredOffers {
   @Durable('unanswered-offers', { events: [OfferExpired] })

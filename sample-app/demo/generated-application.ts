@@ -13,9 +13,9 @@ const clerks = ['anna', 'bram', 'carla', 'daan', 'emma'];
 const hour = 3_600_000;
 
 /**
- * A made-up application: the same id, start and random numbers give the same steps.
+ * A made-up application: the same id, start and random numbers always give the same steps.
  *
- * The chances are about those of the bank whose log `npm run replay` plays.
+ * The probabilities are close to those of the bank whose log `npm run replay` plays.
  */
 export class GeneratedApplication {
   readonly steps: Step[] = [];
@@ -91,7 +91,7 @@ export class GeneratedApplication {
     this.steps.push({ command, actor });
   }
 
-  /** Every step happens up to two days after the one before. */
+  /** Every step happens up to two days after the previous one. */
   private now(): CommandOptions {
     this.time += Math.ceil(this.random() * 48 * hour);
     return { at: new Date(this.time) };

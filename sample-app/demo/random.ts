@@ -1,4 +1,4 @@
-/** Returns numbers from 0 up to, not including, 1 that depend on the seed alone (mulberry32). */
+/** Returns a generator of numbers from 0 to below 1 that depend only on the seed (mulberry32). */
 export function randomFrom(seed: number): () => number {
   let state = seed;
   return () => {

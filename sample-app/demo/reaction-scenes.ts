@@ -23,7 +23,7 @@ export async function showUnansweredOffer({ app, url }: LoanDesk): Promise<void>
   console.log('  31 days go by …');
   app.get(DeskClock).putForward(31);
   await app.get(OverdueOffers).expire();
-  // First the offer has expired, and then, because of that, the application is closed.
+  // First the offer expires, and then, because of that, the application is closed.
   await untilCaughtUp(app);
   await untilCaughtUp(app);
   const { status } = application.parse(await (await fetch(place)).json());
@@ -34,7 +34,7 @@ export async function showUnansweredOffer({ app, url }: LoanDesk): Promise<void>
   }
 }
 
-/** The report is built again beside the one that answers, and takes its place. */
+/** The report is built again beside the report in use, and then replaces it. */
 export async function showRebuild(app: INestApplicationContext): Promise<void> {
   console.log('\nA rebuild of the report');
   const { rebuilt, meanwhile, seconds } = await rebuildReport(app, (percent) =>

@@ -5,7 +5,7 @@ import { LoanApplication, snapshotRevision } from '../applications/loan-applicat
 
 const answer = z.looseObject({ id: z.string().optional(), message: z.string().optional() });
 
-/** Two clerks decide on the same application at the same time: one of them has to look again. */
+/** Two clerks decide on the same application at the same time: one of them has to decide again. */
 export async function showConflict(url: string): Promise<void> {
   console.log('\nA version conflict');
   const submitted = await post(`${url}/applications`, { body: { amount: 9000 } });
@@ -49,7 +49,7 @@ interface Answer {
   readonly etag: string | null;
 }
 
-/** Sends a request as any client would, and prints it with its answer. */
+/** Sends a request as any client would, and prints it with its response. */
 async function post(
   url: string,
   { headers, body }: { readonly headers?: Record<string, string>; readonly body?: object },

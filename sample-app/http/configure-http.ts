@@ -5,7 +5,7 @@ import { EntityTagInterceptor } from './entity-tag.ts';
 import { EventStoreErrorFilter } from './event-store-error.filter.ts';
 import { requestMetadata } from './request-metadata.middleware.ts';
 
-/** Gives the application everything that concerns HTTP, and its OpenAPI description at `/api`. */
+/** Configures everything that concerns HTTP, and serves the OpenAPI description at `/api`. */
 export function configureHttp(app: INestApplication): void {
   const host = app.get(HttpAdapterHost);
   app.use(requestMetadata);

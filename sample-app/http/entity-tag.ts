@@ -13,7 +13,7 @@ export function entityTag(version: number): string {
   return `"${version}"`;
 }
 
-/** `If-Match: "12"` as the version 12. Without the header, or with `*`, any version will do. */
+/** Parses `If-Match: "12"` as the version 12. Without the header, or with `*`, any version matches. */
 export const ifMatch = z
   .string()
   .regex(/^(?:"\d{1,15}"|\*)$/, 'If-Match must be the ETag of an earlier response, such as "12"')

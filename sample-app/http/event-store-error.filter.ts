@@ -25,7 +25,9 @@ const statusByCode: Record<string, HttpStatus> = {
 
 type AnsweredError = EventStoreError | RuleViolationError | OfferNumberTakenError;
 
-/** Answers the errors of the store and of the rules; what is not the caller's doing is logged. */
+/**
+ * Maps errors of the store and of the rules to responses, and logs those that the caller did not cause.
+ */
 @Catch(EventStoreError, RuleViolationError, OfferNumberTakenError)
 export class EventStoreErrorFilter implements ExceptionFilter<AnsweredError> {
   private readonly logger = new Logger(EventStoreErrorFilter.name);

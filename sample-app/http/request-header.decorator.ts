@@ -1,6 +1,6 @@
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
 
-/** Hands a request header to a handler; give it a schema to have it validated. */
+/** Passes a request header to a handler; with a schema, the header is validated. */
 export const RequestHeader = createParamDecorator((name: string, context: ExecutionContext) => {
   const { headers } = context.switchToHttp().getRequest<{ headers: Record<string, unknown> }>();
   return headers[name.toLowerCase()];

@@ -3,10 +3,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { runWithMetadata } from 'nest-event-store';
 
 /**
- * Stores with every event which request recorded it.
+ * Stores with every event which request has recorded it.
  *
- * `X-Request-Id` is the correlation id, or a new UUID; `X-Actor` says who asked. This desk trusts
- * the header: a real one takes the actor from its authentication.
+ * `X-Request-Id` becomes the correlation id, or else a new UUID; `X-Actor` names the actor. This desk
+ * trusts the header: a real application takes the actor from its authentication.
  */
 export function requestMetadata(
   request: IncomingMessage,

@@ -17,11 +17,12 @@ const texts = new Map<EventClass, string>([
 ]);
 
 /**
- * Writes to the applicants: letters to one of them in the order of what happened, and in four parts,
- * so that nobody waits for the letters to all others.
+ * Writes letters to the applicants. The letters to one applicant are in the order of the events; there
+ * are four partitions, so that no applicant waits for the letters to all others.
  *
- * An event may come a second time, after a crash: its id, under which the letter is kept, shows that. It
- * also comes again when an operator starts the handler again from an earlier event; that letter is out.
+ * An event may come a second time after a crash; the event id under which the letter is stored reveals
+ * this. It also comes again when an operator restarts the handler from an earlier event; its letter was
+ * already sent.
  */
 @Durable('letters', { partitions: 4 })
 @EventsHandler(...texts.keys())

@@ -1,13 +1,13 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 
-/** What the desk has written to an applicant. */
+/** A letter that the desk has written to an applicant. */
 export interface Letter {
   readonly text: string;
   readonly writtenAt: Date;
 }
 
-/** The letters of the desk, one at most for each event. */
+/** The letters of the desk, at most one for each event. */
 @Injectable()
 export class Letters implements OnModuleInit {
   constructor(private readonly dataSource: DataSource) {}
@@ -23,7 +23,7 @@ export class Letters implements OnModuleInit {
       CREATE INDEX IF NOT EXISTS letters_application ON letters (application_id, written_at)`);
   }
 
-  /** Writes the letter that an event calls for; if it is written already, nothing is done. */
+  /** Writes the letter for an event; does nothing if it is already written. */
   async write(eventId: string, applicationId: string, text: string): Promise<void> {
     await this.dataSource.query(
       `INSERT INTO letters (event_id, application_id, text) VALUES ($1, $2, $3)

@@ -2,8 +2,8 @@ import type { INestApplicationContext } from '@nestjs/common';
 import { Consumers, EventStore } from 'nest-event-store';
 
 /**
- * Resolves once all projections and durable handlers have handled what is recorded by now, with the
- * seconds that it took.
+ * Resolves once all projections and durable handlers have handled everything that is recorded by now,
+ * with the number of seconds that it took.
  */
 export async function untilCaughtUp(app: INestApplicationContext): Promise<number> {
   const startedAt = performance.now();

@@ -4,7 +4,7 @@ import type { ApplicationCommand } from '../applications/commands/application.co
 
 export interface Step {
   readonly command: ApplicationCommand;
-  /** Who does it; stored with the event. */
+  /** The actor, which is stored with the event. */
   readonly actor: string | undefined;
 }
 
@@ -16,15 +16,15 @@ export interface PlayOptions {
   readonly inFlight: number;
   /** Called after every step. */
   readonly onStep: () => void;
-  /** Aborted to begin no further step; `play` then throws the signal's reason. */
+  /** Once aborted, no further step begins, and `play` throws the signal's reason. */
   readonly interruption: AbortSignal;
 }
 
 /**
- * Plays scripts through the command bus: many applications at once, each step after the one before.
+ * Plays scripts through the command bus: many applications at once, each step after the previous one.
  *
- * The first command that fails ends it: no further script is begun, and its error is thrown when
- * those that were begun are over.
+ * The first command that fails ends the playback: no further script begins, and the error is thrown
+ * once the running scripts are over.
  */
 export async function play(
   commands: CommandBus,

@@ -1,7 +1,7 @@
 import { Presets, SingleBar } from 'cli-progress';
 
 /**
- * Shows a bar while `work` runs a known number of commands, and prints what they took.
+ * Shows a progress bar while `work` runs a known number of commands, and then prints time and rate.
  *
  * Without a terminal it prints a line every five seconds.
  */
@@ -25,7 +25,7 @@ export async function withProgress(
   );
   bar.start(total, 0, { rate: 0 });
   const draw = (): void => bar.update(done, { rate: rate() });
-  // By the clock and not by the command: drawing costs more than a command.
+  // Draws by the clock, not at every command, because drawing costs more than a command.
   const drawing = setInterval(draw, 250);
   try {
     await work(() => {

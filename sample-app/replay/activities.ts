@@ -9,7 +9,7 @@ import { SubmitApplication } from '../applications/commands/submit-application.t
 import type { WorkItemKind } from '../applications/work-items.ts';
 import type { LogRow } from './log-file.ts';
 
-/** What one activity of the log becomes: a command, and the event that the command records. */
+/** The meaning of one activity of the log: a command, and the event that the command records. */
 interface Activity {
   readonly command: (row: LogRow, options: CommandOptions) => ApplicationCommand;
   readonly eventType: string;
@@ -64,7 +64,7 @@ const workItemSteps = {
   COMPLETE: ['complete', 'work-item.completed'],
 } as const;
 
-/** Returns what a row of the log becomes. Throws if the log has an activity that is not known. */
+/** Returns the activity of a row of the log. Throws if the activity is unknown. */
 export function activityOf(row: LogRow): Activity {
   const kind = workItemKinds[row.activity];
   if (kind) {

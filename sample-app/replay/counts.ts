@@ -7,7 +7,7 @@ import type { LogRow } from './log-file.ts';
 /** Numbers by name: applications, amount, events, and how many events of each type. */
 export type Counts = Readonly<Record<string, number>>;
 
-/** Counts what a log asks for. */
+/** Counts what a log should record. */
 export function countLog(log: ReadonlyMap<string, readonly LogRow[]>): Counts {
   const counts = { applications: log.size, amount: 0, events: 0 };
   for (const rows of log.values()) {
@@ -17,7 +17,7 @@ export function countLog(log: ReadonlyMap<string, readonly LogRow[]>): Counts {
   return counts;
 }
 
-/** Counts what is in the store, by reading all of it. */
+/** Counts what is in the store by reading all of it. */
 export async function countStore(store: EventStore): Promise<Counts> {
   const counts = { applications: 0, amount: 0, events: 0 };
   const applicationIds = new Set<string>();

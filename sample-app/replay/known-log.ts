@@ -1,6 +1,6 @@
 import type { Counts } from './counts.ts';
 
-/** What is known of the full log of the BPI Challenge 2012, counted by others before. */
+/** The published counts of the full log of the BPI Challenge 2012. */
 export const knownLog: Counts = {
   applications: 13_087,
   amount: 177_634_511,

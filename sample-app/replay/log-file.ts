@@ -19,7 +19,7 @@ const logRow = z
     activity: row.activity,
     lifecycle: row.lifecycle,
     at: new Date(row.timestamp),
-    /** Who did it; empty if nobody is named. */
+    /** The clerk; empty if the log names none. */
     resource: row.resource,
   }));
 

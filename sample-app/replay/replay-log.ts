@@ -19,18 +19,18 @@ export interface ReplayOptions {
   /** How many applications are worked on at the same time. */
   readonly inFlight: number;
   readonly interruption: AbortSignal;
-  /** Whether to rebuild the report in the end, twice. */
+  /** Whether to rebuild the report twice at the end. */
   readonly rebuild: boolean;
 }
 
 /**
  * Replays a log file: every row is one command, which records one event.
  *
- * A row that was replayed before is not replayed again: an application at version 7 has its first
- * seven rows, so an interrupted replay continues where it stopped.
+ * A row that was already replayed is skipped: an application at version 7 has its first seven rows, so
+ * an interrupted replay continues where it stopped.
  *
- * Returns whether the store, the report and the file agree in the end; with `rebuild`, so must the
- * report after each of two rebuilds, and whatever it answered during them.
+ * Returns whether the store, the report and the file agree at the end. With `rebuild`, the report must
+ * also agree after each of two rebuilds, and in all its answers during them.
  */
 export async function replayLog(
   app: INestApplicationContext,
@@ -77,7 +77,7 @@ export async function replayLog(
   return agree;
 }
 
-/** Throws if the report in use did not answer as before while another one was built. */
+/** Throws if the report in use gave another answer while a new one was built. */
 async function rebuildTwice(
   app: INestApplicationContext,
   before: Report,

@@ -22,7 +22,7 @@ import {
   showReportTables,
 } from './report-tables.ts';
 
-/** Counts what happened to all applications: three statements for a batch, however large it is. */
+/** Counts the events of all applications, with three statements for a batch of any size. */
 @Projection('application-report')
 export class ApplicationReport implements GenerationHooks {
   @OnBatch(...applicationEvents, ...offerEvents, ...workItemEvents)

@@ -4,19 +4,19 @@ import { Consumers } from 'nest-event-store';
 import type { Report } from './report.ts';
 import { Reports } from './reports.ts';
 
-/** How a rebuild of the report went. */
+/** The result of a rebuild of the report. */
 export interface ReportRebuild {
   readonly seconds: number;
-  /** What the old report answered while the new one was built. */
+  /** The answers of the old report while the new one was built. */
   readonly meanwhile: readonly Report[];
   readonly rebuilt: Report;
 }
 
 /**
- * Builds the report again from the whole log, while the old one answers.
+ * Builds the report again from the whole log, while the old report stays in use.
  *
- * Calls `onProgress` after each tenth, with the part that is done, in percent. Resolves when the new one
- * has taken the place of the old one.
+ * Calls `onProgress` after each tenth, with the percentage that is done. Resolves when the new report
+ * has replaced the old one.
  */
 export async function rebuildReport(
   app: INestApplicationContext,

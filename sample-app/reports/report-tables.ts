@@ -1,7 +1,8 @@
 /**
- * The tables that one generation of the report is counted in, and the view that all queries read.
+ * The tables in which one generation of the report is counted, and the view that all queries read.
  *
- * A rebuild fills tables of its own, so the view shows the old ones until it is pointed at the new.
+ * A rebuild fills its own tables, so the view shows the old tables until it is switched to the new
+ * ones.
  */
 export const createReportTables = (generation: number): string => `
 CREATE TABLE report_applications_${generation} (
@@ -18,11 +19,11 @@ CREATE TABLE report_events_${generation} (
   last_position bigint NOT NULL
 )`;
 
-/** With the view, if it still shows them. */
+/** Also drops the view, if it still shows these tables. */
 export const dropReportTables = (generation: number): string =>
   `DROP TABLE report_applications_${generation}, report_events_${generation} CASCADE`;
 
-/** Dropped and made again, because a view that is replaced could not change its columns. */
+/** Drops the view and creates it again, because a replaced view could not change its columns. */
 export const showReportTables = (generation: number): string => `
 DROP VIEW IF EXISTS application_report;
 CREATE VIEW application_report AS

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import type { Report } from './report.ts';
 
-/** Reads the report as it was counted last. It is behind the log by what is not counted yet. */
+/** Reads the report as of the last count, which may lag behind the log. */
 @Injectable()
 export class Reports {
   constructor(private readonly dataSource: DataSource) {}

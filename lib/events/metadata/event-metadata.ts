@@ -5,17 +5,17 @@ import { eventIdOf } from '../part-id.ts';
 
 export type { EventMetadata, JsonValue } from './metadata-members.ts';
 
-// Holds no application state: each value lives in one asynchronous flow and ends with it.
+// This is no application state: each value lives in one asynchronous flow and ends with it.
 const surrounding = new AsyncLocalStorage<EventMetadata>();
 
 /**
- * Runs `work` so that every event appended inside it, however deep, carries `metadata`.
+ * Runs `work` so that every event appended inside it, at any depth, carries `metadata`.
  *
- * Nested calls add to the outer metadata and win over it key by key. Returns what `work` returns.
+ * Nested calls add to the outer metadata; the inner value of a key wins. Returns what `work` returns.
  *
  * @throws TypeError if `metadata` is no object with members.
- * @throws InvalidEventError if one of its members cannot be read, or one that is declared as text is
- * something else; the other members are checked when an event is appended.
+ * @throws InvalidEventError if a member cannot be read, or if a member that is declared as text is not
+ * text; all other members are checked when an event is appended.
  *
  * @example
  * await runWithMetadata({ actor: user.id, correlationId: request.id }, () =>
@@ -28,18 +28,18 @@ export function runWithMetadata<T>(metadata: EventMetadata, work: () => T): T {
   return surrounding.run({ ...surrounding.getStore(), ...own }, work);
 }
 
-/** What a reaction names as its cause: a recorded event. */
+/** A recorded event that a reaction names as its cause. */
 interface Cause {
   readonly id: string;
   readonly metadata: EventMetadata;
 }
 
 /**
- * Runs `work` as a reaction to a recorded event: what it appends names that event as its cause. As a
- * reaction to several it names none of them, and their correlation only if they share one.
+ * Runs `work` as a reaction to a recorded event, which the events that it appends name as their cause.
+ * A reaction to several events names no cause, and a correlation only if all of them share it.
  *
- * Nothing else of the surrounding metadata is carried over, so that a reaction is the same wherever
- * and for whomever it runs.
+ * No other surrounding metadata is carried over, so that a reaction is the same wherever and for
+ * whatever caller it runs.
  */
 export function runAsReactionTo<T>(causes: Cause | readonly Cause[], work: () => T): T {
   const all = [causes].flat();
@@ -54,14 +54,15 @@ export function runAsReactionTo<T>(causes: Cause | readonly Cause[], work: () =>
 
 function correlationOf(cause: Cause): string {
   const { correlationId: given } = cause.metadata as { readonly correlationId?: unknown };
-  // Rows that others have written may hold anything, and a reaction must not fail for that.
+  // Rows that other programs have written may hold anything, and a reaction must not fail because of
+  // it.
   return typeof given === 'string' ? given : eventIdOf(cause);
 }
 
 const shared = ([first, ...others]: readonly string[]): string | undefined =>
   others.every((other) => other === first) ? first : undefined;
 
-/** Returns the metadata that an event appended here and now would carry. */
+/** Returns the metadata that an event appended at this point would carry. */
 export function currentMetadata(): EventMetadata {
   return surrounding.getStore() ?? {};
 }

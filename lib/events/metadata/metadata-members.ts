@@ -3,10 +3,10 @@ export type JsonValue =
   string | number | boolean | null | JsonValue[] | { [key: string]: JsonValue | undefined };
 
 /**
- * What is stored beside an event: its actor, its cause, and whatever else the caller adds.
+ * The metadata that is stored with an event: its actor, its cause, and what the caller adds.
  *
- * A JSON object, whose five named members are text. `correlationId` is shared by everything that one request set in motion;
- * `causationId` is the id under which the event is stored that a handler was reacting to.
+ * Metadata is a JSON object whose five named members are text. `correlationId` is shared by everything
+ * that one request caused. `causationId` is the stored id of the event to which a handler reacted.
  */
 export interface EventMetadata {
   readonly correlationId?: string;

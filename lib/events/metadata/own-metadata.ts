@@ -8,8 +8,8 @@ const textMembers = ['actor', 'tenant', 'correlationId', 'causationId', 'tracepa
 /**
  * Returns a plain copy of metadata, each member read once, wherever it comes from.
  *
- * @throws InvalidEventError if it is no object with members, one of them cannot be read, or one that is
- * declared as text is something else: a reader would compare it with text and miss it.
+ * @throws InvalidEventError if it is no object with members, if a member cannot be read, or if a member
+ * that is declared as text is not text: a reader would compare it with text and miss it.
  */
 export function ownMetadata(given: EventMetadata, eventType: string | undefined): EventMetadata {
   const metadata = copyOf(given, eventType);

@@ -18,7 +18,7 @@ const codecOptions = new KnownOptions<BinaryCodecOptions>('BinaryCodec', {
   compressAboveBytes: true,
 });
 
-/** What the first byte of a stored payload says about the rest. Stored, so never renumbered. */
+/** The meanings of the first byte of a stored payload. They are stored, so never renumber them. */
 const format = { packed: 1, deflated: 2 } as const;
 
 /**
@@ -87,9 +87,9 @@ export class BinaryCodec implements EventCodec {
 }
 
 /**
- * What a payload takes packed, at most, for each character of its JSON copy, and beside it: what is not
- * ASCII takes 3 bytes, and `0.5,` in a list takes 9. The copy was bounded by `maxEventBytes`, so that a
- * few bytes of a row that another hand has written cannot become a gigabyte.
+ * The most bytes that a packed payload takes for each character of its JSON copy: text outside of ASCII
+ * takes 3 bytes, and `0.5,` in a list takes 9. `maxEventBytes` bounds the copy, so this bounds what is
+ * unpacked: a row of a few bytes that another program has written cannot become a gigabyte.
  */
 const packedBytesPerCharacter = 4;
 const packedBytesAtLeast = 1_024;

@@ -21,7 +21,7 @@ export function isDatePath(text: unknown): boolean {
 
 const trees = new WeakMap<readonly string[], DateTree>();
 
-/** Returns the tree of these paths, made once for each list; `undefined` if there are none. */
+/** Returns the tree of these paths, cached for each list; `undefined` if there are no paths. */
 export function dateTreeOf(paths: DateMembers): DateTree | undefined {
   if (paths === 'schema' || paths.length === 0) return undefined;
   const known = trees.get(paths);
@@ -43,7 +43,7 @@ export function dateTreeOf(paths: DateMembers): DateTree | undefined {
 /**
  * Turns the strings at these paths into Dates, in place.
  *
- * What is not a string stays as it is: a member may be null or absent.
+ * A value that is not a string stays as it is: a member may be null or absent.
  *
  * @throws RangeError if a string is not a date.
  */

@@ -1,6 +1,6 @@
 import { types } from 'node:util';
 
-// The kinds that msgpackr has numbers for; it would write others, silently, as something else.
+// The kinds that msgpackr can represent; it would silently write any other kind as something else.
 const typedArrayKinds = new Set([
   'Int8Array',
   'Uint8Array',
@@ -23,14 +23,14 @@ export function toPackableBytes(bytes: ArrayBufferView | ArrayBufferLike): objec
   if (!typedArrayKinds.has(kind)) return undefined;
   const { buffer, byteOffset, byteLength } = bytes as ArrayBufferView;
   const view = new Uint8Array(buffer, byteOffset, byteLength);
-  // msgpackr knows typed arrays by instanceof, which fails for those of another realm (a vm
-  // context, jest), and their kind by the name of their constructor.
+  // msgpackr recognizes typed arrays by instanceof, which fails for those of another realm (a vm
+  // context, jest), and reads their kind from the name of their constructor.
   return Object.defineProperty(view, 'constructor', { value: { name: kind } });
 }
 
-/** A replacer for JSON.stringify that shows values as people can read them; nothing reads it back. */
+/** A replacer for JSON.stringify that makes values readable for people; nothing reads the text back. */
 export function showAsJson(this: unknown, key: string, shown: unknown): unknown {
-  // A Buffer has been through its toJSON by now.
+  // JSON.stringify has already called the toJSON of a Buffer here.
   const value = (this as Record<string, unknown>)[key];
   if (typeof value === 'bigint') return value.toString();
   if (typeof value === 'number' && !Number.isFinite(value)) return String(value);

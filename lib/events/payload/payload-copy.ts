@@ -23,14 +23,14 @@ export interface CopyRules {
 }
 
 /**
- * Copies a payload as plain data, or refuses what could not come back equal.
+ * Copies a payload as plain data, or refuses a value that could not be read back equal.
  *
- * Every member is read exactly once, so that what was checked is what is stored, whatever a getter
- * answers the next time. `toJSON` is honoured, except on Dates. Members that are undefined,
- * functions or symbols are dropped, as in JSON. The text of strings and keys is not looked at.
+ * Every member is read exactly once, so that the checked value is the stored value, even if a getter
+ * returns another one the next time. `toJSON` is honoured, except on Dates. Members that are undefined,
+ * functions or symbols are dropped, as in JSON. The text of strings and keys is not checked.
  *
  * @throws InvalidEventError with the path of what cannot be stored.
- * @throws EventTooLargeError as soon as more than `maxBytes` are certain.
+ * @throws EventTooLargeError as soon as the payload is certain to exceed `maxBytes`.
  */
 export function copyPayload(payload: object, rules: CopyRules): object {
   return new PayloadCopier(rules).copyRoot(payload);
@@ -39,7 +39,7 @@ export function copyPayload(payload: object, rules: CopyRules): object {
 class PayloadCopier {
   readonly #rules: CopyRules;
   readonly #cursor: PayloadCursor;
-  /** Never more than the JSON text will have. */
+  /** A lower bound of the length of the JSON text. */
   #bytes = 0;
 
   constructor(rules: CopyRules) {
@@ -142,7 +142,7 @@ class PayloadCopier {
   }
 
   #defineProto(copies: object, copy: unknown): void {
-    // Readers of MessagePack rename this key, as assigning it would change the prototype.
+    // Readers of MessagePack rename this key, because an assignment to it would change the prototype.
     if (this.#rules.keepsMoreThanJson) this.#cursor.refuse('is a key that only JsonCodec keeps');
     const descriptor = { value: copy, enumerable: true, configurable: true, writable: true };
     Object.defineProperty(copies, '__proto__', descriptor);
@@ -155,7 +155,7 @@ class PayloadCopier {
     if (this.#rules.keepsMoreThanJson && types.isSet(value)) {
       return new Set(this.#copyItems([...value], undefined));
     }
-    // Private fields, weak references, streams: nothing of them would be stored.
+    // Its content is in private fields, weak references or streams: none of it would be stored.
     const isOpaque = this.#cursor.depth > 0 && Object.keys(value).length === 0;
     if (isOpaque || isBuiltIn(value)) this.#refuseInstance(value, 'plain data');
     return this.#copyMembers(value, dates);
@@ -200,13 +200,13 @@ const orBinary = (instead: string): string => `use ${instead}, or configure Bina
 const isPlainObject = (value: unknown): value is object =>
   typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
 
-/** Object.prototype of any realm, or none at all. */
+/** Returns whether it is the Object.prototype of any realm, or null. */
 const isPlainPrototype = (prototype: object | null): boolean =>
   prototype === Object.prototype || prototype === null || Object.getPrototypeOf(prototype) === null;
 
-/** Says whether the instance keeps its content where JSON does not look. */
+/** Returns whether the instance keeps its content where JSON does not look. */
 function isBuiltIn(value: object): boolean {
-  // The tag is cheap, and right for all but classes that define one of their own.
+  // The tag is cheap to read, and correct except for classes that define their own.
   if (Object.prototype.toString.call(value) === '[object Object]') return false;
   return (
     types.isNativeError(value) ||

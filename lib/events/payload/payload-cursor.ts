@@ -1,9 +1,9 @@
 import { InvalidEventError } from '../events.errors.ts';
 import { formatDatePath, formatPath, type PathStep } from './payload-path.ts';
 
-/** Where a walk through a payload has got to; made for speed, as it moves with every member. */
+/** The current place of a walk through a payload; made for speed, because it moves with every member. */
 export class PayloadCursor {
-  /** How many steps lead here. */
+  /** The number of steps from the root to this place. */
   depth = 0;
   // Only the first `depth` entries of both are current; the rest is stale.
   readonly #steps: PathStep[] = [];
@@ -27,7 +27,7 @@ export class PayloadCursor {
     this.#ancestors[this.depth] = value;
   }
 
-  /** The member's key, the item's index, or nothing for the payload itself: what toJSON is given. */
+  /** What toJSON receives: the member's key, the item's index, or nothing for the payload itself. */
   get key(): string {
     return this.depth === 0 ? '' : String(this.#steps[this.depth - 1]);
   }
@@ -51,7 +51,7 @@ export class PayloadCursor {
     return this.refuse(`refers back to ${first}; store an id instead of the object`);
   }
 
-  /** @throws InvalidEventError always, with the declaration that is missing. */
+  /** @throws InvalidEventError always, with the missing declaration. */
   refuseUndeclaredDate(): never {
     const problem = 'is a Date that is not declared and would come back as a string';
     if (this.#type === undefined || this.#root !== '$') {

@@ -5,8 +5,8 @@ import { formatPath, type PathStep } from './payload-path.ts';
 /**
  * Refuses text that PostgreSQL cannot keep: NUL characters and halves of surrogate pairs.
  *
- * `json` is the JSON text of `copy`. JSON.stringify writes both as escapes, so that a text without
- * any `\u` needs no second look; that is nearly every payload.
+ * `json` is the JSON text of `copy`. JSON.stringify writes both as escapes, so a text without any `\u`,
+ * which is nearly every payload, needs no further check.
  *
  * @throws InvalidEventError with the path of the first such string or key.
  */

@@ -1,12 +1,14 @@
 /** A function that does its work at most once in an interval. */
 export interface Paced {
-  /** Works at once if the last time is long enough ago, and else at the end of the interval. */
+  /** Works at once if the interval since the last time has passed, otherwise at its end. */
   (): void;
-  /** Drops what was asked for and not done yet. */
+  /** Cancels work that was requested and not done yet. */
   cancel(): void;
 }
 
-/** Paces work that others can ask for as often as they like; whatever was asked last is answered. */
+/**
+ * Limits how often work runs that callers may request at any time; the last request is always served.
+ */
 export function atMostEvery(intervalMs: number, work: () => void): Paced {
   let resting: NodeJS.Timeout | undefined;
   let isDue = false;

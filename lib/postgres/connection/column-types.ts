@@ -9,10 +9,10 @@ const parsers = new Map<number, (text: string) => unknown>([
   [1016, (text) => (text === '{}' ? [] : text.slice(1, -1).split(',').map(safeInteger))], // bigint[]
 ]);
 
-/** Reads each column as the store needs it, whatever type parsers the application has set for itself. */
+/** Parses each column as the store needs it, whatever type parsers the application has set globally. */
 export const columnTypes = { getTypeParser: (oid: number) => parsers.get(oid) ?? asText };
 
-/** Bytes come in the format that `bytea_output` names: hex digits, or text with octal escapes. */
+/** The format of bytes depends on `bytea_output`: hex digits, or text with octal escapes. */
 function bytes(text: string): Buffer {
   if (text.startsWith('\\x')) return Buffer.from(text.slice(2), 'hex');
   const unescaped = text.replace(/\\(\\|[0-7]{3})/g, (_, escaped: string) =>
@@ -21,7 +21,7 @@ function bytes(text: string): Buffer {
   return Buffer.from(unescaped, 'latin1');
 }
 
-/** Versions and positions are numbers; one that a number cannot hold exactly must never be used. */
+/** Versions and positions are numbers; a value that a number cannot hold exactly must never be used. */
 function safeInteger(text: string): number {
   const value = Number(text);
   if (Number.isSafeInteger(value)) return value;

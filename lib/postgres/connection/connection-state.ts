@@ -1,14 +1,14 @@
 import type { EventEmitter } from 'node:events';
 import type { ClientBase } from 'pg';
 
-/** Idle, inside a transaction, or inside one that has failed: what every ReadyForQuery says. */
+/** Idle, inside a transaction, or inside a failed transaction, as every ReadyForQuery reports it. */
 export type TransactionStatus = 'I' | 'T' | 'E';
 
-/** What the driver knows of a connection beside its public types. */
+/** The fields of the driver's client that are missing in its public types. */
 interface DriverClient {
-  /** False while a statement is running, also an abandoned one. */
+  /** False while a statement is running, even an abandoned one. */
   readonly readyForQuery?: boolean;
-  /** The statement that waits for its answer; named like this from pg 8.17 on. */
+  /** The statement that waits for its answer; this is its name from pg 8.17 on. */
   readonly _activeQuery?: unknown;
   readonly activeQuery?: unknown;
   /** Missing before pg 8.20. */
@@ -16,22 +16,22 @@ interface DriverClient {
   readonly connection?: EventEmitter & { readonly stream?: { readonly writable: boolean } };
 }
 
-// Holds nothing that the application does not hold already.
-// By the connection itself: a client may be a stand-in for another one.
+// Holds nothing that the application does not hold already. Keyed by the connection, because a client
+// may be a stand-in for another one.
 const heard = new WeakMap<object, TransactionStatus | undefined>();
 
-/** Notes the status of a connection from now on, for drivers that do not keep it. */
+/** Records the status of a connection from now on, for drivers that do not keep it. */
 export function watchStatus(client: ClientBase, status?: TransactionStatus): void {
   const { connection } = client as DriverClient;
   if ('getTransactionStatus' in client || !connection || heard.has(connection)) return;
   heard.set(connection, status);
-  // Before the listener of the driver, which settles the statement.
+  // Prepended, to run before the listener of the driver, which settles the statement.
   connection.prependListener('readyForQuery', (message: { readonly status: TransactionStatus }) =>
     heard.set(connection, message.status),
   );
 }
 
-/** Returns what the server said last; `undefined` if it was not heard. */
+/** Returns the status that the server reported last; `undefined` if none was recorded. */
 export function transactionStatus(client: ClientBase): TransactionStatus | undefined {
   const driver = client as DriverClient;
   if (!driver.getTransactionStatus) return driver.connection && heard.get(driver.connection);
@@ -39,8 +39,8 @@ export function transactionStatus(client: ClientBase): TransactionStatus | undef
 }
 
 /**
- * Keeps the loss of a connection between two statements from ending the process, which an event that
- * nobody listens to would do. The pool removes such a client when it is released.
+ * Keeps the process alive if a connection is lost between two statements: an error event without a
+ * listener would end it. The pool removes such a client when it is released.
  */
 export function keepQuiet(client: ClientBase): void {
   if (client.listenerCount('error', ignore) === 0) client.on('error', ignore);
@@ -48,19 +48,19 @@ export function keepQuiet(client: ClientBase): void {
 
 const ignore = (): void => undefined;
 
-/** Whether nothing can be sent over the connection any more. */
+/** Returns whether nothing can be sent over the connection any more. */
 export const isClosed = (client: ClientBase): boolean =>
   (client as DriverClient).connection?.stream?.writable === false;
 
-/** Whether the connection runs no statement. */
+/** Returns whether the connection runs no statement. */
 export const isReady = (client: ClientBase): boolean =>
   (client as DriverClient).readyForQuery !== false;
 
 /**
  * Waits until a connection whose statement has failed is ready for the next one.
  *
- * The server sends an error at once and says that it is ready in another packet, which a busy process
- * may read later. Returns at once where a statement is still running.
+ * The server sends an error at once and reports that it is ready in another packet, which a busy
+ * process may read later. Returns at once if a statement is still running.
  */
 export async function untilReady(client: ClientBase): Promise<void> {
   const { connection } = client as DriverClient;
@@ -71,7 +71,7 @@ export async function untilReady(client: ClientBase): Promise<void> {
       for (const event of readyOrGone) connection.off(event, done);
       resolve();
     };
-    // Over a half-open connection it never comes.
+    // Over a half-open connection, the report never comes.
     const timer = setTimeout(done, readyTimeoutMs).unref();
     for (const event of readyOrGone) connection.on(event, done);
   });
@@ -82,23 +82,25 @@ const readyTimeoutMs = 5_000;
 
 const isAwaitingAnswer = (client: ClientBase): boolean => {
   const { _activeQuery: current } = client as DriverClient;
-  // The old name is a getter that warns where there is the new one.
+  // Where the new name exists, the old one is a getter that prints a warning.
   return (current === undefined ? (client as DriverClient).activeQuery : current) != null;
 };
 
-/** Whether the connection runs nothing and is inside no transaction: no other code still uses it. */
+/**
+ * Returns whether the connection runs nothing, outside of any transaction: no other code still uses it.
+ */
 export const isIdle = (client: ClientBase): boolean =>
   isReady(client) && transactionStatus(client) === 'I';
 
-/** Whether the connection is inside a transaction, failed or not. */
+/** Returns whether the connection is inside a transaction, failed or not. */
 export const isInTransaction = (client: ClientBase): boolean =>
   ['T', 'E'].includes(transactionStatus(client) ?? 'I');
 
 /**
- * Runs work that ends a transaction, and returns how the server said that it ended.
+ * Runs work that ends a transaction, and returns the command with which the server says that it ended.
  *
- * The last such tag is that of the COMMIT: a statement that is not awaited is answered before it, and
- * subscribers may query after it.
+ * The last such command tag is that of the COMMIT: statements that were not awaited are answered before
+ * it, and queries of subscribers after it have other tags.
  */
 export async function endOfTransaction(
   client: ClientBase,

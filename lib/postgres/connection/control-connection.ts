@@ -3,16 +3,16 @@ import type { Database } from './database.ts';
 import type { Statement } from './statement.ts';
 
 /**
- * A connection of its own for what must not wait for a busy pool: leases and signals.
+ * A separate connection for what must not wait for a busy pool: leases and signals.
  *
- * It heals itself: a statement that fails because the connection is gone, or is not answered in time, as
- * over a half-open socket, gives the connection up, and a new one is made until `close`.
+ * It reconnects by itself. If a statement fails because the connection is gone, or is not answered in
+ * time, as over a half-open socket, the connection is given up and a new one is made, until `close`.
  */
 export class ControlConnection {
   readonly #database: Database;
   readonly #onConnected: (client: Client) => Promise<void>;
   #client: Promise<Client> | undefined;
-  /** The one that `#client` has come to. */
+  /** The client that the promise in `#client` has resolved to. */
   #current: Client | undefined;
   #closed = false;
   #retry: NodeJS.Timeout | undefined;
@@ -22,7 +22,7 @@ export class ControlConnection {
     this.#onConnected = onConnected;
   }
 
-  /** Connects and keeps connected; rejects if the first try fails, and keeps trying. */
+  /** Connects and stays connected; rejects if the first attempt fails, but keeps trying. */
   async open(): Promise<void> {
     await this.#connected();
   }
@@ -35,7 +35,7 @@ export class ControlConnection {
     try {
       return await this.#database.sender.run<Row>(client, statement, values);
     } catch (error) {
-      // An answer of the server has a severity; everything else means that there is none.
+      // An error that the server sent has a severity; without one, there was no answer.
       if (!('severity' in (error as object))) this.#giveUp(client);
       throw error;
     }
@@ -46,7 +46,7 @@ export class ControlConnection {
     clearTimeout(this.#retry);
     const client = await this.#client?.catch(() => undefined);
     this.#client = undefined;
-    // A socket without answers would never end by itself.
+    // A socket that gets no answers would never end by itself.
     if (client) await Promise.race([client.end(), wait(1_000)]).catch(() => undefined);
   }
 

@@ -25,8 +25,8 @@ export interface DatabaseOptions {
 }
 
 /**
- * Runs the store's statements on the raw `pg` clients of TypeORM's pool: by themselves, in a transaction of
- * the store's own, or in a caller's.
+ * Runs the store's statements on the raw `pg` clients of TypeORM's pool: outside of transactions, in a
+ * transaction of the store's own, or in a caller's.
  */
 export class Database {
   readonly connections: IdleConnections;
@@ -47,7 +47,8 @@ export class Database {
   }
 
   /**
-   * Runs one statement: on the manager's connection, inside its transaction, or on any other.
+   * Runs one statement: on the manager's connection, inside its transaction, or without a manager on
+   * any connection.
    *
    * @throws TransactionRequiredError if the manager has no transaction open.
    * @throws TransactionOverError if its transaction, or savepoint, ends before the statement is sent.
@@ -65,7 +66,7 @@ export class Database {
     return this.#onAnyClient((client) => this.sender.run(client, statement, values));
   }
 
-  /** Runs one statement that only reads; once more, on another connection, if the first one is lost. */
+  /** Runs one statement that only reads; if its connection is lost, tries once more on another one. */
   async read<Row extends QueryResultRow>(
     statement: Statement,
     values: readonly unknown[],
@@ -80,9 +81,9 @@ export class Database {
   }
 
   /**
-   * Runs one statement like `query`, and reports whether its standby has it too.
+   * Runs one statement like `query`, and reports whether the synchronous standby has its changes, too.
    *
-   * In a manager's transaction there is nothing to report: its COMMIT is still to come.
+   * In a manager's transaction there is nothing to report yet: its COMMIT is still to come.
    */
   async commit<Row extends QueryResultRow>(
     statement: Statement,
@@ -115,10 +116,11 @@ export class Database {
   }
 
   /**
-   * Runs work in the manager's transaction, after all work that was begun in it through here earlier.
+   * Runs work in the manager's transaction, after all earlier work that was begun in it through this
+   * method.
    *
    * @throws TransactionRequiredError if the manager has no transaction open.
-   * @throws TransactionOverError if the scope of the call is over when its turn comes.
+   * @throws TransactionOverError if the scope of the call has ended when its turn comes.
    */
   async inTurn<T>(
     manager: EntityManager,
@@ -134,11 +136,11 @@ export class Database {
   /**
    * Runs work after a savepoint of the manager's transaction, which stays usable if the work fails.
    *
-   * Not one of TypeORM's savepoints: those are numbered by depth, and a caller that ends its
+   * It does not use TypeORM's savepoints. Those are numbered by depth, so a caller that ends its
    * transaction meanwhile would end the savepoint instead, and leave the transaction open.
    *
    * @throws TransactionRequiredError if the manager has no transaction open.
-   * @throws TransactionOverError if it is over when the turn comes.
+   * @throws TransactionOverError if the transaction has ended when the turn comes.
    */
   async nested<T>(
     manager: EntityManager,
@@ -152,13 +154,13 @@ export class Database {
       await send(`SAVEPOINT ${name}`);
       try {
         const result = await this.#lend(manager, work);
-        // Where the caller has ended the transaction before, the work is part of what that end decided.
+        // If the caller has already ended the transaction, its end decided over the work as well.
         await send(`RELEASE SAVEPOINT ${name}`).catch((error: unknown) => {
           if (!(error instanceof TransactionOverError)) throw error;
         });
         return result;
       } catch (error) {
-        // Where the transaction is over, so is the savepoint.
+        // If the transaction has ended, the savepoint has ended with it.
         await send(`ROLLBACK TO SAVEPOINT ${name}; RELEASE SAVEPOINT ${name}`).catch(ignore);
         throw error;
       }
@@ -176,11 +178,11 @@ export class Database {
   }
 
   /**
-   * Runs work in a transaction of its own. The manager it is given sends nothing any more once the work
-   * has settled.
+   * Runs work in a transaction of its own. Its manager refuses to send anything once the work has
+   * settled.
    *
    * When this resolves, the server has committed: it answers the COMMIT of an aborted transaction with
-   * a rollback, which TypeORM does not notice. The connection goes back to the pool only if it is idle.
+   * a rollback, which TypeORM does not notice. The connection returns to the pool only if it is idle.
    */
   async transaction<T>(
     work: (manager: EntityManager) => Promise<T>,
@@ -206,7 +208,7 @@ export class Database {
       if (end === 'ROLLBACK') throw new AbortedTransaction();
       return result;
     } catch (error) {
-      // One that is still waiting for an answer would let the ROLLBACK wait as well.
+      // If a statement still waits for its answer, the ROLLBACK would wait for it as well.
       await untilReady(client);
       if (!isReady(client)) close(client);
       if (queryRunner.isTransactionActive) await queryRunner.rollbackTransaction().catch(ignore);
@@ -218,7 +220,7 @@ export class Database {
     }
   }
 
-  /** Runs work in a transaction of its own, and reports whether its standby has it too. */
+  /** Runs work in a transaction of its own, and reports whether the synchronous standby has it, too. */
   async commitTransaction<T>(
     work: (manager: EntityManager) => Promise<T>,
     isolationLevel?: IsolationLevel,
@@ -232,8 +234,8 @@ export class Database {
   }
 
   /**
-   * Refuses what would need another connection, and resolves once nothing of the store's own runs: a pool
-   * that is ended while a connection is asked for never answers.
+   * Refuses calls that need another connection, and resolves once no call of the store runs any more.
+   * If a pool ended while a call asked it for a connection, that call would never get an answer.
    */
   async close(): Promise<void> {
     this.#isClosed = true;

@@ -16,10 +16,10 @@ import { close, type StatementSender } from './statement-sender.ts';
 /**
  * Takes connections from TypeORM's pool that no other code uses.
  *
- * The pool belongs to the application, and so may what a connection is in the middle of: a transaction
- * whose ROLLBACK was never sent, a statement that is still running. What the store did there would look
- * committed and vanish with that transaction. So a connection is used only if the server said last that
- * it is idle, and is closed otherwise.
+ * The pool belongs to the application, which may have left a connection with an open transaction whose
+ * ROLLBACK was never sent, or with a statement that still runs. What the store did on it would look
+ * committed and vanish with that transaction. A connection is therefore used only if the server last
+ * reported it as idle, and is closed otherwise.
  */
 export class IdleConnections {
   readonly #dataSource: DataSource;
@@ -40,7 +40,7 @@ export class IdleConnections {
     const pool = (this.#dataSource.driver as unknown as { master?: Pool }).master;
     if (pool && !guardedPools.has(pool)) {
       guardedPools.add(pool);
-      // At once: the moment in which the pool hands out a connection counts too.
+      // Listens at once, because the pool may hand out a connection at any moment.
       pool.on('connect', (client) => {
         keepQuiet(client);
         watchStatus(client, 'I');
@@ -56,7 +56,7 @@ export class IdleConnections {
     return () => pool?.off('release', listener);
   }
 
-  /** How many connections the pool may have; the driver's default before it has a pool. */
+  /** The most connections that the pool may have; the driver's default while there is no pool yet. */
   get poolSize(): number {
     return this.#pool?.options.max ?? 10;
   }
@@ -71,13 +71,13 @@ export class IdleConnections {
     return client;
   }
 
-  /** Asks all idle connections of the pool whether they still lead to the server. */
+  /** Checks in the background whether the idle connections of the pool still lead to the server. */
   probe(): void {
     probeIdle(this.#pool);
   }
 
   async client(): Promise<PoolClient> {
-    // Ends: a closed connection makes room for a new one, which is unused.
+    // This loop ends: a closed connection makes room for a new one, which no other code uses.
     for (;;) {
       const client = await connect(this.#pool);
       if (await this.#isUnused(client)) return client;
@@ -99,7 +99,7 @@ export class IdleConnections {
   }
 
   async #isUnused(client: PoolClient): Promise<boolean> {
-    // A connection from before the store began to listen, with a driver that does not report its status.
+    // Its status is unknown: it is older than the store, and this driver does not report its status.
     if (transactionStatus(client) === undefined) {
       watchStatus(client);
       await this.#sender
@@ -110,11 +110,11 @@ export class IdleConnections {
     if (isIdle(client)) return true;
     this.#onWarning?.(
       isInTransaction(client)
-        ? 'A connection from the pool was inside a transaction that nobody had ended; it was closed, ' +
+        ? 'A connection from the pool was inside a transaction that was never ended; it was closed, ' +
             'and the transaction is rolled back. Look for a ROLLBACK that timed out (query_timeout), ' +
             'or for code that sends BEGIN and releases the connection without COMMIT or ROLLBACK.'
-        : 'A connection from the pool was still running a statement of somebody else; it was closed. ' +
-            'Look for statements that take longer than query_timeout, or that nobody awaits.',
+        : 'A connection from the pool was still running a statement of other code; it was closed. ' +
+            'Look for statements that take longer than query_timeout, or that are not awaited.',
     );
     return false;
   }
@@ -135,14 +135,14 @@ function connect(pool: Pool | undefined): Promise<PoolClient> {
         reject(reason);
         return;
       }
-      // One that was made before the pool was guarded.
+      // The connection may be older than the guard of the pool.
       keepQuiet(client);
       resolve(client);
     });
   });
 }
 
-/** Returns the connection of a query runner; it takes one if it has none yet. */
+/** Returns the connection of a query runner, which takes one if it has none yet. */
 export const clientOf = async (queryRunner: QueryRunner): Promise<PoolClient> =>
   (await queryRunner.connect()) as PoolClient;
 

@@ -1,4 +1,4 @@
-/** Counts the calls that have begun and not ended, so that a shutdown can wait for them. */
+/** Counts the open calls, so that a shutdown can wait for them. */
 export class OpenCalls {
   #count = 0;
   #onNone: (() => void)[] = [];
@@ -12,7 +12,7 @@ export class OpenCalls {
     if (this.#count === 0) for (const resolve of this.#onNone.splice(0)) resolve();
   }
 
-  /** Resolves once none is open, also none that has begun meanwhile. */
+  /** Resolves once no call is open, including calls that begin meanwhile. */
   async drain(): Promise<void> {
     while (this.#count > 0) await new Promise<void>((resolve) => this.#onNone.push(resolve));
   }

@@ -1,6 +1,6 @@
 import type { ClientBase } from 'pg';
 
-/** What was committed, and whether the synchronous standby has it, if there has to be one. */
+/** A committed result, and whether the synchronous standby has it, if one is configured. */
 export interface Committed<T> {
   readonly value: T;
   readonly isReplicated: boolean;
@@ -9,10 +9,10 @@ export interface Committed<T> {
 /**
  * Runs work that commits, and reports whether the server has waited for its synchronous standby.
  *
- * A wait that is cancelled, as by `pg_cancel_backend`, ends in success with a warning: the commit
- * is on this server and perhaps nowhere else. The warning comes before the answer, so it is here
- * when the work has settled. It is known by the place in the server's source that raises it, since its
- * SQLSTATE is that of any warning, and its wording is translated.
+ * A wait that is cancelled, as by `pg_cancel_backend`, ends in success with a warning: the commit may
+ * then exist only on this server. The warning arrives before the answer, so it is known when the work
+ * has settled. It is recognized by the routine in the server's source that raises it, because its
+ * SQLSTATE is that of any warning, and its text is translated.
  */
 export async function watchingReplication<T>(
   work: (watch: (client: ClientBase) => void) => Promise<T>,

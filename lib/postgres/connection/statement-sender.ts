@@ -17,10 +17,10 @@ import { Statement } from './statement.ts';
 import type { TransactionScope } from './transactions/transaction-scopes.ts';
 
 /**
- * Sends statements over a connection that the caller has.
+ * Sends statements over a connection that the caller provides.
  *
- * Each statement is prepared once per connection, unless a pooler cannot keep prepared statements. Values come back as the store needs them, whatever type parsers the application
- * has set for itself.
+ * Each statement is prepared once per connection, unless a pooler cannot keep prepared statements.
+ * Values are parsed as the store needs them, whatever type parsers the application has set globally.
  */
 export class StatementSender {
   readonly #preparedStatements: boolean;
@@ -30,13 +30,13 @@ export class StatementSender {
   }
 
   /**
-   * Runs one statement on a connection that the caller has, which is inside no transaction.
+   * Runs one statement on a connection that the caller provides and that is inside no transaction.
    *
-   * The statement runs at READ COMMITTED, whatever level the session sets for transactions that do not
-   * name one: it says by its error that another level made it fail, and then that connection is sent
-   * BEGIN and COMMIT too. Others need neither.
+   * The statement runs at READ COMMITTED, even if the session's default is another level. If the
+   * statement's error shows that it failed because of its level, it is repeated between BEGIN and
+   * COMMIT, as are all later statements of that connection. Other connections need neither.
    *
-   * By a callback: the promises of the driver's own keep the rows of every page alive until a collection
+   * It uses a callback: the driver's own promises keep the rows of every page alive until a collection
    * of the whole heap.
    */
   run<Row extends QueryResultRow>(
@@ -53,7 +53,7 @@ export class StatementSender {
         }
         if (error) return reject(failed(error, client));
         if (!isInTransaction(client)) return resolve(result.rows);
-        // What it has done is not committed, and never will be.
+        // Nothing that the statement did is committed, nor ever will be.
         close(client as Client);
         reject(new ForeignTransaction());
       });
@@ -87,9 +87,9 @@ export class StatementSender {
   /**
    * Runs one statement inside a transaction, or not at all.
    *
-   * A statement waits in the driver until those before it are answered, and one of those may be the end of
-   * the transaction. So the last look is taken when it is handed to the server: by then all that came
-   * before is answered, and nothing can come in between.
+   * A statement waits in the driver until those before it are answered, and one of them may end the
+   * transaction. The final check therefore happens when the statement is handed to the server: all
+   * earlier statements are answered by then, and no other can come in between.
    */
   runInside<Row extends QueryResultRow>(
     scope: TransactionScope,
@@ -103,7 +103,7 @@ export class StatementSender {
         error ? reject(failed(error, client)) : resolve(result.rows);
       const query = new Query<Row>(this.#configOf(statement, values), settle);
       const submit = query.submit.bind(query);
-      // Before pg 8.20 nothing is known of a connection that was made before the store was.
+      // Before pg 8.20, the status of a connection that is older than the store is unknown.
       watchStatus(client);
       query.submit = (connection) =>
         scope.isOpen && transactionStatus(client) !== 'I'
@@ -125,7 +125,9 @@ export class StatementSender {
 
 type Config = QueryConfig & { readonly types: typeof columnTypes };
 
-/** The driver's class of a statement; what `submit` returns is what the statement fails with. */
+/**
+ * The driver's class of a statement; an error that `submit` returns is what the statement fails with.
+ */
 type QueryClass = new <Row extends QueryResultRow>(
   config: Config,
   callback: (error: Error | null | undefined, result: QueryResult<Row>) => void,
@@ -133,7 +135,7 @@ type QueryClass = new <Row extends QueryResultRow>(
 
 /** The connection was inside a transaction of other code. */
 class ForeignTransaction extends Error {
-  // A connection_exception: whatever was to be written has to be sent again over another one.
+  // A connection_exception, so that the write is sent again over another connection.
   readonly code = '08000';
 
   constructor() {
@@ -158,7 +160,7 @@ function failed(error: Error, client: ClientBase): Error {
 
 /**
  * Closes a connection that has not answered, or that other code still uses. A statement that the driver
- * no longer waits for still blocks it, and TypeORM would give it back to the pool.
+ * no longer waits for still blocks the connection, and TypeORM would return it to the pool.
  */
 export function close(client: Client | PoolClient): void {
   client.end().catch(ignore);
@@ -172,5 +174,5 @@ const beginReadCommitted = new Statement('BEGIN ISOLATION LEVEL READ COMMITTED',
 const commit = new Statement('COMMIT', { prepared: false });
 const rollback = new Statement('ROLLBACK', { prepared: false });
 
-/** Connections on which a statement by itself runs at a higher level; all of them are the application's. */
+/** Connections whose default isolation level is higher; all of them belong to the application. */
 const aboveReadCommitted = new WeakSet<ClientBase>();

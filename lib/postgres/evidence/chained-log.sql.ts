@@ -2,11 +2,12 @@ import { lockKey } from '../schema/schema-name.ts';
 import { pinTransaction } from '../schema/search-path.sql.ts';
 
 /**
- * A page of the log with what is to be held against each other: $1 after, $2 up to, $3 rows, $4 bytes as
- * they are stored, of which the first row may have more. Of a removed event only place and hash are left.
+ * Reads a page of the log with everything that a verification compares: $1 after, $2 up to, $3 rows, $4
+ * bytes as stored, which only the first row may exceed. A removed event has only its place and its
+ * hash.
  *
- * `previous_version` is that of the event before it in its aggregate which is still there, or of the
- * last one removed. An event whose aggregate is gone is a row without one.
+ * `previous_version` is that of the previous event of the aggregate that still exists, or of the last
+ * removed one. If the aggregate of an event is missing, the row has no aggregate.
  */
 export const readChainedLog = (schema: string): string => `
 SELECT
@@ -44,8 +45,8 @@ WHERE c.bytes_before < $4
 ORDER BY c.position, c.removed`;
 
 /**
- * A page of snapshots, each with the hash of the event at its version: $1 after which key, $2 rows,
- * $3 bytes as they are stored, of which the first row may have more.
+ * Reads a page of snapshots, each with the hash of the event at its version: $1 after which key, $2
+ * rows, $3 bytes as stored, which only the first row may exceed.
  */
 export const readChainedSnapshots = (schema: string): string => `
 SELECT
@@ -68,7 +69,9 @@ LEFT JOIN "${schema}".domain_events AS e
 WHERE s.bytes_before < $3
 ORDER BY s.key`;
 
-/** Aggregates whose last events are missing: $1 limit. One statement, so at one moment. */
+/**
+ * Finds aggregates whose last events are missing: $1 limit. A single statement, so it sees one moment.
+ */
 export const readLostEnds = (schema: string): string => `
 SELECT g.type, g.id, l.version AS last_version, g.version
 FROM "${schema}".aggregates AS g
@@ -82,8 +85,9 @@ ORDER BY g.key
 LIMIT $1`;
 
 /**
- * For one transaction: no function is called but those of PostgreSQL. A page is best read along the index
- * of positions, whatever is known of the tables, and what belongs to its rows is looked up row by row.
+ * Settings for one transaction: only functions of PostgreSQL are called. A page is best read along the
+ * index of positions, whatever the statistics of the tables say, with the rows that belong to it looked
+ * up one by one.
  */
 export const readSafely = `
 ${pinTransaction};
@@ -93,7 +97,10 @@ SET LOCAL enable_hashjoin = off;
 SET LOCAL enable_mergejoin = off;
 SET LOCAL jit = off`;
 
-/** Until the transaction ends, no other process writes an anchor: two would follow the same one. */
+/**
+ * Keeps other processes from writing an anchor until the transaction ends: two would follow the same
+ * one.
+ */
 export const lockAnchors = (schema: string): string =>
   `SELECT pg_advisory_xact_lock(${lockKey('anchors', schema)})`;
 
@@ -104,5 +111,8 @@ const page = (schema: string, table: string): string => `(
   LIMIT $3
 )`;
 
-/** Only the primary knows which appends are in flight. Asked here, as no function of the schema is called. */
+/**
+ * Only the primary knows which appends are in flight. Checked here, because no function of the schema
+ * is called.
+ */
 export const readIsStandby = 'SELECT pg_is_in_recovery() AS standby';

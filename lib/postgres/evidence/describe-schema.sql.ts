@@ -1,6 +1,6 @@
 /**
- * What a schema consists of, one row for each fact of each object: $1 schema. To be read where names are
- * looked up in `pg_catalog` alone, so that names of others come with their schema.
+ * Describes a schema, one row for each fact of each object: $1 schema. Run it with a search_path of
+ * `pg_catalog` alone, so that names from other schemas are written with their schema.
  */
 export const describeSchema = `
 WITH here AS (

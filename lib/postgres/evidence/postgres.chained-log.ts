@@ -27,7 +27,8 @@ import {
   readSafely,
 } from './chained-log.sql.ts';
 
-// Bounded by bytes too, so that large events take little memory. Compressed ones take more once read.
+// Pages are also bounded by bytes, so that large events take little memory. Compressed events grow when
+// read.
 const pageRows = 1_000;
 const pageBytes = 4 * 1024 * 1024;
 
@@ -74,7 +75,7 @@ export class PostgresChainedLog extends ChainedLog {
 
   constructor(dataSource: DataSource, schema: string) {
     super();
-    // Not prepared: a plan that was made for an empty table must not be used for a full one.
+    // Not prepared: a plan made for an empty table must not be used for a full one.
     this.#database = new Database(dataSource, { preparedStatements: false });
     this.#schema = schema;
     this.#reader = new EventReader(this.#database, schema);
@@ -87,7 +88,7 @@ export class PostgresChainedLog extends ChainedLog {
     work: (reading: ChainedLogReading) => Promise<T>,
     { exclusive = false } = {},
   ): Promise<T> {
-    // An error of the work itself is not one of the database.
+    // Errors of the work itself are not errors of the database, so they are not translated.
     let failure: { readonly of: unknown } | undefined;
     try {
       return await this.#database.transaction(async (manager) => {

@@ -2,7 +2,7 @@ import type { Alteration } from '../../evidence/chained-log.ts';
 import { migrationStatements } from '../schema/migrations/statements.ts';
 import { startHashChain } from '../schema/hash-chain.sql.ts';
 
-/** One fact of one object of a schema: of a function its body, say. Absent ones are empty. */
+/** One fact of one object of a schema, such as the body of a function. Absent facts are empty. */
 export interface SchemaFact {
   readonly object: string;
   readonly fact: string;
@@ -10,11 +10,11 @@ export interface SchemaFact {
 }
 
 /**
- * Compares a schema with what the statements of this release make.
+ * Compares a schema with what the statements of this release create.
  *
- * The statements are read and not run: the role that verifies may create nothing. Constraints and indexes are
- * compared by name, as PostgreSQL writes their expressions in its own way. Further indexes are allowed;
- * they change what is fast and not what is true.
+ * The statements are parsed, not run: the role that verifies may have no right to create anything.
+ * Constraints and indexes are compared by name, because PostgreSQL rewrites their expressions.
+ * Additional indexes are allowed; they change only the speed.
  */
 export function alterationsOf(schema: string, installed: readonly SchemaFact[]): Alteration[] {
   const released = group(releasedFacts(schema));
@@ -46,7 +46,7 @@ export function alterationsOf(schema: string, installed: readonly SchemaFact[]):
   return alterations;
 }
 
-// Those that a verification reads.
+// The tables that a verification reads.
 const tablesRead = new Set(['table aggregates', 'table domain_events', 'table removed_hashes']);
 
 /** Returns whether rows differ from what is stored, or lack columns of the release. */
@@ -127,7 +127,7 @@ function factsOf(sql: string): SchemaFact[] {
   return facts;
 }
 
-/** Columns with their types, of what is in the parentheses of CREATE TABLE. */
+/** Returns the columns with their types, from the parentheses of a CREATE TABLE. */
 const columnsOf = (body: string): string[] =>
   atTopLevel(body)
     .filter((item) => !item.startsWith('CONSTRAINT '))
@@ -145,7 +145,7 @@ const constraintsOf = (sql: string): string =>
     .sort()
     .join(', ');
 
-/** The items of a list that commas divide, those in parentheses and quotes not counted. */
+/** Splits a list at its commas, except those inside parentheses and quotes. */
 function atTopLevel(list: string): string[] {
   const items: string[] = [''];
   let depth = 0;
@@ -158,7 +158,7 @@ function atTopLevel(list: string): string[] {
   return items.map((item) => item.trim()).filter((item) => item !== '');
 }
 
-/** The value of a fact in one form, whether it was written by this release or by PostgreSQL. */
+/** Returns the value of a fact in one form, whether this release or PostgreSQL has written it. */
 function normalized(object: string, fact: string, value: string, schema: string): string {
   if (fact === 'body') return value;
   let text = value
@@ -175,7 +175,7 @@ function normalized(object: string, fact: string, value: string, schema: string)
       .replace(/(?<=(?:BEFORE|AFTER) )[A-Z ]+(?= ON )/, (events) =>
         events.split(' OR ').sort().join(' OR '),
       )
-      // Where the chain begins is an argument of its trigger.
+      // The start of the chain is an argument of its trigger.
       .replace(/hash_event\((?:'\d+'|%L)\)/, 'hash_event(start)');
   }
   return text;

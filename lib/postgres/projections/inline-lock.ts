@@ -4,10 +4,10 @@ import { Statement } from '../connection/statement.ts';
 import { lockInlineExclusively, lockInlineShared, readGenerations } from './inline-lock.sql.ts';
 
 /**
- * Keeps the appends that an inline projection concerns apart from the change of its generation.
+ * Keeps appends that concern an inline projection apart from a change of its generation.
  *
  * Appends share the lock, so they never wait for each other. A change of the generation waits for the
- * appends that are open, for a short time only: appends that come meanwhile wait for it.
+ * open appends, but only for a short time, because new appends wait for it.
  */
 export class InlineLock {
   readonly #database: Database;
@@ -22,18 +22,18 @@ export class InlineLock {
     this.#generations = new Statement(readGenerations(schema));
   }
 
-  /** Until the transaction ends, no append can apply these projections. */
+  /** Keeps every append from applying these projections until the transaction ends. */
   async exclusively(consumer: string, manager: EntityManager): Promise<void> {
     await this.#database.query(this.#exclusive, [consumer], manager);
   }
 
-  /** Until the transaction ends, the generations of these projections stay; returns those in use. */
+  /** Returns the generations in use of these projections, and keeps them until the transaction ends. */
   async shared(
     consumers: readonly string[],
     manager: EntityManager,
   ): Promise<ReadonlyMap<string, number>> {
     await this.#database.query(this.#shared, [consumers], manager);
-    // A statement of its own: only a snapshot taken under the lock is sure to see the last change.
+    // A separate statement: only a snapshot taken under the lock is sure to see the last change.
     const rows = await this.#database.query<{ name: string; generation: number }>(
       this.#generations,
       [consumers],

@@ -18,8 +18,8 @@ interface InlineProjection {
 /**
  * Applies inline projections in the transaction of the append: both commit, or neither does.
  *
- * In a caller's transaction, append and projections run after a savepoint of their own, so that a caller
- * that catches the error and commits has stored neither.
+ * In a caller's transaction, the append and the projections run after a savepoint of their own. If the
+ * caller catches their error and commits, neither is stored.
  */
 export class InlineProjections {
   readonly #database: Database;
@@ -31,12 +31,14 @@ export class InlineProjections {
     this.#lock = new InlineLock(database, schema);
   }
 
-  /** Takes over the inline projections of the application, which are known only after the store. */
+  /**
+   * Sets the inline projections of the application, which are known only after the store was created.
+   */
   use(consumers: readonly Consumer[]): void {
     this.#projections = consumers.map((consumer) => ({ consumer, takes: eventFilterOf(consumer) }));
   }
 
-  /** Returns the projections that some event of these appends is for. */
+  /** Returns the projections that take at least one event of these appends. */
   concernedBy(appends: readonly PreparedAppend[]): readonly InlineProjection[] {
     if (this.#projections.length === 0) return [];
     return this.#projections.filter(({ takes }) =>
@@ -47,9 +49,9 @@ export class InlineProjections {
   }
 
   /**
-   * Appends, and applies what was written to all projections that it concerns.
+   * Appends, and applies the written events to all projections that they concern.
    *
-   * `append` is given the manager to use; without any projection that is the caller's, if there is one.
+   * `append` receives the manager to use; without any projection this is the caller's, if there is one.
    *
    * @throws HandlerFailure if a projection fails; the append is rolled back.
    */
@@ -66,7 +68,7 @@ export class InlineProjections {
       const records = newRecords(results);
       for (const { consumer, takes } of concerned) {
         const generation = generations.get(consumer.name) ?? 0;
-        // While it is built for the first time, its runner finds these events in the log.
+        // During the first build, the runner of the projection finds these events in the log.
         if (generation === 0) continue;
         const due = records.filter(takes);
         const attempt = { generation, replayed: false, attempt: 1 };
@@ -77,7 +79,7 @@ export class InlineProjections {
     if (joined) {
       const { manager, scope } = joined;
       if (concerned.length > 0) return this.#database.nested(manager, work, scope);
-      // Not inside the savepoint of another call either, which may be rolled back.
+      // Nor may it run inside the savepoint of another call, which may be rolled back.
       return this.#database.inTurn(manager, () => append(manager), scope);
     }
     if (concerned.length === 0) return append(undefined);
@@ -87,7 +89,7 @@ export class InlineProjections {
   }
 }
 
-/** The records that were written now, in the order of the log. */
+/** Returns the records that were written by this call, in the order of the log. */
 export const newRecords = (results: readonly AppendResult[]): EventRecord[] =>
   results
     .flatMap((result) => (result.duplicate ? [] : result.records))

@@ -1,9 +1,10 @@
 /**
- * Stops where rights would mean nothing: the owner of the tables has them all, and so have members of
- * that role and superusers. To take rights from the owner would break the functions that have its own.
+ * Refuses a role for which grants have no effect: the owner of the tables has all rights, as have
+ * members of that role and superusers. Rights must not be taken from the owner: functions that run with
+ * its rights would break.
  *
- * The owner runs it with any search_path, so every name comes with its schema and every literal with its
- * type: a function of the application that fits better would run with the rights of the owner.
+ * The owner runs this with any search_path, so every name has its schema and every literal its type:
+ * otherwise a better matching function of the application could run with the rights of the owner.
  */
 export const refuseOwner = (schema: string, role: string): string => `
 DO $$
@@ -24,7 +25,7 @@ END
 $$;
 `;
 
-/** Takes back whatever the role was granted before, on what is the store's. */
+/** Revokes every right on the store's objects that the role was granted before. */
 export const revokeRights = (schema: string, role: string): string => `
 REVOKE ALL ON SCHEMA "${schema}" FROM "${role}";
 REVOKE ALL ON
@@ -43,7 +44,7 @@ REVOKE ALL ON FUNCTION
 FROM "${role}";
 `;
 
-/** The log, single aggregates, and the status of consumers. */
+/** Grants reading of the log, of single aggregates, and of the status of consumers. */
 export const grantReading = (schema: string, role: string): string => `
 GRANT USAGE ON SCHEMA "${schema}" TO "${role}";
 GRANT SELECT ON
@@ -56,7 +57,7 @@ GRANT EXECUTE ON FUNCTION "${schema}".schema_version, "${schema}".read_log, "${s
 `;
 
 /**
- * Appends by function alone; snapshots, which only save time; and what consumers keep of themselves.
+ * Grants appends through functions only, snapshots, which only save time, and the state of consumers.
  */
 export const grantWriting = (schema: string, role: string): string => `
 GRANT EXECUTE ON FUNCTION "${schema}".append_event, "${schema}".append_events TO "${role}";

@@ -9,7 +9,10 @@ import {
 import { schemaNameRule } from './schema-name.ts';
 import { revokeOwnersRights } from './fragments/with-owners-rights.sql.ts';
 
-/** What each role may do with one store. The roles must exist, and neither may be the owner of the tables. */
+/**
+ * The roles of one store and their rights. The roles must exist; neither may be the owner of the
+ * tables.
+ */
 export interface GrantsSqlOptions {
   /** The PostgreSQL schema that holds the store's tables. @default 'event_store' */
   readonly schema?: string;
@@ -22,14 +25,14 @@ export interface GrantsSqlOptions {
 }
 
 /**
- * Returns the SQL that gives two roles the rights on a store that they need, and takes away whatever
- * else they were granted on it.
+ * Returns the SQL that grants two roles the rights that they need on a store, and revokes all other
+ * rights that they were granted on it.
  *
- * Run it as the owner of the tables, after the migrations and again after each new one; in
- * one transaction, if the store is in use. What the roles may do as members of other roles, or as
- * PUBLIC, is not looked at. It fails if a role does not exist, is the owner, or is a superuser.
+ * Run it as the owner of the tables, after the migrations and again after each new migration; in one
+ * transaction, if the store is in use. It does not change rights that the roles have as members of
+ * other roles or through PUBLIC. It fails if a role does not exist, is the owner, or is a superuser.
  *
- * @throws TypeError if a name cannot be one.
+ * @throws TypeError if a name is not valid for a role or schema.
  *
  * @example
  * await owner.query(grantsSql({ application: 'bank', reader: 'reports' }));
@@ -52,7 +55,7 @@ export function grantsSql(given: GrantsSqlOptions): string {
 
   const roles = reader === '' ? [application] : [application, reader];
   return [
-    // A dump that is restored without rights has given them to everybody.
+    // A dump that was restored without rights has left these functions open to every role.
     revokeOwnersRights(schema),
     `REVOKE ALL ON FUNCTION "${schema}".forget_consumer FROM PUBLIC;\n`,
     ...roles.flatMap((role) => [refuseOwner(schema, role), revokeRights(schema, role)]),
@@ -69,7 +72,7 @@ const defaults: Required<GrantsSqlOptions> = {
   allowRemoval: false,
 };
 
-// Without what could end a quotation. PostgreSQL takes "public", even quoted, to be everybody.
+// No characters that could end a quotation. PostgreSQL takes "public", even quoted, to mean every role.
 const isRoleName = (name: unknown): boolean =>
   typeof name === 'string' &&
   /^[^\p{C}'"\\$]+$/u.test(name) &&

@@ -9,10 +9,11 @@ const hasTrigger = (schema: string): string => `EXISTS (
 /**
  * Switches the hash chain on, once.
  *
- * The lock waits for every transaction that has written an event without a hash. So the last position
- * drawn by then is the last that may have none; the trigger keeps it as its argument.
+ * The lock waits for every transaction that has written an event without a hash. The last position
+ * drawn by then is therefore the last that may lack a hash; the trigger keeps it as its argument.
  *
- * The owner runs it with any search_path, which comes back afterwards: the transaction may be longer.
+ * The owner may run this with any search_path, which is restored afterwards: the transaction may
+ * continue.
  */
 export const startHashChain = (schema: string): string => `
 DO $block$
@@ -40,8 +41,9 @@ $block$;
 `;
 
 /**
- * The position after which every event has a hash; no row if the chain is off. Every name comes with its
- * schema: it is asked with any search_path. The argument of a trigger ends in a zero byte.
+ * Reads the position after which every event has a hash; no row if the chain is off. Every name has its
+ * schema, because the query may run with any search_path. The argument of a trigger ends in a zero
+ * byte.
  */
 export const readChainStart = (schema: string): string => `
 SELECT pg_catalog.convert_from(

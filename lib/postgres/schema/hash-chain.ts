@@ -3,13 +3,13 @@ import { readChainStart, startHashChain } from './hash-chain.sql.ts';
 import { schemaNameRule } from './schema-name.ts';
 
 /**
- * Returns the SQL that switches the hash chain of a store on, where the application may not do it with
- * the option `hashChain`: it runs as the owner of the tables, after the migrations. Run again, it does
- * nothing.
+ * Returns the SQL that switches the hash chain of a store on, for an application that has no right to
+ * do so with the option `hashChain`. Run it as the owner of the tables, after the migrations. A second
+ * run does nothing.
  *
- * It waits for open transactions that have appended, and appends wait for it meanwhile.
+ * It waits for open transactions that have appended, and new appends wait for it.
  *
- * @throws TypeError if the schema's name cannot be one.
+ * @throws TypeError if the name is not valid for a schema.
  *
  * @example
  * await owner.query(hashChainSql());

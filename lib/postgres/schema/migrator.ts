@@ -32,7 +32,7 @@ export class Migrator {
     this.#migrations = eventStoreMigrations(schema);
   }
 
-  /** Returns what keeps this release from working with the schema, with the remedy. */
+  /** Returns the problem that keeps this release from working with the schema, with its remedy. */
   async check(): Promise<string | undefined> {
     const installed = await installedSchema(this.dataSource, this.schema);
     const { version, missing, present } = installed;
@@ -57,8 +57,8 @@ export class Migrator {
   }
 
   /**
-   * Returns what is wrong with the sequences of a schema that is whole, with the remedy; nothing where the
-   * role may not look.
+   * Returns the problems of the sequences of a complete schema, with the remedy; none if the role may
+   * not read them.
    */
   async checkSequences(): Promise<string[]> {
     const { version, missing } = await installedSchema(this.dataSource, this.schema);
@@ -77,22 +77,23 @@ export class Migrator {
   }
 
   /**
-   * Runs what the schema has not seen, all or none, and repairs its sequences. Of several processes one
-   * does it, the others wait. Returns what had to be repaired.
+   * Applies the missing migrations, all or none, and repairs the sequences. Of several processes, one
+   * does the work while the others wait. Returns what had to be repaired.
    *
-   * A schema that is in pieces is left as it is, unless it is empty: see `check`.
+   * An incomplete schema is left as it is, unless it is empty: see `check`.
    */
   async run(): Promise<string[]> {
     if (!(await this.#hasToRun())) return [];
     const repaired: string[] = [];
     await this.dataSource.transaction('READ COMMITTED', async (manager) => {
-      // Limits of the role are for statements of the application, and would end the wait for others.
+      // The role's time limits are meant for statements of the application, and would end the wait for
+      // others.
       await manager.query(pinTransaction);
       await manager.query(liftLimits);
       await manager.query('SELECT pg_advisory_xact_lock($1::bigint)', [
         lockKey('migrations', this.schema),
       ]);
-      // Looked at again under the lock: another process may have been faster.
+      // Checked again under the lock: another process may have been faster.
       const before = await installedSchema(manager, this.schema);
       const version = await installedVersion(manager, this.schema);
       if (before.missing.length > 0 && version === 0) {
@@ -131,7 +132,7 @@ export class Migrator {
     );
   }
 
-  /** Runs what only reads, with names looked up in PostgreSQL's own schema alone. */
+  /** Runs work that only reads, with names looked up only in PostgreSQL's own schema. */
   #looking<T>(work: (manager: EntityManager) => Promise<T>): Promise<T> {
     return this.dataSource.transaction('READ COMMITTED', async (manager) => {
       await manager.query(pinTransaction);
@@ -139,7 +140,7 @@ export class Migrator {
     });
   }
 
-  /** Whether there are some that this role may repair. */
+  /** Returns whether there are problems that this role may repair. */
   async #hasSequenceProblems(queryable: Queryable): Promise<boolean> {
     const [role] = (await queryable.query(
       `SELECT pg_has_role(c.relowner, 'USAGE'::text) AS owns FROM pg_class AS c

@@ -2,10 +2,10 @@ import { appendsInFlight } from './fragments/appends-in-flight.sql.ts';
 import { lockNamespace } from './schema-name.ts';
 
 /**
- * What the server and the session are set to, whether the role may append, and whether an advisory lock
- * that the session holds shows among the appends in flight: the horizon relies on it.
+ * Reads the settings of the server and the session, whether the role may append, and whether an
+ * advisory lock that the session holds shows among the appends in flight, on which the horizon relies.
  *
- * The lock is one of another name than the store's, so that it holds back no reader.
+ * The lock has another name than those of the store, so that it holds back no reader.
  */
 export const readServer = (schema: string): string => {
   const probe = `${schema} (probe)`;
@@ -37,8 +37,8 @@ FROM probe`;
 };
 
 /**
- * Draws two keys of aggregates, whose gaps are invisible, and reads the sequence: on a server that
- * hands out numbers in blocks, by connection or node, it is further than the last one drawn.
+ * Draws two keys of aggregates, whose gaps are invisible, and reads the sequence. On a server that
+ * hands out numbers in blocks, by connection or node, the sequence is ahead of the last number drawn.
  */
 export const drawTwice = (schema: string): string => `
 SELECT d.first, d.second, l.last_value AS last

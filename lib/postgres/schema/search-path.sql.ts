@@ -1,11 +1,11 @@
 /**
- * The clause of a function that looks nowhere but in PostgreSQL's own schema.
+ * The clause of a function that looks names up only in PostgreSQL's own schema.
  *
- * A name without a schema is otherwise looked up where the session says, and a role that may create
- * functions there can plant one that fits better, with the rights of the caller. The temporary schema is
- * named because it would come first if it were not.
+ * Without it, a name without a schema is looked up in the session's search_path. A role that may create
+ * functions there could plant one that matches better, and it would run with the rights of the caller.
+ * The temporary schema is listed because it would otherwise come first.
  */
 export const pinSearchPath = 'SET search_path = pg_catalog, pg_temp';
 
-/** The same for the rest of a transaction. */
+/** Does the same for the rest of a transaction. */
 export const pinTransaction = 'SET LOCAL search_path = pg_catalog, pg_temp';

@@ -1,15 +1,16 @@
 import { lastDrawn } from './fragments/last-drawn.sql.ts';
 
-/** How the sequence of positions is defined, as CREATE and ALTER SEQUENCE take it. */
+/** The definition of the sequence of positions, as CREATE and ALTER SEQUENCE take it. */
 export const positionsDefinition =
   'INCREMENT BY 1 MINVALUE 1 MAXVALUE 9007199254740991 CACHE 1 NO CYCLE';
 
 /**
- * The store's sequences: the last number that each has drawn, the greatest number in use, and how that of
- * positions is defined.
+ * Reads the store's sequences: the last number that each has drawn, the greatest number in use, and the
+ * definition of the sequence of positions.
  *
- * A position is in use where an event is, was, or a consumer has come: one that is drawn below
- * it is never seen. Read before the sequences, so that nothing drawn meanwhile looks greater.
+ * A position is in use if an event is or was there, or if a consumer has reached it: consumers never
+ * see an event whose position is drawn below it. The numbers in use are read before the sequences, so
+ * that no number drawn meanwhile looks greater.
  */
 export const readSequences = (schema: string): string => `
 WITH used AS MATERIALIZED (
@@ -35,17 +36,17 @@ CROSS JOIN LATERAL (
 JOIN pg_sequence AS q ON q.seqrelid = '"${schema}".positions'::regclass`;
 
 /**
- * Waits for the appends that are open, and keeps others from drawing a number until the transaction ends:
- * each locks rows of aggregates before it draws.
+ * Waits for the open appends, and keeps others from drawing a number until the transaction ends: each
+ * append locks rows of aggregates before it draws.
  */
 export const lockAppends = (schema: string): string =>
   `LOCK TABLE "${schema}".aggregates IN EXCLUSIVE MODE`;
 
-/** Defines the sequence of positions as it has to be; connections forget what they have drawn ahead. */
+/** Restores the definition of the sequence of positions; connections forget the numbers drawn ahead. */
 export const redefinePositions = (schema: string): string =>
   `ALTER SEQUENCE "${schema}".positions ${positionsDefinition}`;
 
-/** Brings both sequences to the last number that they must not draw again: $1 position, $2 key. */
+/** Raises both sequences to the last number that they must not draw again: $1 position, $2 key. */
 export const raiseSequences = (schema: string): string => `
 SELECT
   (SELECT setval('"${schema}".positions', greatest(s.last_value, $1::bigint, 1), $1::bigint > 0 OR s.is_called)

@@ -7,7 +7,7 @@ import {
   redefinePositions,
 } from './sequences.sql.ts';
 
-/** As the driver reads it by default: every bigint is text. */
+/** A row as the driver reads it by default: every bigint is text. */
 type SequencesRow = Readonly<
   Record<
     | 'greatest_position'
@@ -23,10 +23,10 @@ type SequencesRow = Readonly<
 > & { readonly cycles: boolean };
 
 /**
- * Returns what is wrong with the sequences that number events and aggregates.
+ * Returns the problems of the sequences that number events and aggregates.
  *
- * Logical replication, blue/green upgrades and partial dumps carry rows and no sequences: events would be
- * stored at positions that consumers have passed, and never be seen.
+ * Logical replication, blue/green upgrades and partial dumps carry rows but no sequences. Events would
+ * then be stored at positions that consumers have already passed, and never be seen.
  */
 export async function sequenceProblems(queryable: Queryable, schema: string): Promise<string[]> {
   const [row] = (await queryable.query(readSequences(schema))) as [SequencesRow];
@@ -50,10 +50,10 @@ export async function sequenceProblems(queryable: Queryable, schema: string): Pr
 }
 
 /**
- * Repairs the sequences, and returns what was wrong with them.
+ * Repairs the sequences, and returns the problems that they had.
  *
- * In a transaction, which then keeps appends of all processes waiting until it ends: none draws a number
- * between the look and the repair.
+ * Needs a transaction. Appends of all processes then wait until it ends, so that none of them draws a
+ * number between the check and the repair.
  */
 export async function repairSequences(queryable: Queryable, schema: string): Promise<string[]> {
   await queryable.query(lockAppends(schema));

@@ -4,11 +4,11 @@ import { drawTwice, mayDraw, readServer } from './read-server.sql.ts';
 import { pinTransaction } from './search-path.sql.ts';
 import { factsOf, failureKindOf } from '../connection/errors/failure-kind.ts';
 
-/** What is found out about a server before anything is written to it. */
+/** The result of checking a server before anything is written to it. */
 export interface ServerCheck {
-  /** What the store cannot work with, each with its remedy. */
+  /** What keeps the store from working, each with its remedy. */
   readonly problems: readonly string[];
-  /** What works, and means less than it would elsewhere. */
+  /** What works, but guarantees less than elsewhere. */
   readonly notice?: string;
 }
 
@@ -29,7 +29,7 @@ export async function checkServer(database: Database, schema: string): Promise<S
   try {
     server = await ask<ServerRow>(database, readServer(schema), schema);
   } catch (error) {
-    // One of PostgreSQL's own functions or views is not there.
+    // One of PostgreSQL's own functions or views is missing.
     if (failureKindOf(error) === 'schema')
       return { problems: [`${notPostgres(schema)} It says: ${factsOf(error).message}`] };
     throw error;
@@ -88,14 +88,17 @@ interface DrawnRow {
   last: number;
 }
 
-/** Returns why the server's sequences cannot order a log; nothing if they can, or the role may not find out. */
+/**
+ * Returns why the server's sequences cannot order a log; nothing if they can, or the role may not
+ * check.
+ */
 export async function checkSequences(
   database: Database,
   schema: string,
 ): Promise<readonly string[]> {
   if (!(await ask<{ may_draw: boolean }>(database, mayDraw(schema))).may_draw) return [];
   let drawn: DrawnRow | undefined;
-  // Others may draw between the two and the look: rarely, and not every time.
+  // Other processes may draw between the two draws and the read: rarely, and not in every attempt.
   for (let attempt = 0; attempt < 20; attempt++) {
     drawn = await ask<DrawnRow | undefined>(database, drawTwice(schema));
     if (!drawn || (drawn.second > drawn.first && drawn.last === drawn.second)) return [];
@@ -107,7 +110,7 @@ export async function checkSequences(
   ];
 }
 
-/** Returns the one row of a statement, with names looked up in PostgreSQL's own schema alone. */
+/** Returns the only row of a statement, with names looked up only in PostgreSQL's own schema. */
 function ask<Row extends object | undefined>(
   database: Database,
   sql: string,

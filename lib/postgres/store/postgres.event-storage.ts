@@ -38,11 +38,11 @@ export interface PostgresEventStorageOptions {
   readonly maxQueuedAppends: number;
   readonly lockTimeoutMs: number;
   readonly preparedStatements: boolean;
-  /** Called for what must not fail a call. */
+  /** Called for failures that must not fail a call. */
   readonly onWarning: (message: string, error?: unknown) => void;
 }
 
-/** Keeps events in PostgreSQL: it appends through one function of its schema, and reads by statement. */
+/** Keeps events in PostgreSQL: it appends through a function of its schema, and reads by statements. */
 export class PostgresEventStorage implements EventStorage {
   readonly transactions: StorageTransactions;
   readonly #database: Database;
@@ -80,7 +80,7 @@ export class PostgresEventStorage implements EventStorage {
     };
     this.#inline = new InlineProjections(this.#database, schema);
     const call = new AppendCall(this.#database, schema);
-    // Lanes wait with a connection each; most of the pool stays free for other appends.
+    // Each lane waits with a connection of its own; most of the pool stays free for other appends.
     const maxLanes = Math.max(1, Math.floor(this.#database.connections.poolSize / 3));
     this.#appender = new Appender(
       call,
@@ -152,17 +152,17 @@ export class PostgresEventStorage implements EventStorage {
     return rows[0]!.removed;
   }
 
-  /** From now on, appends apply these projections in their own transaction. */
+  /** Makes every append from now on apply these projections in its transaction. */
   applyInline(projections: readonly Consumer[]): void {
     this.#inline.use(projections);
   }
 
-  /** Resolves once all appends taken so far are settled. */
+  /** Resolves once all appends accepted so far are settled. */
   async drain(): Promise<void> {
     await this.#appender.drain();
   }
 
-  /** Takes no more appends and resolves once all calls that were begun are settled. */
+  /** Accepts no more appends, and resolves once all calls that have begun are settled. */
   async close(): Promise<void> {
     await this.#appender.close();
     await this.#database.close();

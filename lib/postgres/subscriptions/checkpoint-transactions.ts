@@ -9,7 +9,7 @@ import { describeError } from './describe-error.ts';
 import { parkEvents, unparkEvent } from './parked-events.sql.ts';
 import { keepSkippedByPolicy } from './skipped-events.sql.ts';
 
-/** Gives up, sets aside and takes back events, in transactions that end with their checkpoint. */
+/** Skips, parks and takes back events, in transactions that end with their checkpoint. */
 export class CheckpointTransactions {
   readonly #database: Database;
   readonly #statements;
@@ -23,7 +23,7 @@ export class CheckpointTransactions {
     };
   }
 
-  /** Returns what a transaction, given by its manager, can do with events of a checkpoint. */
+  /** Returns what the transaction of this manager can do with the events of a checkpoint. */
   of(held: HeldCheckpoint, manager: EntityManager): CheckpointTransaction {
     const { consumer, generation } = held;
     return {

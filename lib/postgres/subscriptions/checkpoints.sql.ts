@@ -4,16 +4,16 @@ import { isMarkThere } from '../schema/fragments/log-mark.sql.ts';
 const key = 'k.consumer = $1 AND k.generation = $2 AND k.partition = $3';
 /**
  * Only the present owner may write. Whatever takes a checkpoint away from its owner clears the owner,
- * and taking it raises the fence: so one that was taken away and taken again, by the same process too, is
- * not held any more by what had it before.
+ * and taking a checkpoint raises its fence. If a checkpoint was taken away and taken again, even by the
+ * same process, its former holder no longer holds it.
  */
 const owned = `${key} AND k.fence = $4 AND k.owner = $5`;
 
 /**
- * From the position that the owner knows as saved: progress counts from there, or not at all. And only
- * if the log is the one that the owner has read: it still has the event ($10 to $14) that was the last
- * one up to the new position. What is there now is never taken for what was read. A sequence that was
- * set back below the events says nothing about them: the renewal of the lease reports it.
+ * Saves progress, but only from the position that the owner knows as saved, and only if the log is the
+ * one that the owner has read: it must still have the event ($10 to $14) that was the last up to the
+ * new position. Events that are in the log now are never mistaken for those that were read. A sequence
+ * that was set back below the events says nothing about them; the renewal of the lease reports it.
  */
 const save = (schema: string, settings: string): string => `
 WITH log AS MATERIALIZED (
@@ -53,13 +53,16 @@ FROM log AS l LEFT JOIN saved AS s ON true`;
 export const saveCheckpoint = (schema: string): string => save(schema, '');
 
 /**
- * Saves progress that changes nothing else in this database, so it need not wait for the disk: after a
- * crash of the server the last events come again, as they may.
+ * Saves progress that changes nothing else in this database. It need not wait for the disk: after a
+ * crash of the server, the last events are delivered again, which is allowed.
  */
 export const saveCheckpointSoon = (schema: string): string =>
   save(schema, `, set_config('synchronous_commit', 'off', true)`);
 
-/** Stores what went wrong. One that stops is let go, and so is the generation that it was to replace. */
+/**
+ * Stores a failure. A checkpoint that stops is released, and so is the generation that it was to
+ * replace.
+ */
 export const failCheckpoint = (schema: string): string => `
 WITH failed AS (
   UPDATE "${schema}".checkpoints AS k
@@ -77,7 +80,7 @@ WITH failed AS (
 )
 SELECT true AS held FROM failed`;
 
-/** Lets go of single checkpoints, given by parallel arrays. */
+/** Releases single checkpoints, given by parallel arrays. */
 export const releaseCheckpoints = (schema: string): string => `
 UPDATE "${schema}".checkpoints AS k
 SET owner = NULL, takeovers = 0,
@@ -88,7 +91,7 @@ FROM ROWS FROM (
 WHERE k.consumer = r.consumer AND k.generation = r.generation AND k.partition = r.partition
   AND k.owner = $1`;
 
-/** Lets go of everything that a process holds, and ends its lease. */
+/** Releases all checkpoints that a process holds, and ends its lease. */
 export const releaseProcess = (schema: string): string => `
 WITH gone AS (
   DELETE FROM "${schema}".consumer_processes AS p WHERE p.owner = $1
@@ -98,7 +101,7 @@ SET owner = NULL, takeovers = 0,
   status = CASE k.status WHEN 'replaced' THEN k.status ELSE 'waiting' END
 WHERE k.owner = $1`;
 
-/** Bounds what a transaction may take, so that the database ends it even if its client is frozen. */
+/** Sets time limits for a transaction, so that the database ends it even if its client is frozen. */
 export const boundTransaction = `
 SELECT
   set_config('statement_timeout', $1, true),

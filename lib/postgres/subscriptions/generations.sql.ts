@@ -1,10 +1,10 @@
 import { isHeld } from '../schema/fragments/leases.sql.ts';
 
 /**
- * Locks the consumer against every other change of its generations, and returns its state.
+ * Locks the consumer against all other changes of its generations, and returns its state.
  *
- * Not so strictly that rows which refer to it would have to wait: a batch that parks an event may hold
- * the tables that the change is waiting for.
+ * The lock does not block rows that refer to the consumer: a batch that parks an event may hold the
+ * tables that the change is waiting for.
  */
 export const lockConsumer = (schema: string): string => `
 SELECT c.kind, c.generation, c.next_generation, c.prepared_generation
@@ -20,7 +20,7 @@ FROM "${schema}".checkpoints AS k
 WHERE k.consumer = $1 AND k.generation = $2
 ORDER BY k.partition`;
 
-/** The same, and until the transaction ends no owner can commit anything. */
+/** Reads the same, and keeps every owner from committing until the transaction ends. */
 export const lockPositions = (schema: string): string => `${readPositions(schema)}
 FOR NO KEY UPDATE`;
 
@@ -29,7 +29,7 @@ SELECT count(*) AS parked
 FROM "${schema}".parked_events AS p
 WHERE p.consumer = $1 AND p.generation = $2`;
 
-/** The partitions of the generation in use, if that follows the log by a runner. */
+/** The partitions of the generation in use, unless the consumer is an inline projection. */
 export const readPositionsInUse = (schema: string): string => `
 SELECT k.position
 FROM "${schema}".checkpoints AS k
@@ -37,7 +37,7 @@ JOIN "${schema}".consumers AS c ON c.name = k.consumer AND c.generation = k.gene
 WHERE k.consumer = $1 AND c.kind <> 'inline-projection'
 ORDER BY k.partition`;
 
-/** Halts a generation: its owner finishes what is in hand and lets go, and no process takes it up. */
+/** Halts a generation: its owner finishes its current work and releases it, and no process takes it. */
 export const haltGeneration = (schema: string): string => `
 WITH halted AS (
   UPDATE "${schema}".checkpoints AS k SET status = 'replaced'
@@ -45,7 +45,7 @@ WITH halted AS (
 )
 SELECT pg_notify($3, 'control')`;
 
-/** Lets a generation that was halted continue. */
+/** Lets a halted generation continue. */
 export const endHalt = (schema: string): string => `
 WITH resumed AS (
   UPDATE "${schema}".checkpoints AS k SET status = 'waiting'
@@ -54,8 +54,9 @@ WITH resumed AS (
 SELECT pg_notify($3, 'control')`;
 
 /**
- * Makes the next generation the one in use. What the former one had handled counts as replayed, and so
- * does what it knew as handled before: by partitions of an earlier time, a reset, or a rebuild.
+ * Makes the next generation the one in use. Everything that the former generation had handled counts as
+ * replayed, including what it knew as handled before: by partitions of an earlier time, before a reset,
+ * or before a rebuild.
  */
 export const activateGeneration = (schema: string): string => `
 WITH consumer AS (
@@ -117,7 +118,7 @@ WITH consumer AS (
 UPDATE "${schema}".checkpoints AS k SET status = 'waiting'
 WHERE k.consumer = $1 AND k.status = 'replaced'`;
 
-/** Puts all partitions of the generation in use to one position; $3 is how far they had come. */
+/** Moves all partitions of the generation in use to one position; $3 holds their former positions. */
 export const resetCheckpoints = (schema: string): string => `
 UPDATE "${schema}".checkpoints AS k
 SET position = $2, status = 'waiting', owner = NULL,
@@ -139,7 +140,7 @@ UPDATE "${schema}".consumers AS c SET paused = true
 WHERE c.name = $1 AND c.generation <> 0
 RETURNING c.name`;
 
-/** Ends a pause, and lets partitions that have stopped try again. */
+/** Ends a pause, and lets stopped partitions try again. */
 export const resumeConsumer = (schema: string): string => `
 WITH started AS (
   UPDATE "${schema}".checkpoints AS k SET status = 'waiting'

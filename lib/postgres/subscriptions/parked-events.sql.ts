@@ -1,9 +1,9 @@
 import { microseconds } from '../schema/fragments/microseconds.sql.ts';
 
 /**
- * Sets events aside, by their positions; the first one has failed, the others follow it. What they were
- * to follow may have been discarded by now: then they are to be tried themselves. If it is still there,
- * it is locked, so that its discard waits until they are seen, and has them tried.
+ * Parks events, given by their positions. The first one has failed, the others follow it. If the parked
+ * event that they follow was discarded meanwhile, they are marked for a retry. If it still exists, it
+ * is locked, so that its discard waits, sees these events, and marks them for a retry.
  */
 export const parkEvents = (schema: string): string => `
 INSERT INTO "${schema}".parked_events (
@@ -28,8 +28,8 @@ LEFT JOIN LATERAL (
 WHERE e.position = ANY ($3::bigint[])`;
 
 /**
- * Takes an event back in, and lets those after it try, also if they came after its retry was asked.
- * Answers whether there are none.
+ * Removes a parked event and marks the later ones of its aggregate for a retry, even if they were
+ * parked after the retry was requested. Returns whether there are no later ones.
  */
 export const unparkEvent = (schema: string): string => `
 WITH unparked AS (
@@ -53,13 +53,13 @@ export const readIsToRetry = (schema: string): string => `
 SELECT p.position FROM "${schema}".parked_events AS p
 WHERE p.consumer = $1 AND p.generation = $2 AND p.position = $3 AND p.retrying`;
 
-/** The aggregates that have events set aside. */
+/** The aggregates that have parked events. */
 export const readParkedAggregates = (schema: string): string => `
 SELECT DISTINCT p.aggregate_type AS type, p.aggregate_id AS id
 FROM "${schema}".parked_events AS p
 WHERE p.consumer = $1 AND p.generation = $2`;
 
-/** The first event of each aggregate that is to be tried again. */
+/** The first event of each aggregate that is to be retried. */
 export const readParkedToRetry = (schema: string): string => `
 SELECT DISTINCT ON (p.aggregate_type, p.aggregate_id)
   p.position, p.aggregate_type AS type, p.aggregate_id AS id, p.failures
@@ -68,8 +68,8 @@ WHERE p.consumer = $1 AND p.generation = $2 AND p.retrying
 ORDER BY p.aggregate_type, p.aggregate_id, p.position`;
 
 /**
- * Keeps an aggregate parked after one more failure of an event of it; unless that one was discarded
- * meanwhile, which has asked for the next attempt of the others. Its lock lets a discard wait.
+ * Keeps an aggregate parked after another failure of its event, unless that event was discarded
+ * meanwhile, which has already requested a retry of the others. The lock on it makes a discard wait.
  */
 export const keepParked = (schema: string): string => `
 WITH failed AS MATERIALIZED (
@@ -101,7 +101,7 @@ WHERE p.consumer = $1
 GROUP BY p.aggregate_type, p.aggregate_id
 ORDER BY min(p.position)`;
 
-/** Asks for the next attempt of one aggregate, or, without one, of all. */
+/** Requests a retry of one aggregate, or, without an aggregate, of all. */
 export const retryParked = (schema: string): string => `
 UPDATE "${schema}".parked_events AS p SET retrying = true
 FROM "${schema}".consumers AS c
@@ -109,7 +109,7 @@ WHERE c.name = $1 AND p.consumer = c.name AND p.generation = c.generation
   AND ($2::text IS NULL OR p.aggregate_type = $2 AND p.aggregate_id = $3)
 RETURNING p.position`;
 
-/** Waits for a transaction that is parking an event after this one. */
+/** Waits for a transaction that is parking an event after this event. */
 export const lockParked = (schema: string): string => `
 SELECT p.position
 FROM "${schema}".parked_events AS p
@@ -117,7 +117,7 @@ JOIN "${schema}".consumers AS c ON c.name = p.consumer AND c.generation = p.gene
 WHERE c.name = $1 AND p.position = $2
 FOR UPDATE OF p`;
 
-/** Gives an event up, keeps it as skipped, and asks for the next attempt of later ones. */
+/** Discards an event, keeps it as skipped, and requests a retry of the later ones. */
 export const discardParked = (schema: string): string => `
 WITH discarded AS (
   DELETE FROM "${schema}".parked_events AS p

@@ -52,7 +52,7 @@ interface HeldRow {
   events_per_second: number | null;
 }
 
-/** The checkpoints in the store's schema, beside the events and the read models. */
+/** Keeps the checkpoints in the store's schema, next to the events and the read models. */
 export class PostgresCheckpointStore extends CheckpointStore {
   readonly #database: Database;
   readonly #connection: ControlConnection;
@@ -129,18 +129,19 @@ export class PostgresCheckpointStore extends CheckpointStore {
     await this.#namingTimeouts(async (manager) => {
       await this.#database.query(this.#statements.bound, [String(timeoutMs)], manager);
       const progress = await work(this.#transactions.of(held, manager));
-      // The last statement: it fails if the handlers have left the transaction aborted, so that a
-      // COMMIT which PostgreSQL would answer with ROLLBACK is never sent, and it locks the row for as
-      // short a time as can be, so that a frozen owner does not keep another process from taking over.
+      // The save is the last statement. It fails if the handlers have left the transaction aborted, so
+      // that no COMMIT is sent that PostgreSQL would answer with ROLLBACK. It also locks the row for as
+      // short a time as possible, so that a frozen owner does not keep another process from taking
+      // over.
       await this.#write(this.#statements.save, held, progress, manager);
     });
   }
 
   /**
-   * Runs work in a transaction, and fails with what the server said if it ended that.
+   * Runs work in a transaction; if the server ended the transaction, fails with the server's reason.
    *
-   * Where a handler is between two statements, the server says so by an event of the connection, and the
-   * next statement only finds that there is no connection any more.
+   * If a handler is between two statements, the server reports the reason as an event of the
+   * connection, and the next statement only finds that the connection is gone.
    */
   async #namingTimeouts(work: (manager: EntityManager) => Promise<void>): Promise<void> {
     let timeout: Error | undefined;
@@ -203,7 +204,7 @@ export class PostgresCheckpointStore extends CheckpointStore {
   }
 }
 
-/** The store's own errors keep the driver's as their cause. */
+/** Returns the driver's error, which the store's own errors have as their cause. */
 const saidByDriver = (error: unknown): unknown =>
   error instanceof EventStoreError ? (error.cause ?? error) : error;
 

@@ -15,11 +15,11 @@ import { PostgresSignals } from './postgres.signals.ts';
 export interface PostgresConsumersOptions {
   readonly schema: string;
   readonly preparedStatements: boolean;
-  /** Whether to receive signals, which needs a session of its own; they are sent in any case. */
+  /** Whether to receive signals, which needs a session of its own; signals are sent in any case. */
   readonly listen: boolean;
 }
 
-/** What consumers need of PostgreSQL. */
+/** The parts of PostgreSQL that consumers need. */
 export interface PostgresConsumers {
   readonly checkpoints: CheckpointStore;
   readonly parkedEvents: ParkedEvents;
@@ -28,7 +28,7 @@ export interface PostgresConsumers {
   readonly signals: Signals;
 }
 
-/** Makes what consumers need of the schema; nothing is connected before it is used. */
+/** Makes these parts for a schema; nothing connects before it is used. */
 export function postgresConsumers(
   dataSource: DataSource,
   options: PostgresConsumersOptions,

@@ -27,7 +27,7 @@ import { readUnprepared } from '../schema/functions/register-consumer.sql.ts';
 type CatchUp = (manager: EntityManager, through: number) => Promise<boolean>;
 
 /**
- * Makes the read models of generations, and puts one generation in the place of another.
+ * Makes the read models of generations, and replaces one generation by another.
  *
  * The hooks of the projection run in the transaction of the change.
  */
@@ -58,7 +58,7 @@ export class PostgresGenerations extends Generations {
     };
   }
 
-  /** Makes the read models of the generations in use that are not made yet, one after another. */
+  /** Makes the missing read models of the generations in use, one after another. */
   async prepare(consumers: readonly Consumer[]): Promise<void> {
     // A process that only reads may have no right to write.
     if (consumers.length === 0) return;
@@ -77,9 +77,9 @@ export class PostgresGenerations extends Generations {
     await this.#changes.change(name, async (consumer) => {
       const { manager } = consumer;
       const generation = wanted ?? consumer.generation;
-      // Another process may have made it since.
+      // Another process may have made it meanwhile.
       if (consumer.prepared >= generation) return;
-      // A rebuild that was given up meanwhile: what is made for it now would never be removed.
+      // The rebuild was cancelled meanwhile: a read model made for it now would never be removed.
       if (![consumer.generation, consumer.next].includes(generation)) return;
       await this.#tables.record(consumer, generation, async () => {
         await runHandler(() => hooks.prepare?.({ generation, manager }));
@@ -99,13 +99,14 @@ export class PostgresGenerations extends Generations {
   }
 
   /**
-   * Puts a generation in the place of the one in use.
+   * Replaces the generation in use.
    *
-   * One that follows the log, in two steps. First the one in use is halted: its owner commits what it
-   * has in hand and lets go, so that no effect comes twice, and the position that the other has to
-   * reach no longer moves. Then, once that is reached, both change places. In one step they could wait for each
-   * other: the owner's batch for the checkpoint that is locked here, and `discard` for the tables that
-   * the batch has written to.
+   * A generation that follows the log is replaced in two steps. First the generation in use is halted:
+   * its owner commits its current work and releases it, so that no effect happens twice, and the
+   * position that the next generation has to reach no longer moves. Once the next generation has
+   * reached it, the two are exchanged. In a single step, they could wait for each other: the owner's
+   * batch for the checkpoint that is locked here, and `discard` for the tables to which the batch has
+   * written.
    */
   async replace(held: HeldCheckpoint, consumer: Consumer, catchUp: CatchUp): Promise<boolean> {
     const replacing = this.#changes.change(consumer.name, async (locked) => {
@@ -117,7 +118,8 @@ export class PostgresGenerations extends Generations {
         : this.#replaceFollowing(locked, consumer, held.generation);
     });
     return replacing.catch((error: unknown) => {
-      // A hook may have to wait for queries on the read model; those come to an end.
+      // A hook may have to wait for queries on the read model, but only for a while, so this is tried
+      // again.
       const cause = error instanceof HandlerFailure ? error.cause : error;
       if (cause instanceof NotNowError || isLockTimeout(cause)) return false;
       throw error;
@@ -130,8 +132,8 @@ export class PostgresGenerations extends Generations {
     next: number,
     catchUp: CatchUp,
   ): Promise<boolean> {
-    // Every append that it concerns holds this lock until its commit: all of them are in the log
-    // now, none comes before the change, and later ones find the new generation.
+    // Every append that the projection concerns holds this lock until its commit. All of them are in
+    // the log now, none comes before the change, and later ones find the new generation.
     await this.#inlineLock.exclusively(locked.name, locked.manager);
     const last = await locked.lastPosition();
     if (!(await catchUp(locked.manager, last))) throw new NotNowError();
@@ -157,7 +159,8 @@ export class PostgresGenerations extends Generations {
     const parked = hasEffects ? await locked.parked(generation) : 0;
     const values = [name, generation, this.#channel];
     if (parked > 0 && inUse.some(({ status }) => status === 'replaced')) {
-      // What it had in hand when it was halted was parked: only if it continues can that be retried.
+      // Its work at the time of the halt was parked, and can be retried only if the generation
+      // continues.
       await locked.query(this.#statements.endHalt, values);
       return false;
     }
@@ -191,5 +194,5 @@ export class PostgresGenerations extends Generations {
   }
 }
 
-/** Rolls a change back that is to be tried again. */
+/** Rolls back a change that must be tried again later. */
 class NotNowError extends Error {}

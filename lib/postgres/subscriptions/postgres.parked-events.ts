@@ -11,7 +11,7 @@ import {
   readParkedToRetry,
 } from './parked-events.sql.ts';
 
-/** The parked events in the store's schema. */
+/** Keeps the parked events in the store's schema. */
 export class PostgresParkedEvents extends ParkedEvents {
   readonly #database: Database;
   readonly #statements;

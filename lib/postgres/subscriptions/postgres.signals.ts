@@ -6,21 +6,23 @@ import type { Database } from '../connection/database.ts';
 import { Statement } from '../connection/statement.ts';
 import { lockNamespace } from '../schema/schema-name.ts';
 
-/** The name under which the processes of a store hear of each other. */
+/** The channel on which the processes of a store notify each other. */
 export const channelOf = (schema: string): string =>
   `event_store_${(lockNamespace(schema) >>> 0).toString(16)}`;
 
 export interface PostgresSignalsOptions {
   readonly schema: string;
-  /** After LISTEN in a shared session, its next user would get the signals; NOTIFY needs no session. */
+  /**
+   * In a shared session, the next user would receive the signals of a LISTEN; NOTIFY needs no session.
+   */
   readonly listen: boolean;
 }
 
 /**
  * Signals over LISTEN and NOTIFY.
  *
- * Never inside an append, as NOTIFY takes a lock of the whole server until its commit: in a statement
- * of its own afterwards, and for all appends of a few milliseconds together.
+ * Signals are never sent inside an append, because NOTIFY takes a lock of the whole server until its
+ * commit. They are sent afterwards in a separate statement, one for all appends of a few milliseconds.
  */
 export class PostgresSignals extends Signals {
   readonly #database: Database;
@@ -29,7 +31,7 @@ export class PostgresSignals extends Signals {
   readonly #notify = new Statement('SELECT pg_notify($1, $2)');
   readonly #listens: boolean;
   readonly #sendAppend = atMostEvery(appendIntervalMs, () => this.#send('append'));
-  // Every role that may connect can notify, as often as it likes.
+  // Any role that may connect can notify, as often as it likes.
   readonly #hear: Readonly<Record<Signal, Paced>> = {
     append: atMostEvery(appendIntervalMs, () => this.#onSignal?.('append')),
     control: atMostEvery(controlIntervalMs, () => this.#onSignal?.('control')),
@@ -54,7 +56,9 @@ export class PostgresSignals extends Signals {
     await this.#connection.open();
   }
 
-  /** Listens on a connection that was just made; whatever was said meanwhile is made up for. */
+  /**
+   * Listens on a new connection, and then signals once, because signals may have been missed meanwhile.
+   */
   async subscribe(client: Client): Promise<void> {
     if (this.#listens) {
       client.on('notification', ({ payload }) => {
@@ -81,15 +85,15 @@ export class PostgresSignals extends Signals {
   #send(signal: Signal): void {
     this.#database
       .query(this.#notify, [this.#channel, signal])
-      // Polling finds it: a signal is never needed.
+      // Signals only save time: without one, polling finds the change.
       .catch(ignore);
   }
 }
 
-/** One signal for all appends of a few milliseconds. */
+/** The time in which all appends share one signal. */
 const appendIntervalMs = 20;
 
-/** Each makes every process look at its leases. */
+/** Limited, because each of these signals makes every process read its leases. */
 const controlIntervalMs = 50;
 
 const ignore = (): void => undefined;

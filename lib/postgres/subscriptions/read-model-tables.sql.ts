@@ -3,21 +3,21 @@ import { isLost, isRecordedHere, lostTable } from '../schema/fragments/lost-tabl
 export const readLostTable = (schema: string): string => `
 SELECT ${lostTable(schema, '$1', '$2')} AS lost`;
 
-/** Forgets the tables of a generation that are gone for a good reason. */
+/** Forgets the missing tables of a generation, whose loss is intended or accepted. */
 export const forgetLostTables = (schema: string): string => `
 DELETE FROM "${schema}".read_model_tables AS made
 WHERE made.consumer = $1 AND made.generation = $2 AND ${isLost('made')}`;
 
-// Neither those of a session, nor partitions, which may come and go with the time that they hold.
+// No temporary tables, and no partitions, which may come and go with the time range that they hold.
 const isKept = `t.relkind IN ('r', 'p') AND NOT t.relispartition AND t.relpersistence <> 't'`;
 
-/** The tables that are there before hooks are called. */
+/** The tables that exist before hooks are called. */
 export const readTables = `
 SELECT coalesce(array_agg(t.oid), '{}')::text AS tables FROM pg_class AS t WHERE ${isKept}`;
 
 /**
- * Records the tables that hooks have made in this transaction: they were not there before, and it holds
- * the lock on them that making a table takes. Others may make tables meanwhile.
+ * Records the tables that hooks have created in this transaction: they did not exist before, and the
+ * transaction holds the lock that creating a table takes. Other sessions may create tables meanwhile.
  */
 export const recordTables = (schema: string): string => `
 INSERT INTO "${schema}".read_model_tables (
@@ -32,7 +32,7 @@ WHERE l.pid = pg_backend_pid() AND l.locktype = 'relation' AND l.mode = 'AccessE
 ORDER BY t.oid`;
 
 /**
- * Takes over new names of tables, and, after a restore, their new object ids. Processes that start
+ * Records new names of tables, and, after a restore, their new object ids. Processes that start
  * together do not wait for each other.
  */
 export const refreshTables = (schema: string): string => `

@@ -14,10 +14,10 @@ import {
 } from './read-model-tables.sql.ts';
 
 /**
- * Knows which tables the hooks of projections have made.
+ * Keeps track of the tables that the hooks of projections have created.
  *
- * A checkpoint says what a read model has counted. Without the table, or with an empty one of the same
- * name, a projection would continue from there and count wrong in silence.
+ * A checkpoint says which events a read model contains. If its table is missing, or is an empty one of
+ * the same name, a projection that continued from there would silently count wrong.
  */
 export class ReadModelTables {
   readonly #database: Database;
@@ -34,7 +34,9 @@ export class ReadModelTables {
     };
   }
 
-  /** Calls hooks, records the tables that they make for a generation, and forgets those they remove. */
+  /**
+   * Calls hooks, records the tables that they create for a generation, and forgets those they remove.
+   */
   async record(
     consumer: LockedConsumer,
     generation: number,
@@ -50,8 +52,8 @@ export class ReadModelTables {
   }
 
   /**
-   * Calls the hook that removes the read model of a generation. If a table of it is lost, the hook may
-   * fail because of that: then there is nothing left for it to remove.
+   * Calls the hook that removes the read model of a generation. If a table of the read model is lost,
+   * the hook may fail because of it; there is nothing left for it to remove then.
    */
   async discard(consumer: LockedConsumer, { hooks }: Consumer, generation: number): Promise<void> {
     const discard = (manager: EntityManager): Promise<void> =>
@@ -63,12 +65,12 @@ export class ReadModelTables {
     });
   }
 
-  /** Takes over what a restore, or a new name, has changed about the tables of these consumers. */
+  /** Records the changes that a restore, or a new name, has made to the tables of these consumers. */
   async refresh(consumers: readonly string[]): Promise<void> {
     await this.#database.query(this.#statements.refresh, [consumers]);
   }
 
-  /** Forgets the tables of a generation that are gone for a good reason. */
+  /** Forgets the missing tables of a generation, whose loss is intended or accepted. */
   async forgetLost(consumer: LockedConsumer, generation: number): Promise<void> {
     await consumer.query(this.#statements.forgetLost, [consumer.name, generation]);
   }

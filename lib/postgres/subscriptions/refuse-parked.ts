@@ -1,6 +1,9 @@
 import { ConsumerStateError } from '../../subscriptions/subscriptions.errors.ts';
 
-/** Parked events were never handled: afterwards they would come as replayed, or not at all. */
+/**
+ * Refuses, because parked events were never handled: afterwards they would come as replayed, or not at
+ * all.
+ */
 export function refuseParked(name: string, parked: number, before: string): void {
   if (parked === 0) return;
   throw new ConsumerStateError(

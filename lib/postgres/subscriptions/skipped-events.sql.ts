@@ -1,6 +1,6 @@
 import { microseconds } from '../schema/fragments/microseconds.sql.ts';
 
-/** Records the event at a position that the policy of its consumer leaves out. */
+/** Records the event at a position that is skipped by the policy of its consumer. */
 export const keepSkippedByPolicy = (schema: string): string => `
 INSERT INTO "${schema}".skipped_events (
   consumer, generation, position, event_id, aggregate_type, aggregate_id, cause, reason, error,
@@ -11,7 +11,9 @@ FROM "${schema}".domain_events AS e
 JOIN "${schema}".aggregates AS g ON g.key = e.aggregate_key
 WHERE e.position = $3`;
 
-/** The positions of the partitions that have stopped. Their checkpoints do not change until the end. */
+/**
+ * The positions of the stopped partitions. Their checkpoints do not change until the transaction ends.
+ */
 export const lockStopped = (schema: string): string => `
 SELECT k.error, k.error_position
 FROM "${schema}".checkpoints AS k
@@ -19,7 +21,7 @@ WHERE k.consumer = $1 AND k.status = 'stopped'
 ORDER BY k.generation, k.partition
 FOR NO KEY UPDATE`;
 
-/** Records the event that a consumer has stopped at, once for each generation that has. */
+/** Records the event at which a consumer has stopped, once for each stopped generation. */
 export const keepSkipped = (schema: string): string => `
 INSERT INTO "${schema}".skipped_events (
   consumer, generation, position, event_id, aggregate_type, aggregate_id, cause, reason, error,

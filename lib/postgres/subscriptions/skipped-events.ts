@@ -26,7 +26,7 @@ interface StoppedRow {
   error_position: number | null;
 }
 
-/** The events that consumers have given up for good. */
+/** The events that consumers have skipped for good. */
 export class SkippedEvents {
   readonly #database: Database;
   readonly #changes: ConsumerChanges;
@@ -43,7 +43,7 @@ export class SkippedEvents {
     };
   }
 
-  /** Returns those of one consumer, the last one first. */
+  /** Returns the skipped events of one consumer, the last one first. */
   async of(consumer: string, limit: number): Promise<readonly SkippedEvent[]> {
     const values = [consumer, limit];
     const rows = await this.#database.query<SkippedRow>(this.#statements.read, values);
@@ -61,7 +61,7 @@ export class SkippedEvents {
     }));
   }
 
-  /** Leaves out the event that a consumer has stopped at, and starts it again. */
+  /** Skips the event at which a consumer has stopped, and starts the consumer again. */
   async skip(name: string, position: number, { reason, by }: SkipOptions): Promise<void> {
     await this.#changes.change(name, async (consumer) => {
       const stopped = await consumer.query<StoppedRow>(this.#statements.stopped, [name]);

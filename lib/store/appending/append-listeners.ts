@@ -1,7 +1,7 @@
 import type { EventRecord } from '../../events/event-record.ts';
 import type { AppendListener } from './append.ts';
 
-/** The listeners of appends. One that throws never fails the append. */
+/** The listeners of appends. A listener that throws never fails the append. */
 export class AppendListeners {
   readonly #listeners = new Set<AppendListener>();
   readonly #warn: (message: string, error: unknown) => void;

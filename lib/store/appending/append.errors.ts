@@ -21,15 +21,15 @@ export class WrongExpectedVersionError extends EventStoreError {
 }
 
 /**
- * Why an append is refused that has the id of an event which is stored already:
+ * Why an append is refused because of an event id that is already used:
  *
- * - `partly-stored`: its first events are stored already, at versions `storedFrom` to `storedTo`, and the
- *   others are new. So it is when a list that has grown is appended again, or one that was cut otherwise.
- * - `other-content`: an event of the same id is of another type or has other content.
+ * - `partly-stored`: its first events are already stored, at versions `storedFrom` to `storedTo`, and
+ *   the others are new. This happens if a list has grown, or was cut differently, before a repetition.
+ * - `other-content`: an event with the same id has another type or other content.
  * - `other-version`: all its events are stored, at a place that `expectedVersion` does not allow.
- * - `other-order`: its events are stored in another order, or with others in between or before them.
+ * - `other-order`: its events are stored in another order, or with others before or between them.
  * - `other-aggregate`: an event is stored in another aggregate, `storedIn`.
- * - `beside-new-appends`: it is a repetition, and other appends of the same `appendAll` are not.
+ * - `beside-new-appends`: it is a repetition, and other appends of the same `appendAll` are new.
  * - `repeated-id`: two events of the call have the same id.
  */
 export type DuplicateReason =
@@ -53,11 +53,11 @@ export interface DuplicateFacts {
   readonly storedFrom?: number | undefined;
   /** The version of the last of them. */
   readonly storedTo?: number | undefined;
-  /** Whether they have been removed since then. */
+  /** Whether these events were removed after they had been stored. */
   readonly isRemoved?: boolean;
 }
 
-/** An event's id is used already, and not by this very append. Nothing was written. */
+/** An event id is already used, and not by the same append. Nothing was written. */
 export class DuplicateEventError extends EventStoreError {
   readonly code = 'DUPLICATE_EVENT';
   readonly reason: DuplicateReason;
@@ -68,7 +68,7 @@ export class DuplicateEventError extends EventStoreError {
   readonly storedTo: number | undefined;
   readonly isRemoved: boolean;
 
-  /** @param eventIds the ids that are used already. */
+  /** @param eventIds the ids that are already used. */
   constructor(
     readonly aggregate: AggregateRef,
     readonly eventIds: readonly string[],
@@ -133,13 +133,13 @@ export class AppendTooLargeError extends EventStoreError {
   }
 }
 
-/** Too many appends of this process are waiting, or too large ones. This one was not sent. */
+/** Too many appends, or too many bytes, are waiting in this process. This append was not sent. */
 export class StoreOverloadedError extends EventStoreError {
   readonly code = 'STORE_OVERLOADED';
   override readonly retryable = true;
 
   /**
-   * @param limitedBy which bound is reached: that of the number of waiting calls, or that of their size.
+   * @param limitedBy the limit that was reached: the number of waiting calls, or their size.
    */
   constructor(
     readonly limitedBy: 'maxQueuedAppends' | 'maxQueuedBytes',
@@ -164,7 +164,7 @@ export class AggregateLockedError extends EventStoreError {
     readonly aggregates: readonly AggregateRef[],
     readonly waitedMs: number | undefined,
     options?: ErrorOptions,
-    /** A lock that no append takes, by its name, if that is what another session held. */
+    /** The name of a lock that no append takes, if another session held such a lock. */
     foreignLock?: string,
   ) {
     const wait = waitedMs === undefined ? '' : ` for more than ${waitedMs} ms (lockTimeoutMs)`;
@@ -173,8 +173,8 @@ export class AggregateLockedError extends EventStoreError {
         ? `Another transaction held ${aggregates.map(name).join(', ') || 'what the statement needs'}` +
             `${wait}; nothing was written. Try again, and look for a transaction that appends and ` +
             'then stays open.'
-        : `Another session holds ${foreignLock}, as the store never does; nothing was written. Look ` +
-            'in pg_locks for the session, and try again once it is gone.',
+        : `Another session holds ${foreignLock}, which the store never does; nothing was written. ` +
+            'Look in pg_locks for the session, and try again once it is gone.',
       options,
     );
   }

@@ -6,26 +6,26 @@ import type { AggregateRef } from '../aggregate-ref.ts';
 import type { ExpectedVersion } from './expected-version.ts';
 
 export interface AppendOptions {
-  /** @default 'any' */
+  /** The version that the aggregate must have. @default 'any' */
   readonly expectedVersion?: ExpectedVersion;
-  /** Metadata for every event of the append, over what `runWithMetadata` supplies. */
+  /** Metadata for every event of the append; it wins over the metadata of `runWithMetadata`. */
   readonly metadata?: EventMetadata;
   /**
-   * Stores the events once, however often they are appended with this key to this aggregate, in any
-   * process: if an append with the key is stored, nothing is written, and its result comes back with
-   * `duplicate: true`, whatever events and expectation are given now. The events get ids that derive
-   * from the key, and must have none of their own.
+   * Stores the events only once for this key and aggregate, in any process. If an append with the key
+   * is already stored, nothing is written, and the result of that append is returned with
+   * `duplicate: true`, whatever events and expectation are given now. The events get ids
+   * that derive from the key, and must have no ids of their own.
    */
   readonly idempotencyKey?: string | undefined;
   /** Appends inside this manager's open transaction: the events commit or roll back with it. */
   readonly manager?: EntityManager;
 }
 
-/** One append among several that commit together; see `EventStore.appendAll`. */
+/** One of several appends that commit together; see `EventStore.appendAll`. */
 export interface Append {
   readonly aggregate: AggregateRef;
   readonly events: readonly (object | EventData)[];
-  /** @default 'any' */
+  /** The version that the aggregate must have. @default 'any' */
   readonly expectedVersion?: ExpectedVersion;
   readonly metadata?: EventMetadata;
   /** As in `AppendOptions`. */
@@ -36,14 +36,15 @@ export interface AppendResult {
   /** The aggregate's version after the append. */
   readonly version: number;
   /**
-   * Position of the append's last event. Of an empty append it is that of the aggregate's last event, or 0
-   * if the aggregate has none: what has come so far has seen the aggregate at this version.
+   * The position of the append's last event. For an empty append, it is that of the aggregate's last
+   * event, or 0 if the aggregate has none: a reader that has reached it has seen the aggregate at this
+   * version.
    */
   readonly position: number;
   /**
-   * The records, in order: with the instances that were appended, or, of a duplicate, as read. An instance
-   * that belongs to an earlier record is read again, so that `recordOf` returns one record for each. Of a
-   * duplicate whose events have been removed, there are none.
+   * The records, in order, with the instances that were appended; those of a duplicate are read from
+   * the store. An instance that already belongs to a record is read as a new one, so that `recordOf`
+   * returns one record for each instance. A duplicate whose events were removed has no records.
    */
   readonly records: readonly EventRecord[];
   /** True if the same events, by their ids, had been appended before and nothing was written now. */

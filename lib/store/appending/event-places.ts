@@ -4,7 +4,7 @@ import type { EventIdAt } from './idempotency-key.ts';
 import type { AppendParts } from './append-parts.ts';
 import { DuplicateEventError } from './append.errors.ts';
 
-/** Where an event is in its aggregate, or where it was before it was removed. */
+/** The place of an event in its aggregate, even after the event was removed. */
 export interface EventPlace {
   readonly id: string;
   readonly aggregate: AggregateRef;
@@ -14,16 +14,17 @@ export interface EventPlace {
 }
 
 /**
- * Returns whether the events of an append are where the same append has stored them before.
+ * Returns whether the same append has already stored these events.
  *
- * They are if all of them are in the aggregate, one after another, where its expectation let them in.
+ * It has if all of them are in the aggregate, one after another, at a place that the expectation
+ * allows.
  */
 export function isRepetition(append: AppendParts, places: readonly EventPlace[]): boolean {
   const { count, from } = firstOnes(append, places);
   return count === append.events.length && append.expectation.accepts(from - 1);
 }
 
-/** Says why an append is no repetition though some of its events are stored already. */
+/** Returns why an append is no repetition although some of its events are already stored. */
 export function duplicateError(
   append: AppendParts,
   places: readonly EventPlace[],
@@ -58,9 +59,9 @@ export function duplicateError(
 }
 
 /**
- * Compares an append with the events that are stored under its ids, of which it is a repetition.
+ * Compares an append, which is a repetition by its ids, with the stored events of these ids.
  *
- * @throws DuplicateEventError if they hold something else.
+ * @throws DuplicateEventError if the stored events have other types or content.
  */
 export function checkContent(
   { aggregate, events }: AppendParts,
@@ -72,7 +73,7 @@ export function checkContent(
   const byVersion = new Map(stored.map((event) => [event.version, event]));
   const other = events.filter((event, index) => {
     const same = byVersion.get(storedFrom + index);
-    // One that was removed since then cannot be compared.
+    // An event that was removed meanwhile cannot be compared.
     return same !== undefined && !serializer.isSame(same, event);
   });
   if (other.length === 0) return;
@@ -87,7 +88,9 @@ export function checkContent(
   });
 }
 
-/** How many of the append's first events are in its aggregate one after another, and from where on. */
+/**
+ * Counts the first events that are in the aggregate one after another, and finds their first version.
+ */
 function firstOnes(
   { aggregate, events }: AppendParts,
   places: readonly EventPlace[],
@@ -106,9 +109,10 @@ function firstOnes(
 const isSame = (a: AggregateRef, b: AggregateRef): boolean => a.type === b.type && a.id === b.id;
 
 /**
- * Returns the places of all events that were appended with a key, in order; none if there are none.
+ * Returns the places of all events that were appended with a key, in order; an empty list if there are
+ * none.
  *
- * How many there are is known by their ids alone: they have the places 1, 2, 3 …
+ * The ids alone tell how many there are: the ids derive from the places 1, 2, 3 …
  */
 export async function placesByKey(
   idAt: EventIdAt,

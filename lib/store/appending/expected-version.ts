@@ -1,15 +1,15 @@
 import { inspect } from 'node:util';
 
 /**
- * What an append expects of its aggregate at the moment it is written.
+ * The version that an append expects of its aggregate when it is written.
  *
- * `'any'` checks nothing, `'no_stream'` wants an aggregate that never had an event, `'exists'` one
- * that had at least one, and a number the version it must be at now (0 is `'no_stream'`). Removed
+ * `'any'` checks nothing, `'no_stream'` expects an aggregate that never had an event, `'exists'` one
+ * that had at least one, and a number the current version (0 is the same as `'no_stream'`). Removed
  * events count: an aggregate keeps its version when its events are removed.
  */
 export type ExpectedVersion = 'any' | 'no_stream' | 'exists' | number;
 
-/** An expected version that has been checked, and its rule. */
+/** A checked expected version with its rule. */
 export class VersionExpectation {
   readonly expected: ExpectedVersion;
 

@@ -1,10 +1,10 @@
 import type { EventStore } from '../event-store.ts';
 
 /**
- * Notes the first position that this process appends, until it is asked for it.
+ * Records the first position that this process appends, until it is read.
  *
- * While an application starts, its modules may append before anybody listens. A reader that begins with
- * "now" begins before these events: they are what the application has to say since it was started.
+ * While an application starts, its modules may append before any reader listens. A reader that begins
+ * with "now" begins before these events, because they belong to the running application.
  */
 export class FirstAppended {
   #position = Infinity;
@@ -16,7 +16,7 @@ export class FirstAppended {
     });
   }
 
-  /** Returns the position before that event, if there is one, and stops noting. */
+  /** Returns the position before that event, if there is one, and stops recording. */
   end(): number | undefined {
     this.#unsubscribe();
     return this.#position === Infinity ? undefined : this.#position - 1;

@@ -2,20 +2,20 @@ import { nameBasedId } from '../../events/name-based-id.ts';
 import { isStorableText } from '../../input/storable-text.ts';
 import type { AggregateRef } from '../aggregate-ref.ts';
 
-// Part of what is stored by the ids that derive from it, so it never changes.
+// Stored event ids derive from it, so it must never change.
 const namespace = '3c9a1f5e-6d0b-4a35-9b57-0f4e8f2b7c11';
 
-/** Returns the id of an append's event by its place, counted from 1. */
+/** Returns the id of an append's event at a place, counted from 1. */
 export type EventIdAt = (place: number) => string;
 
 /**
  * Returns the ids of the events that are appended to an aggregate with an idempotency key: UUIDs of
- * version 5 of the store, the aggregate, the place and the key.
+ * version 5, made from the store, the aggregate, the place and the key.
  *
- * They depend on nothing else, so that an append finds what an earlier one with the same key has stored,
+ * They depend on nothing else, so an append finds what an earlier append with the same key has stored,
  * in any process.
  *
- * @throws TypeError if the key is empty, or has a NUL or a lone surrogate.
+ * @throws TypeError if the key is empty, or contains NUL or a lone surrogate.
  */
 export function keyedEventIds(
   schema: string,

@@ -15,7 +15,7 @@ import { AppendTooLargeError, DuplicateEventError } from './append.errors.ts';
 
 /** What the appends of a store have in common. */
 export interface PrepareOptions {
-  /** The name of the store, from which the ids of idempotency keys derive. */
+  /** The name of the store; the ids of idempotency keys derive from it. */
   readonly schema: string;
   readonly maxAppendEvents: number;
 }
@@ -38,13 +38,13 @@ const eachAppend = new KnownOptions<Append>('An append', {
   idempotencyKey: true,
 });
 
-/** Returns the appends of a list. @throws TypeError unless it is one, of appends with known options. */
+/** Returns the given appends. @throws TypeError if they are no list, or one has an unknown option. */
 export function checkAppends(appends: readonly Append[]): readonly Append[] {
   if (!Array.isArray(appends)) throw new TypeError('appendAll takes a list of appends.');
   return appends.map((append: Append) => eachAppend.take(append));
 }
 
-/** An append that a schema still has to answer for. Its aggregate is known already. */
+/** An append whose schema has not answered yet. Its aggregate is already known. */
 interface UnfinishedAppend {
   readonly aggregate: AggregateRef;
   readonly finished: Promise<PreparedAppend>;
@@ -53,13 +53,13 @@ interface UnfinishedAppend {
 /** The appends of one call. */
 export interface PreparedCall {
   readonly aggregates: readonly AggregateRef[];
-  /** A promise only if a schema has answered with one. */
+  /** A promise only if a schema has returned one. */
   readonly appends: readonly PreparedAppend[] | Promise<readonly PreparedAppend[]>;
 }
 
 /**
- * Checks an append and serializes its events: whatever is refused is refused here, before anything
- * is sent. It is unfinished only if a schema has answered with a promise.
+ * Checks an append and serializes its events, so that it is refused before anything is sent. The append
+ * is unfinished only if a schema has returned a promise.
  */
 function prepare(
   { aggregate: ref, events: given, expectedVersion, metadata, idempotencyKey }: Append,
@@ -70,7 +70,7 @@ function prepare(
   const expectation = new VersionExpectation(expectedVersion);
   if (!Array.isArray(given)) throw new TypeError('events must be an array of events.');
   if (given.length > maxAppendEvents) throw new AppendTooLargeError(given.length, maxAppendEvents);
-  // A hole of the list is found as well, which `map` would pass over.
+  // Also finds a hole in the list, which `map` would skip.
   const missing = given.findIndex((event) => event === undefined);
   if (missing >= 0) throw new TypeError(`events[${missing}] must be an event, got undefined.`);
   const idAt =
@@ -137,7 +137,10 @@ function withoutRepeatedIds(appends: readonly PreparedAppend[]): readonly Prepar
   return appends;
 }
 
-/** @throws TypeError if the event has an id of its own: two promises of one append would contradict. */
+/**
+ * @throws TypeError if the event has an id of its own, because an append can have only one source of
+ * ids.
+ */
 function withId(event: object, id: string): EventData {
   if (!(event instanceof EventData)) return new EventData(event, { id });
   if (event.id !== undefined) {
@@ -151,7 +154,10 @@ function withId(event: object, id: string): EventData {
 const isUnfinished = (append: PreparedAppend | UnfinishedAppend): append is UnfinishedAppend =>
   'finished' in append;
 
-/** Nobody waits for it if the call is refused for another reason; that must not end the process. */
+/**
+ * Observes a promise that stays unawaited if the call is refused; its rejection must not end the
+ * process.
+ */
 function observed<T>(promise: Promise<T>): Promise<T> {
   promise.catch(() => undefined);
   return promise;

@@ -11,7 +11,7 @@ import { checkContent } from './event-places.ts';
 import type { VersionExpectation } from './expected-version.ts';
 import type { EventIdAt } from './idempotency-key.ts';
 
-/** An append that has been checked and serialized, and only waits for its place. */
+/** An append that is checked and serialized, and waits only for its place. */
 export class PreparedAppend implements AppendParts {
   readonly aggregate: AggregateRef;
   readonly expectation: VersionExpectation;
@@ -32,7 +32,7 @@ export class PreparedAppend implements AppendParts {
     this.#serializer = serializer;
   }
 
-  /** Returns what the caller gets once the events are stored, the last of them at `version`. */
+  /** Returns the result for the caller once the events are stored, the last of them at `version`. */
   written(version: number, positions: readonly number[], recordedAt: Date): AppendResult {
     const { aggregate, events } = this;
     const first = version - events.length + 1;
@@ -48,13 +48,13 @@ export class PreparedAppend implements AppendParts {
   }
 
   /**
-   * Returns what the caller gets where the events, or those of the same key, are stored up to `version`:
-   * `stored` are those that have not been removed since then.
+   * Returns the result for the caller if the events, or those of the same key, are already stored up to
+   * `version`. `stored` are those that were not removed meanwhile.
    *
-   * @throws DuplicateEventError if the events of the same ids hold something else.
+   * @throws DuplicateEventError if events with the same ids have other types or content.
    */
   repeated(version: number, position: number, stored: readonly StoredEvent[]): AppendResult {
-    // Those of one key are the first ones, whatever is given now.
+    // With a key, the events of the first append count, whatever is given now.
     if (!this.idAt) checkContent(this, version, stored, this.#serializer);
     const records = reviveEvents(this.#serializer, stored);
     return { version, position, records, duplicate: true };

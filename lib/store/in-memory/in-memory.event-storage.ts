@@ -31,7 +31,7 @@ export class InMemoryEventStorage implements EventStorage {
   }
 
   async append(call: PreparedCall): Promise<readonly AppendResult[]> {
-    // Calls are applied in their order, though a schema may answer one of them late.
+    // Calls are applied in their order, even if a schema answers one of them late.
     const former = this.#lastCall;
     this.#lastCall = Promise.allSettled([former, call.appends]);
     await former;
@@ -77,7 +77,7 @@ export class InMemoryEventStorage implements EventStorage {
     return { head, reached, atEnd: reached >= head, mark, events };
   }
 
-  /** Nobody exchanges a log in memory. */
+  /** Always true, because a log in memory cannot be replaced. */
   async holds(): Promise<boolean> {
     return true;
   }

@@ -14,17 +14,17 @@ const rules = { ...storeRules, clock: aFunction };
 /**
  * Keeps events in the memory of this process, for tests and first steps.
  *
- * It stores serialized events and revives them on every read, so a test sees what production would.
- * It has no transactions: `manager` is refused. Everything is gone when the process ends.
+ * It stores serialized events and revives them on every read, so a test sees what production would see.
+ * It has no transactions: `manager` is refused. All events are lost when the process ends.
  *
  * @example
  * const store = new InMemoryEventStore({ events: [AccountOpened] });
  */
 export class InMemoryEventStore extends EventStore {
   /**
-   * A `registry` is for the testing kit of this library, which checks it when it has filled it.
+   * `registry` is for the testing kit of this library, which fills and then checks it.
    *
-   * @throws TypeError if `events` or `upcasters` cannot be registered; it names all problems.
+   * @throws TypeError if `events` or `upcasters` cannot be registered; the message lists all problems.
    */
   constructor(options: InMemoryEventStoreOptions = {}, registry?: EventRegistry) {
     const { clock, ...others } = checkStoreOptions<InMemoryEventStoreOptions>(

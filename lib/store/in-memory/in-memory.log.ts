@@ -7,7 +7,7 @@ import type { ReadDirection } from '../reading/read-options.ts';
 import type { StoredSnapshot } from '../reading/revive-snapshot.ts';
 import { WrongExpectedVersionError } from '../appending/append.errors.ts';
 
-/** What an append has come to; `stored` is empty for an empty append, or if its events were removed. */
+/** Where an append was written; `stored` is empty for an empty append, or if its events were removed. */
 export interface Placement {
   readonly version: number;
   readonly position: number;
@@ -17,7 +17,7 @@ export interface Placement {
 
 interface AggregateRow {
   version: number;
-  /** The version at the last removal: the events up to here are gone for good. */
+  /** The version at the last removal; all events up to it are removed. */
   removedVersion: number;
   events: StoredEvent[];
   snapshot: StoredSnapshot | null;
@@ -27,7 +27,7 @@ interface AggregateRow {
 export class InMemoryLog {
   events: StoredEvent[] = [];
   readonly #aggregates = new Map<string, AggregateRow>();
-  /** Where every event is, or was before it was removed. */
+  /** The place of every event, including removed ones. */
   readonly #places = new Map<string, EventPlace>();
   #drawnPosition = 0;
 
@@ -42,7 +42,7 @@ export class InMemoryLog {
     return row;
   }
 
-  /** The position up to which there is something to read. */
+  /** The last position that can be read. */
   get lastPosition(): number {
     return this.events.at(-1)?.position ?? 0;
   }
@@ -52,7 +52,7 @@ export class InMemoryLog {
     return this.aggregate(ref).events.find((event) => event.version === version)?.position ?? 0;
   }
 
-  /** Writes the appends in order; if one cannot be taken, none of them is in the log. */
+  /** Writes the appends in order; if one cannot be accepted, writes none of them. */
   write(appends: readonly PreparedAppend[], recordedAt: Date): Placement[] {
     const length = this.events.length;
     try {
@@ -111,7 +111,9 @@ export class InMemoryLog {
     return { version: row.version, position, stored, duplicate: false };
   }
 
-  /** Where the events are that were appended with a key: those of the places 1, 2, 3 … */
+  /**
+   * Returns the places of the events that were appended with a key, whose ids derive from 1, 2, 3 …
+   */
   #placesByKey(idAt: EventIdAt): EventPlace[] {
     const places: EventPlace[] = [];
     for (;;) {
@@ -152,7 +154,7 @@ export class InMemoryLog {
   }
 }
 
-/** One page of events in ascending order: after a place or, backward, before it. */
+/** Returns one page of events in ascending order: after a place or, backward, before it. */
 export function pageOf(
   events: readonly StoredEvent[],
   place: 'version' | 'position',

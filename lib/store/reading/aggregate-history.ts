@@ -9,7 +9,7 @@ export interface Snapshot {
 }
 
 export interface SnapshotOptions {
-  /** Which shape the state has; a snapshot of another revision counts as absent. @default 1 */
+  /** The revision of the state's shape; a snapshot of another revision counts as absent. @default 1 */
   readonly revision?: number;
   readonly manager?: EntityManager;
 }
@@ -20,7 +20,7 @@ export interface AggregateHistory {
   readonly version: number;
   /** Position of the event at that version; 0 if there is none. */
   readonly position: number;
-  /** Events up to this version have been removed; what was folded from them is no longer true. */
+  /** Events up to this version were removed; state that was folded from them is no longer valid. */
   readonly removedVersion: number;
   readonly snapshot: Snapshot | null;
   /** All events after the snapshot, or after `after`, in order. */
@@ -28,7 +28,7 @@ export interface AggregateHistory {
 }
 
 export interface HistoryOptions extends SnapshotOptions {
-  /** The version already known to the caller: with it, no snapshot is read, only what came later. */
+  /** The version that the caller already knows: no snapshot is read, only the events after it. */
   readonly after?: number;
 }
 

@@ -27,7 +27,7 @@ import { reviveSnapshot, type StoredSnapshot } from './revive-snapshot.ts';
 
 type ManagerOf = (manager?: AggregateReadOptions['manager']) => AggregateRange['manager'];
 
-/** Reads single aggregates of a store: their events by the page, their histories, their snapshots. */
+/** Reads single aggregates of a store: pages of their events, their histories, their snapshots. */
 export class AggregateReading {
   readonly #storage: EventStorage;
   readonly #serializer: EventSerializer;
@@ -144,7 +144,7 @@ export class AggregateReading {
     return this.#toHistory(aggregate, stored, Math.max(after, stored.removedVersion), null);
   }
 
-  /** `after` is the version that the events continue. */
+  /** `after` is the version after which the events continue. */
   #toHistory(
     aggregate: AggregateRef,
     stored: StoredHistory,

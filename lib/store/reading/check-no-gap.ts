@@ -4,10 +4,10 @@ import { CorruptAggregateError } from '../store.errors.ts';
 /**
  * Refuses a history with a hole in it, so that no aggregate is ever folded over a missing event.
  *
- * `stored` are the events after version `after`, in order, and must reach up to `version`, the
- * aggregate's own. For an aggregate with removed events, `after` is at least the version it had then.
+ * `stored` are the events after version `after`, in order, and must reach `version`, that of the
+ * aggregate. If events of the aggregate were removed, `after` is at least its version at the removal.
  *
- * @throws CorruptAggregateError naming the first version that is missing.
+ * @throws CorruptAggregateError with the first missing version.
  */
 export function checkNoGap(
   aggregate: AggregateRef,

@@ -23,7 +23,7 @@ import { reviveEvents } from './revive-events.ts';
 
 type ManagerOf = (manager: ReadOptions['manager']) => LogRange['manager'];
 
-/** Reads the whole log of a store: by the page, as a stream, or step by step for its consumers. */
+/** Reads the whole log of a store: in pages, as a stream, or step by step for its consumers. */
 export class LogReading implements LogReader {
   readonly #storage: EventStorage;
   readonly #registry: EventRegistry;
@@ -48,8 +48,7 @@ export class LogReading implements LogReader {
     let page = await this.#storage.readLog(range);
     const events = [...page.events];
     let bytes = bytesOf(events);
-    // One step passes over a bounded number of events, wanted or not: what the filter lets through may
-    // come much later.
+    // One step covers a bounded number of positions, and the next matching event may come much later.
     while (!page.atEnd && events.length < range.limit && bytes < pageBytes) {
       const limit = range.limit - events.length;
       page = await this.#storage.readLog({ ...range, after: page.reached, limit });
@@ -60,21 +59,22 @@ export class LogReading implements LogReader {
     return { position: isForward ? page.reached : last, records: this.#revive(events) };
   }
 
-  /** The next page is read while one is decoded and worked on. */
+  /** Reads the next page while the current one is decoded and processed. */
   async *stream(after: number, options: ReadOptions): AsyncGenerator<EventRecord> {
     const range = this.#rangeOf(after, options);
-    // Not in a transaction, which the work may use.
+    // In a transaction there is no reading ahead, because the work may use its connection.
     const readsAhead = range.manager === undefined;
     const next = ({ reached, mark }: StoredLogPage): Promise<StoredLogPage> =>
       this.#storage.readLog({ ...range, after: reached, mark });
     let page = await this.#storage.readLog(range);
     while (!page.atEnd) {
       const ahead = readsAhead ? next(page) : undefined;
-      // A caller that stops early is not interested.
+      // A caller that stops early never awaits this read, so its rejection must not end the process.
       ahead?.catch(ignore);
-      // Lets the request leave: a caller that takes one record after the other gives nothing else a turn.
+      // Lets the request be sent: a caller that takes one record after another never yields to the
+      // event loop.
       if (ahead) await setImmediate();
-      // Not yield*, which takes twice as long.
+      // No yield*, which takes twice as long.
       for (const record of this.#revive(page.events)) yield record;
       page = await (ahead ?? next(page));
     }
@@ -129,7 +129,7 @@ export class LogReading implements LogReader {
   }
 }
 
-/** How much was read, by which pages are bounded; characters will do. */
+/** Measures what was read, to limit pages; characters are precise enough. */
 function bytesOf(events: readonly StoredEvent[]): number {
   let bytes = 0;
   for (const { payload, metadata, binary } of events) {

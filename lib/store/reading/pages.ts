@@ -2,10 +2,10 @@ import type { EventRecord } from '../../events/event-record.ts';
 
 export interface LogPage {
   /**
-   * Where the next page begins: at the position of the last event read. A forward page that reached the
-   * end of the log has the current position, so that a filtered reader advances, and so has an empty one.
+   * Where the next page begins: at the position of the last event read. An empty page, or a forward
+   * page that reached the end of the log, has the current position, so that a filtered reader advances.
    *
-   * Only an empty page is certain to be the last one: a page ends early after large events.
+   * Only an empty page is certain to be the last one: a page may end early after large events.
    */
   readonly position: number;
   readonly records: readonly EventRecord[];
@@ -14,7 +14,7 @@ export interface LogPage {
 export interface AggregatePage {
   /**
    * Where the next page begins: at the version of the last event read. An empty page has the current
-   * version, and only an empty page is certain to be the last one: a page ends early after large events.
+   * version. Only an empty page is certain to be the last one: a page may end early after large events.
    */
   readonly version: number;
   readonly records: readonly EventRecord[];

@@ -3,18 +3,18 @@ import { KnownOptions } from '../../input/known-options.ts';
 import { show } from '../../input/whole-number.ts';
 import { isStorableText } from '../../input/storable-text.ts';
 
-/** Reading forward yields the oldest first; backward, the newest first. */
+/** The order of a read: `'forward'` yields the oldest event first, `'backward'` the newest. */
 export type ReadDirection = 'forward' | 'backward';
 
 export interface AggregateReadOptions {
   /**
-   * At most this many stored events, 1 to 10,000. A page ends earlier once its events take 4 MiB, so that
-   * memory does not depend on their size. @default 1000
+   * The most stored events of a page, 1 to 10,000. A page ends earlier once its events take 4 MiB, so
+   * that memory does not depend on their size. @default 1000
    */
   readonly limit?: number;
   /**
-   * With `'backward'` the place given is where reading stopped last: what precedes it comes
-   * next, newest first, and 0 starts at the end. @default 'forward'
+   * With `'backward'`, the read continues before the given place, newest event first; 0 starts at the
+   * end. @default 'forward'
    */
   readonly direction?: ReadDirection;
   /** Reads inside this manager's transaction, on its connection. */
@@ -54,7 +54,7 @@ export function checkDirection(direction: ReadDirection = 'forward'): ReadDirect
   throw new TypeError(`direction must be 'forward' or 'backward', got ${show(direction)}.`);
 }
 
-/** Returns `types`. @throws TypeError if it is no list of texts that the database can compare with. */
+/** Returns `types`. @throws TypeError if they are no list of texts that the database can compare. */
 export function checkAggregateTypes(
   types: readonly string[] | undefined,
 ): readonly string[] | undefined {

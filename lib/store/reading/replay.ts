@@ -2,14 +2,14 @@ import type { EventSerializer, StoredEvent } from '../../events/event-serializer
 import type { AggregateHistory } from './aggregate-history.ts';
 import type { StoredSnapshot } from './revive-snapshot.ts';
 
-/** The event before the first one of a history: the snapshot's last one, or the one at `after`. */
+/** The event before the first event of a history: at the snapshot's version, or at `after`. */
 export interface ReplayBase {
   readonly version: number;
   /** `null` if the log holds no event at this version. */
   readonly eventId: string | null;
 }
 
-/** What is decoded for one fold of an aggregate. */
+/** The decoded state and events for one fold of an aggregate. */
 export interface Replayed {
   readonly state: object | null;
   readonly events: readonly object[];
@@ -18,7 +18,7 @@ export interface Replayed {
 /**
  * A history as it is stored, from which an aggregate can be folded any number of times.
  *
- * Every decoding makes a state and events of its own: nothing that becomes of them reaches the next one.
+ * Every decoding makes a new state and new events, so a change to them never reaches the next decoding.
  */
 export class Replay {
   readonly #serializer: EventSerializer;
@@ -38,7 +38,7 @@ export class Replay {
     this.#events = events;
   }
 
-  /** The version that it leads to. */
+  /** The version at its end. */
   get version(): number {
     return this.#events.at(-1)?.version ?? this.#base.version;
   }
@@ -48,17 +48,17 @@ export class Replay {
     return this.#events.at(-1)?.id ?? this.#base.eventId;
   }
 
-  /** About how many bytes it takes. */
+  /** Its approximate size in bytes. */
   get size(): number {
     return this.#events.reduce((sum, event) => sum + sizeOf(event), sizeOfState(this.#snapshot));
   }
 
   /**
-   * Returns both as one, or `undefined` if `next` does not continue this one.
+   * Returns both as one replay, or `undefined` if `next` does not continue this one.
    *
-   * It does if the log holds, at the version where this one ends, the very event that this one ends with.
-   * A version alone proves nothing: in a log that was restored, or after a failover, another event may
-   * have it. Two logs that share one event share all that was stored before it.
+   * It does if, at the version where this one ends, the log holds the same event. The version alone
+   * proves nothing: in a restored log, or after a failover, another event may have it. Two logs that
+   * share one event share everything that was stored before it.
    */
   followedBy(next: Replay): Replay | undefined {
     const { version, eventId } = next.#base;
@@ -82,16 +82,16 @@ export class Replay {
 
 const replays = new WeakMap<AggregateHistory, Replay>();
 
-/** Keeps, beside a history that a store has read, the form in which it is stored. */
+/** Remembers the stored form of a history that a store has read. */
 export function rememberReplay(history: AggregateHistory, replay: Replay): AggregateHistory {
   replays.set(history, replay);
   return history;
 }
 
-/** Returns the stored form of a history; `undefined` if the store that has read it keeps none. */
+/** Returns the stored form of a history; `undefined` if the store did not remember one. */
 export const replayOf = (history: AggregateHistory): Replay | undefined => replays.get(history);
 
-// For what is not text: the object itself, its id, its time.
+// The size of everything that is not text: the object itself, its id, its time.
 const fixedSize = 300;
 
 const sizeOf = ({ payload, binary, metadata }: StoredEvent): number =>

@@ -11,7 +11,7 @@ export interface StoredSnapshot {
   readonly state: EncodedPayload;
 }
 
-/** Returns the snapshot if it can be used at `revision`; else warns, and it counts as absent. */
+/** Returns the snapshot if it can be used at `revision`; otherwise warns and returns `null`. */
 export function reviveSnapshot(
   aggregate: AggregateRef,
   stored: StoredSnapshot | null,

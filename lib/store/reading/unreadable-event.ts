@@ -10,12 +10,12 @@ export type UnreadableEventError = UnknownEventTypeError | UpcastError | Undecod
 
 const marks = new WeakMap<UnreadableEventError, LogMark>();
 
-/** Notes which event made a read fail, so that a reader can skip it. */
+/** Records which event made a read fail, so that a reader can skip it. */
 export function noteUnreadable(error: unknown, event: LogMark): void {
   if (isUnreadable(error)) marks.set(error, markOf(event));
 }
 
-/** The place of a reader that skips an event that cannot be read. */
+/** Returns the place from which a reader continues after an event that cannot be read. */
 export const placeAfter = (error: UnreadableEventError): LogPlace => ({
   position: error.position,
   mark: marks.get(error) ?? null,

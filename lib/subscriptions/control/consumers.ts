@@ -14,8 +14,8 @@ import { waitForPosition } from './wait-for-position.ts';
 
 export interface WaitOptions {
   /**
-   * How long to wait at most, in milliseconds. The database has at least a tenth of a second to report the
-   * position, so 0 asks once. @default 5000
+   * The longest time to wait, in milliseconds. The database has at least a tenth of a second to report
+   * the position, so 0 checks once. @default 5000
    */
   readonly timeoutMs?: number;
 }
@@ -32,20 +32,20 @@ const rebuildOptions = new KnownOptions<RebuildOptions>('rebuild', {
 });
 const skippedOptions = new KnownOptions<SkippedOptions>('skipped', { limit: true });
 
-/** What the control of consumers needs of the process it runs in. */
+/** What the control of consumers needs from the process in which it runs. */
 export interface ConsumersHere {
   /** The consumers of this application, by name. */
   readonly consumers: ReadonlyMap<string, Consumer>;
-  /** Asks all processes to look at what they hold at once. */
+  /** Makes all processes check at once which consumers they hold. */
   announce(): Promise<void>;
 }
 
 /**
  * The injectable control of a store's projections and durable handlers, wherever they run.
  *
- * What is asked for is stored in the database and holds for all processes, also for those that are
- * started later. Every method that names a consumer throws `UnknownConsumerError` if it has never
- * been started on this store.
+ * Requests are stored in the database and apply to all processes, including those that start later.
+ * Every method that names a consumer throws `UnknownConsumerError` if that consumer was never started
+ * on this store.
  */
 export class Consumers {
   readonly #store: EventStore;
@@ -67,11 +67,11 @@ export class Consumers {
   }
 
   /**
-   * Lets a consumer finish what it has in hand, and rest until `resume`. Of an inline projection only
-   * a rebuild rests: appends that concern it continue, and apply it.
+   * Lets a consumer finish its current work and pause until `resume`. For an inline projection, only a
+   * rebuild pauses: appends that concern the projection continue, and apply it.
    *
-   * @throws ConsumerStateError if it is an inline projection that is built for the first time:
-   * applications that have it could not start.
+   * @throws ConsumerStateError for an inline projection that is built for the first time: applications
+   * that have it could not start.
    */
   async pause(name: string): Promise<void> {
     await this.#registry.pause(name);
@@ -79,11 +79,11 @@ export class Consumers {
   }
 
   /**
-   * Lets a consumer continue that is paused or has stopped.
+   * Lets a paused or stopped consumer continue.
    *
-   * A paused one continues after the last event that it has finished. A stopped one tries the event that
-   * it stopped at again: fix the cause first, or leave that event out with `skip`. One that runs is left
-   * as it is.
+   * A paused consumer continues after the last event that it has finished. A stopped consumer tries
+   * again the event at which it stopped: fix the cause first, or skip that event with `skip`. A running
+   * consumer is not changed.
    */
   async resume(name: string): Promise<void> {
     await this.#registry.resume(name);
@@ -91,14 +91,14 @@ export class Consumers {
   }
 
   /**
-   * Puts a consumer back, or forward, to a position of the log.
+   * Moves a consumer back or forward to a position of the log.
    *
-   * Forward leaves out the events between, for good. Back, those that it had handled come again with
-   * `replayed: true`. What a projection has written stays, so putting one back counts events twice:
-   * call `rebuild` to build it again.
+   * A move forward skips the events in between, for good. After a move back, the events that were
+   * already handled come again with `replayed: true`. What a projection has written stays, so moving it
+   * back counts events twice: call `rebuild` to build it again.
    *
-   * @throws ConsumerStateError if it is being rebuilt, is an inline projection, or has events parked, or
-   * if the log ends before the position.
+   * @throws ConsumerStateError if the consumer is being rebuilt, is an inline projection, or has parked
+   * events, or if the log ends before the position.
    */
   async reset(name: string, position: number): Promise<void> {
     checkWholeNumber('position', position);
@@ -108,14 +108,15 @@ export class Consumers {
   }
 
   /**
-   * Builds a new generation of a consumer beside the one in use, which continues meanwhile. When it has
-   * come as far, it takes its place. Returns its number at once; `list()` shows its progress.
+   * Builds a new generation of a consumer beside the one in use, which continues meanwhile. Once the
+   * new generation has caught up, it replaces the one in use. Returns its number at once; `list()`
+   * shows its progress.
    *
-   * What a handler or a saga parks meanwhile was never handled, and would be lost: until it is retried or
-   * discarded, the one in use stays, and the error in `list()` says so.
+   * Events that a handler or a saga parks meanwhile were never handled, and would be lost. Until they
+   * are retried or discarded, the generation in use stays, and the error in `list()` says so.
    *
-   * @throws ConsumerStateError if it is being rebuilt already, is not part of this application, has not
-   * come as far as `from`, or is a handler or a saga with events parked.
+   * @throws ConsumerStateError if the consumer is already being rebuilt, is not part of this
+   * application, has not reached `from`, or is a handler or a saga with parked events.
    */
   async rebuild(name: string, given: RebuildOptions = {}): Promise<number> {
     const options = rebuildOptions.take(given);
@@ -129,7 +130,7 @@ export class Consumers {
   }
 
   /**
-   * Ends a rebuild and removes what it has built; the generation in use was never touched.
+   * Ends a rebuild and removes what it has built; the generation in use is not affected.
    *
    * @throws ConsumerStateError if it is not being rebuilt, or is not part of this application.
    */
@@ -138,12 +139,14 @@ export class Consumers {
     await this.#here.announce();
   }
 
-  /** Returns the aggregates whose events a consumer has set aside, the one that failed first coming first. */
+  /**
+   * Returns the aggregates with events that a consumer has parked, in the order of the failed events.
+   */
   async parked(name: string): Promise<readonly ParkedAggregate[]> {
     return this.#registry.parked(name);
   }
 
-  /** Tries the parked events of one aggregate, or of all, again in order; returns how many there are. */
+  /** Retries the parked events of one aggregate, or of all, in order; returns their number. */
   async retryParked(name: string, aggregate?: AggregateRef): Promise<number> {
     const ref = aggregate === undefined ? undefined : checkAggregateRef(aggregate);
     const count = await this.#registry.retryParked(name, ref);
@@ -152,7 +155,7 @@ export class Consumers {
   }
 
   /**
-   * Gives up one parked event for good, by its position; the others of its aggregate are tried again.
+   * Discards one parked event for good, by its position; the others of its aggregate are tried again.
    * The event is kept in `skipped(name)`.
    *
    * @throws ConsumerStateError if no event is parked at that position.
@@ -164,10 +167,10 @@ export class Consumers {
   }
 
   /**
-   * Leaves out the event that a consumer has stopped at, for good, and starts the consumer again after
-   * it. The position is that of the error in `list()`. The event is kept in `skipped(name)`.
+   * Skips the event at which a consumer has stopped, for good, and restarts the consumer after it. The
+   * position is that of the error in `list()`. The event is kept in `skipped(name)`.
    *
-   * @throws ConsumerStateError if the consumer has not stopped, or not at that position.
+   * @throws ConsumerStateError if the consumer has not stopped, or not at this position.
    */
   async skip(name: string, position: number, options: SkipOptions = {}): Promise<void> {
     checkWholeNumber('position', position, 1);
@@ -176,9 +179,9 @@ export class Consumers {
   }
 
   /**
-   * Returns the events that a consumer has given up for good, the last one first: by its policy
+   * Returns the events that a consumer has skipped for good, the last one first: by its policy
    * `'skip'`, by `skip`, by `discardParked`, and those that were parked when it was forgotten. Events
-   * that a `reset` leaves out are not among them.
+   * that a `reset` skips are not included.
    */
   async skipped(name: string, options: SkippedOptions = {}): Promise<readonly SkippedEvent[]> {
     const { limit } = skippedOptions.take(options);
@@ -186,11 +189,11 @@ export class Consumers {
   }
 
   /**
-   * Removes a consumer that no process runs any more: its checkpoints, and what it has parked. An
-   * application that has it under this name starts it as a new one.
+   * Removes a consumer that no process runs any more, with its checkpoints and its parked events. An
+   * application that has it under this name starts it as a new consumer.
    *
-   * The read model of a projection stays; drop its tables yourself. `skipped(name)` stays too, and has
-   * what was parked.
+   * The read model of a projection stays; drop its tables yourself. `skipped(name)` stays too, and
+   * includes the events that were parked.
    *
    * @throws ConsumerStateError while a process runs it, with the names of those processes. A process
    * that was killed counts until its lease has ended.
@@ -202,10 +205,11 @@ export class Consumers {
   /**
    * Resolves once a consumer has finished everything up to a position, such as that of an append.
    *
-   * Works from any process. What was written there is then visible to queries; what the consumer has
-   * parked or skipped counts as finished.
+   * Works from any process. Everything that the consumer has written up to that position is then
+   * visible to queries; events that it has parked or skipped count as finished.
    *
-   * @throws WaitTimeoutError if it has not come so far in time; it says why, if the consumer is down.
+   * @throws WaitTimeoutError if it does not reach the position in time; the error gives the reason if
+   * the consumer is down.
    */
   async waitFor(name: string, position: number, options: WaitOptions = {}): Promise<void> {
     const { timeoutMs = 5_000 } = waitOptions.take(options);
@@ -220,7 +224,7 @@ export class Consumers {
     throw await this.#unknown(name);
   }
 
-  /** The consumer as it is in this application, whose code is needed. */
+  /** Returns the consumer of this application, because its code is needed. */
   async #consumerHere(name: string): Promise<Consumer> {
     const consumer = this.#here.consumers.get(name);
     if (consumer) return consumer;

@@ -1,7 +1,9 @@
 import type { ConsumerRegistry, Reached } from '../consumer-registry.ts';
 import { SharedQuestion } from './shared-question.ts';
 
-/** Asks how far consumers have come: one question at a time, for all callers that wait by then. */
+/**
+ * Reads the progress of consumers with one query at a time, for all callers that wait when it is sent.
+ */
 export class ReachedPoll {
   readonly #question: SharedQuestion<ReadonlyMap<string, Reached>>;
   #names = new Set<string>();
@@ -14,7 +16,7 @@ export class ReachedPoll {
     });
   }
 
-  /** Returns what the database says from now on; `undefined` if it does not know the consumer. */
+  /** Returns the progress as of now or later; `undefined` if the database does not know the consumer. */
   async ask(name: string): Promise<Reached | undefined> {
     this.#names.add(name);
     return (await this.#question.ask()).get(name);

@@ -1,4 +1,7 @@
-/** Asks a question once at a time, for all callers that want to know how things are from then on. */
+/**
+ * Asks a question for all its callers, one question at a time, each begun after the calls that it
+ * answers.
+ */
 export class SharedQuestion<Answer> {
   readonly #question: () => Promise<Answer>;
   #next: Promise<Answer> | undefined;
@@ -8,7 +11,7 @@ export class SharedQuestion<Answer> {
     this.#question = question;
   }
 
-  /** Returns the answer to a question that is asked from now on: one under way may be too old. */
+  /** Returns the answer to a question that is asked from now on: one that has begun may be too old. */
   ask(): Promise<Answer> {
     this.#next ??= this.#askNext();
     return this.#next;

@@ -4,9 +4,10 @@ import type { Reached } from '../consumer-registry.ts';
 import { WaitTimeoutError } from '../subscriptions.errors.ts';
 
 /**
- * Resolves once a consumer has reached a position; `ask` returns how far it is.
+ * Resolves once a consumer has reached a position; `ask` returns its progress.
  *
- * @throws WaitTimeoutError if it has not come so far in time; it says why, if the consumer is down.
+ * @throws WaitTimeoutError if it does not reach the position in time; the error gives the reason if the
+ * consumer is down.
  */
 export async function waitForPosition(
   name: string,
@@ -22,7 +23,7 @@ export async function waitForPosition(
   };
   for (let pauseMs = 2; ; pauseMs = Math.min(50, pauseMs * 1.5)) {
     const patienceMs = Math.max(deadline - performance.now(), reached ? 0 : leastPatienceMs);
-    // The question has to wait as well while all connections of the pool are taken.
+    // While all connections of the pool are taken, the question itself has to wait.
     reached = await withTimeout(Math.min(patienceMs, longestTimerMs), ask(), timeoutError);
     if (reached.position >= position) return;
     const remainingMs = deadline - performance.now();
@@ -31,10 +32,10 @@ export async function waitForPosition(
   }
 }
 
-/** How long the database may take to report the state of a consumer for the first time. */
+/** The least time for the database to report the state of a consumer for the first time. */
 const leastPatienceMs = 100;
 
-/** What Node.js takes for a timer; a longer one would fire at once. */
+/** The longest timer of Node.js; a longer one would fire at once. */
 const longestTimerMs = 2 ** 31 - 1;
 
 function whyLate(name: string, reached: Reached | undefined): string | undefined {

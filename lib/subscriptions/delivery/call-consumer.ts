@@ -7,7 +7,7 @@ import { runHandler } from './handler-failure.ts';
 import { HandlerTimeoutError } from '../subscriptions.errors.ts';
 
 /**
- * Calls a consumer with records, as one delivery and for no longer than its `timeoutMs`.
+ * Calls a consumer with records as one delivery, with its `timeoutMs` as the time limit.
  *
  * @throws HandlerFailure if the consumer fails or takes too long.
  */

@@ -7,7 +7,7 @@ export type EventFilter = (record: {
   readonly aggregate: Pick<AggregateRef, 'type'>;
 }) => boolean;
 
-/** Returns the filter of a consumer: the class that an event is read as decides. */
+/** Returns the filter of a consumer, which decides by the class that an event is read as. */
 export function eventFilterOf({
   events,
   settings,

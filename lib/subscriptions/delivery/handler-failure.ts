@@ -1,8 +1,8 @@
 import { errorOf } from '../../input/thrown-error.ts';
 
-/** What the consumer's own code threw, as opposed to what went wrong around it. */
+/** An error that the consumer's own code threw, as opposed to a failure around it. */
 export class HandlerFailure extends Error {
-  /** Safe to read: what deals with a failure must not fail itself, or an append would never settle. */
+  /** Safe to read: code that handles a failure must not fail itself, or an append would never settle. */
   override readonly cause: Error;
 
   constructor(thrown: unknown) {
@@ -11,7 +11,7 @@ export class HandlerFailure extends Error {
   }
 }
 
-/** Runs a handler or a hook of a consumer. @throws HandlerFailure with what it throws. */
+/** Runs a handler or a hook of a consumer. @throws HandlerFailure with the error that it throws. */
 export async function runHandler(handler: () => Promise<void> | void): Promise<void> {
   try {
     await handler();

@@ -4,10 +4,10 @@ import type { ConsumerStatus } from '../consumer-status.ts';
 import { RateMeter } from './rate-meter.ts';
 import { LeaseLostError } from '../subscriptions.errors.ts';
 
-/** How often progress without a handled event is saved; `waitFor` may lag by that much. */
+/** How often progress without a handled event is saved; `waitFor` may lag by this much. */
 export const settleMs = 50;
 
-/** The position of a runner in the log, and how much of it the database knows. */
+/** The position of a runner in the log, and how far the database knows it. */
 export class CheckpointCursor {
   readonly #checkpoints: CheckpointStore;
   readonly #rate = new RateMeter();
@@ -16,25 +16,25 @@ export class CheckpointCursor {
   readonly #start: number;
   #saved: { readonly status: ConsumerStatus; readonly at: number };
 
-  /** Everything up to here is finished. */
+  /** Everything up to this place is finished. */
   at: LogPlace;
-  /** The last event that a handler was called with, whose effects cannot be rolled back. */
+  /** The last event for which a handler was called, whose effects cannot be rolled back. */
   called: LogMark | undefined;
-  /** Nothing more was there at the last read. */
+  /** Whether the last read reached the end of the log. */
   atEnd = false;
 
-  /** @param heldUntil by `performance.now()`: until then no other process can have taken the lease. */
+  /** @param heldUntil by `performance.now()`: until then, no other process can have taken the lease. */
   constructor(checkpoints: CheckpointStore, held: HeldCheckpoint, heldUntil: number) {
     this.#checkpoints = checkpoints;
     this.#held = held;
     this.#heldUntil = heldUntil;
-    // Without a mark, which the lease has compared with the log.
+    // Without a mark, because the lease has already compared the checkpoint with the log.
     this.at = { position: held.position, mark: null };
     this.#start = held.position;
     this.#saved = { status: 'waiting', at: 0 };
   }
 
-  /** As it was taken or renewed last, with the position that was saved last. */
+  /** The checkpoint as of the last renewal, with the position that was saved last. */
   get held(): HeldCheckpoint {
     return this.#held;
   }
@@ -43,7 +43,7 @@ export class CheckpointCursor {
     return this.at.position;
   }
 
-  /** The last event that this process has read or handled for the consumer, if it has come to any. */
+  /** The last event that this process has read or handled for the consumer, if any. */
   get lastMark(): LogMark | null {
     const { called, at } = this;
     return called && called.position > at.position ? called : at.mark;
@@ -64,8 +64,8 @@ export class CheckpointCursor {
   }
 
   /**
-   * Makes sure that no other process can have begun what is begun now: a process that was frozen past its
-   * lease must not set off another effect.
+   * Makes sure that no other process can already have begun the work that is about to begin: a process
+   * that was frozen past its lease must not cause a second effect.
    *
    * @throws LeaseLostError
    */
@@ -74,13 +74,13 @@ export class CheckpointCursor {
     throw new LeaseLostError(this.#held.consumer, this.#held.partition);
   }
 
-  /** What to save with the transaction that has finished everything up to `at`. */
+  /** Returns what to save with the transaction that has finished everything up to `at`. */
   progress(at: LogPlace, handled: number): Progress {
     const eventsPerSecond = this.#rate.count(handled);
     return { ...at, status: this.#status, eventsPerSecond };
   }
 
-  /** The transaction has committed. */
+  /** Must be called once the transaction has committed. */
   hasSaved({ position, status }: Progress): void {
     this.#held = { ...this.#held, position };
     this.#saved = { status, at: performance.now() };
@@ -93,7 +93,7 @@ export class CheckpointCursor {
     this.hasSaved(progress);
   }
 
-  /** Saves what nothing had to be handled for; if that is not urgent, not with every append. */
+  /** Saves progress for which nothing had to be handled; unless it is urgent, not after every append. */
   async saveIdle(isUrgent = false): Promise<void> {
     if (this.isSaved && this.#status === this.#saved.status) return;
     if (!isUrgent && performance.now() - this.#saved.at < settleMs) return;

@@ -22,13 +22,13 @@ import { LeaseLostError } from '../subscriptions.errors.ts';
 import { WakeUp } from './wake-up.ts';
 
 export interface ConsumerHostOptions {
-  /** How long a checkpoint stays with a process that no longer answers. */
+  /** How long a process that no longer answers keeps its checkpoints, in milliseconds. */
   readonly leaseMs: number;
-  /** How often to poll for appends that no signal announced. */
+  /** How often to poll for appends that no signal announced, in milliseconds. */
   readonly pollIntervalMs: number;
 }
 
-/** What the consumers of a process are run with. */
+/** The parts with which a process runs its consumers. */
 export interface ConsumerHostParts {
   readonly store: EventStore;
   readonly checkpoints: CheckpointStore;
@@ -51,9 +51,9 @@ interface Running {
  * Runs the consumers of this process: takes and renews their leases, and keeps a runner for each
  * checkpoint that it holds.
  *
- * The database decides which process holds what; here the runners only follow its answer, a
- * few times in every lease. A runner that fails is discarded, and a new one begins at the checkpoint as
- * the database has it: there is no state to repair.
+ * The database decides which process holds which checkpoint; the runners here only follow its
+ * decisions, several times in every lease. A runner that fails is discarded, and a new one begins at
+ * the checkpoint that the database has, so there is no state to repair.
  */
 export class ConsumerHost {
   readonly #parts: ConsumerHostParts;
@@ -61,10 +61,10 @@ export class ConsumerHost {
   readonly #owner = `${hostname()}/${process.pid}/${randomUUID().slice(0, 8)}`;
   readonly #wakeUp = new WakeUp();
   readonly #running = new Map<string, Running>();
-  /** Until when a checkpoint is left alone after its runner has failed, and how often that was. */
+  /** How long a checkpoint rests after its runner has failed, and how often it has failed. */
   readonly #resting = new Map<string, { until: number; failures: number }>();
   readonly #endedAt = new Map<string, number>();
-  /** The last event that each runner which has ended had read: a lost one is noticed by the next. */
+  /** The last event that each ended runner had read, so that the next runner notices if it was lost. */
   readonly #lastMarks = new Map<string, LogMark>();
   readonly #timers: NodeJS.Timeout[] = [];
   readonly #horizonWatch: HorizonWatch;
@@ -76,7 +76,7 @@ export class ConsumerHost {
   #beatAgain = false;
   #stopped = false;
   #unreachable = false;
-  // A caller has a context of its own: a transaction, metadata. None of it may
+  // The caller that triggers a beat has a context of its own: a transaction, metadata. None of it may
   // reach the runners.
   readonly #beatSoon = AsyncResource.bind(() => void this.#beat());
 
@@ -87,9 +87,10 @@ export class ConsumerHost {
   }
 
   /**
-   * Makes the consumers known and runs them, until `stop`, which may come before that is done.
+   * Registers the consumers and runs them until `stop`, which may be called before the start is
+   * complete.
    *
-   * @param latestStart No new consumer begins after this position, also one that begins with "now".
+   * @param latestStart No new consumer begins after this position, even if it begins with "now".
    */
   async start(consumers: readonly Consumer[], latestStart?: number): Promise<void> {
     this.#starting = this.#start(consumers, latestStart);
@@ -98,11 +99,11 @@ export class ConsumerHost {
 
   async #start(consumers: readonly Consumer[], latestStart?: number): Promise<void> {
     const { store, registry, generations, signals } = this.#parts;
-    // Without consumers nothing is asked of a schema that another process may still have to migrate.
+    // Without consumers, nothing is read from a schema that another process may still have to migrate.
     if (consumers.length === 0) return;
     const { leaseMs } = this.#options;
     await registry.register(consumers, { owner: this.#owner, leaseMs }, latestStart);
-    // Queries that come right after the start find their tables, though they may be empty yet.
+    // Queries right after the start then find their tables, which may still be empty.
     await generations.prepare(consumers).catch((error: unknown) => {
       throw error instanceof HandlerFailure ? error.cause : error;
     });
@@ -118,24 +119,25 @@ export class ConsumerHost {
     if (this.#stopped) return;
     this.#timers.push(setInterval(wake, this.#options.pollIntervalMs));
     this.#timers.push(setInterval(this.#beatSoon, Math.ceil(this.#options.leaseMs / 3)));
-    // Apart from the leases, which must not wait for a read in a busy pool.
+    // Separate from the leases, which must not wait for a read in a busy pool.
     this.#timers.push(setInterval(() => void this.#horizonWatch.look(), horizonIntervalMs));
     await this.#beat();
-    // The others let go of what falls to this process, or of all if the number of partitions changes.
+    // The other processes release the share of this one, or everything if the number of partitions
+    // changes.
     signals.announce('control');
   }
 
-  /** Looks at once at what the database says, here and in the other processes. */
+  /** Checks the leases at once, here and in the other processes. */
   async announce(): Promise<void> {
     this.#parts.signals.announce('control');
     if (this.#context) this.#beatSoon();
   }
 
-  /** Lets every runner finish what it has in hand, for a few seconds, and lets go of everything. */
+  /** Lets every runner finish its current work, for a few seconds, and releases all checkpoints. */
   async stop(): Promise<void> {
     if (this.#stopped) return;
     this.#stopped = true;
-    // The caller of `start` gets its error.
+    // The caller of `start` receives its error.
     const started = this.#starting?.catch(ignore);
     await Promise.race([started, delay(shutdownMs, undefined, { ref: false })]);
     this.#unsubscribe?.();
@@ -173,7 +175,7 @@ export class ConsumerHost {
         await this.#bringInLine(held, askedAt);
         this.#unreachable = false;
       } catch (error) {
-        // Runners that cannot commit find out for themselves.
+        // The runners notice by themselves when they can no longer commit.
         if (!this.#unreachable) {
           this.#parts.log.warn('The leases of consumers cannot be renewed; trying again.', error);
         }
@@ -183,12 +185,13 @@ export class ConsumerHost {
   }
 
   async #bringInLine(held: readonly HeldCheckpoint[], askedAt: number): Promise<void> {
-    // By the earliest time at which the database can have counted.
+    // Counted from the earliest time at which the database can have begun the lease.
     const heldUntil = askedAt + this.#options.leaseMs;
     const wanted = new Map(held.map((each) => [keyOf(each), each]));
     for (const [key, { runner }] of this.#running) {
       const now = wanted.get(key);
-      // With another fence, what the runner has is worth nothing; with a table lost, a new one stops.
+      // After a change of the fence, the work of the runner is void; after the loss of a table, a new
+      // one stops.
       const isSound = now?.fence === runner.held.fence && now.lostTable === null;
       if (isSound && !now.unwanted) runner.renew(now, heldUntil);
       else runner.stop();
@@ -200,7 +203,7 @@ export class ConsumerHost {
       this.#parts.signals.announce('control');
     }
     for (const each of idle) {
-      // What a runner that has ended meanwhile has committed may not be in this answer.
+      // This answer may be older than the last commit of a runner that has ended meanwhile.
       if (each.unwanted || (this.#endedAt.get(keyOf(each)) ?? 0) > askedAt) continue;
       this.#run(each, heldUntil);
     }
@@ -225,7 +228,9 @@ export class ConsumerHost {
     this.#running.set(key, { runner, since: performance.now(), ended });
   }
 
-  /** Stopped, unwanted or replaced: the database knows what is next. */
+  /**
+   * Called for a runner that was stopped, unwanted or replaced: the database decides what comes next.
+   */
   #hasEnded(key: string): void {
     this.#forget(key);
     this.#resting.delete(key);
@@ -246,8 +251,8 @@ export class ConsumerHost {
   }
 
   /**
-   * Drops a runner that has ended, and the pages that were read for all. Whatever ended it, a failover
-   * say, may have exchanged the log: then they hold events that are lost.
+   * Drops an ended runner, and the pages that were read for all. The cause of the end, such as a
+   * failover, may have replaced the log, and the pages may then hold lost events.
    */
   #forget(key: string): void {
     const mark = this.#running.get(key)?.runner.lastMark;
@@ -282,10 +287,10 @@ const ignore = (): void => undefined;
 
 const horizonIntervalMs = 5_000;
 
-/** After this long without a failure, the count of failures starts again. */
+/** The count of failures starts again after this time without a failure. */
 const patienceMs = 10_000;
 
-/** How long a shutdown waits for handlers that are in the middle of something. */
+/** How long a shutdown waits for running handlers. */
 const shutdownMs = 8_000;
 
 const keyOf = ({ consumer, generation, partition }: CheckpointKey): string =>

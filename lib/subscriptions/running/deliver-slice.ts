@@ -8,7 +8,7 @@ import type { ParkedAggregates } from './parked-aggregates.ts';
 import type { CheckpointCursor } from './checkpoint-cursor.ts';
 import { isReplayed } from './selection.ts';
 
-/** Calls a consumer, but only while the lease is sure to be held. @throws HandlerFailure */
+/** Calls a consumer, but only while the lease is certainly held. @throws HandlerFailure */
 export async function callWhileHeld(
   { consumer, cursor }: Pick<Deliverer, 'consumer' | 'cursor'>,
   records: readonly EventRecord[],
@@ -24,10 +24,10 @@ export async function callWhileHeld(
 }
 
 /**
- * Hands records over and commits that everything up to `end` is finished.
+ * Delivers records and commits that everything up to `end` is finished.
  *
- * A projection is called inside the transaction that does so. A handler is called first, so that its
- * event comes again if the process ends in between. Records of parked aggregates queue up there.
+ * A projection is called inside the transaction of this commit. A handler is called before it, so that
+ * its event comes again if the process ends in between. Records of parked aggregates are parked, too.
  *
  * @throws HandlerFailure if the consumer fails; nothing is committed.
  */
@@ -57,7 +57,7 @@ export async function deliver(
   cursor.hasSaved(progress);
 }
 
-/** What it takes to hand records over. */
+/** The parts that a delivery of records needs. */
 export interface Deliverer {
   readonly consumer: Consumer;
   readonly cursor: CheckpointCursor;
@@ -65,7 +65,7 @@ export interface Deliverer {
   readonly checkpoints: CheckpointStore;
 }
 
-/** Once each: the parts of an upcast event have one position. */
+/** Returns each position once: the parts of an upcast event share one position. */
 const positionsOf = (records: readonly EventRecord[]): number[] => [
   ...new Set(records.map(({ position }) => position)),
 ];

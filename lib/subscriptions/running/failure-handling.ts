@@ -7,10 +7,10 @@ import type { CheckpointCursor } from './checkpoint-cursor.ts';
 import type { OperatorLog } from '../../store/operator-log.ts';
 import { HandlerCrashedError } from '../subscriptions.errors.ts';
 
-/** What becomes of an event that failed: it is tried again, it is done with, or its consumer stops. */
+/** What happens with an event that failed: it is tried again, it is settled, or its consumer stops. */
 export type Settlement = 'again' | 'done' | 'stopped';
 
-/** Deals with the events that a consumer fails at, one at a time, by its policy. */
+/** Handles the events at which a consumer fails, one at a time, by its policy. */
 export class FailureHandling {
   #failures = 0;
   #position = 0;
@@ -23,12 +23,12 @@ export class FailureHandling {
     private readonly log: OperatorLog,
   ) {}
 
-  /** Which attempt at the event at this position comes next: 1 for the first one. */
+  /** Returns the number of the next attempt at the event at this position, from 1 up. */
   attemptAt(position: number): number {
     return position === this.#position ? this.#failures + 1 : 1;
   }
 
-  /** Waits for the next attempt, or gives the event up. */
+  /** Waits for the next attempt, or settles the event by the policy. */
   async settle(at: LogPlace, error: unknown, stopping: AbortSignal): Promise<Settlement> {
     const { settings, name } = this.consumer;
     const { position } = at;
@@ -57,14 +57,17 @@ export class FailureHandling {
       case 'park':
         this.log.error(`The consumer '${name}' parks the event at position ${position}.`, error);
         await this.#finish(at, (transaction) => transaction.park([position], failure));
-        // Reading all of them again would make a thousand that park a million reads.
+        // No new read of all parked aggregates: a thousand of them would cause a million reads.
         if (at.mark) this.parked.add(at.mark.aggregate);
         else await this.parked.refresh(this.cursor.held);
         return 'done';
     }
   }
 
-  /** Says that several events took longer than the database allows, and come again in smaller batches. */
+  /**
+   * Records that several events took longer than the database allows, and come again in smaller
+   * batches.
+   */
   async noteTimeLimit(at: LogPlace, error: unknown): Promise<void> {
     const { position } = at;
     this.#failures = this.attemptAt(position);
@@ -79,7 +82,7 @@ export class FailureHandling {
     );
   }
 
-  /** Stops the consumer, with the reason where everybody can read it. */
+  /** Stops the consumer, and stores the reason where every operator can read it. */
   async stop(failure: Failure): Promise<void> {
     const { name } = this.consumer;
     await this.checkpoints.fail(this.cursor.held, 'stopped', failure);
@@ -91,7 +94,7 @@ export class FailureHandling {
     );
   }
 
-  /** Commits what becomes of an event together with the checkpoint after it. */
+  /** Commits the outcome of an event together with the checkpoint after it. */
   async #finish(
     at: LogPlace,
     work: (transaction: CheckpointTransaction) => Promise<void>,

@@ -6,17 +6,17 @@ import { callWhileHeld, type Deliverer } from './deliver-slice.ts';
 import { isDue, type LogFilter } from './selection.ts';
 import { sleep } from '../../input/sleep.ts';
 
-/** What it takes to put a generation in the place of the one in use. */
+/** The parts that the replacement of the generation in use needs. */
 export interface GenerationChangeParts extends Pick<Deliverer, 'consumer' | 'cursor'> {
   readonly store: EventStore;
   readonly generations: Generations;
   readonly filter: LogFilter;
 }
 
-/** How long appends may have to wait while an inline projection is exchanged. */
+/** How long appends may have to wait while an inline projection is replaced. */
 const patienceMs = 500;
 
-/** Follows the generation in use with one that is built beside it, and puts that in its place. */
+/** Lets a new generation follow the generation in use, and then replaces that. */
 export class GenerationChange {
   readonly #parts: GenerationChangeParts;
   readonly #stopping: AbortSignal;
@@ -26,7 +26,7 @@ export class GenerationChange {
     this.#stopping = stopping;
   }
 
-  /** A generation that is built goes no further than the one in use, so that no effect comes twice. */
+  /** A generation that is being built never passes the one in use, so that no effect happens twice. */
   async bound(): Promise<number> {
     const { consumer, cursor, generations } = this.#parts;
     if (!cursor.held.rebuild) return Infinity;
@@ -34,12 +34,12 @@ export class GenerationChange {
     return inUse ? Math.min(...inUse.positions) : Infinity;
   }
 
-  /** Tries to put this generation in the place of the one in use; returns whether it is there. */
+  /** Tries to replace the generation in use by this one; returns whether this one is now in use. */
   async replaceFormer(): Promise<boolean> {
     const { consumer, cursor, store, generations } = this.#parts;
     await cursor.saveIdle(true);
-    // The exchange of an inline projection keeps appends waiting until the whole log can be read. So it
-    // is not begun beside a transaction that has appended and stays open.
+    // The replacement of an inline projection keeps appends waiting until the whole log can be read, so
+    // it does not begin while a transaction that has appended stays open.
     const keepsAppendsWaiting = consumer.kind === 'inline-projection';
     if (keepsAppendsWaiting && !(await untilReadable(store, this.#stopping))) {
       return false;
@@ -49,11 +49,13 @@ export class GenerationChange {
     );
   }
 
-  /** Applies the log up to `through` in one transaction; returns whether it has come so far. */
+  /**
+   * Applies the log up to `through` in one transaction; returns whether it has reached that position.
+   */
   async #catchUp(manager: EntityManager, through: number): Promise<boolean> {
     const { cursor, store, filter } = this.#parts;
     const { storedTypes: types } = filter;
-    // Appends of others are in flight for moments only; one that stays open is not waited for, as all
+    // Other appends are in flight only briefly. There is no wait for one that stays open, because all
     // appends that concern the projection wait meanwhile.
     const deadline = performance.now() + patienceMs;
     for (let position = cursor.position; position < through;) {
@@ -71,9 +73,9 @@ export class GenerationChange {
 }
 
 /**
- * Waits until all that is appended by now can be read, but no longer than `patienceMs`.
+ * Waits until everything that is appended by now can be read, but no longer than `patienceMs`.
  *
- * Returns whether it can: if not, some transaction that has appended stays open.
+ * Returns whether it can be read: if not, a transaction that has appended stays open.
  */
 async function untilReadable(store: EventStore, stopping: AbortSignal): Promise<boolean> {
   const deadline = performance.now() + patienceMs;

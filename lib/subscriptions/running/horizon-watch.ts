@@ -2,7 +2,7 @@ import type { EventStore } from '../../store/event-store.ts';
 import { describeOpenAppend, type OpenAppend } from '../../store/reading/log-horizon.ts';
 import type { OperatorLog } from '../../store/operator-log.ts';
 
-/** Warns once of each open transaction that holds back the readers of the log for long. */
+/** Warns once about each open transaction that holds back the readers of the log for long. */
 export class HorizonWatch {
   readonly #store: EventStore;
   readonly #log: OperatorLog;
@@ -13,12 +13,12 @@ export class HorizonWatch {
     this.#log = log;
   }
 
-  /** Looks for what holds back readers now; called from time to time. Never rejects. */
+  /** Checks what holds back readers now; called regularly. Never rejects. */
   async look(): Promise<void> {
     try {
       this.#compare((await this.#store.horizon()).openAppends[0]);
     } catch {
-      // Reads of the log and renewals of leases report a database that does not answer.
+      // Reads of the log and renewals of leases already report a database that does not answer.
     }
   }
 

@@ -6,14 +6,14 @@ import { isUnreadable } from '../../store/reading/unreadable-event.ts';
 import type { LogFilter } from './selection.ts';
 import type { WakeUp } from './wake-up.ts';
 
-/** What comes next for one consumer, and the place that it reaches with it. */
+/** The next records for one consumer, and the place that it reaches with them. */
 export interface HeadPage extends LogPlace {
   readonly records: readonly EventRecord[];
-  /** Nothing more was there when it was read. */
+  /** Whether nothing followed when it was read. */
   readonly atEnd: boolean;
 }
 
-/** What one read has added to the kept records. */
+/** The records that one read has added to the kept ones. */
 interface KeptPage {
   readonly end: number;
   readonly records: number;
@@ -21,10 +21,11 @@ interface KeptPage {
 }
 
 /**
- * Reads the log for all consumers of a process: those at its end share one read of what is new.
+ * Reads the log for all consumers of a process. Consumers at the end of the log share one read of what
+ * is new.
  *
- * It keeps the last records that it has read at the end, whatever consumer they are for, up to a number
- * of records and of bytes. A consumer that is further back reads for itself, with its filter in SQL.
+ * It keeps the last records that it has read at the end, for any consumer, up to a limit of records and
+ * of bytes. A consumer that is further back reads for itself, with its filter in SQL.
  */
 export class LogHead {
   readonly #log: LogReader;
@@ -35,7 +36,7 @@ export class LogHead {
   #pages: KeptPage[] = [];
   #from = 0;
   #end = startOfLog;
-  /** Nothing more was there when the last of them were read. */
+  /** Whether nothing followed when the last of these records were read. */
   #isComplete = false;
   #reading: { readonly tick: number; readonly done: Promise<boolean> } | undefined;
 
@@ -48,7 +49,7 @@ export class LogHead {
   /**
    * Returns the next page for a consumer that has finished everything up to `after`.
    *
-   * @throws LogDivergedError if the log no longer holds the event that `after` is marked with.
+   * @throws LogDivergedError if the log no longer holds the event with which `after` is marked.
    */
   async read(after: LogPlace, filter: LogFilter, limit: number): Promise<HeadPage> {
     const { position } = after;
@@ -64,10 +65,10 @@ export class LogHead {
   }
 
   /**
-   * Drops what it has read, so that every consumer reads the log itself again.
+   * Drops everything that was read, so that every consumer reads the log itself again.
    *
-   * Needed whenever the log may have been exchanged for another one, as in a failover: the records that
-   * are kept are found by position, and may be events that are lost by now.
+   * Call it whenever the log may have been replaced by another one, as in a failover: the kept records
+   * are found by position, and may be events that are lost by now.
    */
   forget(): void {
     this.#records = [];
@@ -84,7 +85,7 @@ export class LogHead {
       const record = this.#records[index]!;
       if (!filter.passes(record)) continue;
       const last = records.at(-1);
-      // Parts of one stored event have one position and are never torn apart.
+      // The parts of one stored event share a position and are never separated.
       if (last && records.length >= limit && last.position !== record.position) {
         return { position: last.position, mark: markOf(last), records, atEnd: false };
       }
@@ -114,15 +115,15 @@ export class LogHead {
     };
   }
 
-  /** Reads what comes after the last record, once for all that ask at the same tick. */
+  /** Reads what follows the last record, once for all consumers that ask in the same tick. */
   #readOnce(): Promise<boolean> {
     const { tick } = this.#wakeUp;
     if (this.#reading?.tick === tick) return this.#reading.done;
-    // A read that began before the last wake-up may have missed what it was about.
+    // A read that began before the last wake-up may have missed the append that caused it.
     const former = this.#reading?.done.catch(() => false) ?? Promise.resolve(false);
     const reading = { tick, done: former.then(() => this.#fetchNext()) };
     this.#reading = reading;
-    // A read that failed, or may have left something, does not answer a later question.
+    // A read that failed, or may have left events unread, does not answer a later question.
     const drop = (): void => {
       if (this.#reading === reading) this.#reading = undefined;
     };
@@ -130,7 +131,7 @@ export class LogHead {
     return reading.done;
   }
 
-  /** Returns whether that was all there is. */
+  /** Returns whether that was everything. */
   async #fetchNext(): Promise<boolean> {
     const after = this.#end;
     const step = await this.#log
@@ -139,11 +140,11 @@ export class LogHead {
         if (error instanceof LogDivergedError && this.#end === after) this.forget();
         throw error;
       });
-    // A consumer that reads for itself may have gone further meanwhile, or all was forgotten.
+    // Another consumer may have read further by itself meanwhile, or everything was forgotten.
     if (this.#end !== after) return false;
     const { position, mark, bytes, atEnd, records } = step;
     if (position > after.position) {
-      // Not spread: upcasting may make more records of a page than a call may have arguments.
+      // No spread: upcasting may make more records of a page than a call can take as arguments.
       for (const record of records) this.#records.push(record);
       this.#pages.push({ end: position, records: records.length, bytes });
       this.#end = { position, mark };
@@ -153,7 +154,7 @@ export class LogHead {
     return atEnd;
   }
 
-  /** Keeps the last pages, as many as fit, so that memory does not depend on the size of events. */
+  /** Keeps as many of the last pages as fit, so that memory does not depend on the size of events. */
   #dropSurplus(): void {
     let records = 0;
     let bytes = 0;
@@ -170,15 +171,15 @@ export class LogHead {
 }
 
 /**
- * What one consumer cannot read must not keep the others from reading. Where the shared records belong
- * to another log, the consumer may not: it finds out by its own mark.
+ * An event that one consumer cannot read must not keep the others from reading. If the shared records
+ * belong to another log, the consumer's own position may not: it finds out by its own mark.
  */
 function leaveToOwnReads(error: unknown): false {
   if (isUnreadable(error) || error instanceof LogDivergedError) return false;
   throw error;
 }
 
-/** Whether two readers at the same position have read different logs. */
+/** Returns whether two readers at the same position have read different logs. */
 const isOtherLog = (one: LogPlace, other: LogPlace): boolean =>
   one.mark !== null && other.mark !== null && one.mark.id !== other.mark.id;
 
@@ -186,7 +187,7 @@ const pageSize = 1_000;
 const keptRecords = 4_000;
 const keptBytes = 8 * 1_048_576;
 
-/** The index of the first record after a position, by bisection. */
+/** Returns the index of the first record after a position, by bisection. */
 function firstAfter(records: readonly EventRecord[], position: number): number {
   let low = 0;
   let high = records.length;

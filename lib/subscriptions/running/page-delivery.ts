@@ -16,7 +16,7 @@ import type { ParkedRetry } from './parked-retry.ts';
 import { isDue, isLeftFor, isReplayed, type LogFilter } from './selection.ts';
 import { sleep } from '../../input/sleep.ts';
 
-/** What it takes to hand over the log, page by page. */
+/** The parts that the delivery of the log, page by page, needs. */
 export interface PageDeliveryParts extends Deliverer {
   readonly head: LogHead;
   readonly filter: LogFilter;
@@ -24,23 +24,26 @@ export interface PageDeliveryParts extends Deliverer {
   readonly parkedRetry: ParkedRetry;
 }
 
-/** Owners that were lost in a row before events come one at a time, so as to find the one to blame. */
+/**
+ * After this many lost owners in a row, events are delivered one at a time, to find the one that causes
+ * it.
+ */
 const carefulAfterTakeovers = 5;
-/** And before the first event is taken for what ends them. */
+/** After this many lost owners in a row, the first event is blamed. */
 const blamedAfterTakeovers = 10;
 
 /**
- * Hands over the log page by page. The records of a page come in slices, each of which commits together
- * with its checkpoint.
+ * Delivers the log page by page. The records of a page are delivered in slices, each of which commits
+ * together with its checkpoint.
  *
- * When a slice fails it is halved, until the failing event is alone: that one is tried again, and
- * then dealt with by the consumer's policy.
+ * A slice that fails is halved until the failing event is alone. That event is tried again, and then
+ * handled by the consumer's policy.
  */
 export class PageDelivery {
   readonly #parts: PageDeliveryParts;
   readonly #pages: PageReader;
   readonly #stopping: AbortSignal;
-  /** How many events the next slice may have. */
+  /** The most events of the next slice. */
   #sliceSize: number;
 
   constructor(parts: PageDeliveryParts, stopping: AbortSignal) {
@@ -68,18 +71,18 @@ export class PageDelivery {
       (record) => record.position <= through.position && isDue(record, filter, cursor.held),
     );
     if (records.length === 0) {
-      // A page that others have read may be older than the last wake-up: then look again from its end.
+      // A shared page may be older than the last wake-up; the next read then begins at its end.
       const isAtEnd = page.atEnd && cursor.position === through.position;
       cursor.at = through;
       if (isAtEnd) return 'idle';
-      // What was passed over need not be passed over again after an interruption.
+      // Skipped positions need not be read again after an interruption.
       await cursor.saveIdle();
       return 'busy';
     }
     return (await this.#handle(records, through)) ? 'busy' : 'stopped';
   }
 
-  /** The end of a page, or the bound if that comes first, with the last event that is known up to it. */
+  /** Returns the end of a page, or the bound if that comes first, with the last known event up to it. */
   #throughOf(page: HeadPage, bound: number): LogPlace {
     const { position, mark } = page;
     if (position <= bound) return { position, mark };
@@ -97,7 +100,7 @@ export class PageDelivery {
     return settlement === 'stopped' ? 'stopped' : 'busy';
   }
 
-  /** Delivers records and finishes everything up to `through`. Returns false if the consumer has stopped. */
+  /** Delivers records and finishes all up to `through`; returns false if the consumer has stopped. */
   async #handle(records: readonly EventRecord[], through: LogPlace): Promise<boolean> {
     const { cursor, failures, parkedRetry } = this.#parts;
     let rest = records;
@@ -112,7 +115,7 @@ export class PageDelivery {
         this.#sliceSize = Math.min(this.#largestSlice, this.#sliceSize * 2);
       } catch (error) {
         const { checkpoints } = this.#parts;
-        // What took too long for the database would take too long again.
+        // A batch that took too long for the database would take too long again.
         const isTooLong = checkpoints.isTimeLimit(error);
         if (!isTooLong && checkpoints.isInterruption(error)) throw error;
         const cause = error instanceof HandlerFailure ? error.cause : error;
@@ -128,13 +131,13 @@ export class PageDelivery {
       cursor.at = end;
       rest = remaining;
       await this.#throttle(slice.length);
-      // Takes turns: neither new events wait for all parked ones, nor those for a whole page.
+      // Retries and new events take turns, so that neither has to wait for all of the others.
       if (rest.length > 0 && !this.#stopping.aborted) await parkedRetry.next();
     }
     return true;
   }
 
-  /** The first records that are handed over together: all of them replayed, or all of them new. */
+  /** Returns the first records to deliver together: all of them replayed, or all of them new. */
   #sliceOf(records: readonly EventRecord[]): readonly EventRecord[] {
     const { held } = this.#parts.cursor;
     const replayed = isReplayed(records[0]!, held);
@@ -142,7 +145,7 @@ export class PageDelivery {
     while (
       length < records.length &&
       isReplayed(records[length]!, held) === replayed &&
-      // The parts of one stored event stay together: a checkpoint cannot lie between them.
+      // The parts of one stored event stay together, because a checkpoint cannot separate them.
       (length < this.#sliceSize || records[length]!.position === records[length - 1]!.position)
     ) {
       length += 1;

@@ -3,13 +3,13 @@ import { isUnreadable } from '../../store/reading/unreadable-event.ts';
 import type { HeadPage, LogHead } from './log-head.ts';
 import type { LogFilter } from './selection.ts';
 
-/** Reads the log for one runner, page by page, and the next page while the one before it is handed over. */
+/** Reads the log for one runner page by page, and reads ahead while a page is being delivered. */
 export class PageReader {
   readonly #head: LogHead;
   readonly #filter: LogFilter;
   readonly #batchSize: number;
   readonly #stopping: AbortSignal;
-  /** A page that is being read while the one before it is handed over. */
+  /** The page that is read while the previous one is being delivered. */
   #ahead: { readonly after: number; readonly page: Promise<HeadPage> } | undefined;
 
   constructor(head: LogHead, filter: LogFilter, batchSize: number, stopping: AbortSignal) {
@@ -19,24 +19,24 @@ export class PageReader {
     this.#stopping = stopping;
   }
 
-  /** Returns the next page. The one after it is read meanwhile, as long as there is one. */
+  /** Returns the next page and, unless it is the last, begins to read the one after it. */
   async next(at: LogPlace): Promise<HeadPage> {
     const ahead = this.#ahead;
     this.#ahead = undefined;
     const wasReadAhead = ahead?.after === at.position;
     const page = await (wasReadAhead ? ahead.page : this.#read(at, this.#batchSize));
-    // A page that was read earlier may no longer be the last one.
+    // A page that was read ahead may no longer be the last one.
     if (page.atEnd) return { ...page, atEnd: !wasReadAhead };
     if (!this.#stopping.aborted) {
       const next = this.#read(page, this.#batchSize);
-      // It is thrown where it is awaited.
+      // It is thrown again where the read is awaited.
       next.catch(ignore);
       this.#ahead = { after: page.position, page: next };
     }
     return page;
   }
 
-  /** A page; a shorter one, if need be, to end before an event that cannot be read. */
+  /** Reads a page, or a shorter one that ends before an event that cannot be read. */
   async #read(after: LogPlace, limit: number): Promise<HeadPage> {
     try {
       return await this.#head.read(after, this.#filter, limit);

@@ -2,7 +2,7 @@ import type { AggregateRef } from '../../store/aggregate-ref.ts';
 import type { HeldCheckpoint } from '../checkpoint-store.ts';
 import type { ParkedEvents } from '../parked-events.ts';
 
-/** Which aggregates a consumer has set aside, as its one runner knows without asking each time. */
+/** Knows which aggregates a consumer has parked, so that its runner need not ask each time. */
 export class ParkedAggregates {
   readonly #parkedEvents: ParkedEvents;
   #keys = new Set<string>();
@@ -15,17 +15,20 @@ export class ParkedAggregates {
     return this.#keys.size > 0 && this.#keys.has(keyOf(aggregate));
   }
 
-  /** One of its events was set aside. */
+  /** Records that one of the aggregate's events was parked. */
   add(aggregate: AggregateRef): void {
     this.#keys.add(keyOf(aggregate));
   }
 
-  /** None of its events is set aside any more. */
+  /** Records that none of the aggregate's events is parked any more. */
   delete(aggregate: AggregateRef): void {
     this.#keys.delete(keyOf(aggregate));
   }
 
-  /** Asks the database; needed at the start, as all later changes are made by the same runner. */
+  /**
+   * Reads them from the database; needed only at the start, because only this runner changes them
+   * later.
+   */
   async refresh(held: HeldCheckpoint): Promise<void> {
     const parked = await this.#parkedEvents.aggregates(held);
     this.#keys = new Set(parked.map(keyOf));

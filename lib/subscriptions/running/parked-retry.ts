@@ -7,7 +7,7 @@ import { HandlerFailure } from '../delivery/handler-failure.ts';
 import type { OperatorLog } from '../../store/operator-log.ts';
 import { isInPartition, type LogFilter } from './selection.ts';
 
-/** What it takes to hand parked events over again. */
+/** The parts that the retry of parked events needs. */
 export interface ParkedRetryParts extends Deliverer {
   readonly store: EventStore;
   readonly parkedEvents: ParkedEvents;
@@ -16,18 +16,19 @@ export interface ParkedRetryParts extends Deliverer {
 }
 
 /**
- * Hands parked events over again whose next attempt was asked for: those of each aggregate in order,
- * until one fails or none is left. What is handled leaves the parked ones in the same transaction.
+ * Delivers parked events again after a retry was requested: those of each aggregate in order, until one
+ * fails or none is left. A handled event stops being parked in the same transaction.
  *
- * One at a time, so that the runner can take turns: however many are parked and however long each takes,
- * the events of other aggregates are handled meanwhile, and a stop is noticed after each.
+ * It delivers one event at a time, so that the runner can take turns: however many events are parked
+ * and however long each takes, events of other aggregates are handled meanwhile, and a stop takes
+ * effect after each event.
  */
 export class ParkedRetry {
   readonly #parts: ParkedRetryParts;
   #isAsked: boolean;
-  /** The first event of each aggregate that is to be tried. */
+  /** The first event of each aggregate that is to be retried. */
   #due: ParkedEvent[] = [];
-  /** Which have failed since the next attempt was asked for. */
+  /** The positions of events that have failed since the retry was requested. */
   readonly #failed = new Set<number>();
 
   constructor(parts: ParkedRetryParts, isAsked: boolean) {
@@ -35,12 +36,12 @@ export class ParkedRetry {
     this.#isAsked = isAsked;
   }
 
-  /** Looks for parked events to try; those that are in hand go first. */
+  /** Makes the next call look for more events to retry, after those that are already known. */
   ask(): void {
     this.#isAsked = true;
   }
 
-  /** Hands over the next event; returns whether there was one. */
+  /** Delivers the next event; returns whether there was one. */
   async next(): Promise<boolean> {
     const { parkedEvents, cursor } = this.#parts;
     if (this.#due.length === 0 && !(await this.#findDue())) return false;
@@ -61,7 +62,7 @@ export class ParkedRetry {
         isInPartition(aggregate, cursor.held) && !this.#failed.has(position),
     );
     if (this.#due.length === 0) this.#failed.clear();
-    // Those that follow them in their aggregates come after these.
+    // The next events of the same aggregates follow.
     else this.#isAsked = true;
     return this.#due.length > 0;
   }
@@ -72,7 +73,7 @@ async function handOver(retry: ParkedRetryParts, event: ParkedEvent): Promise<bo
   const { consumer, cursor, parked, parkedEvents, checkpoints, store, log } = retry;
   const { position, failures } = event;
   try {
-    // One that was removed from the log since then is handled by leaving it out.
+    // An event that was removed from the log meanwhile is settled without a delivery.
     const { records } = await store.fetch(position - 1, { limit: 1 });
     const due = records.filter(
       (record) => record.position === position && retry.filter.passes(record),

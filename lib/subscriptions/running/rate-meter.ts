@@ -1,10 +1,10 @@
-/** Measures events in a second, smoothed over the last few seconds. */
+/** Measures events per second, smoothed over the last few seconds. */
 export class RateMeter {
   #since = performance.now();
   #counted = 0;
   #perSecond = 0;
 
-  /** Counts events and returns the present rate. */
+  /** Counts events and returns the current rate. */
   count(events: number): number {
     this.#counted += events;
     const seconds = (performance.now() - this.#since) / 1_000;

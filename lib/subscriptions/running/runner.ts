@@ -18,7 +18,7 @@ import type { LogFilter } from './selection.ts';
 import { HistoryDivergedError, ReadModelLostError } from '../subscriptions.errors.ts';
 import type { WakeUp } from './wake-up.ts';
 
-/** What every runner of a process shares. */
+/** The parts that all runners of a process share. */
 export interface RunnerContext {
   readonly store: EventStore;
   readonly checkpoints: CheckpointStore;
@@ -32,11 +32,11 @@ export interface RunnerContext {
 /**
  * Follows the log for one partition of a consumer, for as long as this process holds its checkpoint.
  *
- * A page of the log is read and handed over, and only then comes the next one, so a slow consumer reads
+ * A page of the log is read and delivered before the next page follows, so a slow consumer also reads
  * slowly.
  *
- * Only the database knows its position. After any doubt, such as a commit without an answer, `run` rejects,
- * and the next runner begins with what the database says.
+ * Only the database knows the position for certain. After any doubt, such as a commit without an
+ * answer, `run` rejects, and the next runner begins with the position in the database.
  */
 export class Runner {
   readonly #consumer: Consumer;
@@ -48,11 +48,11 @@ export class Runner {
   readonly #pages: PageDelivery;
   readonly #change: GenerationChange;
   readonly #stopping = new AbortController();
-  /** What this process has read or handled before it took the checkpoint up again. */
+  /** The last event that this process has read or handled before it took this checkpoint again. */
   readonly #readBefore: LogMark | null;
   #hasDiverged = false;
 
-  /** @param heldUntil by `performance.now()`: until then no other process can have taken the lease. */
+  /** @param heldUntil by `performance.now()`: until then, no other process can have taken the lease. */
   constructor(
     consumer: Consumer,
     filter: LogFilter,
@@ -81,14 +81,14 @@ export class Runner {
   }
 
   /**
-   * The last event that this process has read or handled, if it was not lost: what the next runner of
-   * the checkpoint has to find in the log.
+   * The last event that this process has read or handled, unless it was lost: the next runner of the
+   * checkpoint must find it in the log.
    */
   get lastMark(): LogMark | null {
     return this.#hasDiverged ? null : (this.#cursor.lastMark ?? this.#readBefore);
   }
 
-  /** Takes over what a renewal of the lease has brought. */
+  /** Applies a renewal of the lease. */
   renew(held: HeldCheckpoint, heldUntil: number): void {
     this.#cursor.renew(held, heldUntil);
     if (held.diverged) {
@@ -100,16 +100,17 @@ export class Runner {
     this.#context.wakeUp.wake();
   }
 
-  /** Finishes what it has in hand and commits it; `run` resolves then. */
+  /** Finishes the current work and commits it; then `run` resolves. */
   stop(): void {
     this.#stopping.abort();
   }
 
   /**
-   * Runs until it is stopped, gives an event up, or has put a rebuilt generation in its place.
+   * Runs until it is stopped, the consumer stops at an event, or a rebuilt generation has replaced the
+   * one in use.
    *
    * @throws LeaseLostError if another process holds the checkpoint by now.
-   * @throws whatever the database fails with; what was not committed comes again.
+   * @throws any error of the database; whatever was not committed comes again.
    */
   async run(): Promise<void> {
     try {
@@ -124,8 +125,8 @@ export class Runner {
   async #run(): Promise<void> {
     const { checkpoints, generations, store } = this.#context;
     this.#hasDiverged = this.held.diverged;
-    // The checkpoint is kept beside the log and goes back together with it. What this process has done
-    // beyond it does not, nor do the effects of handlers.
+    // The checkpoint is stored with the log and goes back together with it. What this process has done
+    // beyond it does not go back, nor do the effects of handlers.
     const mark = this.#readBefore;
     if (mark && !(await store.log.holds({ position: mark.position, mark }))) {
       throw new LogDivergedError(mark.position);
@@ -147,7 +148,7 @@ export class Runner {
       await this.#cursor.saveIdle(true);
     } catch (error) {
       if (!(error instanceof HandlerFailure)) throw error;
-      // No event, but a hook of the projection; or what the database did to it.
+      // The failure came from a hook of the projection, or from the database, not from an event.
       if (checkpoints.isInterruption(error.cause)) throw error.cause;
       await this.#failures.stop({ error: error.cause, position: null, failures: 1 });
     }
@@ -157,11 +158,12 @@ export class Runner {
     this.#context.head.forget();
     const error = new HistoryDivergedError(this.held.consumer, position);
     await this.#failures.stop({ error, position: null, failures: 1 });
-    // Only now: if the checkpoint is held with another fence, the next runner has to find out as well.
+    // Set only now: if the checkpoint is held with another fence, the next runner must find out as
+    // well.
     this.#hasDiverged = true;
   }
 
-  /** Handles the next page, or waits for one; returns whether there is nothing more to do for it. */
+  /** Handles the next page, or waits for one; returns whether the runner is finished. */
   async #step(): Promise<boolean> {
     const { wakeUp } = this.#context;
     const { signal } = this.#stopping;
@@ -172,7 +174,7 @@ export class Runner {
     const bound = await this.#change.bound();
     const outcome = cursor.position < bound ? await this.#pages.handleNext(bound) : 'idle';
     if (outcome === 'stopped') return true;
-    // More of them may be due.
+    // More parked events may be due.
     if (hasRetried) return false;
     if (this.held.rebuild && (cursor.atEnd || cursor.position >= bound)) {
       if (await this.#change.replaceFormer()) return true;

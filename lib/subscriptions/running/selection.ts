@@ -5,12 +5,12 @@ import type { EventFilter } from '../delivery/event-filter.ts';
 import { isCoveredBy } from '../partition-positions.ts';
 import { partitionOf } from '../partitions.ts';
 
-/** What a consumer wants to see of the log. */
+/** The events that a consumer takes from the log. */
 export interface LogFilter {
   /** The names under which its events may be stored. */
   readonly storedTypes: readonly string[];
   readonly aggregateTypes: readonly string[] | undefined;
-  /** Decides in the end: the database does not know what a stored event is read as. */
+  /** Makes the final decision, because the database does not know the class that an event is read as. */
   readonly passes: EventFilter;
 }
 
@@ -18,13 +18,13 @@ export interface LogFilter {
 export const isInPartition = (aggregate: AggregateRef, held: HeldCheckpoint): boolean =>
   partitionOf(aggregate, held.partitions) === held.partition;
 
-/** Returns whether an event falls to the owner of a checkpoint, of any type. */
+/** Returns whether an event of any type belongs to the owner of a checkpoint. */
 export const isLeftFor = (
   event: Pick<EventRecord, 'aggregate' | 'position'>,
   held: HeldCheckpoint,
 ): boolean => isInPartition(event.aggregate, held) && !isCoveredBy(event, held.finished);
 
-/** Returns whether a record is for the owner of a checkpoint to handle. */
+/** Returns whether the owner of a checkpoint has to handle a record. */
 export const isDue = (record: EventRecord, filter: LogFilter, held: HeldCheckpoint): boolean =>
   filter.passes(record) && isLeftFor(record, held);
 

@@ -1,9 +1,9 @@
-/** Wakes up what waits for something new. */
+/** Wakes up everything that waits for something new. */
 export class WakeUp {
   #tick = 0;
   readonly #waiting = new Set<() => void>();
 
-  /** Grows with every wake-up: after a look at an earlier tick, look again. */
+  /** Grows with every wake-up: a check that began at an earlier tick must be repeated. */
   get tick(): number {
     return this.#tick;
   }
@@ -15,7 +15,7 @@ export class WakeUp {
     for (const resolve of waiting) resolve();
   }
 
-  /** Resolves at the next wake-up after `tick`, when the time is over, or when `signal` aborts. */
+  /** Resolves at the next wake-up after `tick`, after the timeout, or when `signal` aborts. */
   async after(tick: number, timeoutMs: number | undefined, signal: AbortSignal): Promise<void> {
     if (this.#tick !== tick || signal.aborted) return;
     let timer: NodeJS.Timeout | undefined;

@@ -1,7 +1,7 @@
 import { Command } from '@nestjs/cqrs';
 import type { ApplicationView } from '../application-state.ts';
 
-/** An application and the version at which it looked like this. */
+/** An application together with its version. */
 export interface VersionedApplication extends ApplicationView {
   readonly version: number;
 }
@@ -9,11 +9,11 @@ export interface VersionedApplication extends ApplicationView {
 export interface CommandOptions {
   /** When it happened. @default now */
   readonly at?: Date;
-  /** The version the application must be at; without it a conflict is resolved by deciding again. */
+  /** The version that the application must have; without it, a conflict repeats the decision. */
   readonly expectedVersion?: number;
 }
 
-/** Something that the desk wants to do to one application. */
+/** A command of the desk for one application. */
 export abstract class ApplicationCommand extends Command<VersionedApplication> {
   readonly at: Date;
   readonly expectedVersion: number | undefined;

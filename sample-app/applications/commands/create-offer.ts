@@ -22,7 +22,7 @@ export class CreateOffer extends ApplicationCommand {
   }
 }
 
-/** Loads the application, lets it decide, and saves what it decided. */
+/** Loads the application, lets it decide, and saves the decision. */
 @CommandHandler(CreateOffer)
 export class CreateOfferHandler implements ICommandHandler<CreateOffer> {
   constructor(

@@ -7,7 +7,7 @@ import {
   type VersionedApplication,
 } from './application.command.ts';
 
-/** The steps that need nothing but their time; `offers/…` are those of the offer. */
+/** The steps that need only their time; the steps `offers/…` concern the offer. */
 export const plainSteps = {
   'partly-submit': (application, at) => application.partlySubmit(at),
   preaccept: (application, at) => application.preaccept(at),

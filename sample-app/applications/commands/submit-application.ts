@@ -26,7 +26,7 @@ export class SubmitApplication extends ApplicationCommand {
   }
 }
 
-/** Appends through the store and not the repository, to give the event an id of the caller's. */
+/** Appends through the store, not the repository, to give the event the caller's id. */
 @CommandHandler(SubmitApplication)
 export class SubmitApplicationHandler implements ICommandHandler<SubmitApplication> {
   constructor(private readonly store: EventStore) {}

@@ -9,7 +9,7 @@ export class ApplicationSubmitted {
   ) {}
 }
 
-/** The first, automatic check took the application in. */
+/** The application passed the first, automatic check. */
 @DomainEvent('loan-application.partly-submitted', { dates: ['at'] })
 export class ApplicationPartlySubmitted {
   constructor(readonly at: Date) {}
@@ -51,7 +51,7 @@ export class ApplicationActivated {
   constructor(readonly at: Date) {}
 }
 
-/** The bank said no. */
+/** The bank declined the application. */
 @DomainEvent('loan-application.declined', { dates: ['at'] })
 export class ApplicationDeclined {
   constructor(readonly at: Date) {}

@@ -6,23 +6,23 @@ export class OfferSelected {
   constructor(readonly at: Date) {}
 }
 
-/** The selected offer was written, under a number that no other offer of the desk has. */
+/** The selected offer was written, under a number that is unique at this desk. */
 @DomainEvent('offer.created', { revision: 2, dates: ['at'] })
 export class OfferCreated {
   constructor(
-    /** `null` for offers of the time before they were numbered. */
+    /** `null` for offers from before they were numbered. */
     readonly number: string | null,
     readonly at: Date,
   ) {}
 }
 
-/** Reads an offer of the time before they were numbered. */
+/** Reads offers from before they were numbered. */
 export const offerWithoutNumber = upcaster('offer.created', 1, (offer) => ({
   ...offer,
   number: null,
 }));
 
-/** The offer went to the customer. */
+/** The offer was sent to the customer. */
 @DomainEvent('offer.sent', { dates: ['at'] })
 export class OfferSent {
   constructor(readonly at: Date) {}
@@ -34,7 +34,7 @@ export class OfferSentBack {
   constructor(readonly at: Date) {}
 }
 
-/** The signed offer is complete and holds. */
+/** The signed offer is complete and binding. */
 @DomainEvent('offer.accepted', { dates: ['at'] })
 export class OfferAccepted {
   constructor(readonly at: Date) {}
@@ -46,13 +46,13 @@ export class OfferDeclined {
   constructor(readonly at: Date) {}
 }
 
-/** The offer no longer stands: replaced by another one, or not wanted. */
+/** The offer is no longer valid: another offer replaced it, or the customer does not want it. */
 @DomainEvent('offer.cancelled', { dates: ['at'] })
 export class OfferCancelled {
   constructor(readonly at: Date) {}
 }
 
-/** The customer did not answer the offer in time, so it no longer stands. */
+/** The customer did not answer the offer in time, so it is no longer valid. */
 @DomainEvent('offer.expired', { dates: ['at'] })
 export class OfferExpired {
   constructor(readonly at: Date) {}

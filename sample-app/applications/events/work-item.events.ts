@@ -1,7 +1,7 @@
 import { DomainEvent } from 'nest-event-store';
 import type { WorkItemKind } from '../work-items.ts';
 
-/** Somebody is to do this work. */
+/** A clerk has to do this work. */
 @DomainEvent('work-item.scheduled', { dates: ['at'] })
 export class WorkItemScheduled {
   constructor(
@@ -10,7 +10,7 @@ export class WorkItemScheduled {
   ) {}
 }
 
-/** Somebody is doing this work. */
+/** A clerk has started this work. */
 @DomainEvent('work-item.started', { dates: ['at'] })
 export class WorkItemStarted {
   constructor(
@@ -19,7 +19,7 @@ export class WorkItemStarted {
   ) {}
 }
 
-/** The work was laid down, or, if nobody was doing it, is no longer needed. */
+/** The work was interrupted, or, if no clerk was doing it, is no longer needed. */
 @DomainEvent('work-item.completed', { dates: ['at'] })
 export class WorkItemCompleted {
   constructor(

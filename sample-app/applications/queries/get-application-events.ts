@@ -2,7 +2,7 @@ import { type IQueryHandler, Query, QueryHandler } from '@nestjs/cqrs';
 import { AggregateNotFoundError, type EventMetadata, EventStore } from 'nest-event-store';
 import { LoanApplication } from '../loan-application.ts';
 
-/** One thing that happened to an application. */
+/** One event in the history of an application. */
 export interface ApplicationHistoryEntry {
   readonly version: number;
   readonly type: string;
@@ -11,7 +11,7 @@ export interface ApplicationHistoryEntry {
   readonly recordedAt: Date;
 }
 
-/** Asks for at most `limit` events of an application, from the one after version `after` on. */
+/** Reads at most `limit` events of an application, strictly after the version `after`. */
 export class GetApplicationEvents extends Query<ApplicationHistoryEntry[]> {
   constructor(
     readonly applicationId: string,

@@ -2,13 +2,14 @@ import type { Client } from 'pg';
 import type { Database } from '../database.ts';
 
 /**
- * Says what is wrong with the limits of the pool, each problem with its remedy.
+ * Returns the problems of the limits of the pool, each with its remedy.
  *
- * Where answers are awaited no longer than aggregates that others hold, an append that only waits is
- * taken for one whose connection is lost.
+ * If the pool waits for an answer no longer than an append may wait for a locked aggregate, an append
+ * that only waits looks like a lost connection.
  */
 export function poolProblems(database: Database, lockTimeoutMs: number): readonly string[] {
-  // Not by the data source's options: the driver takes it from the URL and the environment, too.
+  // The data source's options are not enough: the driver also reads it from the URL and the
+  // environment.
   const { connectionParameters } = database.connections.newClient({}) as Client & {
     readonly connectionParameters: { readonly query_timeout: unknown };
   };
@@ -16,7 +17,7 @@ export function poolProblems(database: Database, lockTimeoutMs: number): readonl
   if (!(queryTimeoutMs > 0) || queryTimeoutMs > lockTimeoutMs) return [];
   return [
     `The pool gives up a statement after ${queryTimeoutMs} ms (query_timeout), but an append may wait ` +
-      `${lockTimeoutMs} ms for an aggregate (lockTimeoutMs): what only waits would look like a lost ` +
-      'connection. Make query_timeout longer, or lockTimeoutMs shorter.',
+      `${lockTimeoutMs} ms for an aggregate (lockTimeoutMs): an append that only waits would ` +
+      'look like a lost connection. Make query_timeout longer, or lockTimeoutMs shorter.',
   ];
 }

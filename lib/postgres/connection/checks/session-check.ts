@@ -1,7 +1,7 @@
 import type { Database } from '../database.ts';
 import { findSessions } from './sessions.ts';
 
-/** Which pooler lies between a process and the server, by what it does with sessions. */
+/** The kind of pooler between a process and the server, by how it hands out sessions. */
 export type PoolerMode = 'none' | 'transaction';
 
 export interface SessionCheckOptions {
@@ -11,16 +11,16 @@ export interface SessionCheckOptions {
   readonly pollIntervalMs: number;
 }
 
-/** How a store works through a pooler, if there is one. */
+/** How a pooler, if there is one, affects a store. */
 export interface SessionCheck {
   readonly areShared: boolean;
   /** What would fail at random under load, with the remedy. */
   readonly problem?: string;
-  /** What works in another way than it does without a pooler. */
+  /** What works differently than without a pooler. */
   readonly notice?: string;
 }
 
-/** Returns whether the store works as configured through what is between it and the server. */
+/** Returns whether the store works as configured with what is between it and the server. */
 export async function checkSessions(
   database: Database,
   { schema, pooler, preparedStatements, pollIntervalMs }: SessionCheckOptions,

@@ -4,11 +4,11 @@ import { Statement } from '../statement.ts';
 import { readSession } from './read-session.sql.ts';
 import { failureKindOf } from '../errors/failure-kind.ts';
 
-/** What a connection has of the server's sessions. */
+/** How connections and the server's sessions belong together. */
 export interface Sessions {
-  /** A pooler may give it another one for each transaction; what was set up in the last is not there. */
+  /** A pooler may give a connection another session for each transaction; session state is then lost. */
   readonly areShared: boolean;
-  /** The pooler mixes what is prepared in them: a statement may be missing, or there already. */
+  /** The pooler mixes prepared statements: a statement may be missing in a session, or already exist. */
   readonly mixStatements: boolean;
 }
 
@@ -20,22 +20,22 @@ interface SessionRow {
 const statement = new Statement(readSession);
 
 /**
- * Finds out whether connections have sessions of their own, as those to the server itself do.
+ * Finds out whether each connection has a session of its own, as a direct connection to the server has.
  *
- * Never takes sessions for shared that are not. Two connections that are given the same two sessions
- * in every turn, though they are shared, would be missed.
+ * It never reports sessions as shared that are not. It misses shared sessions only if two connections
+ * are given the same two sessions in every turn.
  */
 export async function findSessions(database: Database): Promise<Sessions> {
   try {
     return (await isDirect(database)) ? own : await probe(database);
   } catch (error) {
-    // A statement of this name is left over, or gone.
+    // A statement of this name exists already, or is missing.
     if (failureKindOf(error) === 'pooler') return { areShared: true, mixStatements: true };
     throw error;
   }
 }
 
-/** A server sends its clients the numbers of their sessions at the start; a pooler makes some up. */
+/** A server sends each client the number of its session at the start; a pooler makes up a number. */
 async function isDirect(database: Database): Promise<boolean> {
   const queryRunner = database.dataSource.createQueryRunner();
   try {
@@ -49,10 +49,11 @@ async function isDirect(database: Database): Promise<boolean> {
 }
 
 /**
- * Looks which sessions two connections have, in turns: shared ones show in both, or change.
+ * Reads which sessions two connections have, in turns: a shared session shows up in both, or changes.
  *
- * One after the other and then the same once more: of free sessions, a pooler hands out the one that
- * came back last, which is then the other's, or the one that came back first, which then changes.
+ * The first connection is asked once, then the second one twice. Of its free sessions, a pooler hands
+ * out either the one that came back last, which the second connection then shares with the first, or
+ * the one that came back first, and then the session of the second connection changes.
  */
 async function probe(database: Database): Promise<Sessions> {
   const clients = [0, 1].map(() => database.connections.newClient(timeouts).on('error', ignore));
@@ -65,7 +66,7 @@ async function probe(database: Database): Promise<Sessions> {
       const [session] = await database.sender.run<SessionRow>(clients[which]!, statement, values);
       const { pid, knows_name: mixStatements } = session!;
       seen[which]!.add(pid);
-      // A pooler that keeps statements apart gives them names of its own.
+      // A pooler that keeps statements apart renames them.
       if (seen[which]!.size > 1 || seen[1 - which]!.has(pid))
         return { areShared: true, mixStatements };
     }

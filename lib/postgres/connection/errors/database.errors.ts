@@ -1,16 +1,16 @@
 import { EventStoreError, type FailureOutcome } from '../../../event-store.error.ts';
 import type { AggregateRef } from '../../../store/aggregate-ref.ts';
 
-/** What the database, or the driver, said. */
+/** What the database or the driver reported. */
 export interface DatabaseFailure {
   readonly sqlState?: string | undefined;
-  /** In words that fit into a sentence. */
+  /** The reason, worded to fit into a sentence. */
   readonly reason: string;
 }
 
-/** The base of all errors whose reason is the database, its server, or the connection to it. */
+/** The base of all errors that come from the database, its server, or the connection to it. */
 export abstract class DatabaseError extends EventStoreError {
-  /** The SQLSTATE that the server gave; `undefined` if it was not the server that failed or refused. */
+  /** The SQLSTATE that the server gave; `undefined` if the failure did not come from the server. */
   readonly sqlState: string | undefined;
 
   constructor(message: string, { sqlState }: DatabaseFailure, options?: ErrorOptions) {
@@ -22,8 +22,8 @@ export abstract class DatabaseError extends EventStoreError {
 /**
  * There is no connection to the database, or it was lost before the database answered.
  *
- * `outcome` is `'not-applied'` if nothing can have been sent, and `'unknown'` otherwise, also if only
- * the first of two tries can have reached the database.
+ * `outcome` is `'not-applied'` if nothing can have been sent. It is `'unknown'` otherwise, even if only
+ * the first of two attempts can have reached the database.
  */
 export class ConnectionLostError extends DatabaseError {
   readonly code = 'CONNECTION_LOST';
@@ -37,8 +37,8 @@ export class ConnectionLostError extends DatabaseError {
     const { reason } = failure;
     super(
       outcome === 'unknown'
-        ? `The connection to the database was lost before it answered (${reason}). What was to be ` +
-            'written may be stored or not: repeat it, an append with the same event ids, which is safe.'
+        ? `The connection to the database was lost before it answered (${reason}). It is unknown ` +
+            'whether anything was written. Repeat it; an append with the same event ids is safe.'
         : `There is no connection to the database (${reason}); nothing was written. Try again, and ` +
             'look whether the server runs and can be reached.',
       failure,
@@ -84,7 +84,10 @@ export class DiskFullError extends DatabaseError {
   }
 }
 
-/** The database server itself cannot continue, as when it has no memory left or cannot read a file. */
+/**
+ * The database server itself cannot continue, for example because it is out of memory or cannot read a
+ * file.
+ */
 export class DatabaseServerError extends DatabaseError {
   readonly code = 'DATABASE_SERVER';
   override readonly retryable = true;
@@ -146,12 +149,12 @@ export class TransactionConflictError extends DatabaseError {
   }
 }
 
-/** The database does not let the application's role in, or not do what the store needs. */
+/** The database refuses the application's role, or does not let it do what the store needs. */
 export class AccessDeniedError extends DatabaseError {
   readonly code = 'ACCESS_DENIED';
 
   constructor(
-    /** The role that the application has logged in as, if it has come that far. */
+    /** The role of the application's login; `undefined` if the login itself failed. */
     readonly role: string | undefined,
     failure: DatabaseFailure,
     options?: ErrorOptions,
@@ -169,7 +172,7 @@ export class AccessDeniedError extends DatabaseError {
   }
 }
 
-/** The tables and functions of the store are not there, or belong to another release. */
+/** The tables and functions of the store are missing, or belong to another release. */
 export class SchemaMismatchError extends DatabaseError {
   readonly code = 'SCHEMA_MISMATCH';
 
@@ -184,11 +187,11 @@ export class SchemaMismatchError extends DatabaseError {
   }
 }
 
-// What a sequence draws is never there already.
+// The store draws these keys from sequences, so a duplicate means that a sequence is behind.
 const isDrawn = (constraint: string | undefined): boolean =>
   constraint === 'domain_events_pkey' || constraint === 'aggregates_pkey';
 
-/** A constraint of the store's tables refused a row that the store itself took for good. */
+/** A constraint of the store's tables refused a row that the store itself considered valid. */
 export class ConstraintViolatedError extends DatabaseError {
   readonly code = 'CONSTRAINT_VIOLATED';
 
@@ -212,10 +215,9 @@ export class ConstraintViolatedError extends DatabaseError {
 /**
  * The database committed, but its wait for the synchronous standby was cancelled.
  *
- * What was written, or removed, can be seen, and is lost if that standby is promoted without it.
- * Repeated with the same event ids, an append waits for the standby again: once that succeeds, nothing
- * is in doubt. Seen only where the store itself commits: a COMMIT of the caller succeeds with a
- * warning.
+ * The change is visible, but is lost if that standby is promoted without it. An append that is repeated
+ * with the same event ids waits for the standby again: once it succeeds, nothing is in doubt. This
+ * error occurs only where the store itself commits: a COMMIT of the caller succeeds with a warning.
  */
 export class DurabilityUncertainError extends DatabaseError {
   readonly code = 'DURABILITY_UNCERTAIN';
@@ -233,10 +235,10 @@ export class DurabilityUncertainError extends DatabaseError {
   }
 }
 
-/** The database refused a statement of the store for a reason that has no error of its own. */
+/** The database refused a statement of the store for a reason without an error class of its own. */
 export class StatementFailedError extends DatabaseError {
   readonly code = 'STATEMENT_FAILED';
-  /** `'unknown'` if it was not the server that said so. */
+  /** `'unknown'` if the failure did not come from the server. */
   override readonly outcome: FailureOutcome;
 
   constructor(failure: DatabaseFailure, options?: ErrorOptions) {

@@ -1,18 +1,18 @@
 import { errorOf } from '../../../input/thrown-error.ts';
 
-/** What can happen to a statement, as far as it matters to the sender. */
+/** The ways in which a statement can fail, as far as the sender must tell them apart. */
 export type FailureKind =
-  // Unknown whether it was carried out; or certainly never sent.
+  // It is unknown whether the statement was carried out; or it was certainly never sent.
   | 'lost'
   | 'unreachable'
   | 'server-crowded'
   | 'pool-crowded'
-  // Others were in the way, or it took too long; `ended` takes the connection with it.
+  // Other transactions were in the way, or it took too long; `ended` also ends the connection.
   | 'conflict'
   | 'locked'
   | 'cancelled'
   | 'ended'
-  // The server cannot, for anybody.
+  // The server cannot serve any client.
   | 'disk-full'
   | 'server'
   | 'read-only'
@@ -25,7 +25,7 @@ export type FailureKind =
   | 'constraint'
   | 'refused';
 
-/** What an error of the driver says of itself. */
+/** The facts that an error of the driver carries. */
 export interface DriverFacts {
   readonly code?: string;
   readonly constraint?: string;
@@ -36,7 +36,7 @@ export interface DriverFacts {
   readonly message?: string;
   /** The role of the connection; see `noteRole`. */
   readonly role?: string;
-  /** There was no connection to send anything over; see `noteUnsent`. */
+  /** Whether there was no connection to send the statement over; see `noteUnsent`. */
   readonly isUnsent?: boolean;
 }
 
@@ -66,7 +66,8 @@ const bySqlState: ReadonlyMap<string, FailureKind> = new Map<string, FailureKind
   ['53', 'server'], // insufficient_resources
   ['53100', 'disk-full'],
   ['53300', 'server-crowded'], // too_many_connections
-  // A database that takes no connections now. Other reasons for this state are of the statement.
+  // The database takes no connections now. The same SQLSTATE with other routines concerns the
+  // statement.
   ['55000 CheckMyDatabase', 'unreachable'], // object_not_in_prerequisite_state
   ['55P03', 'locked'], // lock_not_available
   ['57', 'server'], // operator_intervention
@@ -80,7 +81,10 @@ const bySqlState: ReadonlyMap<string, FailureKind> = new Map<string, FailureKind
   ['58', 'server'], // system_error
 ]);
 
-/** By the code of the system, where no connection was made; while one is in use it may say the same. */
+/**
+ * Keyed by system error code. A code that may also mean the loss of a connection in use counts as
+ * `lost`; `failureKindOf` then checks whether there was a connection.
+ */
 const bySystemCode: ReadonlyMap<string, FailureKind> = new Map<string, FailureKind>([
   ['EAI_AGAIN', 'unreachable'],
   ['ECONNABORTED', 'lost'],
@@ -93,17 +97,17 @@ const bySystemCode: ReadonlyMap<string, FailureKind> = new Map<string, FailureKi
   ['ETIMEDOUT', 'lost'],
 ]);
 
-/** By what node-postgres and TypeORM say where they give no code. The first that fits counts. */
+/** The messages of node-postgres and TypeORM that come without a code. The first match counts. */
 const byMessage: readonly (readonly [RegExp, FailureKind])[] = [
   [/^timeout exceeded when trying to connect/, 'pool-crowded'],
   [/^Connection terminated due to connection timeout/, 'unreachable'],
   [/^Connection terminated|^Query read timeout/, 'lost'],
-  // A pooler may pass on what the server says, and not where it says it.
+  // A pooler may pass on the server's message without its SQLSTATE.
   [/ is not currently accepting connections$/, 'unreachable'],
   [/^Client (has encountered a connection error|was closed) and is not queryable/, 'unreachable'],
 ];
 
-/** Returns what happened, by the facts of an error of the driver. */
+/** Returns the kind of a failure, from the facts of the driver's error. */
 export function failureKindOf(error: unknown): FailureKind {
   const { syscall, isUnsent } = factsOf(error);
   const kind = saidBy(error);
@@ -119,25 +123,25 @@ function saidBy(error: unknown): FailureKind {
     (code.length === 5 ? bySqlState.get(code.slice(0, 2)) : undefined) ??
     bySystemCode.get(code);
   if (kind) return kind;
-  // TypeORM gives a query runner back to the pool by itself when its connection is lost.
+  // TypeORM releases a query runner to the pool by itself when its connection is lost.
   if (/^QueryRunner(Provider)?AlreadyReleasedError$/.test(name)) return 'unreachable';
   if (code !== '' && code !== '55000') return 'refused';
   return byMessage.find(([pattern]) => pattern.test(message))?.[1] ?? 'refused';
 }
 
-/** Projections may throw anything, also what cannot be read. */
+/** Reads the facts of any error: projections may throw anything, even values that cannot be read. */
 export function factsOf(error: unknown): DriverFacts {
   return errorOf(error);
 }
 
-/** Notes whose right was refused, as the server's message does not say; for `AccessDeniedError`. */
+/** Records which role was refused, for `AccessDeniedError`; the server's message does not name it. */
 export function noteRole(error: unknown, role: string | undefined): void {
   if (error instanceof Error && failureKindOf(error) === 'denied') Object.assign(error, { role });
 }
 
 /**
- * Notes that no connection could be made, whatever the error says: a proxy that accepts and then closes
- * looks like one that was lost.
+ * Records that no connection could be made, whatever the error says: with a proxy that accepts a
+ * connection and then closes it, the error is that of a lost connection.
  */
 export function noteUnsent(error: unknown): void {
   if (error instanceof Error) Object.assign(error, { isUnsent: true });

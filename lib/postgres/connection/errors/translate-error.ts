@@ -22,12 +22,15 @@ import {
 } from '../../../store/appending/append.errors.ts';
 import { type FailureKind, factsOf, failureKindOf } from './failure-kind.ts';
 
-/** What the store was doing when the database refused: the facts that its errors name. */
+/** The facts about the failed call that the store's errors name. */
 export interface AppendFacts {
   readonly aggregates: readonly AggregateRef[];
   readonly events: readonly { readonly id: string }[];
   readonly lockTimeoutMs?: number | undefined;
-  /** An earlier try was not answered, so this one's failure does not say that nothing is stored. */
+  /**
+   * Whether an earlier attempt got no answer, so that a failure now does not prove that nothing is
+   * stored.
+   */
   readonly mayBeStored?: boolean;
 }
 
@@ -44,7 +47,7 @@ type Translation = (
   facts: AppendFacts,
 ) => EventStoreError;
 
-/** The error for each kind of failure; it knows whether trying again helps, and what became of the write. */
+/** Makes the error for each kind of failure, with its `retryable` and its `outcome`. */
 const translations: Readonly<Record<FailureKind, Translation>> = {
   lost: (failure, options) => new ConnectionLostError('unknown', failure, options),
   unreachable: (failure, options) => new ConnectionLostError('not-applied', failure, options),
@@ -64,7 +67,7 @@ const translations: Readonly<Record<FailureKind, Translation>> = {
     new DuplicateEventError(
       aggregate,
       events.map((event) => event.id),
-      // At the same moment: in the same aggregate, its lock would have kept them apart.
+      // Both at the same moment: within one aggregate, its lock would have kept them apart.
       { reason: 'other-aggregate', eventCount: events.length },
       options,
     ),
@@ -88,7 +91,7 @@ export function isConnectionLoss(error: unknown): boolean {
   return is(error, 'lost', 'unreachable');
 }
 
-/** Returns whether the database may have done what it was asked, without an answer. */
+/** Returns whether the database may have carried out the request although no answer came. */
 export function isOutcomeUnknown(error: unknown): boolean {
   return is(error, 'lost');
 }
@@ -98,14 +101,14 @@ export function isConnectionSpoilt(error: unknown): boolean {
   return is(error, 'lost', 'unreachable', 'ended', 'read-only');
 }
 
-/** Returns whether running into this again is a matter of timing and not of the data. */
+/** Returns whether the statement waited too long for a lock, so that a later attempt may succeed. */
 export function isLockTimeout(error: unknown): boolean {
   return is(error, 'locked');
 }
 
 /**
- * Returns whether a statement gave up on a lock that is worth another try. One that is named is an advisory
- * lock of the store's own, which nothing of the store ever holds against an append.
+ * Returns whether a statement gave up on a lock that is worth another attempt. An error that names a
+ * constraint is about an advisory lock, which nothing of the store ever holds against an append.
  */
 export function isHeld(error: unknown): boolean {
   return isLockTimeout(error) && factsOf(error).constraint === undefined;
@@ -119,14 +122,14 @@ export function isTransactionConflict(error: unknown): boolean {
 /**
  * Returns whether a statement outside of a transaction failed because it did not run at READ COMMITTED.
  *
- * The functions that read the log refuse other levels, and only those levels know serialization
- * failures. Either way, nothing was done.
+ * The functions that read the log refuse other levels, and serialization failures occur only at those
+ * levels. In both cases nothing was done.
  */
 export function isWrongIsolation(error: unknown): boolean {
   return ['25001', '40001'].includes(factsOf(error).code ?? '');
 }
 
-/** Returns whether any other statement would fail in the same way just now, whatever it writes. */
+/** Returns whether every other statement would fail in the same way now, whatever it writes. */
 export function failsEveryStatement(error: unknown): boolean {
   return is(
     error,
@@ -135,7 +138,9 @@ export function failsEveryStatement(error: unknown): boolean {
   );
 }
 
-/** Returns whether the database gave something up because it took too long, so less may succeed. */
+/**
+ * Returns whether the database gave up because of a time limit, so that a smaller request may succeed.
+ */
 export function isTimeLimit(error: unknown): boolean {
   return is(error, 'cancelled', 'ended');
 }
@@ -145,12 +150,15 @@ export function isTransactionTimeout(error: unknown): boolean {
   return is(error, 'ended');
 }
 
-/** Returns whether the same may succeed later, by the error that it would be translated to. */
+/**
+ * Returns whether the same call may succeed later, according to the error that it would be translated
+ * to.
+ */
 export function isTransient(error: unknown): boolean {
   return translate(error, nothingToName).retryable;
 }
 
-/** Turns whatever a statement of the store failed with into an error of ours, its cause kept. */
+/** Translates any failure of a statement of the store into an error of this library, with its cause. */
 export function translateError(
   error: unknown,
   facts: AppendFacts = nothingToName,
@@ -163,13 +171,15 @@ export function translateError(
   return new ConnectionLostError('unknown', { sqlState, reason }, { cause: failure.cause });
 }
 
-/** The same for what only reads: nothing was to be written, so nothing is unknown. */
+/**
+ * Like `translateError`, for statements that only read: they write nothing, so no outcome is unknown.
+ */
 export function translateReadError(error: unknown): EventStoreError {
   if (!isOutcomeUnknown(error)) return translateError(error);
   return new ConnectionLostError('not-applied', failureOf(error), { cause: error });
 }
 
-/** Settles like the work, and fails with what becomes of its error. */
+/** Settles as the work does, with its error translated. */
 export async function translated<T>(
   work: Promise<T>,
   toError: (error: unknown) => Error = translateError,
@@ -194,10 +204,12 @@ function failureOf(error: unknown): TranslatedFailure {
 const is = (error: unknown, ...kinds: FailureKind[]): boolean =>
   kinds.includes(failureKindOf(error));
 
-// A code of the system is a word, like EPIPE; a SQLSTATE has at least one digit.
+// A system error code is a word, such as EPIPE; a SQLSTATE has at least one digit.
 const isSqlState = (code = ''): code is string => /^(?=.*\d)[0-9A-Z]{5}$/.test(code);
 
-/** What the database said, as part of a sentence. An AggregateError of Node says nothing. */
+/**
+ * Returns what the database reported, as part of a sentence. An AggregateError of Node has no message.
+ */
 function reasonOf(error: unknown): string {
   const facts = factsOf(error);
   return messageWithoutValues(facts).replace(/\.$/, '') || facts.code || String(errorOf(error));

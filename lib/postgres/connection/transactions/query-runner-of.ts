@@ -16,14 +16,14 @@ class ConnectionGone extends Error {
 /** @throws TransactionRequiredError if the manager has no transaction open. */
 export function queryRunnerOf({ queryRunner }: EntityManager): QueryRunner {
   if (!queryRunner?.isTransactionActive) throw new TransactionRequiredError();
-  // Released in the middle of it: by its caller, or by TypeORM when the connection was lost.
+  // It was released during the transaction: by its caller, or by TypeORM when the connection was lost.
   if (queryRunner.isReleased) {
     throw isLost(queryRunner) ? new ConnectionGone() : new TransactionOverError();
   }
   return queryRunner;
 }
 
-/** Whether a query runner was released because its connection is of no use any more. */
+/** Returns whether a query runner was released because its connection is unusable. */
 function isLost(queryRunner: QueryRunner): boolean {
   const { databaseConnection } = queryRunner as QueryRunner & {
     readonly databaseConnection?: ClientBase;

@@ -8,11 +8,11 @@ import { isTransactionConflict, translateError } from '../errors/translate-error
 import { noteUnsent } from '../errors/failure-kind.ts';
 
 /**
- * Runs work in a transaction, and all of it again while it meets a conflict: a version that was not
- * expected, a serialization failure or a deadlock, in the work or at the commit.
+ * Runs work in a transaction, and repeats all of it after a conflict: an unexpected version, a
+ * serialization failure or a deadlock, in the work or at the commit.
  *
- * What the work throws comes as it was thrown; a conflict of the database, after the last attempt, as
- * `TransactionConflictError`.
+ * Errors that the work throws are passed on unchanged. A conflict of the database after the last
+ * attempt becomes a `TransactionConflictError`.
  */
 export async function repeatedTransaction<T>(
   database: Database,
@@ -41,7 +41,7 @@ export async function repeatedTransaction<T>(
         throw progress.isInWork && !isConflict ? error : translateError(error);
       }
     }
-    // Apart by chance, so that those that met do not meet again.
+    // A random delay, so that transactions in conflict do not meet again.
     await delay(Math.random() * Math.min(500, 5 * 2 ** attempt));
   }
 }

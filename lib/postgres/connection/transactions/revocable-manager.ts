@@ -5,24 +5,24 @@ import { TransactionOverError } from '../../../store/store.errors.ts';
 /** A manager that can be revoked. */
 export interface RevocableManager {
   readonly manager: EntityManager;
-  /** From now on it refuses to send anything. */
+  /** Makes the manager refuse to send anything from now on. */
   revoke(): void;
 }
 
-// Keyed by the stand-in, so it holds nothing that the application does not hold already.
+// Keyed by the stand-in, so this map keeps nothing alive.
 const originals = new WeakMap<QueryRunner, QueryRunner>();
 
-/** Returns the query runner of a stand-in; any other one is returned as it is. */
+/** Returns the original query runner of a stand-in; any other query runner is returned as it is. */
 export const originalOf = (queryRunner: QueryRunner): QueryRunner =>
   originals.get(queryRunner) ?? queryRunner;
 
 /**
- * Returns a manager that works in the transaction of another one until it is revoked.
+ * Returns a manager that works in the transaction of another manager until it is revoked.
  *
- * Handlers cannot be ended: one that has timed out may continue for as long as it likes. What it sends
- * then would run after the rollback, on the same connection, in no transaction at all, and stay. So
- * handlers are given a stand-in, which is revoked before the transaction ends in any way. It looks at
- * the last moment, when a statement is handed to the driver.
+ * Handlers cannot be cancelled: a handler that has timed out may continue. What it sends after the
+ * rollback would run on the same connection, outside of any transaction, and be permanent. Handlers
+ * therefore get a stand-in, which is revoked before the transaction ends in any way. The stand-in
+ * checks at the last moment, when a statement is handed to the driver.
  */
 export function revocable(dataSource: DataSource, manager: EntityManager): RevocableManager {
   const original = originalOf(manager.queryRunner!);
@@ -38,7 +38,7 @@ export function revocable(dataSource: DataSource, manager: EntityManager): Revoc
   const standIn = Object.create(original, { connect: { value: connect } }) as QueryRunner;
   originals.set(standIn, original);
   const standInManager = dataSource.createEntityManager(standIn);
-  // Transactions within the transaction are given the manager of their query runner.
+  // Nested transactions use the manager of their query runner.
   Object.defineProperty(standIn, 'manager', { value: standInManager });
   return { manager: standInManager, revoke: () => void (isRevoked = true) };
 }

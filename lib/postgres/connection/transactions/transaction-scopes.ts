@@ -1,7 +1,7 @@
 import type { EntityManager, QueryRunner } from 'typeorm';
 import { originalOf } from './revocable-manager.ts';
 
-/** One transaction, or one savepoint inside it: what a call belongs to from its beginning. */
+/** A transaction, or a savepoint inside it. A call belongs to one scope from its beginning. */
 export class TransactionScope {
   readonly #outer: TransactionScope | undefined;
   #isRolledBack = false;
@@ -10,7 +10,10 @@ export class TransactionScope {
     this.#outer = outer;
   }
 
-  /** False once it, or one around it, is rolled back. A savepoint that is released counts as its outer one. */
+  /**
+   * False once this scope, or one around it, is rolled back. A released savepoint counts as its outer
+   * scope.
+   */
   get isOpen(): boolean {
     return !this.#isRolledBack && (this.#outer?.isOpen ?? true);
   }
@@ -20,7 +23,7 @@ export class TransactionScope {
   }
 }
 
-/** A caller's transaction, and where in it a call was made. */
+/** A caller's transaction, and the scope in which a call was made. */
 export interface JoinedTransaction {
   readonly manager: EntityManager;
   readonly scope: TransactionScope;
@@ -30,19 +33,20 @@ export interface JoinedTransaction {
  * The open scopes of query runners, the outermost first.
  *
  * TypeORM numbers its savepoints by depth, and reports their start and end to subscribers in the same
- * turn in which it is asked for it. So a scope is closed before its ROLLBACK reaches the driver.
+ * turn of the event loop in which the caller asks for it. So a scope is closed before its ROLLBACK
+ * reaches the driver.
  */
 export class TransactionScopes {
-  // Keyed by the query runner, so it holds nothing that the application does not hold already.
+  // Keyed by the query runner, so this map keeps nothing alive.
   readonly #scopes = new WeakMap<QueryRunner, TransactionScope[]>();
 
   /**
-   * Returns the innermost scope that is open now: that of a savepoint which was released meanwhile is as
-   * good as the one around it.
+   * Returns the innermost open scope. If the savepoint of a scope was released meanwhile, the scope
+   * counts as the one around it.
    */
   of(queryRunner: QueryRunner): TransactionScope {
     const scopes = this.#of(queryRunner);
-    // One that was begun before the store began to listen.
+    // The transaction may be older than the store's subscription to it.
     this.#open(scopes, Math.max(1, depthOf(queryRunner)));
     return scopes.at(-1)!;
   }
@@ -70,6 +74,6 @@ export class TransactionScopes {
   }
 }
 
-/** How many transactions and savepoints TypeORM has open on a query runner; not among its types. */
+/** Returns how many transactions and savepoints TypeORM has open on a query runner; not in its types. */
 const depthOf = (queryRunner: QueryRunner): number =>
   (queryRunner as QueryRunner & { readonly transactionDepth?: number }).transactionDepth ?? 1;

@@ -1,15 +1,15 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { QueryRunner } from 'typeorm';
 
-// Keyed by the transaction, so it holds nothing that the application does not hold already.
+// Keyed by the transaction, so this map keeps nothing alive.
 const lastTurns = new WeakMap<QueryRunner, Promise<unknown>>();
 const surrounding = new AsyncLocalStorage<readonly QueryRunner[]>();
 
 /**
  * Runs work on a transaction after all work that asked for its turn earlier.
  *
- * Savepoints are a stack: of two that are open side by side, each would release or undo what the other
- * has done. What is asked for from within a turn is part of it, and does not wait.
+ * Savepoints form a stack: if two were open side by side, each would release or undo the other's work.
+ * Work that is requested from within a turn is part of that turn and does not wait.
  */
 export function inTurn<T>(queryRunner: QueryRunner, work: () => Promise<T>): Promise<T> {
   const outer = surrounding.getStore() ?? [];

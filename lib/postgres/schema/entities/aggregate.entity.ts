@@ -14,7 +14,7 @@ export class AggregateEntity {
   snapshotState!: object | null;
   snapshotBinary!: Buffer | null;
   snapshotTakenAt!: Date | null;
-  /** For `verify`. Read only where a query selects it. */
+  /** The hash that `verify` checks. Read only by queries that select it. */
   snapshotHash?: Buffer | null;
 }
 
@@ -24,7 +24,7 @@ export const aggregateEntity = (schema: string): EntitySchema<AggregateEntity> =
     target: AggregateEntity,
     schema,
     tableName: 'aggregates',
-    // The migrations make the table; TypeORM must never alter it.
+    // The migrations create the table; TypeORM must never alter it.
     synchronize: false,
     columns: {
       key: { type: 'bigint', primary: true },

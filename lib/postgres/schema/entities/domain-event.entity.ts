@@ -17,7 +17,7 @@ export class DomainEventEntity {
   binaryPayload!: Buffer | null;
   metadata!: object;
   recordedAt!: Date;
-  /** Of the hash chain. Read only where a query selects it. */
+  /** The hash of the hash chain. Read only by queries that select it. */
   hash?: Buffer | null;
 }
 
@@ -27,7 +27,7 @@ export const domainEventEntity = (schema: string): EntitySchema<DomainEventEntit
     target: DomainEventEntity,
     schema,
     tableName: 'domain_events',
-    // The migrations make the table; TypeORM must never alter it.
+    // The migrations create the table; TypeORM must never alter it.
     synchronize: false,
     columns: {
       position: { type: 'bigint', primary: true },

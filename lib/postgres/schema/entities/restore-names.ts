@@ -5,8 +5,8 @@ import { DomainEventEntity, domainEventEntity } from './domain-event.entity.ts';
 /**
  * Gives the store's entities the names that their tables and columns have in the database.
  *
- * A naming strategy or `entityPrefix` of the data source is for the tables of the application, and TypeORM
- * knows no way to leave an entity out of it: the entities would look for tables that do not exist.
+ * A naming strategy or `entityPrefix` of the data source is meant for the tables of the application,
+ * but TypeORM cannot exempt an entity: the entities would refer to tables that do not exist.
  */
 export function restoreNames({ entityMetadatas, driver }: DataSource): void {
   const stored = new Map<unknown, ReturnType<typeof domainEventEntity | typeof aggregateEntity>>([
@@ -23,7 +23,7 @@ export function restoreNames({ entityMetadatas, driver }: DataSource): void {
     nameTable(metadata, tableName, driver);
     for (const column of metadata.columns) {
       const { propertyName } = column;
-      // The column of the relation is the same as that of its key.
+      // The relation uses the column of its key.
       const name = propertyName === 'aggregate' ? 'aggregate_key' : columns[propertyName]?.name;
       column.databaseName = name ?? propertyName;
       column.databasePath = column.databaseName;

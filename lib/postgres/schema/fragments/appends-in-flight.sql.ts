@@ -1,13 +1,13 @@
 import { lockNamespace } from '../schema-name.ts';
 
 /**
- * The appends that are registered as in flight: the session, its lock, and the number under which they
- * registered.
+ * Lists the appends that are registered as in flight: the session, its lock, and the number under which
+ * the append registered.
  *
  * All positions of such an append are greater than that number. `last` is an expression for the last
- * position drawn, read before. A lock's key holds the low 31 bits of the number, so the number is
- * found by how far it is below `last`. Just below 2^31, that means an append that has registered
- * since `last` was read: it is above it and left out.
+ * position drawn, which must be read before this query. A lock's key holds only the low 31 bits of the
+ * number, so the number is computed from its distance below `last`. A distance just below 2^31 means
+ * that the append has registered after `last` was read: its number is above `last`, and it is left out.
  */
 export const appendsInFlight = (schema: string, last: string): string => `
   SELECT k.pid, k.classid::bigint, k.objid::bigint, ${last} - d.behind AS registered

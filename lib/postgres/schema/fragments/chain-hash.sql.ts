@@ -1,11 +1,12 @@
 /**
- * An expression for the hash of an event: of the hash before it in its aggregate, or NULL if there is
- * none, and of everything that is stored of it. The arguments are SQL too; `event` is a row.
+ * Returns an expression for the hash of an event, which covers the hash of the previous event of the
+ * aggregate, or NULL if there is none, and everything that is stored of the event. The arguments are
+ * SQL, too; `event` is a row.
  *
- * Every part has a fixed length, so no two events are hashed as the same bytes, and none depends on a
- * setting: numbers and times in the binary form of the protocol, text as UTF-8, JSON as PostgreSQL
- * writes it, which is canonical. No part may ever be added or changed: all stored hashes would be wrong.
- * `lib/evidence/chain-hash.ts` computes the same.
+ * Every part has a fixed length, so no two events have the same bytes to hash, and no part depends on a
+ * setting: numbers and times are in the binary form of the protocol, text is UTF-8, JSON is as
+ * PostgreSQL writes it, which is canonical. Never add or change a part: all stored hashes would be
+ * wrong. `lib/evidence/chain-hash.ts` computes the same hash.
  */
 export const eventHash = (
   event: string,
@@ -26,7 +27,7 @@ export const eventHash = (
     `pg_catalog.timestamptz_send(${event}.recorded_at)`,
   ]);
 
-/** The same for a snapshot, with the hash of the event at its version, or NULL if that has none. */
+/** Like `eventHash` for a snapshot, with the hash of the event at its version, or NULL without one. */
 export const snapshotHash = (parts: {
   readonly event: string;
   readonly aggregate: string;
@@ -45,7 +46,7 @@ export const snapshotHash = (parts: {
     orZeros(`pg_catalog.sha256(${parts.binary})`),
   ]);
 
-// Every name with its schema: the application sends this too, with whatever search_path it has.
+// Every name has its schema: the application sends this SQL, too, with any search_path.
 const hashOf = (parts: readonly string[]): string => `pg_catalog.sha256(
     ${parts.join('\n    OPERATOR(pg_catalog.||) ')}
   )`;

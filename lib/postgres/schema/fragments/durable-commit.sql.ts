@@ -1,9 +1,9 @@
 /**
  * Makes the commit of the transaction wait for the disk, and for a synchronous standby if there is one,
- * where the session would not; in a function that declares `v_setting`.
+ * even if the session's settings would not; for a function that declares `v_setting`.
  *
- * Only under the condition that the transaction is the store's own: it answers for what it acknowledges.
- * A standby that was not waited for shows in a warning, so warnings are sent too.
+ * This applies only if the transaction is the store's own, because the store is responsible for what it
+ * acknowledges. A standby that was not waited for causes a warning, so warnings are sent, too.
  */
 export const commitDurably = (isOwn: string): string => `IF ${isOwn}
       AND (current_setting('synchronous_commit') = 'off' OR current_setting('client_min_messages') = 'error')
@@ -14,7 +14,7 @@ export const commitDurably = (isOwn: string): string => `IF ${isOwn}
       END IF;
     END IF;`;
 
-/** The same for a statement that commits by itself, as a row of its FROM clause. */
+/** Like `commitDurably` for a statement that commits by itself, as a row of its FROM clause. */
 export const durableCommit = `(
   SELECT
     set_config('client_min_messages', 'warning', true),

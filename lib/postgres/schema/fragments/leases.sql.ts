@@ -1,6 +1,7 @@
 /**
- * A lease is the life of a process: one row of `consumer_processes`, which the process renews, and to
- * which the checkpoints that it holds refer by their owner. It ends by the clock of the database.
+ * A lease belongs to a process: it is one row of `consumer_processes`, which the process renews. The
+ * checkpoints that the process holds refer to the row by their owner. A lease ends by the clock of the
+ * database.
  *
  * `owner` is an expression for the owner of a checkpoint; the result is NULL for a free checkpoint.
  */
@@ -10,8 +11,8 @@ export const isHeld = (schema: string, owner: string): string => `EXISTS (
   )`;
 
 /**
- * The same for a query that only shows leases. A lease that ends further ahead than one lease was
- * renewed before the clock was set back, so it says nothing about its owner.
+ * Like `isHeld`, for a query that only shows leases. A lease that ends later than one lease from now
+ * was renewed before the clock was set back, so it says nothing about its owner.
  */
 export const isShownAsHeld = (schema: string, owner: string): string => `EXISTS (
     SELECT FROM "${schema}".consumer_processes AS alive
@@ -20,12 +21,12 @@ export const isShownAsHeld = (schema: string, owner: string): string => `EXISTS 
   )`;
 
 /**
- * Cuts every lease that ends further ahead than one lease from now, as after the clock of the database
- * was set back: a dead owner keeps its lease for one lease at most, by any clock. A live owner loses
- * nothing, because what is left is at least what it was promised.
+ * Shortens every lease that ends later than one lease from now, which happens after the clock of the
+ * database was set back. A dead owner thus keeps its lease for at most one lease, by any clock. A live
+ * owner loses nothing, because at least the promised time is left.
  *
- * The time is read after the snapshot, so a renewal that the snapshot sees is never ahead of it, and
- * without such a change of the clock nothing is written. A row that is locked is being renewed.
+ * The current time is read after the snapshot, so a renewal that the snapshot sees never ends too late,
+ * and nothing is written unless the clock was changed. A locked row is being renewed and is skipped.
  */
 export const cutLeases = (schema: string): string => `
   UPDATE "${schema}".consumer_processes AS p

@@ -1,4 +1,4 @@
-/** Locks the rows that are looked for, in one order for all calls. */
+/** Locks the requested rows, in the same order in all calls. */
 export const lockRows = (schema: string, onLocked: '' | 'SKIP LOCKED'): string => `
         SELECT array_agg(h.n), array_agg(h.key), array_agg(h.version), count(DISTINCT h.key)
         INTO v_found, v_found_keys, v_found_versions, v_distinct

@@ -1,4 +1,4 @@
-/** The expressions that name an event by which a reader recognises the log. */
+/** The expressions for an event by which a reader recognizes the log. */
 export interface LogMarkExpressions {
   readonly position: string;
   readonly id: string;
@@ -7,7 +7,7 @@ export interface LogMarkExpressions {
   readonly version: string;
 }
 
-/** Whether the log still holds an event, or held it until it was removed by `removeEvents`. */
+/** Whether the log still holds an event, or held it until `removeEvents` removed it. */
 export const isMarkThere = (schema: string, mark: LogMarkExpressions): string => `(
     EXISTS (
       SELECT FROM "${schema}".domain_events AS m

@@ -1,8 +1,8 @@
 /**
- * Clauses of a function whose statements are planned once per connection, while the tables may still be
- * empty: they must never scan them.
+ * Clauses for a function whose statements are planned once per connection, perhaps while the tables are
+ * still empty: the plans must never scan whole tables.
  *
- * Without JIT: up to PostgreSQL 17, what forbids one plan makes the others look dear enough to be
+ * JIT is off: up to PostgreSQL 17, disabling one plan makes the others look expensive enough to be
  * compiled first.
  */
 export const plannedOnce = `SET plan_cache_mode = force_generic_plan

@@ -3,20 +3,21 @@ import { lockNamespace } from '../schema-name.ts';
 /**
  * Registers the transaction as in flight, in a function that declares `v_last` and `v_setting`.
  *
- * It comes before the first position is drawn. A reader stops at the lowest number that is registered,
- * and all positions drawn afterwards are greater than the number registered here; a reader that looked
- * before the registration stops at the last position drawn, which is lower too. The lock is shared, so
- * appends never wait for it. Any role of the database can take it exclusively: then the call fails at
- * once and names it, as a wait for such a role has no limit; the process tries again for lockTimeoutMs.
- * The lock ends with the transaction, after the commit has become visible.
+ * It must run before the first position is drawn. A reader stops at the lowest registered number, and
+ * all positions drawn afterwards are greater than the number registered here; a reader that looked
+ * before the registration stops at the last position drawn, which is lower, too. The lock is shared, so
+ * appends never wait for it. Any role of the database can take it exclusively. The call then fails at
+ * once and names the lock, because a wait for such a role has no limit; the process tries again for
+ * lockTimeoutMs. The lock ends with the transaction, after the commit has become visible.
  *
  * A transaction registers at each append, always under the number of its first one: a lock that it
- * holds already costs nothing and takes no room in the table of locks. The setting only remembers that
- * number, and a rolled-back savepoint undoes lock and setting alike. Any role can change a setting, so
- * no value of it can spare an append its lock: one of another transaction does not count, and a number
- * is never above the last position drawn, nor so far below it that its lower bits repeat.
+ * already holds costs nothing and takes no room in the table of locks. The setting only remembers that
+ * number, and a rolled-back savepoint undoes the lock and the setting alike. Any role can change a
+ * setting, so no value of the setting lets an append do without its lock: a value of another
+ * transaction does not count, and a number is never above the last position drawn, nor so far below it
+ * that its lower bits repeat.
  *
- * Written as expressions, which PL/pgSQL evaluates by itself; PERFORM would start the executor.
+ * Written as expressions, which PL/pgSQL evaluates itself; PERFORM would start the executor.
  */
 export const registerInFlight = (schema: string): string => {
   const namespace = lockNamespace(schema);

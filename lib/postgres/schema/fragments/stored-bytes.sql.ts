@@ -1,8 +1,8 @@
 /**
- * How many bytes an event takes once it is read, in terms of a row of the log.
+ * Returns an expression for the bytes that an event takes when it is read; `event` is a row of the log.
  *
- * The size of a value that is stored as it is is known without reading it. One that is compressed has to
- * be unpacked: a megabyte of text may take a few kilobytes on the disk.
+ * The size of an uncompressed value is known without reading the value. A compressed value has to be
+ * unpacked: a megabyte of text may take a few kilobytes on the disk.
  */
 export const storedBytes = (event: string): string => {
   const bytesOf = (column: string): string => `

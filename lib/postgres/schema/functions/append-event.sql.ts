@@ -5,14 +5,16 @@ import { registerInFlight } from '../fragments/register-in-flight.sql.ts';
 import { withOwnersRights } from '../fragments/with-owners-rights.sql.ts';
 
 /**
- * One call writes one event that was never sent before: the commonest append, in half the time.
+ * Writes one event that was never sent before in one call. This is the most common append, in half the
+ * time.
  *
- * Answers its version, its position, and when it was recorded, in microseconds since the epoch; or
- * null, with nothing written, wherever anything is out of the ordinary: a version that was not
- * expected, an aggregate that another transaction holds. `append_events` then decides. Since the event
- * was never sent, it is not looked for; its id is unique all the same.
+ * Returns its version, its position, and when it was recorded, in microseconds since the epoch. In any
+ * unusual case, such as an unexpected version or an aggregate that another transaction holds, it writes
+ * nothing and returns null, and `append_events` decides. Because the event was never sent before, the
+ * call does not look for an earlier copy; a constraint keeps its id unique all the same.
  *
- * As few statements and expressions as can be: PL/pgSQL prepares each again in every transaction.
+ * It has as few statements and expressions as possible: PL/pgSQL prepares each of them again in every
+ * transaction.
  */
 export const appendEvent = (schema: string): string => `
 CREATE FUNCTION "${schema}".append_event(

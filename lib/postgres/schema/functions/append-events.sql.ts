@@ -7,21 +7,20 @@ import { registerInFlight } from '../fragments/register-in-flight.sql.ts';
 import { withOwnersRights } from '../fragments/with-owners-rights.sql.ts';
 
 /**
- * One call writes one or many appends and answers one outcome row per append, in order.
+ * Writes one or many appends in one call and returns one outcome row per append, in order. Expected
+ * conflicts are rows, never exceptions: neighbours and a caller's transaction are not affected.
+ * Outcomes: ok · duplicate · wrong_version · corrupt_duplicate · busy (held elsewhere, no wait).
  *
- * Expected conflicts are rows, never exceptions: neighbours and a caller's transaction are not affected.
- * Outcomes: ok · duplicate · wrong_version · corrupt_duplicate · busy (held elsewhere, and it does not wait).
+ * Each aggregate comes once, in four parallel arrays; appends point at aggregates, events at appends. A
+ * planned version is that of a new aggregate if all its appends succeed, or 0 if none may create it; it
+ * is expected to be new if its first append says so. Expected versions: -1 any, -2 exists, else exact.
  *
- * Aggregates come once each, in four parallel arrays; appends point at them, events at appends. A planned
- * version is the one a new aggregate will have if all its appends succeed, or 0 where none of them may create
- * it; it is expected to be new if its first append says so. Expected versions: -1 any, -2 exists, else exact.
+ * The application's role may call it by hand: a call that this library would not send is refused, with
+ * SQLSTATE 22023 or by a constraint, or writes what a regular append could write.
  *
- * The application's role may call it by hand, with any arguments: what this library would not send is
- * refused, with SQLSTATE 22023 or by a constraint, or writes what some honest append would write.
- *
- * Payloads and metadata are JSON texts with U+001F between them, which no JSON contains: an array would have
- * every quote escaped by the driver. Binaries are '\\x' and hex digits, separated likewise, or NULL if there
- * are none: an array would depend on `array_nulls`. Duplicates are looked for where an event may be one.
+ * Payloads and metadata are JSON texts separated by U+001F, which JSON never contains: in an array, the
+ * driver would escape every quote. Binaries are '\\x' and hex digits, separated likewise, or NULL for
+ * none: an array would depend on `array_nulls`. Duplicates are searched only where there may be one.
  */
 export const appendEvents = (schema: string): string => `
 CREATE FUNCTION "${schema}".append_events(

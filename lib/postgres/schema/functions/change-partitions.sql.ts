@@ -2,13 +2,13 @@ import { isHeld } from '../fragments/leases.sql.ts';
 import { pinSearchPath } from '../search-path.sql.ts';
 
 /**
- * Gives a consumer the number of partitions that it was registered with last, in each generation of
- * which no process holds a checkpoint now.
+ * Gives a consumer the number of partitions of its last registration, in each generation of which no
+ * process holds a checkpoint now.
  *
- * The new ones start at the lowest position of the old ones and remember, in `finished`, how far each
- * old one had come beyond it: nothing is left out and nothing is done twice. A higher fence keeps an
- * owner whose lease has run out from committing anything. Of several processes that come at once one
- * does it, and none waits; all are asked to take their share.
+ * The new partitions start at the lowest position of the old ones and remember, in `finished`, how far
+ * each old one had come beyond it: no event is left out or handled twice. A higher fence keeps an owner
+ * whose lease has ended from committing anything. If several processes call it at once, one does the
+ * work and none waits; all of them are then notified to take their share.
  */
 export const changePartitions = (schema: string): string => `
 CREATE FUNCTION "${schema}".change_partitions(p_consumer text, p_channel text) RETURNS void

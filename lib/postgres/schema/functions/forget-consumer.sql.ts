@@ -2,11 +2,12 @@ import { cutLeases } from '../fragments/leases.sql.ts';
 import { withOwnersRights } from '../fragments/with-owners-rights.sql.ts';
 
 /**
- * Removes a consumer with its checkpoints and what it has parked, which is kept as skipped. Returns the
- * processes that run it, and then removes nothing; NULL if there is no such consumer.
+ * Removes a consumer with its checkpoints and its parked events, which are kept as skipped. If
+ * processes run the consumer, it removes nothing and returns them; it returns NULL if there is no such
+ * consumer.
  *
- * The application's role has no right to delete a consumer: a checkpoint that is lost has a projection
- * count everything again. This function runs with the rights of the owner, and deletes no other.
+ * The application's role has no right to delete a consumer, because without its checkpoint a projection
+ * counts every event again. This function runs with the rights of the owner, and deletes only this one.
  */
 export const forgetConsumer = (schema: string): string => `
 CREATE FUNCTION "${schema}".forget_consumer(p_consumer text, p_reason text, p_by text) RETURNS text

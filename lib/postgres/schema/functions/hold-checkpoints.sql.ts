@@ -5,20 +5,20 @@ import { pinSearchPath } from '../search-path.sql.ts';
 
 /**
  * Renews the lease of a process that runs these consumers, takes free checkpoints up to its fair share,
- * and returns all that it holds.
+ * and returns all checkpoints that it holds.
  *
- * A lease is a row, not a lock of the session: it survives a pooler, and ends by the clock of the
+ * A lease is a row, not a lock of the session: it works through a pooler, and ends by the clock of the
  * database when its owner is frozen. It is one row for the whole process, so a renewal writes one row
- * however many checkpoints the process holds; those refer to it by their owner. The consumers of a
- * process never change, so they are written once.
+ * however many checkpoints the process holds; the checkpoints refer to the row by their owner. The
+ * consumers of a process never change, so they are written once.
  *
- * Taking a checkpoint raises its fence, and the checkpoint commits for that fence alone. So an owner
- * whose lease has ended, by the clock or because the clock was set forward, does no harm: it commits
- * what it has in hand if no process has taken the checkpoint, and nothing otherwise. A checkpoint that is
- * being committed is locked, and skipped here: no call waits.
+ * Taking a checkpoint raises its fence, and only the holder of that fence can commit the checkpoint. An
+ * owner whose lease has ended, even because the clock was set forward, therefore does no harm: it
+ * commits its current work if no process has taken the checkpoint, and nothing otherwise. A checkpoint
+ * that is being committed is locked, and skipped here: no call waits.
  *
- * Where the number of partitions is to change, the old ones are unwanted and no process takes them up,
- * until none is held and `change_partitions` can deal out the new ones.
+ * While the number of partitions is to change, the old partitions are unwanted and no process takes
+ * them, until none is held and `change_partitions` can create the new ones.
  */
 export const holdCheckpoints = (schema: string): string => `
 CREATE FUNCTION "${schema}".hold_checkpoints(

@@ -4,11 +4,12 @@ import { pinSearchPath } from '../search-path.sql.ts';
 import { storedBytes } from '../fragments/stored-bytes.sql.ts';
 
 /**
- * One page of the events of an aggregate, after a version or, backward, before it, where 0 is the end.
+ * Reads one page of the events of an aggregate: after a version, or backward before a version, where 0
+ * means the end.
  *
- * It ends after p_limit events or p_bytes, and has at least one event if there is any: what a page takes
- * in memory does not depend on the size of events. An event beyond p_last, the aggregate's version, was
- * never appended.
+ * The page ends after p_limit events or p_bytes, but has at least one event if there is any, so the
+ * memory for a page does not depend on the size of events. An event beyond p_last, the aggregate's
+ * version, was never appended.
  */
 export const readAggregatePage = (schema: string): string => {
   const events = (range: string, order: string): string => `
@@ -55,10 +56,12 @@ $function$;
 };
 
 /**
- * Such a page with the aggregate's version: $1 type, $2 id, $3 after, $4 limit, $5 bytes, $6 backward.
+ * Reads such a page with the aggregate's version: $1 type, $2 id, $3 after, $4 limit, $5 bytes, $6
+ * backward.
  *
- * An aggregate whose versions end there is one row with its current version alone; an unknown one is no
- * row. Needs no horizon: the row lock of the aggregate commits its versions in order.
+ * For an aggregate without events after that, it returns one row with the current version alone; for an
+ * unknown aggregate, no row. Needs no horizon: the row lock of the aggregate commits its versions in
+ * order.
  */
 export const pageOfAggregate = (schema: string): string => `
 SELECT g.version AS current_version, g.removed_version, p.*

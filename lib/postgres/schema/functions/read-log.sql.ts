@@ -6,17 +6,18 @@ import { isMarkThere } from '../fragments/log-mark.sql.ts';
 import { storedBytes } from '../fragments/stored-bytes.sql.ts';
 
 /**
- * One page of the log strictly after a position, up to the horizon: no event that can be read here
- * will ever be followed by a lower one.
+ * Reads one page of the log strictly after a position, up to the horizon: no event at a lower position
+ * can appear later.
  *
- * Every row is an event but the last one, which describes the page. The page ends after p_limit
- * events, after p_bytes, or, if it is filtered, after p_scan positions: what one call costs depends
- * neither on the size of an event nor on how rare its type is. `reached` is where the next page begins,
- * `at_end` whether there was more, and `head` the last position that can be read now. Backward, a page
- * ends before p_after, or at the head if that is 0. A limit of 0 describes the end of the log.
+ * Every row is an event except the last, which describes the page. The page ends after p_limit events,
+ * after p_bytes, or, if it is filtered, after p_scan positions, so the cost of a call depends neither
+ * on the size of an event nor on how rare its type is. `reached` is where the next page begins,
+ * `at_end` whether the page reaches the end, and `head` the last position that can be read now.
+ * Backward, a page ends before p_after, or at the head if p_after is 0. A limit of 0 describes the end
+ * of the log.
  *
- * The columns of the event in the last row are those of the last one up to `reached`. Given back with
- * p_after, it proves that the next page continues the same log; if it is not there, `diverged` is true.
+ * The event columns of the last row are those of the last event up to `reached`. Passed with p_after,
+ * they prove that the next page continues the same log; if that event is missing, `diverged` is true.
  */
 export const readLog = (schema: string): string => {
   const lastUpTo = (position: string): string => `(
@@ -171,9 +172,9 @@ $function$;
 `;
 };
 
-/** The last position that can be read now. */
+/** Reads the last position that can be read now. */
 export const readEnd = (schema: string): string =>
   `SELECT l.head FROM "${schema}".read_log(0, 0, NULL, NULL, false) AS l`;
 
-/** The last position drawn, whether or not the event can be read yet. */
+/** Reads the last position drawn, whether or not its event can be read yet. */
 export const readLastPosition = (schema: string): string => `SELECT (${lastDrawn(schema)}) AS last`;

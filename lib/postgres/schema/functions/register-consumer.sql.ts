@@ -1,11 +1,11 @@
 import { pinSearchPath } from '../search-path.sql.ts';
 
 /**
- * Makes a consumer known with this number of partitions, and lets one that has stopped try again.
- * Returns the kind that it is known as. One without hooks has no read model to prepare.
+ * Registers a consumer with this number of partitions, and lets a stopped consumer try again. Returns
+ * the kind with which it is registered. A consumer without hooks has no read model to prepare.
  *
- * A number of partitions that has changed is only written down: the owners of the old ones finish
- * what they have in hand first, see `change_partitions`.
+ * A changed number of partitions is only recorded: the owners of the old partitions finish their
+ * current work first, see `change_partitions`.
  */
 export const registerConsumer = (schema: string): string => `
 CREATE FUNCTION "${schema}".register_consumer(
@@ -58,8 +58,8 @@ $function$;
 `;
 
 /**
- * Registers the consumers of a process in one call, and begins its lease. In the order of their names, so
- * that processes which start together lock their rows in one order.
+ * Registers the consumers of a process in one call, and begins its lease. The consumers are registered
+ * in the order of their names, so that processes that start together lock their rows in the same order.
  */
 export const registerConsumers = (schema: string): string => `
 WITH process AS (
@@ -79,7 +79,7 @@ FROM (
   ORDER BY u.name
 ) AS n`;
 
-/** Which of these consumers have no read model yet for the generation in use. */
+/** Lists which of these consumers have no read model yet for the generation in use. */
 export const readUnprepared = (schema: string): string => `
 SELECT c.name
 FROM "${schema}".consumers AS c

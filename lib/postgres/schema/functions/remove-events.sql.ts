@@ -1,6 +1,8 @@
 import { withOwnersRights } from '../fragments/with-owners-rights.sql.ts';
 
-/** Deletes the events and the snapshot of one aggregate; its version stays, so none is used again. */
+/**
+ * Deletes the events and the snapshot of one aggregate; its version stays, so no version is used again.
+ */
 export const removeEvents = (schema: string): string => `
 CREATE FUNCTION "${schema}".remove_events(p_aggregate_type text, p_aggregate_id text) RETURNS bigint
 LANGUAGE plpgsql

@@ -7,7 +7,7 @@ import { migrationStatements } from './statements.ts';
 export abstract class CreateEventStore implements MigrationInterface {
   protected abstract readonly schema: string;
 
-  /** TypeORM knows migrations apart by name, and orders them by the time at its end. */
+  /** TypeORM tells migrations apart by name, and orders them by the timestamp at its end. */
   get name(): string {
     return `CreateEventStore_${this.schema}_1764000000000`;
   }
@@ -21,7 +21,7 @@ export abstract class CreateEventStore implements MigrationInterface {
     );
   }
 
-  /** Drops the schema, but never one with an event or a checkpoint in it. */
+  /** Drops the schema, unless it holds an event or a checkpoint. */
   async down(queryRunner: QueryRunner): Promise<void> {
     const holds = async (table: string): Promise<boolean> => {
       const sql = `SELECT FROM "${this.schema}"."${table}" LIMIT 1`;

@@ -4,8 +4,8 @@ import { CreateEventStore } from './0001-create-event-store.ts';
 /**
  * Returns the migrations of the store, in order, for the `migrations` of a TypeORM data source.
  *
- * Needed only where the application runs migrations itself; see the option `migrations`. Each of
- * them does nothing in a schema that has seen it already.
+ * Needed only if the application runs migrations itself; see the option `migrations`. Each migration
+ * does nothing in a schema to which it was already applied.
  *
  * @example
  * new DataSource({ type: 'postgres', migrations: [...eventStoreMigrations(), ...ours] })

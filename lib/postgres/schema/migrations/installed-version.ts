@@ -13,22 +13,22 @@ export interface Queryable {
   query(sql: string, parameters?: unknown[]): Promise<unknown>;
 }
 
-/** What a schema has seen of the migrations, and what is still there. */
+/** Which migrations were applied to a schema, and which of their objects still exist. */
 export interface InstalledSchema {
-  /** The number of the last migration that it has seen, as it says itself; 0 if it does not. */
+  /** The number of the last applied migration, as the schema reports it; 0 if it does not. */
   readonly version: number;
-  /** What the migrations up to that one have made. */
+  /** The existing objects of the migrations up to `version`, or of all migrations if it is 0. */
   readonly present: readonly SchemaObject[];
-  /** What of it is gone: the schema was restored in part, or its tables were dropped. */
+  /** The missing objects: the schema was restored in part, or its tables were dropped. */
   readonly missing: readonly SchemaObject[];
 }
 
 /**
  * Returns what is installed in a schema.
  *
- * Asks the catalogue's tables: to_regprocedure() answers from a cache of the connection, which may not
- * know yet what another process has just committed. The version alone proves nothing: the function that
- * returns it outlives dropped tables.
+ * Reads the catalogue's tables: to_regprocedure() answers from a cache of the connection, which may not
+ * yet know what another process has just committed. The version alone proves nothing: the function that
+ * returns it survives when tables are dropped.
  */
 export async function installedSchema(
   queryable: Queryable,
@@ -46,8 +46,8 @@ export async function installedSchema(
 }
 
 /**
- * Returns the number of the last migration that the schema has seen; 0 if there is no such schema, or
- * nothing but an empty leftover of one.
+ * Returns the number of the last migration that was applied to the schema; 0 if there is no such
+ * schema, or only an empty leftover.
  */
 export async function installedVersion(queryable: Queryable, schema: string): Promise<number> {
   const installed = await installedSchema(queryable, schema);
@@ -55,8 +55,8 @@ export async function installedVersion(queryable: Queryable, schema: string): Pr
 }
 
 /**
- * Returns whether a schema is in pieces and holds nothing, so that it may be made again: as where TypeORM's
- * `dropSchema` has dropped its tables, which leaves the functions.
+ * Returns whether a schema is incomplete and empty, so that it may be created again. This happens when
+ * TypeORM's `dropSchema` drops the tables and leaves the functions.
  */
 export async function isEmptyLeftover(
   queryable: Queryable,
@@ -72,7 +72,7 @@ export async function isEmptyLeftover(
   return true;
 }
 
-/** Drops what is there of an empty leftover, and nothing else that may be in the schema. */
+/** Drops the objects of an empty leftover, and nothing else that may be in the schema. */
 export async function dropLeftover(queryable: Queryable, schema: string): Promise<void> {
   const installed = await installedSchema(queryable, schema);
   if (!(await isEmptyLeftover(queryable, schema, installed))) return;
@@ -82,7 +82,8 @@ export async function dropLeftover(queryable: Queryable, schema: string): Promis
       .map(({ name }) => `"${schema}"."${name}"`);
     if (names.length > 0) await queryable.query(`DROP ${kind} ${names.join(', ')}`);
   };
-  // With the tables go their constraints, indexes, triggers, and the sequences that they own.
+  // Dropping the tables also drops their constraints, indexes, triggers, and the sequences that they
+  // own.
   await drop('table', installed.present);
   const { present } = await installedSchema(queryable, schema);
   for (const kind of ['function', 'domain', 'sequence'] as const) await drop(kind, present);

@@ -2,11 +2,11 @@ import { pinTransaction } from '../search-path.sql.ts';
 import type { Queryable } from './installed-version.ts';
 
 /**
- * Runs statements as one, so that all or none is done, with names looked up in PostgreSQL's own schema
- * alone: defaults, checks and types are resolved when they are created, with the rights of the owner.
+ * Runs statements as one unit, all or none, with names looked up only in PostgreSQL's own schema:
+ * defaults, checks and types are resolved when they are created, with the rights of the owner.
  *
- * The transaction may be TypeORM's, with migrations of the application after this one, so it gets its
- * search_path back. Without a transaction, the setting ends with the statements.
+ * The transaction may be TypeORM's and contain later migrations of the application, so its search_path
+ * is restored. Without a transaction, the setting ends with the statements.
  */
 export async function runPinned(
   queryable: Queryable,

@@ -3,7 +3,7 @@ import { migrationStatements } from './statements.ts';
 export type ObjectKind =
   'table' | 'sequence' | 'index' | 'domain' | 'function' | 'trigger' | 'constraint';
 
-/** Something that a migration makes: what it is, and its name in the store's schema. */
+/** An object that a migration creates: its kind, and its name in the store's schema. */
 export interface SchemaObject {
   readonly kind: ObjectKind;
   readonly name: string;
@@ -15,8 +15,9 @@ const name = /(?:IF NOT EXISTS )?(?:"[a-z0-9_]+"\.)?([a-z0-9_]+)/;
 const creation = new RegExp(created.source + name.source, 'g');
 
 /**
- * Returns what the migrations up to a version make, read off their own statements, so that nothing can be
- * forgotten here. All names in them are written out, and those of constraints too.
+ * Returns the objects that the migrations up to a version create. They are read from the statements
+ * themselves, so the list cannot become incomplete. The statements write out all names, those of
+ * constraints too.
  */
 export function objectsOf(version: number): SchemaObject[] {
   const sql = migrationStatements
@@ -25,7 +26,7 @@ export function objectsOf(version: number): SchemaObject[] {
     .map((statements) => statements('s'))
     .join('\n')
     .replace(/--.*$/gm, '')
-    // The bodies of functions, which make nothing by themselves.
+    // Without the bodies of functions, which create nothing by themselves.
     .replace(/\$(\w+)\$[^]*?\$\1\$/g, '');
   const objects = new Map<string, SchemaObject>();
   const add = (kind: string, found: string): void => {
@@ -37,13 +38,13 @@ export function objectsOf(version: number): SchemaObject[] {
   return [...objects.values()];
 }
 
-/** Names an object in a sentence, as "table domain_events". */
+/** Returns the name of an object in a sentence, such as "table domain_events". */
 export const nameOf = ({ kind, name: of }: SchemaObject): string => `${kind} ${of}`;
 
 /**
- * What is in a schema, of the kinds that migrations make: $1 is the schema.
+ * Lists the objects in a schema of the kinds that migrations create: $1 is the schema.
  *
- * Every name comes with its schema, as the owner may ask with any search_path.
+ * Every name has its schema, because the owner may run the query with any search_path.
  */
 export const readObjects = `
 WITH here AS (
@@ -75,6 +76,6 @@ const relationKinds: Readonly<Record<string, ObjectKind>> = {
   i: 'index',
 };
 
-/** Names the object that a row of `readObjects` is about. */
+/** Returns the name of the object in a row of `readObjects`. */
 export const nameOfRow = ({ kind, name: of }: { kind: string; name: string }): string =>
   `${relationKinds[kind] ?? kind} ${of}`;

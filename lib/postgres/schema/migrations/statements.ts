@@ -35,10 +35,10 @@ const createEventStore: Statements = [
 ];
 
 /**
- * What each migration sends, in order.
+ * The statements of each migration, in order.
  *
- * Schemas that exist have what it sent when they were migrated, and nothing sends it to them again. So the
- * SQL of a migration never changes: a test keeps its digest. A function that has to change gets a file of
- * its own for the next migration.
+ * An existing schema has what a migration sent when it ran, and no migration runs twice. The SQL of a
+ * migration must therefore never change: a test keeps its digest. To change a function, give it a new
+ * file for the next migration.
  */
 export const migrationStatements: readonly Statements[] = [createEventStore];

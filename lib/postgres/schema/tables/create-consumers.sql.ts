@@ -1,6 +1,9 @@
 import { unprintableName } from './printable-name.sql.ts';
 
-/** The tables of consumers: their names, their progress, and what they have set aside. */
+/**
+ * Creates the tables of consumers: their names, their progress, and the events that they have set
+ * aside.
+ */
 export const createConsumers = (schema: string): string => `
 CREATE TABLE "${schema}".consumers (
   name text COLLATE "C" CONSTRAINT consumers_pkey PRIMARY KEY

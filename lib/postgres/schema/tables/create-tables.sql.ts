@@ -1,10 +1,10 @@
 import { unprintableName } from './printable-name.sql.ts';
 
 /**
- * The two tables of the contract, and the sequence that orders the whole log.
+ * Creates the two main tables, and the sequence that orders the whole log.
  *
- * What a column can check alone is checked by its domain: PostgreSQL keeps the checks of domains ready,
- * while it parses those of a table again in every statement that writes a row.
+ * A check of a single column belongs to its domain: PostgreSQL keeps the checks of domains ready, but
+ * parses those of a table again in every statement that writes a row.
  */
 export const createTables = (schema: string): string => `
 CREATE SCHEMA IF NOT EXISTS "${schema}";

@@ -2,11 +2,12 @@ import { eventHash } from '../fragments/chain-hash.sql.ts';
 import { pinSearchPath } from '../search-path.sql.ts';
 
 /**
- * What a hash chain is made with; the triggers that call it are there only where it is switched on.
+ * Creates what a hash chain needs. The triggers that call the functions exist only once the chain is
+ * on.
  *
- * Of one append, later events see those before: a BEFORE ROW trigger is shown what its statement has
+ * Within one append, later events see earlier ones: a BEFORE ROW trigger sees what its statement has
  * inserted so far, and an append inserts in the order of versions. The functions need no rights of
- * their own: those that write and remove events lend them theirs.
+ * their own: they run with those of the functions that write and remove events.
  */
 export const hashEvents = (schema: string): string => `
 CREATE FUNCTION "${schema}".hash_event() RETURNS trigger

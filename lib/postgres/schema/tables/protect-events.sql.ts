@@ -1,8 +1,8 @@
 import { pinSearchPath } from '../search-path.sql.ts';
 
 /**
- * Append-only by the database: events are neither updated nor truncated, and deleted only by
- * `remove_events`, which says so in a setting of its transaction.
+ * Makes the database enforce append-only: events are neither updated nor truncated, and deleted only by
+ * `remove_events`, which announces the removal in a setting of its transaction.
  */
 export const protectEvents = (schema: string): string => `
 CREATE FUNCTION "${schema}".refuse_change() RETURNS trigger

@@ -3,7 +3,7 @@ import type { Place } from './append-lines.ts';
 const maxBatchEvents = 2_000;
 const maxBatchBytes = 8 * 1024 * 1024;
 
-/** Appends that go out in one call: any first one, and no more than one call should carry. */
+/** Appends that are sent in one call. The first may have any size; the rest must keep the call small. */
 export class AppendBatch {
   readonly places: Place[] = [];
   #events = 0;
@@ -12,7 +12,7 @@ export class AppendBatch {
 
   constructor(private readonly maxPlaces = Infinity) {}
 
-  /** Adds a place, or returns false: the batch is complete without it. */
+  /** Adds a place, or returns false if the batch is complete without it. */
   add(place: Place): boolean {
     let isRepetition = false;
     for (const { hasCallerIds, events } of place.appends) {
@@ -28,14 +28,17 @@ export class AppendBatch {
       this.places.length >= this.maxPlaces ||
       this.#events > maxBatchEvents ||
       this.#bytes > maxBatchBytes;
-    // A repetition finds what it repeats only once that is stored: not in one call with it.
+    // A repetition finds the event that it repeats only once that is stored, so not in the same call.
     if (this.places.length > 0 && (isRepetition || isFull)) return false;
     place.isSent = true;
     this.places.push(place);
     return true;
   }
 
-  /** Adds what directly follows in the lines of its places, in turn, until the batch is complete. */
+  /**
+   * Adds the places that directly follow in the lines of its places, in turn, until the batch is
+   * complete.
+   */
   addFollowers(): void {
     let round: readonly Place[] = this.places.slice();
     for (let depth = 1; round.length > 0; depth++) {

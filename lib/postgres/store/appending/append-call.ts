@@ -6,7 +6,7 @@ import type { AppendParts } from '../../../store/appending/append-parts.ts';
 import type { Database } from '../../connection/database.ts';
 import { Statement } from '../../connection/statement.ts';
 
-/** What became of one append of a call. */
+/** The outcome of one append of a call. */
 export interface AppendOutcome {
   readonly outcome:
     | 'ok'
@@ -15,9 +15,9 @@ export interface AppendOutcome {
     | 'corrupt_duplicate'
     | 'busy'
     | 'withdrawn'
-    // In the place of the first two: committed, but perhaps not on the standby that has to have it.
+    // Replaces the first two: committed, but perhaps not on the required standby.
     | 'uncertain';
-  /** The version after the append; for `wrong_version`, the actual one. */
+  /** The version after the append; for `wrong_version`, the actual version. */
   readonly version: number;
   readonly positions: readonly number[];
   /** Microseconds since the epoch, by the clock of the database. */
@@ -27,16 +27,19 @@ export interface AppendOutcome {
 export interface CallOptions {
   /** All appends are written, or none. */
   readonly allOrNothing: boolean;
-  /** Waits for aggregates that other transactions hold; without it they come back `busy`. */
+  /**
+   * Waits for aggregates that other transactions hold; otherwise their appends are returned as `busy`.
+   */
   readonly wait: boolean;
-  /** How long to wait for a lock; in a caller's transaction its own setting counts. */
+  /** How long to wait for a lock; in a caller's transaction, the setting of that transaction counts. */
   readonly lockTimeoutMs?: number;
   readonly manager?: EntityManager | undefined;
-  /** The same appends were sent before, and may be stored already. */
+  /** Whether the same appends were sent before, and may already be stored. */
   readonly resent?: boolean;
 }
 
-// Between texts of JSON and of hex digits: neither has control characters but line breaks and tabs.
+// Separates texts of JSON or of hex digits: both have no control characters except line breaks and
+// tabs.
 const separator = '\x1f';
 
 /** Sends any number of appends in one call: one statement, one round trip. */
@@ -55,7 +58,7 @@ export class AppendCall {
     );
   }
 
-  /** Answers one outcome per append, in order. */
+  /** Returns one outcome per append, in order. */
   async send(appends: readonly AppendParts[], options: CallOptions): Promise<AppendOutcome[]> {
     const [first] = appends;
     if (appends.length === 1 && isQuick(first!, options)) {
@@ -65,7 +68,7 @@ export class AppendCall {
     return this.#sendMany(appends, options);
   }
 
-  /** Answers nothing, with nothing written, unless all is as it should be. */
+  /** Returns nothing, with nothing written, in any unusual case. */
   async #sendOne(
     { aggregate, expectation, events }: AppendParts,
     { lockTimeoutMs, manager }: CallOptions,
@@ -132,7 +135,7 @@ export class AppendCall {
       events.map((event) => event.type),
       events.map((event) => event.revision),
       events.map((event) => event.payload).join(separator),
-      // Not an array with NULL in it, which array_nulls = off would store as text.
+      // A plain NULL, because array_nulls = off would store a NULL inside an array as text.
       events.every((event) => event.binary === null)
         ? null
         : events.map((event) => toHex(event.binary)).join(separator),
@@ -156,17 +159,17 @@ export class AppendCall {
   }
 }
 
-/** Whether `append_event` can write it: one new event, without a wait for its aggregate. */
+/** Returns whether `append_event` can write it: one new event, without a wait for its aggregate. */
 function isQuick(
   { events, hasCallerIds }: AppendParts,
   { resent, wait, lockTimeoutMs, manager }: CallOptions,
 ): boolean {
   if (events.length !== 1 || hasCallerIds || resent) return false;
-  // It leaves its lock timeout to the rest of a transaction. In a caller's it is given none.
+  // Its lock timeout stays in effect for the rest of a transaction, so none is set in a caller's.
   return manager ? lockTimeoutMs === undefined : !wait;
 }
 
-/** A key for each aggregate; types and ids contain no control characters. */
+/** Returns a key for each aggregate; types and ids contain no control characters. */
 export function aggregateKey({ type, id }: AggregateRef): string {
   return `${type}\n${id}`;
 }

@@ -1,37 +1,37 @@
 import type { PreparedAppend } from '../../../store/appending/prepared-append.ts';
 
 /**
- * The calls for one aggregate that are not settled, in the order in which they were made.
+ * The unsettled calls for one aggregate, in the order in which they were made.
  *
- * A call is sent only when it is the first in the lines of all aggregates that it touches, or in one
- * batch with everything before it. So the order of calls is the order of events, whatever way the calls
- * are sent and however often one has to be sent again.
+ * A call is sent only when it is the first in the lines of all its aggregates, or in one batch with all
+ * calls before it. The order of calls is therefore the order of events, whichever way the calls are
+ * sent, and however often one has to be sent again.
  */
 export class Line {
   readonly places: Place[] = [];
-  /** Since when a transaction is known to hold the aggregate, by `performance.now()`. */
+  /** Since when the aggregate is known to be held by a transaction, by `performance.now()`. */
   heldSince: number | undefined = undefined;
 
   constructor(readonly key: string) {}
 }
 
-/** One call's place in the lines of the aggregates that it touches, and what it sends from there. */
+/** The place of one call in the lines of its aggregates, and what the call sends. */
 export class Place {
   readonly lines: Line[] = [];
-  /** In how many of its lines another call is before it. */
+  /** The number of its lines in which another call is before it. */
   ahead = 0;
-  /** When the call was made; 0 if no aggregate of it was held then. */
+  /** When the call was made; 0 if none of its aggregates was held then. */
   calledAt = 0;
   /** Empty until the call is prepared. */
   appends: readonly PreparedAppend[] = [];
-  /** Sends the call by itself; undefined if it travels in batches. */
+  /** Sends the call by itself; undefined if the call is sent in batches. */
   attempt: ((patience: Patience) => Promise<unknown>) | undefined = undefined;
-  /** In flight: it must not be sent a second time meanwhile. */
+  /** Whether the call is in flight, and must not be sent a second time meanwhile. */
   isSent = false;
-  /** An earlier try was not answered, so it may be stored already. */
+  /** Whether an earlier attempt got no answer, so that the call may already be stored. */
   resent = false;
   bytes = 0;
-  /** Why the last try was in vain, if another transaction was in the way. */
+  /** The error of the last attempt, if another transaction was in the way. */
   obstacle: unknown = undefined;
   resolve: (value: never) => void = ignore;
   reject: (error: unknown) => void = ignore;
@@ -40,7 +40,7 @@ export class Place {
     return this.ahead === 0;
   }
 
-  /** Whether it may be sent as soon as it is its turn. */
+  /** Returns whether the call may be sent once it is first in its lines. */
   get isReady(): boolean {
     return !this.isSent && this.appends.length > 0;
   }
@@ -48,16 +48,16 @@ export class Place {
 
 /** How a call deals with aggregates that other transactions hold. */
 export interface Patience {
-  /** Waits for their locks, for `lockTimeoutMs`. Otherwise only a creation in progress is waited for. */
+  /** Waits for their locks, up to `lockTimeoutMs`. Otherwise waits only for a creation in progress. */
   readonly wait: boolean;
   readonly lockTimeoutMs: number;
 }
 
-/** The lines of all aggregates that some call touches. */
+/** The lines of all aggregates with unsettled calls. */
 export class AppendLines {
   readonly #lines = new Map<string, Line>();
 
-  /** Puts a new place at the end of the lines of these aggregates, each named once. */
+  /** Adds a new place at the end of the lines of these aggregates, which must be distinct. */
   join(keys: Iterable<string>): Place {
     const place = new Place();
     for (const key of keys) {
@@ -73,7 +73,7 @@ export class AppendLines {
     return place;
   }
 
-  /** Takes a place out of its lines and returns those that nothing is before any more. */
+  /** Removes a place from its lines, and returns the places that became the first in all their lines. */
   leave(place: Place): Place[] {
     const freed: Place[] = [];
     for (const { key, places } of place.lines) {

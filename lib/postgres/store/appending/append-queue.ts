@@ -16,7 +16,7 @@ import {
 } from '../../connection/errors/translate-error.ts';
 
 export interface AppendQueueOptions {
-  /** How many calls may wait, in flight included. */
+  /** How many calls may wait, including those in flight. */
   readonly maxQueuedAppends: number;
   /** How long an append waits for an aggregate that another transaction holds. */
   readonly lockTimeoutMs: number;
@@ -24,34 +24,34 @@ export interface AppendQueueOptions {
   readonly maxLanes: number;
 }
 
-/** What became of an append, and whether an earlier try, which was not answered, may have stored it. */
+/** The outcome of an append, and whether an earlier, unanswered attempt may have stored it. */
 export interface SettledAppend extends AppendOutcome {
   readonly resent: boolean;
 }
 
-/** Passes over aggregates that are held; one that another transaction is just creating is waited for. */
+/** Does not wait for held aggregates, only briefly for one that another transaction is just creating. */
 const inPassing: Patience = { wait: false, lockTimeoutMs: 10 };
 
-/** Only looks which part of a batch has met one that is being created. */
+/** Used only to find out which part of a batch has met an aggregate that is being created. */
 const toFindHeld: Patience = { wait: false, lockTimeoutMs: 1 };
 
-// Two: while the database works on one batch, this process prepares the other or settles it.
+// Two: while the database works on one batch, this process prepares or settles the other.
 const maxBatchesInFlight = 2;
 
-// A sixteenfold batch: appends that are larger than usual are refused before they fill the memory.
+// Sixteen full batches: appends that are larger than usual are refused before they fill the memory.
 const maxQueuedBytes = 128 * 1024 * 1024;
 
 /**
- * Puts all appends of this process that have no transaction of their caller in one order, and sends them.
+ * Puts all appends of this process outside of callers' transactions in one order, and sends them.
  *
- * Group commit: appends that are called while batches are in flight go out together in the next one,
- * with one round trip and one flush to disk for all of them. There is no timer: an append that finds too
- * little in flight leaves at once. An append that needs a transaction of its own, because it is for
- * several aggregates or concerns an inline projection, is sent by itself. The order is that of the
- * calls for each aggregate, in either case; see `Line`.
+ * Group commit: appends that are called while batches are in flight are sent together in the next
+ * batch, with one round trip and one flush to disk for all of them. There is no timer: an append that
+ * finds fewer batches in flight than allowed is sent at once. An append that needs a transaction of its
+ * own, because it is for several aggregates or concerns an inline projection, is sent by itself. In
+ * both cases, the calls for each aggregate keep their order; see `Line`.
  *
- * No call waits for an aggregate that another transaction holds: what is for it comes back as busy, and
- * continues in `HeldAppends`. A batch that fails as a whole is halved and sent again, down to the one
+ * No call waits for an aggregate that another transaction holds: its appends are returned as busy, and
+ * continue in `HeldAppends`. A batch that fails as a whole is halved and sent again, down to the one
  * append that fails alone.
  */
 export class AppendQueue {
@@ -59,7 +59,7 @@ export class AppendQueue {
   readonly #options: AppendQueueOptions;
   readonly #lines = new AppendLines();
   readonly #held: HeldAppends;
-  /** The first in their lines, which travel with the next batch. */
+  /** Places that are first in their lines, to be sent with the next batch. */
   #ready: Place[] = [];
   #batchesInFlight = 0;
   #size = 0;
@@ -75,7 +75,7 @@ export class AppendQueue {
   }
 
   /**
-   * Takes the place of a call that touches these aggregates. What it sends may be found out later: it
+   * Takes the place of a call for these aggregates. What the call sends may be decided later: the place
    * is settled by `sendInBatch`, `sendAlone` or `cancel`.
    *
    * @throws StoreOverloadedError if too many calls are waiting.
@@ -100,8 +100,8 @@ export class AppendQueue {
   }
 
   /**
-   * Sends appends by an attempt of their own, which rejects with `AggregateHeld` if another transaction
-   * is in the way, and is then called again later.
+   * Sends appends by their own `attempt`. If another transaction is in the way, `attempt` rejects with
+   * `AggregateHeld` and is called again later.
    */
   sendAlone<T>(
     place: Place,
@@ -111,26 +111,30 @@ export class AppendQueue {
     return new Promise((resolve, reject) => {
       place.resolve = resolve;
       place.reject = reject;
-      // It may start when another call is settled, and still belongs to what its caller does.
+      // The attempt may start when another call is settled, but belongs to the context of its own
+      // caller.
       place.attempt = AsyncResource.bind(attempt);
       this.#fill(place, appends);
     });
   }
 
-  /** Gives a place up that has nothing to send. */
+  /** Cancels a place that has nothing to send. */
   cancel(place: Place): void {
     this.#settle(place, ignore);
     this.#wake();
   }
 
-  /** From now on, the calls after this one wait for no longer than for another transaction. */
+  /**
+   * Counts the call's aggregates as held, so that later calls wait for it only as for another
+   * transaction.
+   */
   isHolding(place: Place): void {
     this.#held.mark(place);
   }
 
   #fill(place: Place, appends: readonly PreparedAppend[]): void {
     const bytes = bytesOf(appends);
-    // Whatever is larger than the bound can still be stored, by itself.
+    // An append that is larger than the limit can still be stored if no other append is waiting.
     if (this.#bytes > 0 && this.#bytes + bytes > maxQueuedBytes) {
       this.#settle(place, () => place.reject(this.#overloaded('maxQueuedBytes')));
     } else {
@@ -142,7 +146,7 @@ export class AppendQueue {
     this.#wake();
   }
 
-  /** Lets a place go whose turn it is. */
+  /** Sends the call of a place that has become first in its lines. */
   #start(place: Place): void {
     if (!place.isReady) return;
     if (place.lines.some((line) => line.heldSince !== undefined)) this.#held.add(place);
@@ -153,7 +157,7 @@ export class AppendQueue {
   #wake(): void {
     if (this.#batchesInFlight >= maxBatchesInFlight || this.#ready.length === 0) return;
     this.#batchesInFlight++;
-    // Once the caller's own turn is over, so that appends called side by side leave side by side.
+    // After the current turn of the event loop, so that appends called side by side are sent together.
     queueMicrotask(() => void this.#sendBatches());
   }
 
@@ -165,7 +169,7 @@ export class AppendQueue {
   }
 
   #nextBatch(): readonly Place[] {
-    // A fair share, or all callers would travel in one batch and wait for one another.
+    // A fair share of the calls; otherwise all callers would be in one batch and wait for one another.
     const batch = new AppendBatch(Math.ceil(this.#size / maxBatchesInFlight));
     const refused = this.#ready.findIndex((place) => !batch.add(place));
     if (refused === -1) {
@@ -195,7 +199,7 @@ export class AppendQueue {
       outcomes = await this.#call.send(appends, { allOrNothing: false, resent, ...patience });
     } catch (error) {
       if (isOutcomeUnknown(error)) for (const place of batch) place.resent = true;
-      // Even if it was written, it can be sent again: the events' ids make that safe.
+      // Even if it was written, it is safe to send it again, because the events keep their ids.
       if (isConnectionLoss(error) && !isSecondTry) return this.#send(batch, patience, true);
       const mayWait = isHeld(error);
       const hopeless =
@@ -204,7 +208,7 @@ export class AppendQueue {
         const middle = batch.length >> 1;
         const next = mayWait ? toFindHeld : patience;
         await this.#send(batch.slice(0, middle), next);
-        // The second half does not overtake what is left of the first.
+        // The second half must not overtake appends of the first half that are still waiting.
         const rest = this.#stillInTurn(batch.slice(middle));
         return rest.length === 0 ? undefined : this.#send(rest, next);
       }
@@ -224,7 +228,9 @@ export class AppendQueue {
     }
   }
 
-  /** Those of a batch that nothing but others of them is before. The rest is sent when it is its turn. */
+  /**
+   * Returns the places with only places of this batch before them. The others are sent in their turn.
+   */
   #stillInTurn(places: readonly Place[]): readonly Place[] {
     const before = new Map<Line, number>();
     return places.filter((place) => {
@@ -232,7 +238,7 @@ export class AppendQueue {
       const index = before.get(line) ?? 0;
       place.isSent = line.heldSince === undefined && line.places[index] === place;
       if (place.isSent) before.set(line, index + 1);
-      // The one before it has been given up meanwhile.
+      // The place before it was given up meanwhile.
       else if (place.isFirst) this.#held.add(place);
       return place.isSent;
     });

@@ -11,17 +11,17 @@ import { timeOf } from '../../schema/fragments/microseconds.sql.ts';
 import type { EventReader } from '../reading/event-reader.ts';
 import type { AppendOutcome } from './append-call.ts';
 
-/** Makes the results and errors of appends of what the database has answered. */
+/** Turns the answers of the database into the results and errors of appends. */
 export class AppendResults {
   constructor(private readonly reader: EventReader) {}
 
-  /** What the caller of an append gets whose events were written; undefined if there is more to ask. */
+  /** Returns the result of an append whose events were written; undefined if more must be read first. */
   written(append: PreparedAppend, outcome: AppendOutcome): AppendResult | undefined {
     if (outcome.outcome !== 'ok' || append.events.length === 0) return undefined;
     return append.written(outcome.version, outcome.positions, timeOf(outcome.recorded_at));
   }
 
-  /** What the caller of one append gets. @throws what `refuse` throws if it was not written. */
+  /** Returns the result of one append. @throws what `refuse` throws if it was not written. */
   async of(
     append: PreparedAppend,
     outcome: AppendOutcome,
@@ -38,7 +38,7 @@ export class AppendResults {
     return { version, position: base?.position ?? 0, records: [], duplicate: false };
   }
 
-  /** What an append answered that is repeated. Of removed events, there are no records. */
+  /** Returns the result of a repeated append, as of its first call. Removed events have no records. */
   async #firstResult(
     append: PreparedAppend,
     { version, positions }: AppendOutcome,
@@ -51,7 +51,10 @@ export class AppendResults {
     return append.repeated(version, positions.at(-1) ?? 0, stored);
   }
 
-  /** What the first append with the same idempotency key answered; undefined if this one is the first. */
+  /**
+   * Returns the result of the first append with the same idempotency key; undefined if this is the
+   * first.
+   */
   async byKey(
     append: PreparedAppend,
     { outcome }: AppendOutcome,
@@ -74,7 +77,7 @@ export class AppendResults {
     return append.repeated(last.version, last.position, stored);
   }
 
-  /** Throws what the caller should know if an append was not written, or not for certain. */
+  /** Throws the error for the caller if an append was not written, or not for certain. */
   async refuse(
     appends: readonly PreparedAppend[],
     outcomes: readonly AppendOutcome[],
@@ -101,7 +104,7 @@ export class AppendResults {
 export const isRefused = ({ outcome }: AppendOutcome): boolean =>
   outcome !== 'ok' && outcome !== 'duplicate';
 
-/** Some appends of a call are stored by their keys, and others of it have no key. */
+/** The error for a call in which some appends are stored by their keys, and others have no key. */
 export function besideNewAppends(
   appends: readonly PreparedAppend[],
   byKey: readonly (AppendResult | undefined)[],

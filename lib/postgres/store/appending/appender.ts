@@ -26,7 +26,7 @@ export interface AppenderOptions {
   readonly lockTimeoutMs: number;
 }
 
-/** Carries appends to the database, and tries again where that is safe. */
+/** Sends appends to the database, and repeats them where that is safe. */
 export class Appender {
   #closed = false;
   readonly #open = new OpenCalls();
@@ -40,7 +40,9 @@ export class Appender {
     private readonly options: AppenderOptions,
   ) {}
 
-  /** The appends of one call, all or none: in the manager's transaction, or with others of this process. */
+  /**
+   * Appends the events of one call, all or none: in the manager's transaction, or with other appends.
+   */
   async append(
     call: PreparedCall,
     manager: EntityManager | undefined,
@@ -48,7 +50,7 @@ export class Appender {
     if (this.#closed) throw new StoreClosedError();
     this.#open.begin();
     try {
-      // Before anything is awaited: what a call belongs to, and the order of the calls.
+      // Before the first await: the scope of the call and the order of the calls are decided now.
       const joined = manager && this.#join(manager);
       if (call.aggregates.length === 0) return [];
       if (joined) return await this.#appendIn(joined, await call.appends);
@@ -73,37 +75,37 @@ export class Appender {
     }
   }
 
-  /** Resolves once all appends taken so far are settled. */
+  /** Resolves once all appends accepted so far are settled. */
   async drain(): Promise<void> {
     await this.#open.drain();
   }
 
-  /** Takes no more appends and resolves once all that were taken are settled. */
+  /** Accepts no more appends, and resolves once all accepted ones are settled. */
   async close(): Promise<void> {
     this.#closed = true;
     await this.drain();
   }
 
-  /** In one call with what others append just now. */
+  /** Appends in one call with other appends of the same moment. */
   async #appendInBatch(place: Place, append: PreparedAppend): Promise<AppendResult> {
     const { resent, ...outcome } = await this.queue.sendInBatch(place, append);
-    // At once: the next append to its aggregate may be settled already.
+    // Without an await: the next append to its aggregate may already be settled.
     const written = this.results.written(append, outcome);
     if (written) {
       await this.callerTransactions.report(written.records);
       return written;
     }
     const reading = this.results.of(append, outcome).catch((error: unknown) => {
-      // What a repetition repeats could not be read; it is stored all the same.
+      // The events of the first append could not be read; they are stored all the same.
       throw translateError(error, { ...factsOf([append]), mayBeStored: true });
     });
-    // Sent twice with ids of our own, a repetition can only be of our own first attempt.
+    // If it was sent twice with generated ids, it can only repeat its own first attempt.
     if (!resent || append.hasCallerIds) return reading;
     await this.callerTransactions.report(reading.then(({ records }) => records));
     return { ...(await reading), duplicate: false };
   }
 
-  /** Waits for what a schema says. A call that it refuses gives its place up. */
+  /** Waits for the answer of a schema. A call that the schema refuses cancels its place. */
   async #finish<T>(place: Place, finished: Promise<T>): Promise<T> {
     try {
       return await finished;
@@ -113,7 +115,7 @@ export class Appender {
     }
   }
 
-  /** In the transaction of the caller, where nothing is tried twice: it may be aborted. */
+  /** Appends in the caller's transaction, where nothing is repeated: the transaction may be aborted. */
   async #appendIn(
     joined: JoinedTransaction,
     prepared: readonly PreparedAppend[],
@@ -128,12 +130,12 @@ export class Appender {
     return results;
   }
 
-  /** By a call, or in a transaction, of its own. */
+  /** Appends in a separate call, or in a transaction of its own. */
   async #appendAlone(place: Place, prepared: readonly PreparedAppend[]): Promise<AppendResult[]> {
     const written = await this.queue.sendAlone(place, prepared, (patience) =>
       this.#attempt(place, prepared, patience),
     );
-    // Sent twice with ids of our own, a repetition can only be of our own first attempt.
+    // If it was sent twice with generated ids, it can only repeat its own first attempt.
     const areOurs = place.resent && prepared.every((append) => !append.hasCallerIds);
     const results = areOurs ? written.map((result) => ({ ...result, duplicate: false })) : written;
     await this.callerTransactions.report(newRecords(results));
@@ -141,9 +143,10 @@ export class Appender {
   }
 
   /**
-   * Tries until it succeeds or fails for good.
+   * Repeats the append until it succeeds or fails for good.
    *
-   * @throws AggregateHeld if another transaction is in the way: then it is to be tried again later.
+   * @throws AggregateHeld if another transaction is in the way; the append must then be sent again
+   * later.
    */
   async #attempt(
     place: Place,
@@ -155,10 +158,11 @@ export class Appender {
         const options = { ...patience, resent: place.resent };
         return await this.#write(prepared, options, undefined, () => this.queue.isHolding(place));
       } catch (error) {
-        // One that a projection has run into is a HandlerFailure, and no reason to wait.
+        // A lock that a projection ran into is a HandlerFailure, and no reason to wait.
         if (isHeld(error)) throw new AggregateHeld({ cause: error });
         const cause = error instanceof HandlerFailure ? error.cause : error;
-        // A lost connection once more, as the ids make that safe; a deadlock until it is gone.
+        // A lost connection is retried once, because the ids make that safe; a deadlock until it is
+        // gone.
         const mayRetry = isConnectionLoss(cause) ? attempt === 1 : isTransactionConflict(cause);
         if (!mayRetry || attempt === 10) {
           const { lockTimeoutMs } = this.options;
@@ -199,7 +203,8 @@ export class Appender {
     const restOutcomes = outcomes.filter((_, index) => !byKey[index]);
     let others: AppendResult[] = [];
     if (rest.length < prepared.length && restOutcomes.some(isRefused)) {
-      // Nothing was written. What has no key must not be written at each repetition of the others.
+      // Nothing was written. An append without a key must not be written again at each repetition of
+      // the others.
       const withoutKey = rest.some(({ idAt, events }) => !idAt && events.length > 0);
       if (withoutKey) throw besideNewAppends(prepared, byKey);
       others = await this.#send(rest, options);
@@ -218,7 +223,9 @@ const factsOf = (prepared: readonly PreparedAppend[]): AppendFacts => ({
   events: prepared.flatMap((append) => append.events),
 });
 
-/** What a projection throws is its own affair, unless the database has failed it. */
+/**
+ * Translates an error, but leaves one that a projection threw as it is, unless the database caused it.
+ */
 function toError(error: unknown, facts: AppendFacts): unknown {
   if (!(error instanceof HandlerFailure)) return translateError(error, facts);
   const { cause } = error;

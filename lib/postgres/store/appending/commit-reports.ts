@@ -9,33 +9,33 @@ import type {
   TransactionScope,
 } from '../../connection/transactions/transaction-scopes.ts';
 
-/** What one append inside a caller's transaction has written, and what to do if that is taken back. */
+/** The records of one append inside a caller's transaction, and what to do if it is rolled back. */
 interface Appended {
   readonly records: readonly EventRecord[];
   readonly scope: TransactionScope;
   readonly undo: (() => void)[];
 }
 
-/** What a caller's transaction has appended, and what waits for it to be reported first. */
+/** The appends of a caller's transaction, and the records that must be reported after them. */
 interface OpenTransaction {
   appended: Appended[];
-  /** By aggregate, the lowest version that it has appended. */
+  /** The lowest version that the transaction has appended, by aggregate. */
   readonly lowestVersions: Map<string, number>;
   readonly followers: EventRecord[];
 }
 
 /**
- * Reports the events that are known to be stored, and waits with those of callers' transactions
- * until that is known.
+ * Reports events that are known to be stored. Events of callers' transactions wait until that is known.
  *
- * TypeORM reports a commit for savepoints too, and for a COMMIT that the server answered with a
- * rollback. So when the outermost transaction has ended, the log itself is asked, on the same
- * connection: only the events that are there are reported. Asked for by position, for it is never
- * drawn twice: an event of a savepoint that was rolled back may have been appended again, under its
- * own id. A transaction that is not ended through TypeORM's query runner is not noticed.
+ * TypeORM also reports a commit for savepoints, and for a COMMIT that the server answered with a
+ * rollback. When the outermost transaction has ended, this class therefore looks in the log itself, on
+ * the same connection, and reports only events that exist. It looks for positions, because a position
+ * is never drawn twice: an event of a rolled-back savepoint may have been appended again under its own
+ * id. A transaction that is not ended through TypeORM's query runner is not noticed.
  *
- * The events of one aggregate are reported in the order of their versions. One that followed an event
- * of a transaction may be known to be stored before the end of that transaction is: it waits for it.
+ * The events of one aggregate are reported in the order of their versions. An event that followed an
+ * event of an open transaction may be known to be stored before that transaction is known to have
+ * ended; its report then waits.
  */
 export class CallerTransactions {
   readonly #database: Database;
@@ -44,7 +44,7 @@ export class CallerTransactions {
   readonly #onError: (error: unknown) => void;
   readonly #open = new Map<QueryRunner, OpenTransaction>();
   #stopListening: (() => void) | undefined;
-  /** Resolves once everything is reported so far, if some of it has to be read first. */
+  /** Resolves once everything so far is reported, if some of it must be read first. */
   #reading: Promise<void> | undefined;
   readonly #subscriber: EntitySubscriberInterface;
 
@@ -65,7 +65,7 @@ export class CallerTransactions {
       afterTransactionStart: ({ queryRunner }) => scopes.started(queryRunner),
       afterTransactionCommit: ({ queryRunner }) =>
         queryRunner.isTransactionActive ? undefined : this.#afterCommit(queryRunner),
-      // Before, because no ROLLBACK is heard of where the connection is lost. A commit that failed comes
+      // Before the rollback, because none is reported if the connection is lost. A failed commit ends
       // here as well.
       beforeTransactionRollback: ({ queryRunner }) => {
         scopes.rollingBack(queryRunner);
@@ -78,11 +78,15 @@ export class CallerTransactions {
     database.dataSource.subscribers.push(this.#subscriber);
   }
 
-  /** A transaction whose connection goes back to the pool was not ended, or not through TypeORM. */
+  /**
+   * Handles a transaction whose connection returns to the pool without an end that TypeORM has
+   * reported.
+   */
   readonly #onRelease = (): void => {
     for (const queryRunner of this.#open.keys()) {
       if (!queryRunner.isReleased) continue;
-      // What it has written is not known: appended again with its ids, it is stored once.
+      // It is unknown what the transaction has stored; appended again with the same ids, it is stored
+      // once.
       this.#takeBack(queryRunner, () => true);
       this.#settle(queryRunner, []);
     }
@@ -97,7 +101,7 @@ export class CallerTransactions {
   }
 
   /**
-   * Returns what a call belongs to that is made now, however long its turn is in coming.
+   * Returns the scope of a call that is made now, even if its turn comes much later.
    *
    * @throws TransactionRequiredError if the manager has no transaction open.
    */
@@ -108,9 +112,9 @@ export class CallerTransactions {
   /** Keeps the records of an append until the transaction has ended. */
   remember({ manager, scope }: JoinedTransaction, records: readonly EventRecord[]): void {
     if (records.length === 0) return;
-    // Rolled back while the answer was on its way: the append was not awaited.
+    // The append was not awaited, and was rolled back before its answer arrived.
     if (!scope.isOpen) return records.forEach(({ event }) => forgetRecord(event));
-    // TypeORM reports the end of the query runner itself, not of its stand-in.
+    // TypeORM reports the end of the original query runner, not of its stand-in.
     const original = originalOf(manager.queryRunner!);
     const open = this.#open.get(original) ?? {
       appended: [],
@@ -138,15 +142,16 @@ export class CallerTransactions {
       .get(originalOf(queryRunner))
       ?.appended.find((each) => each.records.some(({ position }) => position === first.position));
     if (appended) appended.undo.push(undo);
-    // The append was not awaited: its transaction has ended meanwhile.
+    // The append was not awaited, and its transaction has ended meanwhile.
     else if (recordOf(first.event) === undefined) undo();
   }
 
   /**
    * Reports records that have committed, after those of the same aggregates with lower versions.
    *
-   * Calls come in the order in which appends are settled. Records that still have to be read hold up what
-   * is reported after them; if they cannot be read, there are none. The answer is a promise only then.
+   * Call it in the order in which appends are settled. Records that still have to be read delay the
+   * reports after them; if they cannot be read, they are not reported. Only then does it return a
+   * promise.
    */
   report(
     records: readonly EventRecord[] | Promise<readonly EventRecord[]>,
@@ -173,7 +178,7 @@ export class CallerTransactions {
   #report(records: readonly EventRecord[]): void {
     for (const { lowestVersions, followers } of this.#open.values()) {
       if (records.some((record) => follows(record, lowestVersions))) {
-        // Not spread: an append may have more events than a call may have arguments.
+        // No spread: an append may have more events than a call can take as arguments.
         for (const record of records) followers.push(record);
         return;
       }
@@ -198,7 +203,7 @@ export class CallerTransactions {
     } catch (error) {
       this.#onError(error);
     }
-    // Also where nothing is certain: appended once more with the same ids, it is found to be stored.
+    // Also if nothing is certain: appended again with the same ids, the events are found to be stored.
     this.#takeBack(queryRunner, ({ records }) => !stored.has(records[0]!.position));
     this.#settle(
       queryRunner,
@@ -217,7 +222,7 @@ export class CallerTransactions {
     open.appended = open.appended.filter((each) => !isRolledBack(each));
   }
 
-  /** Reports what a transaction has stored, and then what has waited for it. */
+  /** Reports the stored events of a transaction, and then the records that have waited for it. */
   #settle(queryRunner: QueryRunner, committed: readonly EventRecord[]): void {
     const open = this.#open.get(queryRunner);
     if (!open) return;

@@ -6,15 +6,17 @@ export interface HeldAppendsOptions {
   readonly maxLanes: number;
 }
 
-/** What becomes of a held append. */
+/** What can be done with a held append. */
 export interface HeldAppendsActions {
-  /** Sends it, with what follows in its line; it is added again if it is still held. Never throws. */
+  /** Sends it together with its followers; it is added again if it is still held. Never throws. */
   send(place: Place, patience: Patience): Promise<void>;
-  /** Fails it: the time is up, and the aggregate is still held. */
+  /** Fails it, because its time is up and the aggregate is still held. */
   giveUp(place: Place, error: unknown): void;
 }
 
-/** Another transaction holds an aggregate of the append, by the SQLSTATE of a lock timeout. */
+/**
+ * Another transaction holds an aggregate of the append, so the call got the SQLSTATE of a lock timeout.
+ */
 export class AggregateHeld extends Error {
   readonly code = '55P03';
 
@@ -24,14 +26,14 @@ export class AggregateHeld extends Error {
 }
 
 /**
- * The appends to aggregates that other transactions hold. Nothing that is for other aggregates waits
- * for them.
+ * The appends to aggregates that other transactions hold. No append to another aggregate waits for
+ * them.
  *
- * They share a few connections, on which they wait in short turns: one that waited for as long as it
- * may would keep the connection from those whose aggregates are free again long before. `lockTimeoutMs`
- * counts for every append from the moment from which its aggregate is known to be held, whether it waits
- * on a connection, for one, or after an earlier append; so it is over for all that wait for one
- * transaction at once, and not for one after the other.
+ * They share a few connections, on which they wait in short turns: an append that waited for its full
+ * time would block the connection for others whose aggregates are free again much earlier. For every
+ * append, `lockTimeoutMs` counts from the moment at which its aggregate is known to be held, whether
+ * the append waits on a connection, for a connection, or after an earlier append. All appends that wait
+ * for one transaction therefore time out together, not one after another.
  */
 export class HeldAppends {
   readonly #options: HeldAppendsOptions;
@@ -46,18 +48,18 @@ export class HeldAppends {
     this.#actions = actions;
   }
 
-  /** Keeps an append that was sent in vain, or that is next to one. */
+  /** Adds an append that was sent without success, or that follows one. */
   add(place: Place, obstacle?: unknown): void {
     place.isSent = false;
     place.obstacle ??= obstacle;
     this.mark(place);
-    // One that follows others comes back when it is its turn.
+    // An append that follows others is added again when it becomes the first.
     if (!place.isFirst) return;
     this.#waiting.push(place);
     this.#takeTurns();
   }
 
-  /** Notes that the aggregates of an append are held from now on, if they were not before. */
+  /** Records that the aggregates of an append are held from now on, unless they already were. */
   mark({ lines }: Place): void {
     for (const line of lines) {
       line.heldSince ??= performance.now();
@@ -66,7 +68,7 @@ export class HeldAppends {
     this.#watch ??= setInterval(() => this.#giveUpLate(), this.#shareOfTime(1)).unref();
   }
 
-  /** Notes that an append was settled: what it waited for has come to an end. */
+  /** Records that an append was settled, so its aggregates are no longer known to be held. */
   release(place: Place): void {
     for (const line of place.lines) {
       if (line.heldSince === undefined || line.places[0] !== place) continue;
@@ -97,7 +99,7 @@ export class HeldAppends {
     this.#takeTurns();
   }
 
-  /** So long that each append has some ten turns before its time is up. */
+  /** A duration that gives each append about ten turns before its time is up. */
   #shareOfTime(rounds: number): number {
     return Math.min(Math.max(this.#options.lockTimeoutMs / 10 / rounds, 10), 250);
   }
@@ -108,13 +110,13 @@ export class HeldAppends {
     return this.#options.lockTimeoutMs - (performance.now() - Math.max(heldSince, calledAt));
   }
 
-  /** Fails those that wait for a turn, or for earlier calls, for longer than they may. */
+  /** Fails appends that have waited too long for a turn or for earlier calls. */
   #giveUpLate(): void {
     for (const line of this.#lines) {
       if (line.places.length === 0) this.#lines.delete(line);
       for (const place of line.places.slice()) {
         if (!place.isReady) continue;
-        // The rest of the line was called later.
+        // The rest of the line was called later, so its time is not up either.
         if (this.#leftMs(place) > 0) break;
         this.#giveUp(place);
       }

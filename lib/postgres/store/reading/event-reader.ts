@@ -54,9 +54,9 @@ interface HorizonRow {
   since: number | null;
 }
 
-/** A filtered page ends after this many positions, whatever it has found. */
+/** A filtered page ends after this many positions, however many events match. */
 const scannedPositions = 10_000;
-/** One event at a time. */
+/** Small enough to read one event at a time. */
 const leastEffort = 1 / 16_384;
 
 const maxInteger = 2 ** 31 - 1;
@@ -71,7 +71,7 @@ export class EventReader {
   readonly #history: Statement;
   readonly #horizon: Statement;
   readonly #places: Statement;
-  /** Which part of a whole page is read at once: less while a time limit cancels those. */
+  /** The fraction of a whole page to read at once; lower while a time limit cancels whole pages. */
   #effort = 1;
 
   constructor(database: Database, schema: string) {
@@ -87,8 +87,8 @@ export class EventReader {
   }
 
   /**
-   * Reads one page of the log. One that a time limit of the database has cancelled is read again in
-   * smaller pieces, unless that is impossible in the caller's transaction, which is aborted then.
+   * Reads one page of the log. If a time limit of the database cancels the read, it reads again in
+   * smaller pieces, except in a caller's transaction, which is then aborted.
    *
    * @throws LogDivergedError if the log no longer holds the event of `mark`.
    */
@@ -150,7 +150,7 @@ export class EventReader {
     return rows[0]!.holds;
   }
 
-  /** How far the log can be read now, and the appends in flight that bound it. */
+  /** Returns how far the log can be read now, and the appends in flight that limit it. */
   async horizon(manager?: EntityManager): Promise<LogHorizon> {
     const rows = await this.#database.read<HorizonRow>(this.#horizon, [], manager);
     const lastPosition = rows[0]!.last;
@@ -170,7 +170,7 @@ export class EventReader {
     return { position: openAppends[0]?.position ?? lastPosition, lastPosition, openAppends };
   }
 
-  /** Where the events of these ids are, or were before they were removed. */
+  /** Returns the places where the events of these ids are, or were before they were removed. */
   async places(ids: readonly string[], manager?: EntityManager): Promise<EventPlace[]> {
     const rows = await this.#database.query<PlaceRow>(this.#places, [ids], manager);
     return rows.map(
@@ -184,7 +184,7 @@ export class EventReader {
     );
   }
 
-  /** Events of an aggregate after a version, up to a number of them, whatever they take. */
+  /** Returns up to a number of events of an aggregate after a version, whatever their size. */
   async aggregate(
     aggregate: AggregateRef,
     after: number,
@@ -198,7 +198,7 @@ export class EventReader {
     );
   }
 
-  /** All events of an aggregate after a version. */
+  /** Returns all events of an aggregate after a version. */
   async historyAfter(
     aggregate: AggregateRef,
     after: number,
@@ -207,7 +207,7 @@ export class EventReader {
     return { ...(await this.aggregate(aggregate, after, maxInteger, manager)), snapshot: null };
   }
 
-  /** Events of an aggregate after a version or before it, up to a number of them and of bytes. */
+  /** Returns events of an aggregate after or before a version, limited in number and in bytes. */
   async aggregatePage(
     aggregate: AggregateRef,
     { after, limit, direction, manager }: AggregateRange,
@@ -222,7 +222,7 @@ export class EventReader {
     );
   }
 
-  /** The last snapshot, whatever its revision, and every event after the usable one. */
+  /** Returns the last snapshot, whatever its revision, and every event after the usable one. */
   async history(
     aggregate: AggregateRef,
     revision: number,

@@ -15,10 +15,12 @@ export interface EventRow {
   recorded_at: number;
 }
 
-/** A row of a left join: it has an event, or only the version of the aggregate or the end of the log. */
+/**
+ * A row of a left join: with an event, or with only the version of the aggregate or the end of the log.
+ */
 type Nullable<Row> = { [Column in keyof Row]: Row[Column] | null };
 export type LogRow = Nullable<EventRow & { aggregate_type: string; aggregate_id: string }>;
-/** The last row of a page; its event is the last one up to where the page ends. */
+/** The last row of a page; its event is the last event up to the end of the page. */
 export type LogPageRow = LogRow & {
   head: number;
   reached: number;
@@ -28,7 +30,7 @@ export type LogPageRow = LogRow & {
 export type AggregateRow = {
   current_version: number;
   removed_version: number;
-  /** Not of a page. */
+  /** Missing in the rows of a page. */
   base_id?: string | null;
   base_position?: number | null;
 } & Nullable<EventRow>;

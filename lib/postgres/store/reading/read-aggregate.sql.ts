@@ -4,17 +4,18 @@ const eventColumns = `e.position, e.event_id, e.version, e.type, e.revision, e.p
   e.binary_payload, e.metadata, ${microseconds('e.recorded_at')} AS recorded_at`;
 
 /**
- * One aggregate strictly after a version: $1 type, $2 id, $3 after, $4 limit.
+ * Reads one aggregate strictly after a version: $1 type, $2 id, $3 after, $4 limit.
  *
- * Every row also names the event at that version, or, if the aggregate ends before it, the last one: by
- * it a caller knows whether the log is still the one that it has read.
+ * Every row also names the event at that version, or, if the aggregate ends before it, the last event.
+ * From it, a caller knows whether the log is still the one that it has read.
  *
- * An aggregate whose versions end there is one row with its current version alone; an unknown one
- * is no row. Needs no horizon: the row lock of the aggregate commits its versions in order.
+ * For an aggregate without events after that version, there is one row with its current version alone;
+ * for an unknown aggregate, there is none. Needs no horizon: the row lock of the aggregate commits its
+ * versions in order.
  *
- * An event beyond the aggregate's version was never appended: it is not a part of the history.
+ * An event beyond the aggregate's version was never appended and is not part of the history.
  *
- * The version is compared by a subquery: for a plain $3 PostgreSQL would make a new plan at each call.
+ * A subquery compares the version: with a plain $3, PostgreSQL would make a new plan at each call.
  */
 export const readAggregate = (schema: string): string => `
 SELECT g.version AS current_version, g.removed_version, b.base_id, b.base_position, p.*
@@ -36,11 +37,12 @@ WHERE g.type = $1 AND g.id = $2
 ORDER BY p.version`;
 
 /**
- * The last snapshot and all events after it, in one statement and so at one moment: $1 type, $2 id,
- * $3 revision. A snapshot of another revision is named without its state, and all events are read.
+ * Reads the last snapshot and all events after it in one statement, and so at one moment: $1 type, $2
+ * id, $3 revision. A snapshot of another revision is returned without its state, and all events are
+ * read.
  *
- * Every row also names the event at the snapshot's version. The state is in the
- * first row only, so that it is sent once however many events follow.
+ * Every row also names the event at the snapshot's version. Only the first row has the state, so that
+ * it is sent once however many events follow.
  */
 export const readHistory = (schema: string): string => `
 SELECT

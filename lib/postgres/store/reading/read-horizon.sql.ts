@@ -3,8 +3,9 @@ import { appendsInFlight } from '../../schema/fragments/appends-in-flight.sql.ts
 import { microseconds } from '../../schema/fragments/microseconds.sql.ts';
 
 /**
- * The last position drawn, and a row for every append in flight, the one that readers wait for
- * first. Without any it is one row. What other roles run may be hidden: then only the pid is known.
+ * Reads the last position drawn, and a row for every append in flight, first the one that readers wait
+ * for. Without any append in flight, there is one row. What other roles run may be hidden: then only
+ * the pid is known.
  */
 export const readHorizon = (schema: string): string => `
 SELECT

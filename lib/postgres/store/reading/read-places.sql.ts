@@ -1,4 +1,4 @@
-/** Where events are, or were before they were removed: $1 their ids. */
+/** Reads the places where events are, or were before they were removed: $1 their ids. */
 export const readPlaces = (schema: string): string => `
 SELECT e.event_id, g.type AS aggregate_type, g.id AS aggregate_id, e.version, e.position, e.removed
 FROM (

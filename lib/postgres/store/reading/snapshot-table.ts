@@ -33,10 +33,10 @@ export class SnapshotTable {
   }
 
   /**
-   * Keeps the snapshot unless a newer one is there. Returns the aggregate's version.
+   * Stores the snapshot unless there is a newer one. Returns the aggregate's version.
    *
-   * After a savepoint, because a snapshot may be given up: a refused statement would otherwise
-   * abort the caller's transaction, whose COMMIT then loses all of it without an error.
+   * Runs after a savepoint, because a snapshot may fail: a refused statement would otherwise abort the
+   * caller's transaction, whose COMMIT would then discard everything without an error.
    */
   write(
     aggregate: AggregateRef,

@@ -1,16 +1,17 @@
 import { snapshotHash } from '../../schema/fragments/chain-hash.sql.ts';
 
-/** $1 type, $2 id. No row for an unknown aggregate or one without a snapshot. */
+/** Reads a snapshot: $1 type, $2 id. No row for an unknown aggregate or one without a snapshot. */
 export const readSnapshot = (schema: string): string => `
 SELECT g.snapshot_version, g.snapshot_revision, g.snapshot_state, g.snapshot_binary
 FROM "${schema}".aggregates AS g
 WHERE g.type = $1 AND g.id = $2 AND g.snapshot_version IS NOT NULL`;
 
 /**
- * $1 type, $2 id, $3 version, $4 revision, $5 state, $6 binary. Answers the aggregate's version if
- * the aggregate is known; nothing is kept if the snapshot is ahead of it or older than the kept one.
+ * Writes a snapshot: $1 type, $2 id, $3 version, $4 revision, $5 state, $6 binary. Returns the
+ * aggregate's version if the aggregate is known. Nothing is stored if the snapshot is ahead of the
+ * aggregate or older than the stored one.
  *
- * The hash comes with the statement and not by a trigger, which would also hash what is changed by hand.
+ * The statement computes the hash itself: a trigger would also hash changes made by hand.
  */
 export const writeSnapshot = (schema: string): string => `
 WITH written AS (

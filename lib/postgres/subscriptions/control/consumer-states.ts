@@ -3,7 +3,7 @@ import type { ConsumerState, PartitionState } from '../../../subscriptions/consu
 import { type ConsumerStatus, worstStatus } from '../../../subscriptions/consumer-status.ts';
 import { timeOf } from '../../schema/fragments/microseconds.sql.ts';
 
-/** One partition of one generation, with what its consumer's row says. */
+/** One partition of one generation, with the fields of its consumer's row. */
 export interface CheckpointRow {
   name: string;
   kind: ConsumerKind;
@@ -25,7 +25,7 @@ export interface CheckpointRow {
   lag_ms: number | null;
 }
 
-/** Makes the states of consumers out of the rows of all their partitions. */
+/** Returns the states of consumers, from the rows of all their partitions. */
 export function toStates(rows: readonly CheckpointRow[]): readonly ConsumerState[] {
   const byName = new Map<string, CheckpointRow[]>();
   for (const row of rows) byName.set(row.name, [...(byName.get(row.name) ?? []), row]);
@@ -80,7 +80,7 @@ function toPartition(row: CheckpointRow): PartitionState {
   };
 }
 
-/** One that runs inside the appends is always where the log is. */
+/** An inline projection runs inside the appends, so it is always at the end of the log. */
 const inlineState = (row: CheckpointRow): PartitionState => ({
   ...toPartition(row),
   status: 'live',

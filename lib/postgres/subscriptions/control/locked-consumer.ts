@@ -22,8 +22,8 @@ export interface PartitionProgress {
 }
 
 /**
- * Changes consumers, each change in a transaction that begins by locking the consumer's row, so that
- * of two that come at once the second sees what the first has done.
+ * Changes consumers. Each change is a transaction that begins by locking the consumer's row, so that
+ * the second of two concurrent changes sees what the first has done.
  */
 export class ConsumerChanges {
   readonly #database: Database;
@@ -58,14 +58,14 @@ interface LookStatements {
   readonly lastPosition: Statement;
 }
 
-/** A consumer while its row is locked, and what there is to know of it in that transaction. */
+/** A consumer while its row is locked, with its state in that transaction. */
 export class LockedConsumer {
   readonly kind: ConsumerKind;
-  /** The generation in use; 0 before the first one is. */
+  /** The generation in use; 0 while none is in use yet. */
   readonly generation: number;
-  /** The one that is being built, if any. */
+  /** The generation that is being built, if any. */
   readonly next: number | null;
-  /** The last one that has a read model. */
+  /** The last generation that has a read model. */
   readonly prepared: number;
 
   constructor(
@@ -93,7 +93,9 @@ export class LockedConsumer {
     return this.query(this.statements.positions, [this.name, generation]);
   }
 
-  /** What its owners are committing is awaited: they can neither park nor finish anything from now on. */
+  /**
+   * Waits for what the owners are committing; from then on, they can neither park nor finish an event.
+   */
   lockPartitions(generation: number): Promise<PartitionProgress[]> {
     return this.query(this.statements.lockPositions, [this.name, generation]);
   }

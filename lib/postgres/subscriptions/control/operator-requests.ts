@@ -16,7 +16,7 @@ import {
   resetCheckpoints,
 } from '../generations.sql.ts';
 
-/** What an operator asks for that changes the generations of a consumer, or its position. */
+/** The requests of an operator that change the generations of a consumer, or its position. */
 export class OperatorRequests {
   readonly #changes: ConsumerChanges;
   readonly #tables: ReadModelTables;
@@ -51,7 +51,7 @@ export class OperatorRequests {
             `what lies between. Call rebuild('${name}', { from }) with ${furthest} or less.`,
         );
       }
-      // What a projection has parked is applied by the rebuild, or parked by it again.
+      // Events that a projection has parked are applied by the rebuild, or parked by it again.
       const parked = isTransactional(consumer) ? 0 : await consumer.parked(generation);
       refuseParked(name, parked, `rebuild('${name}')`);
       const next = Math.max(generation, consumer.prepared) + 1;
@@ -60,7 +60,7 @@ export class OperatorRequests {
     });
   }
 
-  /** Ends a rebuild and removes what it has built. What a hook throws comes as it was thrown. */
+  /** Ends a rebuild and removes what it has built. An error of a hook is thrown unchanged. */
   async cancelRebuild(cancelled: Consumer): Promise<void> {
     const { name } = cancelled;
     const cancelling = this.#changes.change(name, async (consumer) => {
@@ -73,8 +73,8 @@ export class OperatorRequests {
             'applications that have it instead.',
         );
       }
-      // First the tables, for which a batch in flight may have to be waited, and then the checkpoint,
-      // which that batch wants at its end.
+      // First the tables, because that may have to wait for a batch in flight, and then the checkpoint,
+      // which that batch needs at its end.
       if (consumer.prepared >= next) await this.#tables.discard(consumer, cancelled, next);
       await consumer.query(this.#statements.delete, [name, next]);
       await consumer.query(this.#statements.end, [name]);
@@ -84,7 +84,7 @@ export class OperatorRequests {
     });
   }
 
-  /** Puts the generation in use to another position. */
+  /** Moves the generation in use to another position. */
   async reset(name: string, position: number): Promise<void> {
     await this.#changes.change(name, async (consumer) => {
       const { generation, kind } = consumer;
@@ -108,7 +108,7 @@ export class OperatorRequests {
         { positions: reached.map((each) => each.position) },
       ];
       await consumer.query(this.#statements.reset, [name, position, JSON.stringify(reachedBefore)]);
-      // The caller vouches for the read model as it is.
+      // The caller is responsible for the state of the read model.
       await this.#tables.forgetLost(consumer, generation);
     });
   }

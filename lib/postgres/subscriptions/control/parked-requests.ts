@@ -18,7 +18,7 @@ interface ParkedRow {
   retrying: boolean;
 }
 
-/** The events that consumers have set aside. */
+/** The requests of an operator about parked events. */
 export class ParkedRequests {
   readonly #database: Database;
   readonly #statements;
@@ -33,7 +33,7 @@ export class ParkedRequests {
     };
   }
 
-  /** Returns the aggregates that a consumer has parked, the one that failed first coming first. */
+  /** Returns the parked aggregates of a consumer, ordered by the position of the event that failed. */
   async of(consumer: string): Promise<readonly ParkedAggregate[]> {
     const rows = await this.#database.read<ParkedRow>(this.#statements.read, [consumer]);
     return rows.map((row) => ({
@@ -51,17 +51,18 @@ export class ParkedRequests {
     }));
   }
 
-  /** Has those of one aggregate, or of all, tried again; returns how many there are. */
+  /** Requests a retry of the parked events of one aggregate, or of all; returns their number. */
   async retry(consumer: string, aggregate?: AggregateRef): Promise<number> {
     const values = [consumer, aggregate?.type, aggregate?.id];
     return (await this.#database.query(this.#statements.retry, values)).length;
   }
 
-  /** Gives up the event at a position; returns whether there was one. */
+  /** Discards the event at a position; returns whether there was one. */
   async discard(consumer: string, position: number, { reason, by }: SkipOptions): Promise<boolean> {
     const values = [consumer, position];
     return this.#database.transaction(async (manager) => {
-      // A statement of its own: only what begins after the wait sees what was parked meanwhile.
+      // A separate statement: only a statement that begins after the wait sees what was parked
+      // meanwhile.
       await this.#database.query(this.#statements.lock, values, manager);
       return (
         (await this.#database.query(this.#statements.discard, [...values, reason, by], manager))

@@ -29,7 +29,7 @@ import { readConsumers, readReached } from './read-consumers.sql.ts';
 import { registerConsumers } from '../../schema/functions/register-consumer.sql.ts';
 import { SkippedEvents } from '../skipped-events.ts';
 
-/** The consumers of a store, as its schema knows them. */
+/** The consumers of a store, as they are registered in its schema. */
 export class PostgresConsumerRegistry extends ConsumerRegistry {
   readonly #database: Database;
   readonly #requests: OperatorRequests;
@@ -88,7 +88,7 @@ export class PostgresConsumerRegistry extends ConsumerRegistry {
   }
 
   async reached(consumers: readonly string[]): Promise<ReadonlyMap<string, Reached>> {
-    // No consumer has another name, and the database would refuse the whole question.
+    // No consumer has any other name, and the database would refuse the whole query because of it.
     const names = consumers.filter(isStorableText);
     const rows = await this.#read<Reached & { name: string }>(this.#statements.reached, [names]);
     const reached = new Map<string, Reached>();
@@ -182,7 +182,7 @@ export class PostgresConsumerRegistry extends ConsumerRegistry {
     return translated(this.#database.read<Row>(statement, values), translateReadError);
   }
 
-  /** Returns a row if the consumer is known, and such as can be changed. */
+  /** Returns a row if the consumer is known and can be changed in this way. */
   async #change(statement: Statement, name: string): Promise<object[]> {
     if (!isStorableText(name)) return [];
     return translated(this.#database.query(statement, [name]));

@@ -2,7 +2,7 @@ import { lastDrawn } from '../../schema/fragments/last-drawn.sql.ts';
 import { isShownAsHeld } from '../../schema/fragments/leases.sql.ts';
 import { microseconds } from '../../schema/fragments/microseconds.sql.ts';
 
-// The owner of a lease that has ended says nothing any more, whatever it wrote last.
+// If the lease of the owner has ended, the last status that the owner wrote no longer counts.
 const statusNow = (schema: string): string => `CASE
     WHEN k.status IN ('stopped', 'replaced') THEN k.status
     WHEN ${isShownAsHeld(schema, 'k.owner')} THEN k.status
@@ -10,7 +10,7 @@ const statusNow = (schema: string): string => `CASE
     ELSE 'waiting'
   END`;
 
-/** A row for every checkpoint, with its consumer, the end of the log, and the age of what comes next. */
+/** A row for every checkpoint, with its consumer, the end of the log, and the age of its next event. */
 export const readConsumers = (schema: string): string => `
 SELECT
   c.name, c.kind, c.generation AS generation_in_use, c.next_generation, c.paused,
@@ -40,7 +40,9 @@ LEFT JOIN LATERAL (
 ) AS n ON true
 ORDER BY c.name, k.generation, k.partition`;
 
-/** The checkpoints in use of these consumers; for an inline projection that is in use, the end of time. */
+/**
+ * The positions in use of these consumers; for an inline projection in use, the highest possible one.
+ */
 export const readReached = (schema: string): string => `
 SELECT
   c.name, k.error,

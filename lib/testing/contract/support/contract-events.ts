@@ -23,7 +23,7 @@ export class MoneyWithdrawn {
 @DomainEvent('account.closed')
 export class AccountClosed {}
 
-/** Its schema answers later. */
+/** An event whose schema answers with a promise. */
 @DomainEvent('account.audited', {
   schema: {
     '~standard': {

@@ -2,7 +2,7 @@ import type { EventClass } from '../../../events/domain-event.decorator.ts';
 import type { AggregateRef } from '../../../store/aggregate-ref.ts';
 import type { EventStore } from '../../../store/event-store.ts';
 
-/** How the store under test has to be configured. */
+/** The configuration that the store under test must have. */
 export interface ContractStoreOptions {
   /** The event classes to register. */
   readonly events: readonly EventClass[];
@@ -10,12 +10,12 @@ export interface ContractStoreOptions {
   readonly allowRemoval: boolean;
 }
 
-/** A store under test, whose log is empty and whose limits are the ones asked for. */
+/** A store under test, with an empty log and the requested limits. */
 export interface ContractSubject {
   readonly store: EventStore;
   /** Makes the stored snapshot of an aggregate unreadable, as a damaged row would be. */
   readonly spoilSnapshot: (aggregate: AggregateRef) => void | Promise<void>;
-  /** Called when the test has ended, however it ended. */
+  /** Called when the test has ended, with or without success. */
   readonly dispose?: () => void | Promise<void>;
 }
 

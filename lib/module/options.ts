@@ -70,7 +70,10 @@ export interface EventStoreOptions {
    * `StoreOverloadedError`. @default 10000
    */
   readonly maxQueuedAppends?: number;
-  /** How long an append waits for an aggregate that another transaction holds, in ms. @default 5000 */
+  /**
+   * How long an append, a snapshot or a removal waits for an aggregate that another transaction holds,
+   * in ms. @default 5000
+   */
   readonly lockTimeoutMs?: number;
   /**
    * For how many aggregates each repository keeps the history for `execute`; 0 for none. @default 1000

@@ -66,6 +66,23 @@ describe('while a transaction holds aggregates', () => {
     expect(latencies.at(-1)).toBeLessThan(2_000);
   });
 
+  it('a snapshot and a removal fail when their time is up', async () => {
+    const lockTimeoutMs = 300;
+    const impatient = await openStore(dataSource, { lockTimeoutMs, allowRemoval: true });
+    const held = ref('kept-from-snapshots');
+    await store.append(held, one());
+    await holding.transaction(async (manager) => {
+      await store.append(held, one(), { manager });
+      const failed = { code: 'AGGREGATE_LOCKED', waitedMs: lockTimeoutMs, aggregates: [held] };
+      const start = performance.now();
+      await expect(impatient.snapshot(held, {}, 1)).rejects.toMatchObject(failed);
+      await expect(impatient.removeEvents(held)).rejects.toMatchObject(failed);
+      expect(performance.now() - start).toBeLessThan(5_000);
+    });
+    await impatient.snapshot(held, {}, 2);
+    expect(await impatient.removeEvents(held)).toBe(2);
+  });
+
   it('waiting appends fail when their time is up, although they never had a connection', async () => {
     // More aggregates than connections may wait for.
     const held = Array.from({ length: 6 }, (_, n) => ref(`forgotten-${n}`));

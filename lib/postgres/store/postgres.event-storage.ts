@@ -20,7 +20,11 @@ import type { TransactionOptions } from '../../store/transaction-options.ts';
 import type { Consumer } from '../../subscriptions/consumer.ts';
 import { Database } from '../connection/database.ts';
 import { DurabilityUncertainError } from '../connection/errors/database.errors.ts';
-import { translated, translateReadError } from '../connection/errors/translate-error.ts';
+import {
+  translated,
+  translateError,
+  translateReadError,
+} from '../connection/errors/translate-error.ts';
 import { Statement } from '../connection/statement.ts';
 import { repeatedTransaction } from '../connection/transactions/repeated-transaction.ts';
 import { InlineProjections } from '../projections/inline-projections.ts';
@@ -30,6 +34,7 @@ import { AppendQueue } from './appending/append-queue.ts';
 import { AppendResults } from './appending/append-results.ts';
 import { Appender } from './appending/appender.ts';
 import { CallerTransactions } from './appending/commit-reports.ts';
+import { lockTimeout } from './lock-timeout.sql.ts';
 import { EventReader } from './reading/event-reader.ts';
 import { SnapshotTable } from './reading/snapshot-table.ts';
 
@@ -48,21 +53,24 @@ export class PostgresEventStorage implements EventStorage {
   readonly #database: Database;
   readonly #reader: EventReader;
   readonly #snapshots: SnapshotTable;
+  readonly #lockTimeoutMs: number;
   readonly #remove: Statement;
-  readonly #removeDurably: Statement;
+  readonly #removeAlone: Statement;
   readonly #callerTransactions: CallerTransactions;
   readonly #appender: Appender;
   readonly #inline: InlineProjections;
   #listener: AppendListener = () => undefined;
 
   constructor(dataSource: DataSource, options: PostgresEventStorageOptions) {
-    const { schema, onWarning } = options;
+    const { schema, lockTimeoutMs, onWarning } = options;
+    this.#lockTimeoutMs = lockTimeoutMs;
     this.#database = new Database(dataSource, options);
     this.#reader = new EventReader(this.#database, schema);
-    this.#snapshots = new SnapshotTable(this.#database, schema);
+    this.#snapshots = new SnapshotTable(this.#database, schema, lockTimeoutMs);
     const remove = `SELECT "${schema}".remove_events($1, $2) AS removed`;
     this.#remove = new Statement(remove);
-    this.#removeDurably = new Statement(`${remove} FROM ${durableCommit}`);
+    const from = `${durableCommit}, ${lockTimeout(lockTimeoutMs)}`;
+    this.#removeAlone = new Statement(`${remove} FROM ${from}`);
     this.#callerTransactions = new CallerTransactions(
       this.#database,
       schema,
@@ -137,19 +145,26 @@ export class PostgresEventStorage implements EventStorage {
     snapshot: StoredSnapshot,
     manager?: EntityManager,
   ): Promise<number> {
-    return translated(this.#snapshots.write(aggregate, snapshot, manager));
+    return this.#changing(aggregate, this.#snapshots.write(aggregate, snapshot, manager), manager);
   }
 
   async removeEvents(aggregate: AggregateRef, manager?: EntityManager): Promise<number> {
-    const { value: rows, isReplicated } = await translated(
-      this.#database.commit<{ removed: number }>(
-        manager ? this.#remove : this.#removeDurably,
-        [aggregate.type, aggregate.id],
-        manager,
-      ),
+    const removing = this.#database.commit<{ removed: number }>(
+      manager ? this.#remove : this.#removeAlone,
+      [aggregate.type, aggregate.id],
+      manager,
     );
+    const { value: rows, isReplicated } = await this.#changing(aggregate, removing, manager);
     if (!isReplicated) throw new DurabilityUncertainError([aggregate]);
     return rows[0]!.removed;
+  }
+
+  /** Settles as the work does; an error of it names the aggregate. */
+  #changing<T>(aggregate: AggregateRef, work: Promise<T>, manager?: EntityManager): Promise<T> {
+    const lockTimeoutMs = manager ? undefined : this.#lockTimeoutMs;
+    return translated(work, (error) =>
+      translateError(error, { aggregates: [aggregate], events: [], lockTimeoutMs }),
+    );
   }
 
   /** Makes every append from now on apply these projections in its transaction. */

@@ -3,6 +3,7 @@ import type { AggregateRef } from '../../../store/aggregate-ref.ts';
 import type { StoredSnapshot } from '../../../store/reading/revive-snapshot.ts';
 import type { Database } from '../../connection/database.ts';
 import { Statement } from '../../connection/statement.ts';
+import { lockTimeout } from '../lock-timeout.sql.ts';
 import { readSnapshot, writeSnapshot } from './snapshots.sql.ts';
 
 /** Reads and writes the one snapshot in an aggregate's row. */
@@ -10,11 +11,13 @@ export class SnapshotTable {
   readonly #database: Database;
   readonly #read: Statement;
   readonly #write: Statement;
+  readonly #writeAlone: Statement;
 
-  constructor(database: Database, schema: string) {
+  constructor(database: Database, schema: string, lockTimeoutMs: number) {
     this.#database = database;
     this.#read = new Statement(readSnapshot(schema));
     this.#write = new Statement(writeSnapshot(schema));
+    this.#writeAlone = new Statement(writeSnapshot(schema, lockTimeout(lockTimeoutMs)));
   }
 
   async read({ type, id }: AggregateRef, manager?: EntityManager): Promise<StoredSnapshot | null> {
@@ -53,7 +56,7 @@ export class SnapshotTable {
     manager?: EntityManager,
   ): Promise<number> {
     const [row] = await this.#database.query<{ version: number }>(
-      this.#write,
+      manager ? this.#write : this.#writeAlone,
       [type, id, version, revision, state.json, state.binary],
       manager,
     );

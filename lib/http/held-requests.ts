@@ -17,7 +17,9 @@ export class HeldRequests {
   readonly #consumers: Consumers;
   /** The last position that any transaction has drawn. */
   readonly #lastPosition: SharedQuestion<number>;
-  #held = 0;
+  /** How to refuse each request that is held now. */
+  readonly #held = new Set<(error: Error) => void>();
+  #isEnding = false;
 
   static of(store: EventStore, consumers: Consumers): HeldRequests {
     const known = ofStore.get(store) ?? new HeldRequests(store, consumers);
@@ -69,20 +71,30 @@ export class HeldRequests {
    * Resolves once these consumers have reached a position.
    *
    * @throws WaitTimeoutError if they do not reach it in time.
-   * @throws ServiceUnavailableException if too many requests are already held.
+   * @throws ServiceUnavailableException if too many requests are already held, or if the application
+   * shuts down.
    */
   async wait(names: readonly string[], position: number, timeoutMs: number): Promise<void> {
-    if (this.#held >= maxHeld) {
+    if (this.#isEnding) throw shuttingDown();
+    if (this.#held.size >= maxHeld) {
       throw new ServiceUnavailableException(
         `${maxHeld} requests wait already for what was written. Try again later.`,
       );
     }
-    this.#held += 1;
+    let refuse!: (error: Error) => void;
+    const refused = new Promise<never>((_, reject) => (refuse = reject));
+    this.#held.add(refuse);
     try {
-      await this.#waitFor(names, position, Math.ceil(timeoutMs));
+      await Promise.race([this.#waitFor(names, position, Math.ceil(timeoutMs)), refused]);
     } finally {
-      this.#held -= 1;
+      this.#held.delete(refuse);
     }
+  }
+
+  /** Refuses all held requests, and those to come: the server waits for them before it closes. */
+  end(): void {
+    this.#isEnding = true;
+    for (const refuse of this.#held) refuse(shuttingDown());
   }
 
   async #hasReached(names: readonly string[], position: number): Promise<boolean> {
@@ -99,6 +111,9 @@ export class HeldRequests {
     await Promise.all(names.map((name) => this.#consumers.waitFor(name, position, { timeoutMs })));
   }
 }
+
+const shuttingDown = (): Error =>
+  new ServiceUnavailableException('The application is shutting down. Try again.');
 
 /** The least time for the database to answer where the log ends, in milliseconds. */
 const leastPatienceMs = 100;

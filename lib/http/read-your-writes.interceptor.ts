@@ -8,6 +8,7 @@ import {
   type CallHandler,
   type ExecutionContext,
   type NestInterceptor,
+  type OnModuleDestroy,
   type Type,
 } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
@@ -33,8 +34,9 @@ const readYourWritesOptions = new KnownOptions<StoreSelection>('ReadYourWrites',
  *
  * A response to a request that appended events has the header `Event-Position`. A request with that
  * header is handled only after the consumers have reached the position. The response is 503 if that
- * takes longer than the seconds of `Prefer: wait=10` (5 by default, 30 at most) or if 1,000 requests
- * already wait, and 400 if the header is no position or one that the log has never given out.
+ * takes longer than the seconds of `Prefer: wait=10` (5 by default, 30 at most), if 1,000 requests
+ * already wait, or if the application shuts down meanwhile. It is 400 if the header is no position or
+ * one that the log has never given out.
  *
  * A request that appends and has `Prefer: wait` or `Prefer: wait=10` is answered only after the
  * consumers have reached its events, and the response has `Preference-Applied: wait=10`. If they do not
@@ -61,7 +63,7 @@ export function ReadYourWrites(
   const names = namesIn(consumers);
 
   @Injectable()
-  class ReadYourWritesInterceptor implements NestInterceptor {
+  class ReadYourWritesInterceptor implements NestInterceptor, OnModuleDestroy {
     readonly #requests: HeldRequests;
 
     constructor(
@@ -70,6 +72,10 @@ export function ReadYourWrites(
       private readonly adapterHost: HttpAdapterHost,
     ) {
       this.#requests = HeldRequests.of(store, control);
+    }
+
+    onModuleDestroy(): void {
+      this.#requests.end();
     }
 
     async intercept(context: ExecutionContext, next: CallHandler): Promise<Observable<unknown>> {

@@ -1,129 +1,13 @@
 import { get, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import {
-  Body,
-  Controller,
-  Get,
-  Headers,
-  Post,
-  Res,
-  UseInterceptors,
-  type INestApplication,
-} from '@nestjs/common';
-import { CqrsModule } from '@nestjs/cqrs';
-import { Test } from '@nestjs/testing';
+import type { INestApplication } from '@nestjs/common';
 import request from 'supertest';
 import { DataSource } from 'typeorm';
-import {
-  Consumers,
-  DomainEvent,
-  EventStore,
-  EventStoreModule,
-  On,
-  Projection,
-  ReadYourWrites,
-} from 'nest-event-store';
+import { Consumers, EventStore } from 'nest-event-store';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually, patiently } from '../support/eventually.ts';
-import { typeOrm } from './start-application.ts';
-
-@DomainEvent('note.taken')
-class NoteTaken {
-  constructor(readonly text: string) {}
-}
-
-/** Notes in memory, which lag while the gate is shut. */
-@Projection('notes')
-class NoteList {
-  readonly texts: string[] = [];
-  readonly #atGate = new Set<string>();
-  #gate = Promise.resolve();
-
-  /** Lets nothing through until the returned function is called. */
-  shut(): () => void {
-    let open!: () => void;
-    this.#gate = new Promise((resolve) => (open = resolve));
-    return open;
-  }
-
-  async reached(text: string): Promise<void> {
-    await eventually(() => this.#atGate.has(text));
-  }
-
-  @On(NoteTaken)
-  async taken({ text }: NoteTaken): Promise<void> {
-    this.#atGate.add(text);
-    await this.#gate;
-    this.texts.push(text);
-  }
-}
-
-@Projection('audit')
-class Audit {
-  @On(NoteTaken)
-  taken(): void {}
-}
-
-interface AnswerLike {
-  status(code: number): this;
-  json(body: object): void;
-}
-
-@UseInterceptors(ReadYourWrites(['notes', 'audit']))
-@Controller('notes')
-class NotesController {
-  constructor(
-    readonly store: EventStore,
-    readonly list: NoteList,
-  ) {}
-
-  @Get()
-  all(): object {
-    return { texts: this.list.texts };
-  }
-
-  @Post()
-  async take(@Body('texts') texts: string[]): Promise<object> {
-    for (const text of texts) {
-      await this.store.append({ type: 'note', id: text }, [new NoteTaken(text)]);
-    }
-    return { taken: texts.length };
-  }
-
-  @Post('passthrough')
-  async passthrough(
-    @Body('texts') texts: string[],
-    @Res({ passthrough: true }) response: AnswerLike,
-  ): Promise<object> {
-    response.status(202);
-    return this.take(texts);
-  }
-
-  @Post('by-hand')
-  async byHand(@Body('texts') texts: string[], @Res() response: AnswerLike): Promise<void> {
-    response.json(await this.take(texts));
-  }
-
-  @Post('faulty')
-  async faulty(): Promise<void> {
-    await this.take(['faulty']);
-    throw new Error('thrown on purpose');
-  }
-}
-
-@Controller('other')
-class OtherController {
-  @Get()
-  @UseInterceptors(ReadYourWrites(['none'], { store: 'second' }))
-  named(): void {}
-
-  @Get('unknown')
-  @UseInterceptors(ReadYourWrites(['nots']))
-  unknown(@Headers('prefer') prefer?: string): object {
-    return { prefer };
-  }
-}
+import { NoteList, NoteTaken, startNotes } from './notes-application.ts';
 
 let database: TestDatabase;
 let application: INestApplication;
@@ -137,22 +21,7 @@ const currentPosition = () => application.get(EventStore).currentPosition();
 
 beforeAll(async () => {
   database = await createTestDatabase();
-  const dataSource = await database.dataSource();
-  const module = await Test.createTestingModule({
-    imports: [
-      typeOrm(dataSource),
-      CqrsModule.forRoot(),
-      EventStoreModule.forRoot(),
-      EventStoreModule.forRoot({ store: 'second', schema: 'second' }),
-      EventStoreModule.forFeature({ events: [NoteTaken] }),
-    ],
-    controllers: [NotesController, OtherController],
-    providers: [NoteList, Audit],
-  }).compile();
-  application = module.createNestApplication({
-    logger: { log: () => undefined, warn: () => undefined, error: (error) => errors.push(error) },
-  });
-  await application.init();
+  application = await startNotes(await database.dataSource(), (error) => errors.push(error));
   list = application.get(NoteList);
   http = request(application.getHttpServer());
 });
@@ -365,5 +234,39 @@ describe('A read', () => {
     await http.get('/other').expect(200);
     await http.get('/other/unknown').expect(200);
     await http.get('/other/unknown').set('Event-Position', '1').expect(500);
+  });
+});
+
+describe('A shutdown', () => {
+  it('answers at once what waits for consumers', async () => {
+    const other = await createTestDatabase();
+    const ending = await startNotes(await other.dataSource());
+    const notes = ending.get(NoteList);
+    const open = notes.shut();
+    await ending.listen(0, '127.0.0.1');
+    const server = request(ending.getHttpServer());
+    const patient = { Prefer: 'wait=30' };
+    const writing = server
+      .post('/notes')
+      .set(patient)
+      .send({ texts: ['last'] });
+    const written = writing.then(({ status, headers }) => ({ status, headers }));
+    await notes.reached('last');
+    const position = String(await ending.get(EventStore).currentPosition());
+    const reading = server.get('/notes').set({ ...patient, 'Event-Position': position });
+    const answered = reading.then(({ status, body }) => ({ status, body }));
+    // Connections are accepted in order, so the server has both by then.
+    await server.get('/notes');
+    const closing = ending.close();
+    expect(await answered).toMatchObject({
+      status: 503,
+      body: { message: expect.stringContaining('shutting down') },
+    });
+    const { status, headers } = await written;
+    expect(status).toBe(201);
+    expect(headers).not.toHaveProperty('preference-applied');
+    open();
+    await closing;
+    await other.drop();
   });
 });

@@ -7,8 +7,9 @@ import { consumer } from '../../../support/consumers.ts';
 
 it('The replacement of a generation is given up if the log does not become readable', async () => {
   let hasCaughtUp: boolean | undefined;
+  let calls = 0;
   const parts = {
-    consumer: consumer('inline', async () => undefined),
+    consumer: consumer('inline', async () => void calls++),
     cursor: { position: 3, held: {}, saveIdle: async () => undefined },
     filter: {},
     // A transaction that has appended stays open after position 5.
@@ -25,4 +26,6 @@ it('The replacement of a generation is given up if the log does not become reada
   );
   expect(await change.replaceFormer()).toBe(false);
   expect(hasCaughtUp).toBe(false);
+  // No page had an event for it.
+  expect(calls).toBe(0);
 });

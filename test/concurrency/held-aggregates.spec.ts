@@ -93,6 +93,23 @@ describe('appending from many places at once', () => {
       expect(acknowledged).toBe(2);
       tally('F9b', { acknowledged });
     });
+
+    it('keeps the store from being drained before the waiting appends are settled', async () => {
+      const aggregate = ref('held-beside-drain');
+      await given.store.append(aggregate, one());
+      const store = await openStore(given.dataSources[1]!);
+      const settled: string[] = [];
+      const settling: Promise<unknown>[] = [];
+      await given.dataSources[0]!.transaction(async (manager) => {
+        await given.store.append(aggregate, one(), { manager });
+        settling.push(store.append(aggregate, one()).then(() => settled.push('append')));
+        settling.push(store.drain().then(() => settled.push('drain')));
+        await store.fetch();
+        expect(settled).toEqual([]);
+      });
+      await Promise.all(settling);
+      expect(settled).toEqual(['append', 'drain']);
+    });
   });
 
   describe('while other transactions hold more aggregates than connections may wait for', () => {

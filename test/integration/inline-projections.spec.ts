@@ -176,6 +176,26 @@ describe('an inline projection', () => {
     expect(await storedNumbers()).toEqual([1, 2]);
   });
 
+  it('keeps the later appends to an aggregate waiting no longer than another transaction', async () => {
+    const impatient = await openStore(dataSource, { schema: store.schema, lockTimeoutMs: 200 });
+    let hasBegun = false;
+    let finish!: () => void;
+    const finished = new Promise<void>((resolve) => (finish = resolve));
+    const slow = consumer('slow', () => ((hasBegun = true), finished), {
+      kind: 'inline-projection',
+    });
+    impatient.applyInline([slow]);
+    const started = await startConsumers(dataSource, store, [slow]);
+    processes.push(started);
+    await untilInlineInUse(['slow'], started);
+    const first = impatient.append(counter('a'), [new Counted(1)]);
+    await eventually(() => hasBegun);
+    const second = impatient.append(counter('a'), [new Counted(2)]);
+    await expect(second).rejects.toMatchObject({ code: 'AGGREGATE_LOCKED', waitedMs: 200 });
+    finish();
+    expect(await first).toMatchObject({ version: 1 });
+  });
+
   it('is applied again when the connection was lost in the middle', async () => {
     await start();
     killed = false;

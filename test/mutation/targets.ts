@@ -23,6 +23,7 @@ export const targets: Readonly<Record<string, Target>> = {
       'schema/fragments/lock-rows.sql',
     ].map(postgres),
     specs: [
+      'unit/postgres/store',
       'integration/transactions',
       'integration/repeated-appends',
       'integration/crafted-appends',
@@ -30,6 +31,7 @@ export const targets: Readonly<Record<string, Target>> = {
       'concurrency/append',
       'concurrency/held-aggregates',
       'integration/inline-projections',
+      'module/event-bus/transactions',
       'integration/rights',
       'faults/lost-replies',
     ],

@@ -64,6 +64,22 @@ describe('the head of the log', () => {
     expect(reads).toHaveBeenCalledTimes(2);
   });
 
+  it('is read once for all runners again after everything was forgotten', async () => {
+    await append(new Sent(1), new Received(2), new Sent(3));
+    await head.read(at(2), filterFor(Sent), 10);
+    head.forget();
+    reads.mockClear();
+    await positions(0, filterFor(Sent));
+    await positions(0, filterFor(Received));
+    expect(reads).toHaveBeenCalledTimes(1);
+  });
+
+  it('is not read again before the next wake-up', async () => {
+    await append(new Sent(1));
+    for (const position of [0, 1, 1]) await head.read(at(position), filterFor(Sent), 10);
+    expect(reads).toHaveBeenCalledTimes(1);
+  });
+
   it('is read again after a wake-up, even while it is being read', async () => {
     const early = head.read(at(0), filterFor(Sent), 10);
     await append(new Sent(1));

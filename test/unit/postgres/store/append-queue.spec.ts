@@ -15,22 +15,28 @@ interface AppendSize {
   readonly binary?: { readonly length: number };
 }
 
-/** How many events each call has carried, append by append. */
-const calls: number[][] = [];
-const call = {
-  send: async (appends: readonly PreparedAppend[]): Promise<AppendOutcome[]> => {
-    calls.push(appends.map(({ events }) => events.length));
-    return appends.map(
-      () => ({ outcome: 'ok', version: 1, positions: [1], recorded_at: 0n }) as never,
-    );
-  },
-};
-
-/** Appends of these sizes, each to an aggregate of its own, all at once. */
-function sendAll(sizes: readonly AppendSize[]): Promise<PromiseSettledResult<SettledAppend>[]> {
-  calls.length = 0;
+/** A queue over a database that stores everything; each call to it is noted first. */
+function queueOver(note: (appends: readonly PreparedAppend[]) => Promise<void>): AppendQueue {
+  const stored = { outcome: 'ok', version: 1, positions: [1] } as unknown as AppendOutcome;
+  const call = {
+    send: async (appends: readonly PreparedAppend[]) => {
+      await note(appends);
+      return appends.map(() => stored);
+    },
+  };
   const options = { maxQueuedAppends: 1_000, lockTimeoutMs: 1_000, maxLanes: 1 };
-  const queue = new AppendQueue(call as unknown as AppendCall, options);
+  return new AppendQueue(call as unknown as AppendCall, options);
+}
+
+/** How many events each call has carried, append by append. */
+let calls: number[][];
+
+/** Sends appends of these sizes at the same time, each to an aggregate of its own. */
+function sendAll(sizes: readonly AppendSize[]): Promise<PromiseSettledResult<SettledAppend>[]> {
+  calls = [];
+  const queue = queueOver(async (appends) => {
+    calls.push(appends.map(({ events }) => events.length));
+  });
   const sending = sizes.map(({ events = 1, payload = '{}', binary = null }, n) => {
     const aggregate = { type: 'counter', id: String(n) };
     const event = { payload, binary, metadata: '{}' };
@@ -64,5 +70,19 @@ describe('AppendQueue', () => {
   it('sends an append that is larger than this bound if no other append waits', async () => {
     const [alone] = await sendAll([{ binary: { length: 200 * 1_048_576 } }]);
     expect(alone!.status).toBe('fulfilled');
+  });
+
+  it('sends a repetition after the append that it repeats, and before what follows it', async () => {
+    const sent: string[][] = [];
+    const idsOf = (append: PreparedAppend): string[] => append.events.map(({ id }) => id);
+    const queue = queueOver(async (appends) => void sent.push(appends.flatMap(idsOf)));
+    const aggregate = { type: 'counter', id: '1' };
+    const sending = ['first', 'first', 'second'].map((id) => {
+      const events = [{ id, payload: '{}', binary: null, metadata: '{}' }];
+      const append = { aggregate, events, hasCallerIds: true };
+      return queue.sendInBatch(queue.reserve([aggregate]), append as unknown as PreparedAppend);
+    });
+    await Promise.all(sending);
+    expect(sent).toEqual([['first'], ['first'], ['second']]);
   });
 });

@@ -5,6 +5,8 @@ import pg from 'pg';
 import { Aggregate, EventData, everyNEvents, type AggregateRepository } from 'nest-event-store';
 import { AggregateRepositories } from '../../lib/aggregates/aggregate-repositories.ts';
 import { readAggregate, readHistory } from '../../lib/postgres/store/reading/read-aggregate.sql.ts';
+import { postgresConsumers } from '../../lib/postgres/subscriptions/postgres.consumers.ts';
+import { consumer } from '../support/consumers.ts';
 import { Counted, openStore, type TestStore } from '../support/store.ts';
 import { useStore } from '../support/use-store.ts';
 
@@ -138,6 +140,17 @@ describe('the number of statements', () => {
     >;
     expect(records.map(({ version }) => version)).toEqual([7, 8]);
     rows.mockRestore();
+  });
+
+  it('of the registration of consumers is one, however many there are', async () => {
+    const names = Array.from({ length: 200 }, (_, n) => `registered-${n}`);
+    const consumers = names.map((name) => consumer(name, async () => undefined));
+    const options = { schema, preparedStatements: true, listen: false };
+    const { registry } = postgresConsumers(given.dataSource, options);
+    const sent = await sentBy(() => registry.register(consumers));
+    expect(sent).toHaveLength(1);
+    const states = await registry.states();
+    expect(states.map(({ name }) => name)).toEqual(expect.arrayContaining(names));
   });
 
   it('of a page is one, and of a stream one for each page', async () => {

@@ -111,7 +111,10 @@ describe('a wait', () => {
       );
     });
     await control.waitFor('letters', position);
-    const error = await control.waitFor('letters', 9, { timeoutMs: 1 }).catch((thrown) => thrown);
-    expect(error).toMatchObject({ code: 'WAIT_TIMEOUT', reached: 1, retryable: true });
+    await eventually(async () => {
+      const error = await control.waitFor('letters', 9, { timeoutMs: 1 }).catch((thrown) => thrown);
+      expect(error).toMatchObject({ code: 'WAIT_TIMEOUT', reached: 1, retryable: true });
+      return true;
+    });
   });
 });

@@ -3,6 +3,7 @@ import { noRetry } from 'nest-event-store';
 import { channelOf } from '../../../lib/postgres/subscriptions/postgres.signals.ts';
 import { consumer } from '../../support/consumers.ts';
 import { eventually, patiently } from '../../support/eventually.ts';
+import { eventuallyRejects } from '../../support/eventually-rejects.ts';
 import { Counted, openStore } from '../../support/store.ts';
 import { recordInto, useConsumers } from './use-consumers.ts';
 
@@ -78,7 +79,8 @@ describe('a pause', () => {
     await control.pause('all');
     await eventually(async () => (await control.list()).consumers[0]!.status === 'paused');
     const { position } = await append('a', 2);
-    await expect(control.waitFor('all', position, { timeoutMs: 200 })).rejects.toThrow(
+    await eventuallyRejects(
+      () => control.waitFor('all', position, { timeoutMs: 200 }),
       'It is paused',
     );
     await control.resume('all');

@@ -4,6 +4,7 @@ import type { GenerationScope } from '../../../lib/subscriptions/consumer.ts';
 import { noRetry } from '../../../lib/subscriptions/retry-policy.ts';
 import { consumer } from '../../support/consumers.ts';
 import { eventually } from '../../support/eventually.ts';
+import { eventuallyRejects } from '../../support/eventually-rejects.ts';
 import { Counted } from '../../support/store.ts';
 import { tally } from '../../support/tally.ts';
 import { recordInto, useConsumers } from './use-consumers.ts';
@@ -214,7 +215,8 @@ describe('a rebuild', () => {
     const status = async () =>
       (await control.list()).consumers.find(({ name }) => name === 'fixed')!.status;
     await eventually(async () => (await status()) === 'stopped');
-    await expect(control.waitFor('fixed', position, { timeoutMs: 10 })).rejects.toThrow(
+    await eventuallyRejects(
+      () => control.waitFor('fixed', position, { timeoutMs: 10 }),
       "It has stopped: Error: broken. Fix it, then call resume('fixed').",
     );
     broken = false;

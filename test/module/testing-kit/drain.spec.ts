@@ -17,7 +17,8 @@ import {
   type StoreSelection,
 } from 'nest-event-store';
 import { drain } from 'nest-event-store/testing';
-import { patiently } from '../../support/eventually.ts';
+import { eventually, patiently } from '../../support/eventually.ts';
+import { eventuallyRejects } from '../../support/eventually-rejects.ts';
 import { startApplication } from '../start-application.ts';
 import { account, AccountOpened, LetterDue } from './accounts.ts';
 import { useApplications } from '../use-applications.ts';
@@ -153,8 +154,8 @@ describe('drain', () => {
       await store.append(account('2'), [new AccountOpened('2')], { manager });
       await drain(application, patiently);
       await open('3');
-      const drained = drain(application, { timeoutMs: 200 });
-      await expect(drained).rejects.toThrow(
+      await eventuallyRejects(
+        () => drain(application, { timeoutMs: 200 }),
         /'log' is at position 1 .* 3 .*still open.*process \d+/,
       );
     });
@@ -235,7 +236,8 @@ describe('drain', () => {
     script.error = undefined;
     const release = close(script);
     await application.get(Consumers).retryParked('parks');
-    await expect(drain(application, { allowParked: true, timeoutMs: 100 })).rejects.toThrow(
+    await eventuallyRejects(
+      () => drain(application, { allowParked: true, timeoutMs: 100 }),
       'It is trying its parked events again',
     );
     release();
@@ -248,9 +250,12 @@ describe('drain', () => {
     const { application, open, script } = await start([Fragile]);
     const release = close(script);
     await open('1');
-    const drained = drain(application, { timeoutMs: 100 });
-    await expect(drained).rejects.toThrow(WaitTimeoutError);
-    await expect(drained).rejects.toThrow(/'fragile' is at position 0 and did not reach 1.*100 ms/);
+    await eventually(async () => {
+      const error = await drain(application, { timeoutMs: 100 }).catch((thrown) => thrown);
+      expect(error).toBeInstanceOf(WaitTimeoutError);
+      expect(error.message).toMatch(/'fragile' is at position 0 and did not reach 1.*100 ms/);
+      return true;
+    });
     release();
     await drain(application, patiently);
   });

@@ -45,6 +45,8 @@ function shut(): () => void {
 /** The server on a port of its own for many requests: supertest makes one for each. */
 async function listening(): Promise<Server> {
   const server = application.getHttpServer() as Server;
+  // Node's limit for headers would end connections that a slow machine has not read from yet.
+  server.headersTimeout = 0;
   if (!server.listening) await application.listen(0, '127.0.0.1');
   return server;
 }
@@ -56,10 +58,13 @@ function statusOf(server: Server, headers: Record<string, string>): Promise<numb
   const { port } = server.address() as AddressInfo;
   return new Promise((resolve, reject) => {
     connecting = connecting.then(() => {
-      const sent = get({ port, host: '127.0.0.1', path: '/notes', headers }, (response) => {
-        response.resume();
-        resolve(response.statusCode!);
-      });
+      const sent = get(
+        { port, host: '127.0.0.1', path: '/notes', headers, agent: false },
+        (response) => {
+          response.resume();
+          resolve(response.statusCode!);
+        },
+      );
       sent.on('error', reject);
       return new Promise<void>((connected) => {
         sent.on('error', () => connected());

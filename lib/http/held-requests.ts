@@ -17,8 +17,9 @@ export class HeldRequests {
   readonly #consumers: Consumers;
   /** The last position that any transaction has drawn. */
   readonly #lastPosition: SharedQuestion<number>;
-  /** How to refuse each request that is held now. */
-  readonly #held = new Set<(error: Error) => void>();
+  #held = 0;
+  /** How to refuse each request that waits for anything. */
+  readonly #refusals = new Set<(error: Error) => void>();
   #isEnding = false;
 
   static of(store: EventStore, consumers: Consumers): HeldRequests {
@@ -39,8 +40,8 @@ export class HeldRequests {
    * it is still open: no client can know any other position.
    *
    * @throws BadRequestException if the log has never given out the position.
-   * @throws ServiceUnavailableException if the consumers do not reach it in time, or if too many
-   * requests are already held.
+   * @throws ServiceUnavailableException if the consumers do not reach it in time, if too many requests
+   * are already held, or if the application shuts down.
    */
   async waitBefore(names: readonly string[], position: number, seconds: number): Promise<void> {
     const deadline = performance.now() + seconds * 1_000;
@@ -48,7 +49,8 @@ export class HeldRequests {
       if (await this.#hasReached(names, position)) return;
       const timeoutError = (): Error => new WaitTimeoutError(names[0]!, position, undefined, 0, '');
       const patienceMs = Math.max(deadline - performance.now(), leastPatienceMs);
-      if (position > (await withTimeout(patienceMs, this.#lastPosition.ask(), timeoutError))) {
+      const last = withTimeout(patienceMs, this.#lastPosition.ask(), timeoutError);
+      if (position > (await this.#untilEnd(last))) {
         throw new BadRequestException(
           `The header Event-Position is ahead of the log: no response has given out ${position}. ` +
             'Leave the header out, or use the position of the last response.',
@@ -75,26 +77,36 @@ export class HeldRequests {
    * shuts down.
    */
   async wait(names: readonly string[], position: number, timeoutMs: number): Promise<void> {
-    if (this.#isEnding) throw shuttingDown();
-    if (this.#held.size >= maxHeld) {
+    if (this.#held >= maxHeld) {
       throw new ServiceUnavailableException(
         `${maxHeld} requests wait already for what was written. Try again later.`,
       );
     }
-    let refuse!: (error: Error) => void;
-    const refused = new Promise<never>((_, reject) => (refuse = reject));
-    this.#held.add(refuse);
+    this.#held += 1;
     try {
-      await Promise.race([this.#waitFor(names, position, Math.ceil(timeoutMs)), refused]);
+      await this.#untilEnd(this.#waitFor(names, position, Math.ceil(timeoutMs)));
     } finally {
-      this.#held.delete(refuse);
+      this.#held -= 1;
     }
   }
 
-  /** Refuses all held requests, and those to come: the server waits for them before it closes. */
+  /** Refuses all requests that wait, and those to come: the server waits for them before it closes. */
   end(): void {
     this.#isEnding = true;
-    for (const refuse of this.#held) refuse(shuttingDown());
+    for (const refuse of this.#refusals) refuse(shuttingDown());
+  }
+
+  /** Settles as the work does, or is refused once the application shuts down. */
+  async #untilEnd<T>(work: Promise<T>): Promise<T> {
+    let refuse!: (error: Error) => void;
+    const refused = new Promise<never>((_, reject) => (refuse = reject));
+    if (this.#isEnding) refuse(shuttingDown());
+    this.#refusals.add(refuse);
+    try {
+      return await Promise.race([refused, work]);
+    } finally {
+      this.#refusals.delete(refuse);
+    }
   }
 
   async #hasReached(names: readonly string[], position: number): Promise<boolean> {

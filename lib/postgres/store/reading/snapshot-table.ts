@@ -17,7 +17,7 @@ export class SnapshotTable {
     this.#database = database;
     this.#read = new Statement(readSnapshot(schema));
     this.#write = new Statement(writeSnapshot(schema));
-    this.#writeAlone = new Statement(writeSnapshot(schema, lockTimeout(lockTimeoutMs)));
+    this.#writeAlone = new Statement(writeSnapshot(schema, `FROM ${lockTimeout(lockTimeoutMs)}`));
   }
 
   async read({ type, id }: AggregateRef, manager?: EntityManager): Promise<StoredSnapshot | null> {

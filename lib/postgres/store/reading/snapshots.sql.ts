@@ -11,10 +11,10 @@ WHERE g.type = $1 AND g.id = $2 AND g.snapshot_version IS NOT NULL`;
  * aggregate's version if the aggregate is known. Nothing is stored if the snapshot is ahead of the
  * aggregate or older than the stored one.
  *
- * The statement computes the hash itself: a trigger would also hash changes made by hand. A row of
- * `from` is evaluated before the aggregate is locked.
+ * The statement computes the hash itself: a trigger would also hash changes made by hand. The
+ * rows of a FROM clause are evaluated before the aggregate is locked.
  */
-export const writeSnapshot = (schema: string, from?: string): string => `
+export const writeSnapshot = (schema: string, from = ''): string => `
 WITH written AS (
   UPDATE "${schema}".aggregates AS g
   SET snapshot_version = $3::bigint, snapshot_revision = $4::integer,
@@ -29,12 +29,8 @@ WITH written AS (
       revision: '$4',
       state: '$5::pg_catalog.jsonb',
       binary: '$6::pg_catalog.bytea',
-    })}${
-      from
-        ? `
-  FROM ${from}`
-        : ''
-    }
+    })}
+  ${from}
   WHERE g.type = $1 AND g.id = $2
     AND g.version >= $3 AND g.removed_version < $3
     AND (g.snapshot_version IS NULL OR g.snapshot_version <= $3)

@@ -30,3 +30,15 @@ it('A request is refused at once while a thousand others wait', async () => {
   await Promise.all(held);
   await requests.waitBefore(['list'], 7, 30);
 });
+
+it('A request is refused at a shutdown even while the database does not answer', async () => {
+  const store = { horizon: () => new Promise(() => undefined) };
+  const late = new WaitTimeoutError('list', 7, undefined, 0, '');
+  const consumers = { waitFor: () => Promise.reject(late) };
+  const requests = HeldRequests.of(store as never, consumers as never);
+  const waiting = requests.waitBefore(['list'], 7, 30);
+  const ending = Promise.resolve().then(() => requests.end());
+  await expect(waiting).rejects.toThrow('shutting down');
+  await ending;
+  await expect(requests.waitBefore(['list'], 7, 30)).rejects.toThrow('shutting down');
+});
